@@ -1,0 +1,102 @@
+"""Who buys, and what was bought."""
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from catalog.models import Product
+
+
+class CustomerQuerySet(models.QuerySet["Customer"]):
+    def learnable(self) -> "CustomerQuerySet":
+        """Those the recommender may learn from: they have not opted out of personalisation."""
+        return self.filter(personalisation=True)
+
+
+class Customer(models.Model):
+    """The profile of a person who may or may not have an account here."""
+
+    key = models.CharField(max_length=64, unique=True, help_text="The shop's own key. It never changes.")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="customer"
+    )
+    name = models.CharField(max_length=200, blank=True)
+    age = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(120)])
+    gender = models.CharField(max_length=30, blank=True)
+    country = models.CharField(max_length=100, blank=True)
+    state = models.CharField(max_length=100, blank=True)
+    city = models.CharField(max_length=100, blank=True)
+    income = models.CharField(max_length=30, blank=True)
+    segment = models.CharField(max_length=50, blank=True)
+    personalisation = models.BooleanField(
+        default=True, help_text="Consent: off means popular lists only, and nothing is learned from this person."
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    updated = models.DateTimeField(auto_now=True)
+
+    objects = CustomerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["key"]
+        constraints = [
+            models.CheckConstraint(condition=~Q(key=""), name="customer_key_not_empty"),
+            models.CheckConstraint(
+                condition=Q(age__isnull=True) | Q(age__gte=1, age__lte=120), name="customer_age_between_1_and_120"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.key
+
+
+class Purchase(models.Model):
+    """One product bought once by one customer. A rating, when given, is of this purchase."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="purchases")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="purchases")
+    time = models.DateTimeField(default=timezone.now)
+    quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+    amount = models.DecimalField(
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="Paid in all for this purchase.",
+    )
+    rating = models.DecimalField(
+        max_digits=2,
+        decimal_places=1,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0)), MaxValueValidator(Decimal(5))],
+    )
+    feedback = models.CharField(max_length=50, blank=True)
+    shipping_method = models.CharField(max_length=50, blank=True)
+    payment_method = models.CharField(max_length=50, blank=True)
+    order_status = models.CharField(max_length=50, blank=True)
+    external_id = models.CharField(
+        max_length=100, null=True, blank=True, unique=True, help_text="The sender's own id: a repeat is stored once."
+    )
+
+    class Meta:
+        ordering = ["-time", "-id"]
+        indexes = [
+            models.Index(fields=["customer", "time", "id"], name="purchase_history"),
+            models.Index(fields=["product", "time"], name="purchase_of_product"),
+            models.Index(fields=["time", "id"], name="purchase_in_time"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(quantity__gte=1), name="purchase_quantity_positive"),
+            models.CheckConstraint(condition=Q(amount__isnull=True) | Q(amount__gte=0), name="purchase_amount_not_negative"),
+            models.CheckConstraint(
+                condition=Q(rating__isnull=True) | Q(rating__gte=0, rating__lte=5), name="purchase_rating_between_0_and_5"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer} bought {self.product}"

@@ -1,0 +1,35 @@
+"""Logging: one line an event, readable on a terminal, JSON when LOG_JSON is set."""
+
+import environ
+import structlog
+
+_env = environ.Env()
+_SHARED = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso"),
+]
+
+structlog.configure(
+    processors=[*_SHARED, structlog.processors.format_exc_info, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.processors.JSONRenderer()
+            if _env.bool("LOG_JSON", default=False)
+            else structlog.dev.ConsoleRenderer(colors=False),
+            "foreign_pre_chain": _SHARED,
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": _env.str("LOG_LEVEL", default="WARNING")},
+    "loggers": {"recommender": {"level": _env.str("LOG_LEVEL", default="INFO")}},
+}
