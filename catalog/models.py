@@ -36,7 +36,9 @@ class Product(models.Model):
         ordering = ["name", "key"]
         constraints = [
             models.CheckConstraint(condition=~Q(key=""), name="product_key_not_empty"),
-            models.CheckConstraint(condition=Q(price__isnull=True) | Q(price__gte=0), name="product_price_not_negative"),
+            models.CheckConstraint(
+                condition=Q(price__isnull=True) | Q(price__gte=0), name="product_price_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -25,7 +25,9 @@ class Customer(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="customer"
     )
     name = models.CharField(max_length=200, blank=True)
-    age = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(120)])
+    age = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(120)]
+    )
     gender = models.CharField(max_length=30, blank=True)
     country = models.CharField(max_length=100, blank=True)
     state = models.CharField(max_length=100, blank=True)
@@ -92,9 +94,12 @@ class Purchase(models.Model):
         ]
         constraints = [
             models.CheckConstraint(condition=Q(quantity__gte=1), name="purchase_quantity_positive"),
-            models.CheckConstraint(condition=Q(amount__isnull=True) | Q(amount__gte=0), name="purchase_amount_not_negative"),
             models.CheckConstraint(
-                condition=Q(rating__isnull=True) | Q(rating__gte=0, rating__lte=5), name="purchase_rating_between_0_and_5"
+                condition=Q(amount__isnull=True) | Q(amount__gte=0), name="purchase_amount_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(rating__isnull=True) | Q(rating__gte=0, rating__lte=5),
+                name="purchase_rating_between_0_and_5",
             ),
         ]
 
