@@ -1,5 +1,6 @@
 """Every setting of the site, from the environment. With no variable set, the site runs embedded: SQLite, a broker
-made of files, DEBUG on. Production sets DEBUG=0, SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL, REDIS_URL and CELERY_BROKER_URL.
+made of files, DEBUG on. Production sets DEBUG=0, SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL, REDIS_URL and
+CELERY_BROKER_URL.
 """
 
 from pathlib import Path
