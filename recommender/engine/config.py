@@ -1,0 +1,72 @@
+"""Every setting of a training run, with the defaults that travel from shop to shop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from recommender.engine.errors import EngineError
+
+LOSSES = ("softmax", "bpr", "bce")
+INTERACTIONS = ("cosine", "dot")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one run. Nothing here names a data set: what depends on the data is computed from it.
+
+    Attributes
+    ----------
+    loss : how lists are learned: "softmax" (every item, or sampled with logQ above `full_softmax_items`), "bpr", "bce".
+    interaction : how the towers meet: "cosine" (with a learned temperature) or "dot".
+    dim : width of the sequence part of both towers.
+    profile_rank : rank of the profile path.
+    rating_dim : width of the factors that predict ratings.
+    max_history : purchases of a person that the user tower reads, the latest ones.
+    epochs, patience : at most so many passes, and so many without a better validation NDCG@10 before stopping.
+    learning_rate : the first rate; halved whenever an epoch brings no improvement.
+    negatives : sampled items for each batch (sampled softmax) or for each purchase (bpr, bce: a 64th of it).
+    batch_targets : purchases predicted in one step, at most.
+    """
+
+    loss: str = "softmax"
+    interaction: str = "cosine"
+    dim: int = 64
+    profile_rank: int = 16
+    rating_dim: int = 16
+    max_history: int = 100
+    epochs: int = 30
+    patience: int = 3
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-2
+    dropout: float = 0.3
+    item_id_dropout: float = 0.1
+    negatives: int = 2048
+    full_softmax_items: int = 12_000
+    batch_targets: int = 4096
+    eval_users: int = 10_000
+    bootstrap: int = 1000
+    refit: bool = True
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        allowed = {"loss": LOSSES, "interaction": INTERACTIONS}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise EngineError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(values)}.")
+        for name in ("dim", "profile_rank", "rating_dim", "max_history", "epochs", "patience", "batch_targets"):
+            if getattr(self, name) < 1:
+                raise EngineError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        if not 0 < self.learning_rate < 1:
+            raise EngineError(f"learning_rate is {self.learning_rate}; it must lie between 0 and 1.")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The config of a saved run; unknown keys are an error, missing ones take their defaults."""
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise EngineError(f"Unknown training settings: {', '.join(sorted(unknown))}.")
+        return cls(**values)

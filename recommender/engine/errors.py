@@ -1,0 +1,25 @@
+"""What can go wrong in the engine. Every message is a sentence that says what was given and what is allowed."""
+
+
+class EngineError(Exception):
+    """The base of the family: catch this one to report any failure of the engine."""
+
+
+class SnapshotError(EngineError):
+    """The data handed in is missing, malformed or too small to learn from."""
+
+
+class BundleError(EngineError):
+    """A saved model is missing, altered, incomplete or of a newer format."""
+
+
+class ProfileError(EngineError):
+    """A profile or an item description holds a value of the wrong kind. `field` is its name."""
+
+    def __init__(self, field: str, message: str):
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class TrainingCancelled(EngineError):
+    """Somebody asked the run to stop, and it did."""
