@@ -1,2 +1,31 @@
+"""The shop's window: home, search, product pages; and the catalog's part of the API."""
 
-urlpatterns: list = []
+from django.urls import include, path, register_converter
+from rest_framework.routers import SimpleRouter
+
+from catalog import api, views
+
+
+class KeyConverter:
+    """A key of the shop in an address. Keys may hold slashes and spaces; only NUL, which PostgreSQL refuses, may not be."""
+
+    regex = r"[^\x00]+"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(KeyConverter, "key")
+
+router = SimpleRouter()
+router.register("products", api.ProductViewSet, basename="api-product")
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("products/", views.product_list, name="products"),
+    path("products/<key:key>/", views.product_page, name="product"),
+    path("api/v1/", include(router.urls)),
+]

@@ -1,2 +1,21 @@
+"""A customer's own pages, and the customers' part of the API."""
 
-urlpatterns: list = []
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
+
+from catalog.urls import KeyConverter  # noqa: F401  (registers the `key` converter used below)
+from customers import api, views
+
+router = SimpleRouter()
+router.register("customers", api.CustomerViewSet, basename="api-customer")
+router.register("purchases", api.PurchaseViewSet, basename="api-purchase")
+
+urlpatterns = [
+    path("welcome/", views.welcome, name="welcome"),
+    path("orders/", views.orders, name="orders"),
+    path("orders/<int:purchase_id>/rate/", views.rate, name="rate"),
+    path("buy/<key:key>/", views.buy, name="buy"),
+    path("account/", views.account, name="account"),
+    path("account/personalisation/", views.personalisation, name="personalisation"),
+    path("api/v1/", include(router.urls)),
+]

@@ -83,6 +83,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "recsite.context.site",
+                "customers.context.customer",
             ],
         },
     },
@@ -143,7 +145,7 @@ LOGIN_REDIRECT_URL = reverse_lazy("home")
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "customers.forms.SignUpProfileForm"
-ACCOUNT_SIGNUP_REDIRECT_URL = reverse_lazy("home")
+ACCOUNT_SIGNUP_REDIRECT_URL = reverse_lazy("welcome")
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = reverse_lazy("home")
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
@@ -153,6 +155,23 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_I18N = True
 USE_TZ = True
+
+# --- the shop and its admin -------------------------------------------------------------------------------------------
+
+SITE_NAME = env.str("SITE_NAME", default="Two Towers")
+CURRENCY = env.ENVIRON.get("CURRENCY", "$")  # env.str would read "$" as the name of another variable
+UNFOLD = {
+    "SITE_TITLE": SITE_NAME,
+    "SITE_HEADER": SITE_NAME,
+    "SITE_SUBHEADER": "Shop and recommender",
+    "SITE_SYMBOL": "storefront",
+    "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": "recsite.navigation.sidebar"},
+}
+IMPORT_EXPORT_USE_TRANSACTIONS = True
+IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "change"
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
+# A cell that starts with "=" would run in the spreadsheet of whoever opens the export.
+IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
@@ -188,7 +207,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "DEFAULT_PAGINATION_CLASS": "recsite.pagination.Pages",
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

@@ -1,0 +1,73 @@
+"""Products in the admin: search, filters, import and export, history."""
+
+from django.contrib import admin
+from import_export.admin import ImportExportModelAdmin
+from import_export.formats.base_formats import CSV, JSON
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import DropdownFilter, RangeNumericFilter
+from unfold.contrib.import_export.forms import ExportForm, ImportForm
+
+from catalog.models import Product
+from catalog.resources import ProductResource
+from catalog.selectors import facet
+from catalog.services import put_on_sale, take_off_sale
+
+
+class CommonestValues(DropdownFilter):
+    """The commonest values of a field, with counts: a shop may have thousands of brands."""
+
+    def lookups(self, request, model_admin):
+        found = facet(Product.objects.all(), self.parameter_name)
+        return [(value, f"{value} ({products})") for value, products in found]
+
+    def queryset(self, request, queryset):
+        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+
+
+class CategoryFilter(CommonestValues):
+    title = parameter_name = "category"
+
+
+class BrandFilter(CommonestValues):
+    title = parameter_name = "brand"
+
+
+@admin.register(Product)
+class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
+    resource_classes = [ProductResource]
+    formats = [CSV, JSON]
+    import_form_class = ImportForm
+    export_form_class = ExportForm
+
+    list_display = ["name", "key", "category", "brand", "type", "price", "active"]
+    list_filter = [
+        "active",
+        CategoryFilter,
+        BrandFilter,
+        ("price", RangeNumericFilter),
+    ]
+    list_filter_submit = True
+    search_fields = ["name", "key", "category", "brand"]
+    search_help_text = "Name, key, category or brand"
+    list_per_page = 50
+    show_full_result_count = False
+    actions = ["take_off_sale", "put_on_sale"]
+
+    readonly_fields = ["created", "updated"]
+    fieldsets = [
+        (None, {"fields": ["key", "name", "active", "price", "description", "image"]}),
+        ("What it is", {"fields": ["category", "brand", "type"]}),
+        ("When", {"fields": ["created", "updated"]}),
+    ]
+
+    def get_readonly_fields(self, request, obj=None):
+        """The key is told once."""
+        return [*self.readonly_fields, "key"] if obj else self.readonly_fields
+
+    @admin.action(description="Take off sale", permissions=["change"])
+    def take_off_sale(self, request, queryset):
+        self.message_user(request, f"{take_off_sale(products=queryset)} products taken off sale.")
+
+    @admin.action(description="Put on sale", permissions=["change"])
+    def put_on_sale(self, request, queryset):
+        self.message_user(request, f"{put_on_sale(products=queryset)} products put on sale.")

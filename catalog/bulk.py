@@ -1,0 +1,78 @@
+"""POST of a list: every row gets its own answer, and a bad row does not cost the good ones."""
+
+from collections import Counter
+
+from django.db import transaction
+from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+MOST_ROWS = 1000
+
+
+class RowResult(serializers.Serializer):
+    row = serializers.IntegerField(help_text="Place in the list that was sent, from 0.")
+    status = serializers.ChoiceField(choices=[("created", "created"), ("repeated", "repeated"), ("refused", "refused")])
+    id = serializers.CharField(allow_null=True, help_text="What the row is called from now on; null when refused.")
+    errors = serializers.DictField(help_text="By field, why the row was refused; empty when it was not.")
+
+
+class BulkResult(serializers.Serializer):
+    created = serializers.IntegerField()
+    repeated = serializers.IntegerField(help_text="Sent before and stored then: nothing was changed.")
+    refused = serializers.IntegerField()
+    results = RowResult(many=True)
+
+
+def documents_bulk_create(serializer: type[serializers.Serializer]):
+    """Class decorator: tells the API's schema that `create` takes one row or a list of them."""
+    name = serializer.__name__.removesuffix("Serializer")
+    body = PolymorphicProxySerializer(
+        component_name=f"{name}OrList",
+        serializers=[serializer, serializer(many=True)],
+        resource_type_field_name=None,
+    )
+    answers = {
+        201: OpenApiResponse(serializer, "One row was sent and stored."),
+        200: OpenApiResponse(BulkResult, "A list was sent: what became of each row."),
+    }
+    note = f"One object, or a list of up to {MOST_ROWS}: the good rows are stored, and each row is answered for."
+    return extend_schema(request=body, responses=answers, description=note)
+
+
+class BulkCreateMixin:
+    """A view set's `create`, for one row or many. `lookup_field` names what a stored row is called."""
+
+    def create(self, request: Request) -> Response:
+        if isinstance(request.data, list):
+            return Response(self.create_many(request.data))
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        serializer.save()
+        repeated = getattr(serializer, "repeated", False)
+        return Response(serializer.data, status=status.HTTP_200_OK if repeated else status.HTTP_201_CREATED)
+
+    @transaction.atomic
+    def create_many(self, rows: list[object]) -> dict[str, object]:
+        if len(rows) > MOST_ROWS:
+            raise serializers.ValidationError({"non_field_errors": [f"{len(rows)} rows; at most {MOST_ROWS} at once."]})
+        context = {**self.get_serializer_context(), **self.known_rows(rows)}
+        results = [self.create_row(number, row, context) for number, row in enumerate(rows)]
+        counts = Counter(result["status"] for result in results)
+        return {**{name: counts[name] for name in ("created", "repeated", "refused")}, "results": results}
+
+    def known_rows(self, rows: list[object]) -> dict[str, object]:
+        """What the rows refer to, looked up at once for the serializer's context."""
+        return {}
+
+    def create_row(self, number: int, row: object, context: dict) -> dict[str, object]:
+        serializer = self.get_serializer_class()(data=row, context=context)
+        try:
+            serializer.is_valid(raise_exception=True)
+            with transaction.atomic():
+                stored = serializer.save()
+        except serializers.ValidationError as error:
+            return {"row": number, "status": "refused", "id": None, "errors": error.detail}
+        told = "repeated" if getattr(serializer, "repeated", False) else "created"
+        return {"row": number, "status": told, "id": str(getattr(stored, self.lookup_field)), "errors": {}}

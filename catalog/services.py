@@ -1,0 +1,43 @@
+"""What changes the catalog."""
+
+from django.db.models import ProtectedError, QuerySet
+from django.utils import timezone
+
+from catalog.errors import ProductInUse
+from catalog.models import Product
+
+
+def create_product(**fields: object) -> Product:
+    """A new product. ValidationError names the field that is wrong, a key that is taken among them."""
+    product = Product(**fields)
+    product.full_clean()
+    product.save()
+    return product
+
+
+def update_product(*, product: Product, **changes: object) -> Product:
+    for field, value in changes.items():
+        setattr(product, field, value)
+    product.full_clean()
+    product.save()
+    return product
+
+
+def take_off_sale(*, products: QuerySet[Product]) -> int:
+    """Show and recommend these nowhere from now on. How many that changed."""
+    return products.filter(active=True).update(active=False, updated=timezone.now())
+
+
+def put_on_sale(*, products: QuerySet[Product]) -> int:
+    return products.filter(active=False).update(active=True, updated=timezone.now())
+
+
+def delete_product(*, product: Product) -> None:
+    """Forget a product that was never bought. ProductInUse for any other: what was bought of it still counts."""
+    try:
+        product.delete()
+    except ProtectedError as error:
+        times = len(error.protected_objects)
+        raise ProductInUse(
+            f"{product.key} was bought {times} times and is kept. Set active to false to take it off sale."
+        ) from error

@@ -1,0 +1,55 @@
+"""How a product looks: its price, its stars, and the tile shown when it has no picture."""
+
+from decimal import Decimal
+from typing import NamedTuple
+from zlib import crc32
+
+from django import template
+from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
+
+register = template.Library()
+
+HUES = 12  # as many as site.css names
+
+
+class Stars(NamedTuple):
+    """Five stars as words for a screen reader and as shapes for the eye, to the nearest half."""
+
+    words: str
+    shapes: list[str]
+
+
+@register.filter
+def money(amount: Decimal | None) -> str:
+    """`1234.5` -> `$1,234.50`; nothing for a product with no price."""
+    return "" if amount is None else f"{settings.CURRENCY}{intcomma(f'{amount:.2f}', use_l10n=False)}"
+
+
+@register.filter
+def hue(text: str) -> str:
+    """A class name that is always the same for the same category: its colour."""
+    return f"hue-{crc32((text or '').encode()) % HUES}"
+
+
+@register.filter
+def initial(name: str) -> str:
+    """The letter on a tile: the first letter or digit of the name."""
+    return next((character.upper() for character in name if character.isalnum()), "?")
+
+
+@register.filter
+def stars(rating: float | Decimal | None) -> Stars | None:
+    if rating is None or rating == "":
+        return None
+    halves = round(float(rating) * 2)
+    shapes = ["full" if halves >= 2 * n else "half" if halves == 2 * n - 1 else "empty" for n in range(1, 6)]
+    return Stars(f"{float(rating):.1f} out of 5", shapes)
+
+
+@register.simple_tag(takes_context=True)
+def page_link(context: template.Context, number: int) -> str:
+    """The address of another page of the same search."""
+    query = context["request"].GET.copy()
+    query["page"] = number
+    return f"?{query.urlencode()}"

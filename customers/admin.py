@@ -1,0 +1,85 @@
+"""Customers and purchases in the admin. The tables are long: no page here counts or lists all of one."""
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from import_export.admin import ImportExportModelAdmin
+from import_export.formats.base_formats import CSV, JSON
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter, RangeNumericFilter
+from unfold.contrib.import_export.forms import ExportForm, ImportForm
+from unfold.paginator import InfinitePaginator
+
+from customers.models import Customer, Purchase
+from customers.resources import CustomerResource, PurchaseResource
+
+
+class LongTableAdmin(ModelAdmin, ImportExportModelAdmin):
+    formats = [CSV, JSON]
+    import_form_class = ImportForm
+    export_form_class = ExportForm
+    paginator = InfinitePaginator  # no COUNT(*) of a long table for each page
+    show_full_result_count = False
+    list_per_page = 50
+    list_filter_submit = True
+
+
+@admin.register(Customer)
+class CustomerAdmin(LongTableAdmin):
+    resource_classes = [CustomerResource]
+
+    list_display = ["key", "name", "user", "age", "gender", "country", "segment", "personalisation"]
+    list_select_related = ["user"]
+    list_filter = [
+        "personalisation",
+        ("age", RangeNumericFilter),
+        ("country", FieldTextFilter),
+        ("segment", FieldTextFilter),
+        ("created", RangeDateTimeFilter),
+    ]
+    search_fields = ["key", "name", "user__username", "user__email"]
+    search_help_text = "Key, name, username or email"
+    autocomplete_fields = ["user"]
+    readonly_fields = ["created", "updated", "what_they_bought"]
+    fieldsets = [
+        (None, {"fields": ["key", "name", "user", "personalisation", "what_they_bought"]}),
+        ("Profile", {"fields": ["age", "gender", "country", "state", "city", "income", "segment"]}),
+        ("When", {"fields": ["created", "updated"]}),
+    ]
+
+    def get_readonly_fields(self, request, obj=None):
+        """The key is told once."""
+        return [*self.readonly_fields, "key"] if obj else self.readonly_fields
+
+    @admin.display(description="Purchases")
+    def what_they_bought(self, customer):
+        if customer.pk is None:
+            return "-"
+        address = reverse("admin:customers_purchase_changelist", query={"customer__id__exact": customer.pk})
+        return format_html('<a href="{}">{} purchases</a>', address, customer.purchases.count())
+
+
+@admin.register(Purchase)
+class PurchaseAdmin(LongTableAdmin):
+    resource_classes = [PurchaseResource]
+
+    list_display = ["time", "customer", "product", "quantity", "amount", "rating", "order_status", "external_id"]
+    list_display_links = ["time"]
+    list_select_related = ["customer", "product"]
+    list_filter = [
+        ("time", RangeDateTimeFilter),
+        ("rating", RangeNumericFilter),
+        ("order_status", FieldTextFilter),
+        ("product__category", FieldTextFilter),
+    ]
+    search_fields = ["=external_id", "=customer__key", "customer__name", "=product__key", "product__name"]
+    search_help_text = "Customer, product, or the whole of an external id"
+    autocomplete_fields = ["customer", "product"]
+    fieldsets = [
+        (None, {"fields": ["customer", "product", "time", "quantity", "amount", "rating"]}),
+        ("Order", {"fields": ["feedback", "shipping_method", "payment_method", "order_status", "external_id"]}),
+    ]
+
+    def lookup_allowed(self, lookup, value, request=None):
+        """A customer's page links to their purchases."""
+        return lookup == "customer__id__exact" or super().lookup_allowed(lookup, value, request)

@@ -1,0 +1,175 @@
+"""The customers' endpoints: people and what they bought. Nobody reads them without the permission to."""
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers, viewsets
+from rest_framework.permissions import DjangoModelPermissions
+
+from catalog.bulk import BulkCreateMixin, documents_bulk_create
+from catalog.models import Product
+from catalog.selectors import products_by_key
+from catalog.strict import StrictModelSerializer
+from customers import services
+from customers.models import Customer, Purchase
+from customers.selectors import customers_by_key
+
+
+class MayRead(DjangoModelPermissions):
+    """The model's permissions, reading included: `customers.view_customer` and so on."""
+
+    perms_map = {
+        **DjangoModelPermissions.perms_map,
+        "GET": ["%(app_label)s.view_%(model_name)s"],
+        "HEAD": ["%(app_label)s.view_%(model_name)s"],
+        "OPTIONS": ["%(app_label)s.view_%(model_name)s"],
+    }
+
+
+class CustomerSerializer(StrictModelSerializer):
+    key = serializers.CharField(max_length=64, required=False, help_text="Given one if you send none. Never changes.")
+
+    class Meta:
+        model = Customer
+        fields = [
+            "key",
+            "name",
+            "age",
+            "gender",
+            "country",
+            "state",
+            "city",
+            "income",
+            "segment",
+            "personalisation",
+            "created",
+            "updated",
+        ]
+        read_only_fields = ["created", "updated"]
+
+    def save_new(self, **fields: object) -> Customer:
+        return services.create_customer(**fields)
+
+    def save_changes(self, instance: Customer, **changes: object) -> Customer:
+        return services.update_customer(customer=instance, **changes)
+
+
+class KeyField(serializers.SlugRelatedField):
+    """A row told by its key. A list of rows has its keys looked up at once (`known_rows`)."""
+
+    def __init__(self, known: str = "", **kwargs: object) -> None:
+        self.known = known
+        super().__init__(slug_field="key", **kwargs)
+
+    def to_internal_value(self, data: object) -> object:
+        if not isinstance(data, str):
+            raise serializers.ValidationError(f"A key is text; this is {data!r}.")
+        known = self.context.get(self.known)
+        if known is not None and data in known:
+            return known[data]
+        return super().to_internal_value(data)
+
+
+class PurchaseSerializer(StrictModelSerializer):
+    customer = KeyField(known="customers", queryset=Customer.objects.all(), help_text="The customer's key.")
+    product = KeyField(known="products", queryset=Product.objects.all(), help_text="The product's key.")
+    # Not DRF's unique check: a purchase told twice is no mistake but a retry.
+    external_id = serializers.CharField(
+        max_length=100, required=False, allow_null=True, help_text="Your own id: a repeat is stored once."
+    )
+
+    class Meta:
+        model = Purchase
+        fields = [
+            "id",
+            "external_id",
+            "customer",
+            "product",
+            "time",
+            "quantity",
+            "amount",
+            "rating",
+            "feedback",
+            "shipping_method",
+            "payment_method",
+            "order_status",
+        ]
+
+    def save_new(self, *, external_id: str | None = None, **fields: object) -> Purchase:
+        purchase, new = services.record_purchase_once(external_id=external_id, **fields)
+        self.repeated = not new
+        return purchase
+
+    def save_changes(self, instance: Purchase, **changes: object) -> Purchase:
+        return services.update_purchase(purchase=instance, **changes)
+
+
+class CustomerFilter(django_filters.FilterSet):
+    created_after = django_filters.IsoDateTimeFilter("created", lookup_expr="gte")
+    updated_after = django_filters.IsoDateTimeFilter("updated", lookup_expr="gte")
+
+    class Meta:
+        model = Customer
+        fields = ["key", "gender", "country", "state", "city", "income", "segment", "personalisation"]
+
+
+class PurchaseFilter(django_filters.FilterSet):
+    customer = django_filters.CharFilter("customer__key", label="The customer's key")
+    product = django_filters.CharFilter("product__key", label="The product's key")
+    category = django_filters.CharFilter("product__category")
+    after = django_filters.IsoDateTimeFilter("time", lookup_expr="gte")
+    before = django_filters.IsoDateTimeFilter("time", lookup_expr="lt")
+    rated = django_filters.BooleanFilter("rating", lookup_expr="isnull", exclude=True)
+
+    class Meta:
+        model = Purchase
+        fields = ["customer", "product", "category", "after", "before", "rated", "order_status", "external_id"]
+
+
+def keys_in(rows: list[object], field: str) -> set[str]:
+    """The keys that rows name. What no database can hold (NUL, half a surrogate pair) is left to validation."""
+    keys = {row[field] for row in rows if isinstance(row, dict) and isinstance(row.get(field), str)}
+    return {key for key in keys if "\x00" not in key and key.encode(errors="ignore").decode() == key}
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Customers"),
+    retrieve=extend_schema(summary="One customer"),
+    create=documents_bulk_create(CustomerSerializer),
+    update=extend_schema(summary="Replace a customer's profile"),
+    partial_update=extend_schema(summary="Change a customer's profile"),
+    destroy=extend_schema(summary="Delete a customer and their purchases"),
+)
+class CustomerViewSet(BulkCreateMixin, viewsets.ModelViewSet):
+    serializer_class = CustomerSerializer
+    permission_classes = [MayRead]
+    queryset = Customer.objects.all()
+    filterset_class = CustomerFilter
+    lookup_field = "key"
+    lookup_value_regex = r"[^\x00]+"  # keys may hold slashes
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Purchases, the newest first"),
+    retrieve=extend_schema(summary="One purchase"),
+    create=documents_bulk_create(PurchaseSerializer),
+    update=extend_schema(summary="Replace a purchase"),
+    partial_update=extend_schema(summary="Change a purchase: rate it, say"),
+    destroy=extend_schema(summary="Delete a purchase"),
+)
+class PurchaseViewSet(BulkCreateMixin, viewsets.ModelViewSet):
+    serializer_class = PurchaseSerializer
+    permission_classes = [MayRead]
+    queryset = Purchase.objects.all()
+    filterset_class = PurchaseFilter
+    lookup_value_regex = r"[0-9]+"
+    lookup_field = "id"
+
+    def get_queryset(self) -> QuerySet[Purchase]:
+        return Purchase.objects.select_related("customer", "product")
+
+    def known_rows(self, rows: list[object]) -> dict[str, object]:
+        return {
+            "customers": customers_by_key(keys_in(rows, "customer")),
+            "products": products_by_key(keys_in(rows, "product")),
+        }

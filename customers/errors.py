@@ -1,0 +1,13 @@
+"""What can go wrong with customers and purchases, in words for the person who asked."""
+
+
+class CustomersError(Exception):
+    """The family. Its text is a sentence that a page may show."""
+
+
+class NotForSale(CustomersError):
+    """The product cannot be bought."""
+
+
+class RatingRefused(CustomersError):
+    """The rating is not one, or not this person's to give."""

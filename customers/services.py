@@ -1,0 +1,120 @@
+"""What changes customers and purchases. Each service guards its own preconditions and validates before it saves."""
+
+import secrets
+from decimal import Decimal, InvalidOperation
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from catalog.models import Product
+from customers.errors import NotForSale, RatingRefused
+from customers.models import Customer, Purchase
+from customers.selectors import customer_of
+
+# --- customers --------------------------------------------------------------------------------------------------------
+
+
+def new_key() -> str:
+    """A key no customer has: `c-` and ten characters."""
+    while True:
+        key = f"c-{secrets.token_hex(5)}"
+        if not Customer.objects.filter(key=key).exists():
+            return key
+
+
+def create_customer(**fields: object) -> Customer:
+    """A new customer; with a key of ours where none is given. ValidationError names the field that is wrong."""
+    customer = Customer(**{"key": new_key(), **fields})
+    customer.full_clean()
+    customer.save()
+    return customer
+
+
+def update_customer(*, customer: Customer, **changes: object) -> Customer:
+    for field, value in changes.items():
+        setattr(customer, field, value)
+    customer.full_clean()
+    customer.save()
+    return customer
+
+
+def customer_for(*, user: AbstractBaseUser) -> Customer:
+    """The user's customer, made now if there is none: reading needs no profile, the first purchase or setting does."""
+    existing = customer_of(user)
+    if existing is not None:
+        return existing
+    try:
+        with transaction.atomic():
+            return create_customer(user=user, name=user.get_full_name())
+    except (IntegrityError, ValidationError):
+        # Two first clicks at once: the other one made it.
+        return Customer.objects.get(user=user)
+
+
+def set_personalisation(*, customer: Customer, wanted: bool) -> Customer:
+    """Consent, given or taken back. From the next list on it holds."""
+    return update_customer(customer=customer, personalisation=wanted)
+
+
+# --- purchases --------------------------------------------------------------------------------------------------------
+
+
+def buy(*, customer: Customer, product: Product, quantity: int = 1) -> Purchase:
+    """One product bought now, at today's price. NotForSale when it is no longer sold."""
+    if not product.active:
+        raise NotForSale(f"{product.name} is no longer for sale.")
+    amount = None if product.price is None else product.price * quantity
+    return record_purchase(customer=customer, product=product, quantity=quantity, amount=amount)
+
+
+def record_purchase(**fields: object) -> Purchase:
+    """A purchase as told by whoever saw it happen. ValidationError names the field that is wrong."""
+    purchase = Purchase(**fields)
+    purchase.full_clean()
+    purchase.save()
+    return purchase
+
+
+def record_purchase_once(*, external_id: str | None, **fields: object) -> tuple[Purchase, bool]:
+    """The purchase, and whether it is new: a second telling of an external id finds the first and changes nothing."""
+    if external_id is None:
+        return record_purchase(**fields), True
+    stored = Purchase.objects.filter(external_id=external_id).first()
+    if stored is not None:
+        return stored, False
+    try:
+        with transaction.atomic():
+            return record_purchase(external_id=external_id, **fields), True
+    except (IntegrityError, ValidationError):
+        # Told twice at once: the other one was stored between our look and our save. Else the caller hears why.
+        stored = Purchase.objects.filter(external_id=external_id).first()
+        if stored is None:
+            raise
+        return stored, False
+
+
+def update_purchase(*, purchase: Purchase, **changes: object) -> Purchase:
+    for field, value in changes.items():
+        setattr(purchase, field, value)
+    purchase.full_clean()
+    purchase.save()
+    return purchase
+
+
+def rate_purchase(*, purchase: Purchase, by: Customer | None, rating: object) -> Purchase:
+    """Rate what one bought: 0 to 5 in half steps, or None to take the rating back."""
+    if by is None or purchase.customer_id != by.pk:
+        raise RatingRefused("Only the person who bought it can rate it.")
+    return update_purchase(purchase=purchase, rating=None if rating is None else half_steps(rating))
+
+
+def half_steps(value: object) -> Decimal:
+    """The rating a person wrote. RatingRefused for what is not 0, 0.5, 1 ... 5."""
+    try:
+        rating = Decimal(str(value).strip())
+    except InvalidOperation:
+        rating = None
+    if rating is None or not rating.is_finite() or not 0 <= rating <= 5 or rating * 2 % 1:
+        raise RatingRefused(f"A rating is a number from 0 to 5 in half steps; this one was {str(value)[:20]!r}.")
+    return rating.quantize(Decimal("0.1"))
