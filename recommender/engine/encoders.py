@@ -19,7 +19,7 @@ MISSING, UNKNOWN, FIRST = 0, 1, 2
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Text values to ids: 0 is missing, 1 is a value not (or too rarely) seen in training, the rest are known values."""
+    """Text values to ids: 0 is missing, 1 a value not (or too rarely) seen in training, the rest are known."""
 
     values: tuple[str, ...]
 
@@ -47,7 +47,7 @@ class Vocabulary:
 class Standardizer:
     """Numbers to about -3..3: signed log first where the column is heavy-tailed, then mean 0 and deviation 1.
 
-    edges cut the same column into bins, so that a number can also be read as a category (id 0: missing, then 2, 3, ...).
+    edges cut the same column into bins, so that a number can be read as a category too (id 0: missing, then 2, 3, ...).
     """
 
     log: bool

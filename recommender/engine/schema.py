@@ -36,12 +36,16 @@ class Schema:
 
     user_categorical, user_numerical, item_categorical : column names; derived features are named there too.
     derived : the user features that come from interactions, by name.
+    aliases : other spellings under which profiles and item descriptions may name a field -> its name here.
+    item_available : the bool column of the items that says whether an item may be listed, where there is one.
     """
 
     user_categorical: tuple[str, ...] = ()
     user_numerical: tuple[str, ...] = ()
     item_categorical: tuple[str, ...] = ()
     derived: Mapping[str, Derived] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    item_available: str | None = None
 
     def __post_init__(self) -> None:
         for name in self.derived:
@@ -71,6 +75,8 @@ class Schema:
             "derived": {
                 n: {"take": d.take} | ({"column": d.column} if d.column else {}) for n, d in self.derived.items()
             },
+            "aliases": dict(self.aliases),
+            "item_available": self.item_available,
         }
 
     @classmethod
@@ -87,7 +93,12 @@ class Schema:
             derived = {n: Derived(**d) for n, d in (values.get("derived") or {}).items()}
         except (TypeError, AttributeError) as error:
             raise SnapshotError(f"schema.json: derived is malformed: {error}.") from None
-        return cls(**columns, derived=derived)
+        return cls(
+            **columns,
+            derived=derived,
+            aliases=dict(values.get("aliases") or {}),
+            item_available=values.get("item_available"),
+        )
 
     @classmethod
     def read(cls, folder: Path) -> Schema:

@@ -25,11 +25,12 @@ class Tables:
     """A whole snapshot in memory. n interactions, sorted by user, then time, then the order they came in.
 
     user_keys, item_keys : str arrays, [users] and [items]; row numbers are used everywhere else.
-    users, items : feature name -> array; categorical ones hold str (missing: ""), numerical ones float64 (missing: nan).
+    users, items : feature name -> array; categorical hold str (missing: ""), numerical float64 (missing: nan).
     user, item : int32 [n] row numbers.
     time : float64 [n], Unix seconds.
     rating : float32 [n], 0 to 5, nan where none was given.
     values : the interaction columns that derived features read, str or float64 [n].
+    available : bool [items], whether an item may be listed.
     """
 
     schema: Schema
@@ -42,6 +43,7 @@ class Tables:
     time: np.ndarray
     rating: np.ndarray
     values: Columns
+    available: np.ndarray
 
     def __len__(self) -> int:
         return len(self.user)
@@ -54,7 +56,8 @@ class Tables:
     def fingerprint(self) -> str:
         """SHA-256 over everything a model can learn from: two runs with the same print saw the same data."""
         digest = hashlib.sha256(repr(self.schema.to_dict()).encode())
-        for array in (self.user_keys, self.item_keys, *self.users.values(), *self.items.values(), *self.values.values()):
+        features = (*self.users.values(), *self.items.values(), *self.values.values())
+        for array in (self.user_keys, self.item_keys, *features):
             digest.update("\x1f".join(map(str, array.tolist())).encode())
         for array in (self.user, self.item, self.time, self.rating):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -76,7 +79,8 @@ def read_snapshot(folder: Path) -> Tables:
     _require(interactions, ("user", "item", "time", *schema.interaction_columns), folder / "interactions")
     static = [f for f in schema.user_fields if f not in schema.derived]
     _require(users, static, folder / "users")
-    _require(items, schema.item_categorical, folder / "items")
+    flag = schema.item_available
+    _require(items, (*schema.item_categorical, *([flag] if flag else [])), folder / "items")
     if not users.num_columns or not items.num_columns:
         raise SnapshotError(f"{folder}: the first column of users and of items must be their key.")
     numeric_values = schema.numeric_interaction_columns()
@@ -91,6 +95,7 @@ def read_snapshot(folder: Path) -> Tables:
         time=_seconds(interactions["time"]),
         rating=_ratings(interactions),
         values={c: _feature(interactions[c], c, c in numeric_values) for c in schema.interaction_columns},
+        available=_flags(items, flag) if flag else None,
     )
 
 
@@ -106,7 +111,7 @@ def from_frame(
     item_categorical: Sequence[str] = (),
     derived: Mapping[str, Any] | None = None,
 ) -> Tables:
-    """The tables of one flat pandas frame, one row a transaction (the seed's `df_clean`); a profile is its latest row."""
+    """The tables of one flat pandas frame, a row a transaction (the seed's `df_clean`); a profile is its latest row."""
     schema = Schema(tuple(user_categorical), tuple(user_numerical), tuple(item_categorical), dict(derived or {}))
     table = pa.Table.from_pandas(frame, preserve_index=False)
     _require(table, (user, item, time, *([rating] if rating else [])), Path("the frame"))
@@ -116,7 +121,7 @@ def from_frame(
     in_time = np.argsort(seconds, kind="stable")
 
     def latest(keys: np.ndarray, names: Sequence[str], numerical: Sequence[str]) -> tuple[np.ndarray, Columns]:
-        row_of = {k: row for k, row in zip(keys[in_time], in_time, strict=True)}
+        row_of = dict(zip(keys[in_time], in_time, strict=True))
         rows = np.fromiter(row_of.values(), np.int64, len(row_of))
         return keys[rows], {n: _feature(table[n], n, n in numerical)[rows] for n in names}
 
@@ -149,11 +154,13 @@ def assemble(
     time: np.ndarray,
     rating: np.ndarray,
     values: Columns,
+    available: np.ndarray | None = None,
 ) -> Tables:
     """Tables from columns whose users and items are still keys; checks what no single column can show."""
     if len(user) == 0:
         raise SnapshotError("There are no interactions: a model needs purchases to learn from.")
     user_keys, users, user_rows = _join(user_keys, users, user, "users")
+    listed = np.ones(len(item_keys), dtype=bool) if available is None else available
     item_keys, items, item_rows = _join(item_keys, items, item, "items")
     if not np.isfinite(time).all():
         bad = int(np.flatnonzero(~np.isfinite(time))[0])
@@ -173,6 +180,7 @@ def assemble(
         time=time[order].astype(np.float64),
         rating=rating[order].astype(np.float32),
         values={name: column[order] for name, column in values.items()},
+        available=np.append(listed, np.ones(len(item_keys) - len(listed), dtype=bool)),
     )
 
 
@@ -182,7 +190,13 @@ def _read_table(folder: Path, name: str) -> pa.Table:
         if parquet.exists():
             return pq.read_table(parquet)
         if csv.exists():
-            options = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+            with pyarrow.csv.open_csv(csv) as head:
+                columns = head.schema.names
+            keys = ("user", "item") if name == "interactions" else columns[:1]
+            options = pyarrow.csv.ConvertOptions(
+                strings_can_be_null=True,
+                column_types={k: pa.string() for k in keys},  # "007" is not 7
+            )
             return pyarrow.csv.read_csv(csv, convert_options=options)
     except (pa.ArrowException, OSError) as error:
         raise SnapshotError(f"{folder / name} cannot be read: {error}.") from None
@@ -246,6 +260,13 @@ def _ratings(table: pa.Table, name: str = "rating") -> np.ndarray:
     if name not in table.column_names:
         return np.full(table.num_rows, np.nan, dtype=np.float32)
     return _feature(table[name], name, numerical=True).astype(np.float32)
+
+
+def _flags(table: pa.Table, name: str) -> np.ndarray:
+    try:
+        return pc.fill_null(table[name].cast(pa.bool_()), False).to_numpy()
+    except pa.ArrowException as error:
+        raise SnapshotError(f"The column {name!r} must say true or false: {error}.") from None
 
 
 def _join(keys: np.ndarray, features: Columns, used: np.ndarray, what: str) -> tuple[np.ndarray, Columns, np.ndarray]:

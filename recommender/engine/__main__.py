@@ -1,0 +1,190 @@
+"""The engine's command line: train, recommend and evaluate, on files alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from recommender.engine.config import INTERACTIONS, LOSSES, TrainConfig
+from recommender.engine.errors import EngineError
+
+LIST_SCHEMA = pa.schema(
+    [
+        ("user", pa.string()),
+        ("item", pa.string()),
+        ("rank", pa.int32()),
+        ("score", pa.float32()),
+        ("rating", pa.float32()),
+    ]
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (EngineError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train on a snapshot and write a bundle; the report stands beside popularity."""
+    from recommender.engine.pipeline import Progress, build_bundle
+
+    given = {
+        n: getattr(options, n) for n in ("loss", "interaction", "epochs", "seed") if getattr(options, n) is not None
+    }
+    bar = tqdm(total=100, unit="%", file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed} {postfix}")
+
+    def tell(progress: Progress) -> None:
+        bar.set_description(progress.phase, refresh=False)
+        bar.set_postfix_str(progress.message, refresh=False)
+        bar.update(100 * progress.done - bar.n)
+
+    with bar:
+        report = build_bundle(
+            options.data,
+            options.out,
+            config=TrainConfig(**given),
+            split=options.split,
+            progress=tell,
+            work=options.work,
+        )
+    _print_report(report.to_dict(), options.json, bundle=str(options.out))
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Measure a bundle on a snapshot, with the weights that have not seen what its own split held out."""
+    from recommender.engine import report
+    from recommender.engine.comparison import open_for_comparison
+    from recommender.engine.dataset import split
+    from recommender.engine.tables import read_snapshot
+
+    config = TrainConfig()
+    tables = read_snapshot(options.data)
+    scorer, data = open_for_comparison(options.bundle, tables, split(tables, options.split, config.seed))
+    found = report.evaluate(scorer, data, how=options.split, at_most=config.eval_users, resamples=config.bootstrap)
+    _print_report(found.to_dict(), options.json, bundle=str(options.bundle))
+
+
+def recommend(options: argparse.Namespace) -> None:
+    """Write the lists of many users, streamed: a part at a time is in memory."""
+    from recommender.engine.standalone import StandaloneRecommender
+
+    if options.out.suffix not in (".parquet", ".csv"):
+        raise EngineError(f"{options.out} ends in {options.out.suffix!r}; lists are written as .parquet or .csv.")
+    recommender = StandaloneRecommender.from_bundle(options.bundle)
+    users = recommender.user_keys if options.users == "all" else _read_users(Path(options.users))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=options.out.parent, suffix=".part")
+    os.close(handle)
+    try:
+        with (
+            _writer(Path(name), options.out.suffix) as writer,
+            tqdm(total=len(users), unit="user", file=sys.stderr) as bar,
+        ):
+            for columns in recommender.stream(users, options.top_k, not options.include_purchased):
+                writer.write_table(pa.table(columns, schema=LIST_SCHEMA))
+                bar.update(min(1024, len(users) - bar.n))
+        os.chmod(name, 0o644)
+        os.replace(name, options.out)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    print(f"{len(users):,} lists in {options.out}")
+
+
+def _writer(path: Path, suffix: str) -> Any:
+    if suffix == ".parquet":
+        return pq.ParquetWriter(path, LIST_SCHEMA)
+    return pyarrow.csv.CSVWriter(path, LIST_SCHEMA)
+
+
+def _read_users(path: Path) -> list[str]:
+    """Keys from a text file (one a line) or from the first column of a CSV or parquet file."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).column(0).cast(pa.string()).to_pylist()
+    lines = [line.split(",")[0].strip().strip('"') for line in path.read_text(encoding="utf-8").splitlines()]
+    keys = [line for line in lines if line]
+    return keys[1:] if path.suffix == ".csv" else keys
+
+
+def _print_report(report: dict[str, Any], as_json: bool, bundle: str) -> None:
+    if as_json:
+        ours = next(m for m in report["models"] if m["model"] == "two_tower")
+        print(json.dumps({"bundle": bundle, "metrics": ours, **report}))
+        return
+    print(f"{report['users']:,} users held out ({report['split']}), every item not yet bought ranked")
+    print(f"{'model':<20}{'NDCG@10':>9}{'interval':>18}{'HR@10':>8}{'recall@20':>11}{'MRR':>8}{'coverage':>10}")
+    for row in report["models"]:
+        if row["ndcg_10"] is None:
+            print(f"{row['model']:<20}  nobody to measure on")
+            continue
+        low, high = row["ndcg_10_interval"]
+        print(
+            f"{row['model']:<20}{row['ndcg_10']:>9.4f}{f'{low:.4f} to {high:.4f}':>18}{row['hr_10']:>8.3f}"
+            f"{row['recall_20']:>11.3f}{row['mrr']:>8.3f}{row['coverage']:>10.3f}"
+        )
+    for name, pair in report["paired"].items():
+        if pair["difference"] is not None:
+            print(f"two_tower - {name}: {pair['difference']:+.4f} ({pair['low']:+.4f} to {pair['high']:+.4f})")
+    for row in report["segments"]:
+        print(f"{row['segment']:<20}{row['users']:>7,} users  {row['two_tower']:.4f} beside {row['popularity']:.4f}")
+    if report["ratings"]:
+        r = report["ratings"]
+        print(
+            f"ratings: RMSE {r['rmse']:.3f}, MAE {r['mae']:.3f}; RMSE of the mean {r['global_mean_rmse']:.3f}, "
+            f"of the item's mean {r['item_mean_rmse']:.3f} ({r['n']:,} ratings)"
+        )
+    print(f"bundle: {bundle}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m recommender.engine", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    command = commands.add_parser("train", help=train.__doc__)
+    command.add_argument("--data", type=Path, required=True, help="the snapshot folder")
+    command.add_argument("--out", type=Path, required=True, help="where the bundle goes")
+    command.add_argument("--split", choices=("last-out", "date"), default="last-out")
+    command.add_argument("--loss", choices=LOSSES)
+    command.add_argument("--interaction", choices=INTERACTIONS)
+    command.add_argument("--epochs", type=int)
+    command.add_argument("--seed", type=int)
+    command.add_argument("--work", type=Path, help="a folder for checkpoints: the same folder again resumes")
+    command.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    command.set_defaults(run=train)
+
+    command = commands.add_parser("recommend", help=recommend.__doc__)
+    command.add_argument("--bundle", type=Path, required=True)
+    command.add_argument("--users", required=True, help='"all", or a file with one key a line')
+    command.add_argument("--top-k", type=int, default=10)
+    command.add_argument("--out", type=Path, required=True, help="a .parquet or .csv file")
+    command.add_argument("--include-purchased", action="store_true")
+    command.set_defaults(run=recommend)
+
+    command = commands.add_parser("evaluate", help=evaluate.__doc__)
+    command.add_argument("--bundle", type=Path, required=True)
+    command.add_argument("--data", type=Path, required=True)
+    command.add_argument("--split", choices=("last-out", "date"), default="last-out")
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(run=evaluate)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Sees a saved bundle as a model that evaluation can measure on any snapshot: today's purchases, yesterday's model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from recommender.engine.dataset import TwoTowerDataset
+from recommender.engine.inference import Inference
+from recommender.engine.inputs import UserInputs, Vectors
+from recommender.engine.schema import Schema
+from recommender.engine.tables import Tables
+
+
+class BundleScorer:
+    """A bundle's towers over the items of a snapshot; items the bundle never saw are placed by their features."""
+
+    def __init__(self, inference: Inference, data: TwoTowerDataset):
+        self.inference, self.max_history = inference, inference.max_history
+        rows = np.array([inference.row_of.get(k, -1) for k in data.tables.item_keys], dtype=np.int64)
+        self.items = Vectors.concat(
+            [inference.run_items(r, f) for r, f in zip(_parts(rows), _parts(data.item_features), strict=True)]
+        )
+
+    def users(self, inputs: UserInputs) -> Vectors:
+        return self.inference.run_users(inputs, self.items)
+
+
+def open_for_comparison(bundle: Path, tables: Tables, role: np.ndarray) -> tuple[BundleScorer, TwoTowerDataset]:
+    """A bundle's judged weights (which have not seen what its own split held out) and the snapshot as it reads it."""
+    inference = Inference.open(bundle, weights="judged")
+    data = TwoTowerDataset.build(_under(inference.schema, tables), role, inference.encoders)
+    return BundleScorer(inference, data), data
+
+
+def _under(schema: Schema, tables: Tables) -> Tables:
+    """The same purchases with the features that another schema asks for; those no longer there are missing."""
+    users, items, values = dict(tables.users), dict(tables.items), dict(tables.values)
+    for name in schema.user_fields:
+        if name not in schema.derived and name not in users:
+            users[name] = _missing(len(tables.user_keys), name in schema.user_numerical)
+    for name in schema.item_categorical:
+        items.setdefault(name, _missing(len(tables.item_keys), numerical=False))
+    numeric = schema.numeric_interaction_columns()
+    for name in schema.interaction_columns:
+        values.setdefault(name, _missing(len(tables), name in numeric))
+    return replace(tables, schema=schema, users=users, items=items, values=values)
+
+
+def _missing(n: int, numerical: bool) -> np.ndarray:
+    return np.full(n, np.nan) if numerical else np.full(n, "", dtype=object)
+
+
+def _parts(array: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(array, len(array) // 65536 + 1)

@@ -1,0 +1,138 @@
+"""Full-ranking metrics of any model that turns people and items into vectors, or into scores. No torch.
+
+A case is a person at a moment; every item not yet bought is ranked; ties count against the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from recommender.engine.dataset import Cases, TwoTowerDataset
+from recommender.engine.inputs import UserInputs, Vectors
+
+TOP = 10
+METRICS = ("ndcg_10", "hr_10", "recall_20", "mrr")
+
+
+class VectorScorer(Protocol):
+    """What evaluation asks of a two-tower model."""
+
+    items: Vectors
+    max_history: int
+
+    def users(self, inputs: UserInputs) -> Vectors: ...
+
+
+class CaseScorer(Protocol):
+    """What evaluation asks of any other model: scores float [cases, items]."""
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray: ...
+
+
+Scorer = VectorScorer | CaseScorer
+
+
+def case_inputs(data: TwoTowerDataset, cases: Cases, max_history: int, profile_only: bool = False) -> UserInputs:
+    """What the user tower may know of each case: the profile before its moment and the purchases up to its context.
+
+    profile_only : hide the history, and what the profile takes from it, as if the person had registered a minute ago.
+    """
+    if profile_only:
+        nothing = [(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.float32))] * len(cases)
+        ids, numbers = data.bare_ids[cases.users], data.bare_numbers[cases.users]
+        return UserInputs.of(nothing, np.zeros(len(cases)), ids, numbers, max_history)
+    first = data.first_row[cases.users]
+    histories = []
+    for a, b in zip(np.maximum(first, cases.context - max_history), cases.context + 1, strict=True):
+        histories.append((data.item[a:b].astype(np.int64), data.time[a:b], data.rating[a:b]))
+    ids, numbers = data.profile_ids[cases.rows], data.profile_numbers[cases.rows]
+    return UserInputs.of(histories, cases.lengths(data), ids, numbers, max_history)
+
+
+def score_batches(
+    scorer: Scorer, data: TwoTowerDataset, cases: Cases, profile_only: bool = False
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(case numbers [b], scores float32 [b, items]) with bought items at -inf, people of like history together."""
+    order = np.argsort(cases.lengths(data), kind="stable")
+    at_once = int(np.clip(40_000_000 // max(data.n_items, 1), 1, 512))
+    for part in np.array_split(order, max(-(-len(order) // at_once), 1)):
+        if len(part) == 0:
+            continue
+        some = cases[part]
+        if hasattr(scorer, "users"):
+            users = scorer.users(case_inputs(data, some, scorer.max_history, profile_only))
+            scores = users.rank @ scorer.items.rank.T
+        else:
+            scores = np.array(scorer.scores(data, some), dtype=np.float32)
+        for row, bought in enumerate(some.bought(data)):
+            scores[row, bought] = -np.inf
+        yield part, scores
+
+
+def rank_targets(
+    scorer: Scorer, data: TwoTowerDataset, cases: Cases, profile_only: bool = False, shown: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """The rank (from 1) of each target of each case among all items not yet bought, the other targets included.
+
+    shown : bool [items], set to True for every item that stands in somebody's top ten (for coverage).
+    """
+    ranks: list[np.ndarray] = [np.zeros(0)] * len(cases)
+    for part, scores in score_batches(scorer, data, cases, profile_only):
+        for row, case in enumerate(part):
+            own = scores[row, cases.targets[case]]
+            ranks[case] = (scores[row][None, :] >= own[:, None]).sum(1)  # itself included: the best has rank 1
+        if shown is not None:
+            k = min(TOP, scores.shape[1])
+            shown[np.argpartition(-scores, k - 1, axis=1)[:, :k].ravel()] = True
+    return ranks
+
+
+def user_metrics(ranks: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """float64 [cases] of each metric. With several targets: NDCG against the best possible list, recall as a share."""
+    n = len(ranks)
+    counts = np.array([len(r) for r in ranks])
+    case = np.repeat(np.arange(n), counts)
+    rank = np.concatenate(ranks) if n else np.zeros(0)
+    gain = np.where(rank <= TOP, 1 / np.log2(rank + 1), 0)
+    ideal = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(1, TOP + 1) + 1))])
+    hits = np.bincount(case, rank <= TOP, minlength=n)
+    best = np.full(n, np.inf)
+    np.minimum.at(best, case, rank)
+    return {
+        "ndcg_10": np.bincount(case, gain, minlength=n) / ideal[np.minimum(counts, TOP)],
+        "hr_10": (hits > 0).astype(np.float64),
+        "recall_20": np.bincount(case, rank <= 20, minlength=n) / np.maximum(counts, 1),
+        "mrr": 1 / best,
+    }
+
+
+def bootstrap_interval(values: np.ndarray, resamples: int, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+    """The percentile interval of the mean of `values` [n] over people drawn with replacement (Efron 1979)."""
+    n = len(values)
+    if n < 2:
+        return (float("-inf"), float("inf")) if n == 0 else (float(values[0]), float(values[0]))
+    rng = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    for k in range(resamples):
+        means[k] = values[rng.integers(0, n, n)].mean()
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def predict_held_out_ratings(scorer: VectorScorer, data: TwoTowerDataset, role: int) -> tuple[np.ndarray, np.ndarray]:
+    """(predicted, actual) float32 of every rated purchase of a role, each predicted from what was known before it."""
+    rows = np.flatnonzero((data.role == role) & np.isfinite(data.rating))[:200_000]
+    predicted = np.zeros(len(rows), np.float32)
+    for part in np.array_split(np.arange(len(rows)), len(rows) // 1024 + 1):
+        if len(part) == 0:
+            continue
+        r = rows[part]
+        cases = Cases(data.user[r], r, data.context[r], [data.item[[x]] for x in r])
+        users = scorer.users(case_inputs(data, cases, scorer.max_history))
+        logit = (users.rate * scorer.items.rate[data.item[r]]).sum(1)
+        predicted[part] = 5 / (1 + np.exp(-logit))
+    return predicted, data.rating[rows]

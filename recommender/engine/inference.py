@@ -1,0 +1,197 @@
+"""A trained model at work: numpy and onnxruntime, no torch, no database. Web processes and the standalone share it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pyarrow.parquet as pq
+
+from recommender.engine.bundle import WEIGHTS, read_manifest
+from recommender.engine.encoders import Encoders, as_number, as_text
+from recommender.engine.errors import BundleError, ProfileError
+from recommender.engine.inputs import UserInputs, Vectors
+from recommender.engine.schema import Schema
+
+
+@dataclass(frozen=True)
+class Event:
+    """One purchase in a history. time : Unix seconds. values : the columns that derived features read."""
+
+    item: str
+    time: float
+    rating: float | None = None
+    quantity: float = 1.0
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is known of somebody: any part of a profile, and purchases, oldest first.
+
+    Derived features (counts, sums, latest values) are computed from the history unless the profile holds them: who
+    passes only the last purchases of many passes the totals in the profile.
+    """
+
+    profile: Mapping[str, object]
+    history: Sequence[Event] = ()
+
+
+class Inference:
+    """The towers of one bundle with its encoders and item vectors. Safe to use from many threads.
+
+    item_keys : list of str; items : Vectors of the same order; popularity : float32 [items], purchases in training.
+    """
+
+    def __init__(
+        self, *, model: Path, artifacts: Path, items: Path, manifest: dict[str, Any] | None = None, device: str = "cpu"
+    ):
+        try:
+            saved = json.loads(Path(artifacts).read_text(encoding="utf-8"))
+            self.encoders = Encoders.from_dict(saved["encoders"])
+            self.dim: int = saved["dim"]
+            self.max_history: int = saved["max_history"]
+            table = pq.read_table(items)
+            self.items = Vectors(
+                np.load(Path(model) / "item_rank.npy", mmap_mode="r"),
+                np.load(Path(model) / "item_rate.npy", mmap_mode="r"),
+            )
+            self._user_tower = _session(Path(model) / "user_tower.onnx", device)
+            self._item_tower = _session(Path(model) / "item_tower.onnx", device)
+        except BundleError:
+            raise
+        except Exception as error:
+            raise BundleError(f"The model at {model} cannot be opened: {error}") from error
+        self.manifest = manifest or {}
+        self.item_keys: list[str] = table["item"].to_pylist()
+        self.row_of = {key: row for row, key in enumerate(self.item_keys)}
+        self.popularity = table["purchases"].to_numpy().astype(np.float32)
+        if len(self.items) != len(self.item_keys):
+            raise BundleError(f"The model has {len(self.items)} item vectors for {len(self.item_keys)} items.")
+
+    @classmethod
+    def open(cls, bundle: Path, weights: str = "served", device: str = "cpu") -> Inference:
+        """The model of a bundle. weights : "served" (learned from everything) or "judged" (without the held-out)."""
+        bundle = Path(bundle)
+        manifest = read_manifest(bundle)
+        return cls(
+            model=bundle / WEIGHTS[weights],
+            artifacts=bundle / "artifacts.json",
+            items=bundle / "assets" / "items.parquet",
+            manifest=manifest,
+            device=device,
+        )
+
+    @property
+    def schema(self) -> Schema:
+        return self.encoders.schema
+
+    # --- people ---
+
+    def check_profile(self, profile: Mapping[str, object]) -> dict[str, object]:
+        """The profile under the model's own field names. Raises ProfileError naming a field or value that is wrong."""
+        checked: dict[str, object] = {}
+        for given, value in profile.items():
+            name = self.schema.aliases.get(given, given)
+            if name in self.schema.user_categorical:
+                checked[name] = as_text(given, value)
+            elif name in self.schema.user_numerical:
+                number = as_number(given, value)
+                checked[name] = None if np.isnan(number) else number
+            else:
+                known = ", ".join(self.schema.user_fields) or "none"
+                raise ProfileError(given, f"this model knows no such field of a profile; it knows {known}.")
+        return checked
+
+    def check_item(self, features: Mapping[str, object]) -> dict[str, object]:
+        """An item description under the model's own names. Raises ProfileError like `check_profile`."""
+        checked: dict[str, object] = {}
+        for given, value in features.items():
+            name = self.schema.aliases.get(given, given)
+            if name not in self.schema.item_categorical:
+                known = ", ".join(self.schema.item_categorical) or "none"
+                raise ProfileError(given, f"this model knows no such field of an item; it knows {known}.")
+            checked[name] = as_text(given, value)
+        return checked
+
+    def encode_users(
+        self, people: Sequence[Person], items: Vectors | None = None, row_of: Mapping[str, int] | None = None
+    ) -> Vectors:
+        """Vectors of people. Purchases of items that are in neither the model nor `items` are passed over.
+
+        items, row_of : a wider catalog than the model's own (its items and newer ones), where there is one.
+        """
+        rows = self.row_of if row_of is None else row_of
+        histories, profiles, known = [], [], []
+        for person in people:
+            seen = [e for e in person.history if e.item in rows]
+            histories.append(
+                (
+                    np.array([rows[e.item] for e in seen], dtype=np.int64),
+                    np.array([e.time for e in seen], dtype=np.float64),
+                    np.array([np.nan if e.rating is None else e.rating for e in seen], dtype=np.float32),
+                )
+            )
+            profiles.append(self.with_derived(person))
+            known.append(float(len(person.history)))
+        columns = self.encoders.profile_columns(profiles)
+        ids, numbers = self.encoders.encode_users(columns, len(people))
+        inputs = UserInputs.of(histories, np.array(known), ids, numbers, self.max_history)
+        return self.run_users(inputs, items)
+
+    def run_users(self, inputs: UserInputs, items: Vectors | None = None) -> Vectors:
+        """Vectors of people already in numbers; `items` are the vectors that the rows of their histories mean."""
+        feed = inputs.feed(self.items if items is None else items, self.dim)
+        wanted = {i.name for i in self._user_tower.get_inputs()}
+        rank, rate = self._user_tower.run(None, {n: a for n, a in feed.items() if n in wanted})
+        return Vectors(rank, rate)
+
+    def with_derived(self, person: Person) -> dict[str, object]:
+        profile = {self.schema.aliases.get(n, n): v for n, v in person.profile.items()}
+        for name, derived in self.schema.derived.items():
+            if profile.get(name) not in (None, ""):
+                continue
+            if derived.take == "count":
+                profile[name] = float(len(person.history))
+            elif derived.take == "sum":
+                found = (as_number(name, e.values.get(derived.column or "")) for e in person.history)
+                profile[name] = float(sum(v for v in found if not np.isnan(v)))
+            else:
+                profile[name] = person.history[-1].values.get(derived.column or "") if person.history else None
+        return profile
+
+    # --- items ---
+
+    def encode_items(self, features: Sequence[Mapping[str, object]]) -> Vectors:
+        """Vectors of items never seen in training, placed by their features."""
+        ids = self.encoders.encode_items(self.encoders.item_columns(features), len(features))
+        return self.run_items(np.full(len(features), -1, dtype=np.int64), ids)
+
+    def run_items(self, rows: np.ndarray, ids: np.ndarray) -> Vectors:
+        """Vectors of items in numbers: rows int64 [n] (-1: unknown), ids int64 [n, features]."""
+        wanted = {i.name for i in self._item_tower.get_inputs()}
+        feed = {n: a for n, a in (("row", rows), ("features", ids)) if n in wanted}
+        rank, rate = self._item_tower.run(None, feed)
+        return Vectors(rank, rate)
+
+    def ratings(self, users: Vectors, items: Vectors) -> np.ndarray:
+        """Predicted ratings, float32 [users, items], 0 to 5."""
+        return 5 / (1 + np.exp(-(users.rate @ items.rate.T)))
+
+
+def _session(path: Path, device: str) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a web process has many threads, each its request
+    options.log_severity_level = 3
+    if device == "cpu":
+        providers = ["CPUExecutionProvider"]
+    elif device == "cuda" and "CUDAExecutionProvider" in ort.get_available_providers():
+        providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    else:
+        raise BundleError(f"The device {device!r} is not available here; use 'cpu'.")
+    return ort.InferenceSession(str(path), options, providers=providers)

@@ -1,0 +1,97 @@
+"""What the user tower reads of a batch of people, as plain arrays: the one form that training and serving share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+RATING_BUCKETS = 7  # 0: not rated, 1..6: a rating rounded to 0..5
+GAP_BUCKETS = 16  # log2 of the hours since the purchase before
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of n people or items. rank : float32 [n, d], their dot products rank. rate : float32 [n, r], ratings."""
+
+    rank: np.ndarray
+    rate: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rank)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Vectors:
+        return Vectors(self.rank[rows], self.rate[rows])
+
+    @classmethod
+    def concat(cls, parts: list[Vectors]) -> Vectors:
+        return cls(np.concatenate([p.rank for p in parts]), np.concatenate([p.rate for p in parts]))
+
+
+@dataclass(frozen=True)
+class UserInputs:
+    """B people. Histories are right-padded to L >= 1 purchases, oldest first.
+
+    items : int64 [B, L] rows of the item vectors, 0 in the padding.   rating : float32 [B, L], nan where none.
+    gap : int64 [B, L] bucket of the time since the purchase before.   length : int64 [B], may be 0.
+    known : float32 [B] purchases in all, also those before the history's start.
+    ids : int64 [B, fields].   numbers : float32 [B, 2 x numerical fields].
+    """
+
+    items: np.ndarray
+    rating: np.ndarray
+    gap: np.ndarray
+    length: np.ndarray
+    known: np.ndarray
+    ids: np.ndarray
+    numbers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    def feed(self, items: Vectors, dim: int) -> dict[str, np.ndarray]:
+        """The user tower's inputs by name. Padding reads item 0, which a causal tower never sees."""
+        return {
+            "history": items.rank[self.items, :dim],
+            "factors": items.rate[self.items],
+            "rating": self.rating,
+            "bucket": rating_bucket(self.rating),
+            "gap": self.gap,
+            "length": self.length,
+            "known": self.known,
+            "ids": self.ids,
+            "numbers": self.numbers,
+        }
+
+    @classmethod
+    def of(
+        cls,
+        histories: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
+        known: np.ndarray,
+        ids: np.ndarray,
+        numbers: np.ndarray,
+        max_history: int,
+    ) -> UserInputs:
+        """From (item rows, times, ratings) of each person, oldest first; the latest `max_history` are read."""
+        histories = [(i[-max_history:], t[-max_history - 1 :], r[-max_history:]) for i, t, r in histories]
+        length = np.array([len(h[0]) for h in histories], dtype=np.int64)
+        shape = (len(histories), max(int(length.max(initial=0)), 1))
+        items, gap = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        rating = np.full(shape, np.nan, np.float32)
+        for row, (item, time, rated) in enumerate(histories):
+            n = len(item)
+            items[row, :n], rating[row, :n] = item, rated
+            gap[row, :n] = gap_bucket(time)[-n:] if n else 0
+        return cls(items, rating, gap, length, known.astype(np.float32), ids, numbers)
+
+
+def rating_bucket(rating: np.ndarray) -> np.ndarray:
+    """int64 ids of ratings: 0 where none, else 1 + the rating rounded."""
+    return np.where(np.isfinite(rating), 1 + np.rint(np.nan_to_num(rating)), 0).astype(np.int64)
+
+
+def gap_bucket(time: np.ndarray) -> np.ndarray:
+    """int64 [n] ids of the time since the purchase before: 1 + log2 of the hours, 0 for the first one."""
+    hours = np.maximum(np.diff(time), 0) / 3600
+    gaps = 1 + np.log2(1 + hours).clip(max=GAP_BUCKETS - 2)
+    return np.concatenate([[0], gaps]).astype(np.int64)[: len(time)]

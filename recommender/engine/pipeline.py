@@ -1,0 +1,169 @@
+"""From a snapshot to a bundle: read, split, train, evaluate, refit on everything, write. The engine's one long walk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recommender.engine.bundle import new_bundle, write_manifest
+from recommender.engine.comparison import open_for_comparison
+from recommender.engine.config import TrainConfig
+from recommender.engine.dataset import TRAIN, TwoTowerDataset, split
+from recommender.engine.report import Report, evaluate
+from recommender.engine.saving import save_artifacts, save_assets, save_towers
+from recommender.engine.tables import Tables, read_snapshot
+from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. done : 0 to 1 over the whole run. metrics : of the epoch that just ended, or empty."""
+
+    phase: str
+    done: float
+    message: str
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+ProgressCallback = Callable[[Progress], None]
+# The share of a run that each phase takes, as measured on data of three sizes: for the progress bar only.
+SHARES = {"reading": 0.03, "training": 0.52, "evaluating": 0.05, "refitting": 0.37, "writing": 0.03}
+
+
+def build_bundle(
+    data: Path,
+    out: Path,
+    *,
+    config: TrainConfig = TrainConfig(),  # noqa: B008 (frozen)
+    split: str = "last-out",
+    live: Path | None = None,
+    progress: ProgressCallback | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    work: Path | None = None,
+) -> Report:
+    """Train on the snapshot folder `data` and write the bundle `out`, whole or not at all.
+
+    live : the bundle that serves now, to be measured on the same held-out purchases (with its judged weights).
+    work : a folder for checkpoints; a run that was killed goes on from there when called with the same folder.
+    Raises SnapshotError, BundleError or TrainingCancelled; `out` is then as it was.
+    """
+    return build_from_tables(
+        read_snapshot(data),
+        out,
+        config=config,
+        how=split,
+        live=live,
+        tell=_Teller(progress),
+        should_stop=should_stop,
+        work=work,
+    )
+
+
+def build_from_tables(
+    tables: Tables,
+    out: Path,
+    *,
+    config: TrainConfig,
+    how: str,
+    live: Path | None,
+    tell: _Teller,
+    should_stop: Callable[[], bool] | None,
+    work: Path | None,
+) -> Report:
+    started = time.perf_counter()
+    torch.set_num_threads(max(torch.get_num_threads(), 1))
+    tell("reading", 0.5, f"{len(tables):,} purchases of {len(tables.item_keys):,} items")
+    data = TwoTowerDataset.build(tables, split(tables, how, config.seed))
+    if work is not None:
+        work.mkdir(parents=True, exist_ok=True)
+
+    judged = train_two_tower_model(
+        data,
+        config,
+        on_epoch=lambda entry: tell.epoch("training", entry, config.epochs),
+        should_stop=should_stop,
+        checkpoint=None if work is None else work / "judged.safetensors",
+    )
+    tell("evaluating", 0.0, "ranking the whole catalog for the held-out purchases")
+    report = evaluate(
+        TorchScorer(judged.model, data),
+        data,
+        how=how,
+        at_most=config.eval_users,
+        resamples=config.bootstrap,
+        live=None if live is None else open_for_comparison(live, tables, data.role),
+        curve=judged.curve,
+        settings=config.to_dict(),
+    )
+    served = _refit(data, config, judged, tell, should_stop, work) if config.refit else judged
+    tell("writing", 0.0, "writing the bundle")
+    report = _with_seconds(report, time.perf_counter() - started)
+    with new_bundle(out) as folder:
+        save_towers(served.model, data, folder / "model")
+        save_towers(judged.model, data, folder / "judged")
+        save_artifacts(data.encoders, config, folder / "artifacts.json")
+        save_assets(data, folder / "assets")
+        report.write(folder / "report.json")
+        write_manifest(
+            folder,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            fingerprint=report.fingerprint,
+            settings=config.to_dict(),
+            metrics=report.metrics,
+        )
+    tell("writing", 1.0, "done")
+    return report
+
+
+def _refit(
+    data: TwoTowerDataset,
+    config: TrainConfig,
+    judged: Trained,
+    tell: _Teller,
+    should_stop: Callable[[], bool] | None,
+    work: Path | None,
+) -> Trained:
+    """The same training again with nothing held out: what is promoted has learned from the latest purchases too."""
+    everything = data.with_role(np.full(len(data), TRAIN, dtype=np.int8))
+    return train_two_tower_model(
+        everything,
+        config,
+        on_epoch=lambda entry: tell.epoch("refitting", entry, max(len(judged.rates), 1)),
+        should_stop=should_stop,
+        checkpoint=None if work is None else work / "served.safetensors",
+        like=judged,
+    )
+
+
+def _with_seconds(report: Report, seconds: float) -> Report:
+    return Report(**{**report.__dict__, "seconds": seconds})
+
+
+class _Teller:
+    """Says how far the whole run is from how far a phase is."""
+
+    def __init__(self, progress: ProgressCallback | None):
+        self.progress = progress
+
+    def __call__(self, phase: str, share: float, message: str, metrics: dict[str, Any] | None = None) -> None:
+        if self.progress is None:
+            return
+        before = 0.0
+        for name, part in SHARES.items():
+            if name == phase:
+                self.progress(Progress(phase, before + part * min(share, 1.0), message, metrics or {}))
+                return
+            before += part
+
+    def epoch(self, phase: str, entry: dict[str, float], of: int) -> None:
+        message = f"epoch {entry['epoch']:.0f}, loss {entry['loss']:.3f}"
+        if not np.isnan(entry["ndcg_10"]):
+            message += f", validation NDCG@10 {entry['ndcg_10']:.4f}"
+        self(phase, entry["epoch"] / of, message, entry if phase == "training" else {})

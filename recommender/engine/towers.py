@@ -1,0 +1,247 @@
+"""The model: a user tower and an item tower that meet in one dot product. Read it from top to bottom.
+
+A person's vector and an item's vector each have three parts, and their dot product adds up three opinions:
+
+    sequence    what the history says: a GRU over the bought items' own vectors (as in GRU4Rec, Hidasi et al. 2016,
+                with the item embeddings shared between input and output), adjusted by the profile;
+                cosine with a learned temperature, or a plain dot product
+    profile     what the profile says: a sum over its fields of low-rank log ratios (profile_path.py), fading as the
+                history grows
+    popularity  1 x the item's bias, which starts at its log share of purchases
+
+A second, small pair of vectors predicts ratings: the person's rated purchases vote with their residuals
+(Asymmetric-SVD, Koren 2008), so that no rating needs an id of the person, and a new one counts at once.
+rating = 5 sigmoid(dot). Where nothing is rated, the dot of the ranking vectors, standardised, takes its place.
+
+Nothing in the user tower belongs to one user: whoever has a profile or a purchase has a vector.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recommender.engine.config import TrainConfig
+from recommender.engine.inputs import GAP_BUCKETS, RATING_BUCKETS
+
+
+@dataclass(frozen=True)
+class TowerSizes:
+    """What of the data decides the shapes: items, ids of each item feature and profile field, numbers, any ratings."""
+
+    items: int
+    item_features: tuple[int, ...]
+    profile_fields: tuple[int, ...]
+    profile_numbers: int
+    rated: bool
+
+
+class ItemTower(nn.Module):
+    """Item row and feature ids to the item's vectors. Row -1 is an item never seen: its features alone place it.
+
+    Tables of `cold` values (means over known items of like features) stand in for what only a known item has: its
+    bias, its place in the profile path and its rating vector. They are set once, after training, by `learn_cold`.
+    """
+
+    def __init__(self, sizes: TowerSizes, config: TrainConfig):
+        super().__init__()
+        self.normalised, self.rated = config.interaction == "cosine", sizes.rated
+        self.id = nn.Embedding(sizes.items + 1, config.dim)  # the last row, all zero, is the unknown item
+        self.features = nn.ModuleList(nn.Embedding(n, config.dim, padding_idx=0) for n in sizes.item_features)
+        self.bias = nn.Embedding(sizes.items + 1, 1)
+        self.profile = nn.Embedding(sizes.items + 1, config.profile_rank)
+        self.rate_factors = nn.Embedding(sizes.items + 1, config.rating_dim)
+        self.rate_bias = nn.Embedding(sizes.items + 1, 1)
+        cold = 1 + config.profile_rank + config.rating_dim + 1
+        self.cold = nn.ModuleList(nn.Embedding(n, cold) for n in sizes.item_features)
+        self.cold_default = nn.Parameter(torch.zeros(cold), requires_grad=False)
+        self.sizes = [1, config.profile_rank, config.rating_dim, 1]
+        for table in (self.id, *self.features):
+            nn.init.normal_(table.weight, std=config.dim**-0.5)
+        for table in (self.bias, self.profile, self.rate_factors, self.rate_bias, *self.cold):
+            nn.init.zeros_(table.weight)
+        with torch.no_grad():
+            self.id.weight[-1] = 0
+            nn.init.normal_(self.rate_factors.weight[:-1], std=0.1)
+            for table in self.features:
+                table.weight[0] = 0
+        for table in self.cold:
+            table.weight.requires_grad_(False)
+        self.profile.weight.requires_grad_(False)  # the closed form stays: trained on, it fell below popularity
+
+    def sequence(self, row: Tensor, features: Tensor, known: Tensor) -> Tensor:
+        """[..., dim] the part that the history is made of and meets. known [...]: 0 hides the id (id dropout)."""
+        vector = self.id(row) * known[..., None]
+        for f, table in enumerate(self.features):
+            vector = vector + table(features[..., f])
+        return F.normalize(vector, dim=-1) if self.normalised else vector
+
+    def forward(self, row: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """row int64 [B] (-1: unknown), features int64 [B, F] -> rank [B, dim + profile_rank + 1], rate [B, r]"""
+        known = (row >= 0).to(self.id.weight.dtype)  # [B]
+        row = torch.where(row >= 0, row, torch.full_like(row, self.id.num_embeddings - 1))
+        sequence = self.sequence(row, features, known)
+        own = [self.bias(row), self.profile(row), self.rate_factors(row), self.rate_bias(row)]
+        bias, profile, rate, rate_bias = (
+            torch.cat(own, -1).lerp(self._cold(features), 1 - known[:, None]).split(self.sizes, -1)
+        )
+        rank, one = torch.cat([sequence, profile, bias], -1), torch.ones_like(bias)
+        return rank, torch.cat([rate, rate_bias, one] if self.rated else [rank, one], -1)
+
+    def _cold(self, features: Tensor) -> Tensor:
+        """[B, cold]: the mean of what the features' known items have; the default where no feature is known."""
+        total = torch.zeros(features.shape[0], len(self.cold_default), device=features.device)
+        seen = torch.zeros(features.shape[0], 1, device=features.device)
+        for f, table in enumerate(self.cold):
+            here = (features[:, f] >= 2).to(total.dtype)[:, None]
+            total, seen = total + table(features[:, f]) * here, seen + here
+        return torch.where(seen > 0, total / seen.clamp(min=1), self.cold_default)
+
+    @torch.no_grad()
+    def learn_cold(self, features: Tensor, bought: Tensor) -> None:
+        """Fill the cold tables from the items bought at least once. bought bool [items], features int64 [items, F].
+
+        A new item's bias is the 90th percentile of its like, not the mean: most listed products sell little, and an
+        item placed at their mean is never shown and so never learned.
+        """
+        own = torch.cat(
+            [t.weight[:-1] for t in (self.bias, self.profile, self.rate_factors, self.rate_bias)], -1
+        )  # [items, cold]
+        if not bought.any():
+            return
+
+        def typical(values: Tensor) -> Tensor:
+            mean = values.mean(0)
+            mean[0] = torch.quantile(values[:, 0], 0.9)
+            return mean
+
+        self.cold_default.copy_(own[bought].mean(0))
+        for f, table in enumerate(self.cold):
+            of_feature = features[:, f]
+            order = torch.argsort(of_feature)
+            order = order[bought[order]]
+            values, counts = torch.unique_consecutive(of_feature[order], return_counts=True)
+            for value, rows in zip(values.tolist(), order.split(counts.tolist()), strict=True):
+                table.weight[value] = typical(own[rows])
+
+
+class UserTower(nn.Module):
+    """Profile and history to a person's vectors. History comes as the item tower's vectors: any item can be in it."""
+
+    def __init__(self, sizes: TowerSizes, config: TrainConfig):
+        super().__init__()
+        self.normalised, self.rated = config.interaction == "cosine", sizes.rated
+        self.profile_rank = config.profile_rank
+        dim = config.dim
+        self.rating = nn.Embedding(RATING_BUCKETS, dim)
+        self.gap = nn.Embedding(GAP_BUCKETS, dim)
+        self.gru = nn.GRU(dim, 2 * dim, batch_first=True)
+        self.head = nn.Linear(2 * dim, dim)
+        self.fields = nn.ModuleList(nn.Embedding(n, dim, padding_idx=0) for n in sizes.profile_fields)
+        self.numbers = nn.Linear(sizes.profile_numbers, dim, bias=False) if sizes.profile_numbers else None
+        self.profile_head = nn.Linear(dim, dim)
+        self.profile = nn.ModuleList(nn.Embedding(n, config.profile_rank) for n in sizes.profile_fields)
+        self.fade = nn.Parameter(torch.tensor([1.0, -1.0]))
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(12.0 if self.normalised else 1.0)))
+        self.trust = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # set on validation after training
+        self.dropout = nn.Dropout(config.dropout)
+        self.rate_out = nn.Linear(config.rating_dim, config.rating_dim, bias=False)
+        self.rate_shrink = nn.Parameter(torch.tensor([2.0, 5.0, 1.0]))
+        self.standard = nn.Parameter(torch.tensor([1.0, 0.0]), requires_grad=False)  # scores to logits, where unrated
+        self.rate_profile = nn.ModuleList(nn.Embedding(n, 1, padding_idx=0) for n in sizes.profile_fields)
+        for table in (self.rating, self.gap, *self.fields):
+            nn.init.normal_(table.weight, std=0.1 * dim**-0.5)
+        for table in (*self.profile, *self.rate_profile):
+            nn.init.zeros_(table.weight)
+        for table in self.profile:
+            table.weight.requires_grad_(False)
+        nn.init.zeros_(self.profile_head.weight)
+        nn.init.zeros_(self.profile_head.bias)
+
+    def states(self, history: Tensor, rating: Tensor, gap: Tensor) -> Tensor:
+        """What is known after each purchase. history [B, L, dim], rating and gap int64 [B, L] -> [B, L, 2 dim]"""
+        scale = self.head.out_features**0.5 if self.normalised else 1.0
+        events = history * scale + self.rating(rating) + self.gap(gap)  # [B, L, dim]
+        return self.gru(self.dropout(events))[0]
+
+    def query(self, state: Tensor, known: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
+        """The ranking vector. state [P, 2 dim], known [P] purchases known, ids [P, F], numbers [P, N]
+        -> [P, dim + profile_rank + 1]
+        """
+        known = known.to(state.dtype)[:, None]
+        profile = torch.zeros_like(state[:, : self.head.out_features])
+        for f, table in enumerate(self.fields):
+            profile = profile + table(ids[:, f])
+        if self.numbers is not None:
+            profile = profile + self.numbers(numbers)
+        sequence = self.head(self.dropout(state)) + self.profile_head(torch.relu(self.dropout(profile)))  # [P, dim]
+        if self.normalised:
+            sequence = F.normalize(sequence, dim=-1)
+        sequence = sequence * self.log_temperature.exp() * self.trust * (known > 0)  # no history: no say
+        return torch.cat([sequence, self.profile_opinion(ids, known), torch.ones_like(known)], -1)
+
+    def profile_opinion(self, ids: Tensor, known: Tensor) -> Tensor:
+        """[P, profile_rank]: the sum over the fields, whole for a newcomer, fading as log(1 + purchases) grows."""
+        total = torch.zeros(ids.shape[0], self.profile_rank, device=ids.device)
+        for f, table in enumerate(self.profile):
+            total = total + table(ids[:, f])
+        fade = torch.sigmoid(self.fade[0] + self.fade[1] * torch.log(known.clamp(min=1)))
+        return total * torch.where(known > 0, fade, torch.ones_like(fade))
+
+    def rate_votes(self, factors: Tensor, rating: Tensor) -> tuple[Tensor, Tensor]:
+        """What each rated purchase adds: its residual times its factors, and (residual, 1); zeros where not rated.
+        factors [B, L, rating_dim + 2] of the items, rating [B, L] 0..5 or nan
+        """
+        rated = torch.isfinite(rating)
+        expected = torch.sigmoid(factors[..., -2])
+        residual = torch.where(rated, torch.nan_to_num(rating) / 5 - expected, torch.zeros_like(expected))  # [B, L]
+        return factors[..., :-2] * residual[..., None], torch.stack([residual, rated.to(residual.dtype)], -1)
+
+    def rate_query(self, votes: Tensor, totals: Tensor, ids: Tensor) -> Tensor:
+        """The rating vector from summed votes [P, rating_dim], totals [P, 2] and profile ids -> [P, rating_dim + 2]"""
+        own, shared, strength = self.rate_shrink.abs().unbind()
+        n = totals[:, 1:]
+        taste = self.rate_out(votes) / (n + own).sqrt()
+        generosity = strength * 5 * totals[:, :1] / (n + shared)
+        for f, table in enumerate(self.rate_profile):
+            generosity = generosity + table(ids[:, f])
+        return torch.cat([taste, torch.ones_like(generosity), generosity], -1)
+
+    def forward(
+        self, history: Tensor, factors: Tensor, rating: Tensor, bucket: Tensor, gap: Tensor, length: Tensor,
+        known: Tensor, ids: Tensor, numbers: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """One vector pair a person, as serving asks for it. Histories are right-padded to L >= 1; length [B] may be 0.
+
+        history [B, L, dim], factors [B, L, rate width], rating float [B, L] (nan: none), bucket and gap int64
+        [B, L], known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> rank, rate
+        """
+        states = self.states(history, bucket, gap)
+        last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[-1])
+        state = states.gather(1, last)[:, 0] * (length > 0)[:, None]
+        rank = self.query(state, torch.where(length > 0, known, torch.zeros_like(known)), ids, numbers)
+        if not self.rated:
+            return rank, torch.cat([rank * self.standard[0], self.standard[1].expand(len(rank), 1)], -1)
+        votes, totals = self.rate_votes(factors, rating)
+        return rank, self.rate_query(votes.sum(1), totals.sum(1), ids)
+
+
+class TwoTowerHybrid(nn.Module):
+    """Both towers. score(user, item) = user rank vector . item rank vector; rating = 5 sigmoid(rate . rate)."""
+
+    def __init__(self, sizes: TowerSizes, config: TrainConfig):
+        super().__init__()
+        self.sizes, self.config = sizes, config
+        self.items = ItemTower(sizes, config)
+        self.users = UserTower(sizes, config)
+
+    @torch.no_grad()
+    def item_vectors(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The vectors of every known item. features int64 [items, F] -> rank, rate"""
+        rows = torch.arange(self.sizes.items, device=features.device)
+        parts = [self.items(r, f) for r, f in zip(rows.split(65536), features.split(65536), strict=True)]
+        return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])

@@ -1,0 +1,455 @@
+"""Trains the towers: one pass over all purchases an epoch, early stopping on validation NDCG@10, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from recommender.engine import losses
+from recommender.engine.config import TrainConfig
+from recommender.engine.dataset import TRAIN, VALID, NegativeSampler, TwoTowerDataset, Window, batches, windows
+from recommender.engine.errors import SnapshotError, TrainingCancelled
+from recommender.engine.evaluation import case_inputs, predict_held_out_ratings, rank_targets, user_metrics
+from recommender.engine.inputs import UserInputs, Vectors, rating_bucket
+from recommender.engine.profile_path import fit_profile_path
+from recommender.engine.towers import TowerSizes, TwoTowerHybrid
+
+TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity
+EpochCallback = Callable[[dict[str, float]], None]
+
+
+@dataclass
+class Trained:
+    """A trained model and how it came about. curve : an entry an epoch. rates : the learning rates of those kept."""
+
+    model: TwoTowerHybrid
+    curve: list[dict[str, float]] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    rating_epochs: int = 0
+    trust: float = 1.0
+    seconds: float = 0.0
+
+
+def train_two_tower_model(
+    data: TwoTowerDataset,
+    config: TrainConfig = TrainConfig(),  # noqa: B008 (frozen)
+    *,
+    on_epoch: EpochCallback | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    checkpoint: Path | None = None,
+    like: Trained | None = None,
+) -> Trained:
+    """Train on the TRAIN purchases, stopping early on the VALID ones, and give back the best model.
+
+    on_epoch : called after each epoch with its epoch, loss, ndcg_10 and learning_rate.
+    should_stop : asked before each batch; TrainingCancelled is raised when it says yes.
+    checkpoint : a file written after each epoch; where it exists already, training goes on from there.
+    like : an earlier run on part of the data; its number of epochs, rates and trust are repeated with no validation
+        (for refitting on everything).
+    """
+    started = time.perf_counter()
+    torch.manual_seed(config.seed)
+    run = _Run(data, config, should_stop)
+    state = _Progress() if like is None else _Progress(best_rates=list(like.rates))
+    if checkpoint is not None and checkpoint.exists():
+        state = run.load(checkpoint)
+    rates = None if like is None else like.rates
+    while not _finished(state, config, rates):
+        rate = state.rate(config) if rates is None else rates[state.epoch]
+        loss = run.epoch(rate, state.epoch)
+        state.epoch += 1
+        ndcg = run.validate() if rates is None else float("nan")
+        entry = {"epoch": state.epoch, "loss": loss, "ndcg_10": ndcg, "learning_rate": rate}
+        state.record(entry, run.weights() if rates is None and ndcg > state.best else None)
+        if checkpoint is not None:
+            run.save(checkpoint, state)
+        if on_epoch is not None:
+            on_epoch(entry)
+    if rates is None and state.best_weights is not None:
+        run.model.load_state_dict(state.best_weights)
+    trust = run.choose_trust() if like is None else like.trust
+    run.set_trust(trust)
+    rating_epochs = run.fit_ratings(None if like is None else like.rating_epochs)
+    run.finish()
+    return Trained(
+        model=run.model,
+        curve=state.curve,
+        rates=state.best_rates,
+        rating_epochs=rating_epochs,
+        trust=trust,
+        seconds=time.perf_counter() - started,
+    )
+
+
+@dataclass
+class _Progress:
+    """Where a run stands: what a checkpoint must hold beside the weights."""
+
+    epoch: int = 0
+    best: float = -1.0
+    since_best: int = 0
+    halvings: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    tried_rates: list[float] = field(default_factory=list)
+    best_rates: list[float] = field(default_factory=list)
+    best_weights: dict[str, Tensor] | None = None
+
+    def rate(self, config: TrainConfig) -> float:
+        return config.learning_rate * 0.5**self.halvings
+
+    def record(self, entry: dict[str, float], better: dict[str, Tensor] | None) -> None:
+        """Note an epoch; `better` holds the weights when they are the best so far."""
+        self.curve.append(entry)
+        self.tried_rates.append(entry["learning_rate"])
+        if better is not None:
+            self.best, self.since_best, self.best_weights = entry["ndcg_10"], 0, better
+            self.best_rates = list(self.tried_rates)
+        elif not np.isnan(entry["ndcg_10"]):
+            self.since_best += 1
+            self.halvings += 1
+
+
+def _finished(state: _Progress, config: TrainConfig, rates: list[float] | None) -> bool:
+    if rates is not None:
+        return state.epoch >= len(rates)
+    return state.epoch >= config.epochs or state.since_best >= config.patience
+
+
+class _Run:
+    """The moving parts of one training: model, optimiser, batches."""
+
+    def __init__(self, data: TwoTowerDataset, config: TrainConfig, should_stop: Callable[[], bool] | None):
+        if not (data.role == TRAIN).any():
+            raise SnapshotError("No purchase is left to learn from after the split.")
+        self.data, self.config = data, config
+        self.should_stop = should_stop or (lambda: False)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = TwoTowerHybrid(tower_sizes(data), config).to(self.device)
+        self.counts = data.item_counts()
+        self._start_from_closed_forms()
+        self.windows = windows(data, config.max_history)
+        self.cases = data.cases(VALID, config.eval_users, seed=0)
+        self.sampler = NegativeSampler.fit(self.counts)
+        self.features = torch.from_numpy(data.item_features).to(self.device)
+        self.rng = np.random.default_rng(config.seed)
+        bias = [self.model.items.bias.weight]
+        slow = {id(p) for p in bias}
+        ranking = [p for n, p in self.model.named_parameters() if p.requires_grad and "rate_" not in n]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": [p for p in ranking if id(p) not in slow], "scale": 1.0},
+                {"params": bias, "scale": 0.1, "weight_decay": 0.0},  # popularity is known; let it move slowly
+            ],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+
+    @torch.no_grad()
+    def _start_from_closed_forms(self) -> None:
+        items, users = self.model.items, self.model.users
+        share = (self.counts + 0.5) / (self.counts + 0.5).sum()
+        items.bias.weight[:-1, 0] = torch.from_numpy(np.log(share) - np.log(share).mean()).float()
+        path = fit_profile_path(self.data, self.config.profile_rank, self.config.seed)
+        items.profile.weight[:-1] = torch.from_numpy(path.items)
+        for table, values in zip(users.profile, path.users, strict=True):
+            table.weight.copy_(torch.from_numpy(values))
+        items.rate_bias.weight[:, 0] = torch.from_numpy(_rating_bias(self.data)).float()
+
+    # --- ranking ---
+
+    def epoch(self, rate: float, number: int) -> float:
+        """One pass over the TRAIN purchases; gives back the mean loss."""
+        self.model.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["scale"]
+        rng = np.random.default_rng((self.config.seed, number))
+        total = targets = 0.0
+        for group in batches(self.windows, self.config.batch_targets, rng):
+            if self.should_stop():
+                raise TrainingCancelled("The run was cancelled.")
+            batch = _Batch.of(group, self.data, self.device)
+            if not len(batch.target):
+                continue
+            loss = self._loss(batch, rng)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+            self.optimiser.step()
+            total, targets = total + float(loss) * len(batch.target), targets + len(batch.target)
+        return total / max(targets, 1)
+
+    def _loss(self, batch: _Batch, rng: np.random.Generator) -> Tensor:
+        config, n = self.config, self.data.n_items
+        full = config.loss == "softmax" and n <= config.full_softmax_items
+        if full:
+            rows = torch.arange(n, device=self.device)
+        else:
+            sampled = torch.from_numpy(self.sampler.draw(config.negatives, rng)).to(self.device)
+            rows = torch.unique(torch.cat([batch.items.flatten(), sampled]))
+        known = (torch.rand(len(rows), device=self.device) >= config.item_id_dropout).float()
+        sequence = self.model.items.sequence(rows, self.features[rows], known)  # [m, dim]
+        vectors = torch.cat([sequence, self.model.items.profile(rows), self.model.items.bias(rows)], -1)
+        here = torch.searchsorted(rows, batch.items)  # [B, L] places among `rows`
+        query = self._query(batch, sequence[here])  # [P, D]
+        target = torch.searchsorted(rows, batch.target)
+        if full:
+            return losses.softmax_loss(query, vectors, target)
+        if config.loss == "softmax":
+            expected = torch.from_numpy(self.sampler.probability).to(self.device)[sampled] * len(sampled)
+            return losses.sampled_softmax_loss(
+                query, vectors[target], batch.target, vectors[torch.searchsorted(rows, sampled)], sampled,
+                expected.log().float(),
+            )  # fmt: skip
+        own = (query * vectors[target]).sum(-1)  # [P]
+        each = max(config.negatives // 64, 1)
+        drawn = sampled[torch.randint(len(sampled), (len(target), each), device=self.device)]  # [P, K]
+        others = torch.einsum("pd,pkd->pk", query, vectors[torch.searchsorted(rows, drawn)])
+        return (losses.bpr_loss if config.loss == "bpr" else losses.bce_loss)(own, others)
+
+    def _query(self, batch: _Batch, history: Tensor) -> Tensor:
+        states = self.model.users.states(history, batch.bucket, batch.gap)  # [B, L, h]
+        flat = torch.cat([states.new_zeros(1, states.shape[-1]), states.flatten(0, 1)])
+        return self.model.users.query(flat[batch.state], batch.known, batch.ids, batch.numbers)
+
+    # --- validation ---
+
+    def scorer(self) -> TorchScorer:
+        return TorchScorer(self.model, self.data)
+
+    def validate(self) -> float:
+        if len(self.cases) == 0:
+            return 0.0
+        ranks = rank_targets(self.scorer(), self.data, self.cases)
+        return float(np.mean(user_metrics(ranks)["ndcg_10"]))
+
+    def choose_trust(self) -> float:
+        """How far the history may move the list, chosen on validation: on thin data a small say beats a loud one."""
+        if len(self.cases) == 0:
+            return 1.0
+        found = []
+        for trust in TRUSTS:
+            self.set_trust(trust)
+            found.append((self.validate(), trust))
+        best = max(found)
+        # Between settings that differ by less than a standard error the trained one stays: the choice is noisy too.
+        ours = next(f for f in found if f[1] == 1.0)
+        noise = 0.5 / np.sqrt(len(self.cases)) * 0.1
+        return ours[1] if best[0] - ours[0] < noise else best[1]
+
+    def set_trust(self, trust: float) -> None:
+        self.model.users.trust.data.fill_(trust)
+
+    # --- ratings ---
+
+    def fit_ratings(self, epochs: int | None) -> int:
+        """Train the rating vectors, stopping early on validation RMSE (or for `epochs`); gives back the epochs kept."""
+        if not self.model.sizes.rated:
+            self._standardise_scores()
+            return 0
+        parameters = [p for n, p in self.model.named_parameters() if "rate_" in n]
+        optimiser = torch.optim.Adam(parameters, lr=1e-2)
+        best, best_weights, kept, since = np.inf, self.weights(), 0, 0
+        for epoch in range(epochs if epochs is not None else self.config.epochs):
+            rng = np.random.default_rng((self.config.seed, 7, epoch))
+            self.model.train()
+            for group in batches(self.windows, 2 * self.config.batch_targets, rng):
+                if self.should_stop():
+                    raise TrainingCancelled("The run was cancelled.")
+                loss = self._rating_loss(_Batch.of(group, self.data, self.device))
+                if loss is None:
+                    continue
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+            if epochs is None:
+                rmse = self._rating_rmse()
+                if rmse < best - 1e-4:
+                    best, best_weights, kept, since = rmse, self.weights(), epoch + 1, 0
+                else:
+                    since += 1
+                    if since >= self.config.patience:
+                        break
+        if epochs is None:
+            self.model.load_state_dict(best_weights)
+            return kept
+        return epochs
+
+    def _rating_loss(self, batch: _Batch) -> Tensor | None:
+        rated = torch.isfinite(batch.target_rating)
+        if not rated.any():
+            return None
+        items = self.model.items
+        one = torch.ones_like(batch.rating)[..., None]
+        factors = torch.cat([items.rate_factors(batch.items), items.rate_bias(batch.items), one], -1)
+        votes, totals = self.model.users.rate_votes(factors, batch.rating)
+        votes, totals = votes.cumsum(1).flatten(0, 1), totals.cumsum(1).flatten(0, 1)
+        votes = torch.cat([votes.new_zeros(1, votes.shape[-1]), votes])[batch.state[rated]]
+        totals = torch.cat([totals.new_zeros(1, 2), totals])[batch.state[rated]]
+        query = self.model.users.rate_query(votes, totals, batch.ids[rated])
+        target = batch.target[rated]
+        own = torch.cat([items.rate_factors(target), items.rate_bias(target), torch.ones_like(query[:, :1])], -1)
+        decay = 2e-3 * (items.rate_factors(target) ** 2).mean() + 2e-3 * (query[:, :-2] ** 2).mean()
+        return losses.rating_loss((query * own).sum(-1), batch.target_rating[rated]) + decay
+
+    def _rating_rmse(self) -> float:
+        predicted, actual = predict_held_out_ratings(self.scorer(), self.data, VALID)
+        return float(np.sqrt(np.mean((predicted - actual) ** 2))) if len(actual) else 0.0
+
+    def _standardise_scores(self) -> None:
+        """Where nothing is rated, a rating is the score's place among all scores of a sample of people."""
+        sample = self.data.cases(VALID, 256, seed=1)
+        if len(sample) == 0:
+            return
+        scorer = self.scorer()
+        scores = scorer.users(case_inputs(self.data, sample, self.config.max_history)).rank @ scorer.items.rank.T
+        std = float(scores.std()) or 1.0
+        self.model.users.standard.data.copy_(torch.tensor([1 / std, -float(scores.mean()) / std]))
+
+    # --- keeping ---
+
+    def finish(self) -> None:
+        """Place unknown items by what known ones of like features have."""
+        self.model.items.learn_cold(self.features, torch.from_numpy(self.counts > 0).to(self.device))
+        self.model.eval()
+
+    def weights(self) -> dict[str, Tensor]:
+        return {n: t.detach().clone() for n, t in self.model.state_dict().items()}
+
+    def save(self, path: Path, state: _Progress) -> None:
+        """Write a checkpoint under a temporary name and rename it: a killed writer leaves the one before."""
+        tensors = {f"model.{n}": t for n, t in self.weights().items()}
+        for number, of_parameter in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{n}": torch.as_tensor(v) for n, v in of_parameter.items()}
+        if state.best_weights is not None:
+            tensors |= {f"best.{n}": t for n, t in state.best_weights.items()}
+        progress = [state.epoch, state.best, state.since_best, state.halvings]
+        tensors["progress"] = torch.tensor(progress, dtype=torch.float64)
+        for name, rates in (("tried", state.tried_rates), ("kept", state.best_rates)):
+            tensors[f"rates.{name}"] = torch.tensor(rates, dtype=torch.float64)
+        tensors["curve"] = torch.tensor(
+            [[e["epoch"], e["loss"], e["ndcg_10"], e["learning_rate"]] for e in state.curve], dtype=torch.float64
+        )
+        temporary = path.with_suffix(".part")
+        save_file({n: t.contiguous() for n, t in tensors.items()}, temporary)
+        temporary.replace(path)
+
+    def load(self, path: Path) -> _Progress:
+        tensors = load_file(path)
+
+        def under(prefix: str) -> dict[str, Tensor]:
+            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+        self.model.load_state_dict(under("model."))
+        optimiser: dict[str, Any] = self.optimiser.state_dict()
+        for name, value in under("optimiser.").items():
+            number, key = name.split(".", 1)
+            optimiser["state"].setdefault(int(number), {})[key] = value
+        self.optimiser.load_state_dict(optimiser)
+        epoch, best, since, halvings = tensors["progress"].tolist()
+        names = ("epoch", "loss", "ndcg_10", "learning_rate")
+        return _Progress(
+            epoch=int(epoch),
+            best=best,
+            since_best=int(since),
+            halvings=int(halvings),
+            curve=[dict(zip(names, row, strict=True)) for row in tensors["curve"].tolist()],
+            tried_rates=tensors["rates.tried"].tolist(),
+            best_rates=tensors["rates.kept"].tolist(),
+            best_weights=under("best.") or None,
+        )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """B windows padded to L purchases, of which P are predicted.
+
+    items, bucket, gap : int64 [B, L].   rating : float32 [B, L], nan where none.
+    state : int64 [P], 1 + the flat place of the last known purchase, 0 when nothing is known.
+    target : int64 [P] item rows.   target_rating : float32 [P].   known : float32 [P].   ids [P, F], numbers [P, N].
+    """
+
+    items: Tensor
+    rating: Tensor
+    bucket: Tensor
+    gap: Tensor
+    state: Tensor
+    target: Tensor
+    target_rating: Tensor
+    known: Tensor
+    ids: Tensor
+    numbers: Tensor
+
+    @classmethod
+    def of(cls, group: list[Window], data: TwoTowerDataset, device: torch.device) -> _Batch:
+        start = np.array([w.start for w in group])
+        stop = np.array([w.stop for w in group])
+        target_from = np.array([w.target_from for w in group])
+        rows = start[:, None] + np.arange((stop - start).max())  # [B, L]
+        inside = rows < stop[:, None]
+        rows = np.where(inside, rows, start[:, None])
+        first = data.first_row[data.user[start]]
+        wanted = inside & (rows >= target_from[:, None]) & (data.role[rows] == TRAIN) & ~data.repeat[rows]
+        b, _ = np.nonzero(wanted)
+        row = rows[wanted]
+        place = data.context[row] - start[b]
+        known = data.context[row] - first[b] + 1
+        tensors = (
+            data.item[rows].astype(np.int64),
+            data.rating[rows],
+            rating_bucket(data.rating[rows]),
+            data.gap[rows],
+            np.where(place >= 0, 1 + b * rows.shape[1] + place, 0),
+            data.item[row].astype(np.int64),
+            data.rating[row],
+            known.astype(np.float32),
+            data.profile_ids[row],
+            data.profile_numbers[row],
+        )
+        return cls(*(torch.from_numpy(np.ascontiguousarray(t)).to(device) for t in tensors))
+
+
+class TorchScorer:
+    """A model in training, seen as what evaluation needs: vectors of people and of all items."""
+
+    def __init__(self, model: TwoTowerHybrid, data: TwoTowerDataset):
+        self.model, self.max_history = model.eval(), model.config.max_history
+        self.device = next(model.parameters()).device
+        rank, rate = model.item_vectors(torch.from_numpy(data.item_features).to(self.device))
+        self.items = Vectors(rank.cpu().numpy(), rate.cpu().numpy())
+
+    @torch.no_grad()
+    def users(self, inputs: UserInputs) -> Vectors:
+        feed = inputs.feed(self.items, self.model.config.dim)
+        rank, rate = self.model.users(**{n: torch.from_numpy(a).to(self.device) for n, a in feed.items()})
+        return Vectors(rank.cpu().numpy(), rate.cpu().numpy())
+
+
+def tower_sizes(data: TwoTowerDataset) -> TowerSizes:
+    return TowerSizes(
+        items=data.n_items,
+        item_features=data.encoders.item_sizes,
+        profile_fields=data.encoders.field_sizes,
+        profile_numbers=data.profile_numbers.shape[1],
+        rated=bool(np.isfinite(data.rating[data.role == TRAIN]).any()),
+    )
+
+
+def _rating_bias(data: TwoTowerDataset, shrinkage: float = 5.0) -> np.ndarray:
+    """float64 [items + 1]: logit of each item's mean rating shrunk to the mean of all; the last is the unknown item."""
+    rated = np.isfinite(data.rating) & (data.role == TRAIN)
+    if not rated.any():
+        return np.zeros(data.n_items + 1)
+    mean = float(data.rating[rated].mean())
+    total = np.bincount(data.item[rated], data.rating[rated], minlength=data.n_items)
+    count = np.bincount(data.item[rated], minlength=data.n_items)
+    share = np.append((total + shrinkage * mean) / (count + shrinkage), mean) / 5
+    share = share.clip(0.02, 0.98)
+    return np.log(share / (1 - share))
