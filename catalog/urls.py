@@ -7,7 +7,7 @@ from catalog import api, views
 
 
 class KeyConverter:
-    """A key of the shop in an address. Keys may hold slashes and spaces; only NUL, which PostgreSQL refuses, may not be."""
+    """A key of the shop in an address: slashes and spaces are welcome, only NUL, which PostgreSQL refuses, is not."""
 
     regex = r"[^\x00]+"
 

@@ -9,6 +9,7 @@ from catalog.filters import ProductFilter
 from catalog.selectors import facet, products_for_sale
 
 PAGE_SIZE = 24
+ORDERS = [("", "By name"), ("price", "Cheapest first"), ("-price", "Dearest first"), ("-created", "Newest first")]
 
 
 @require_safe
@@ -28,6 +29,7 @@ def product_list(request: HttpRequest) -> HttpResponse:
         "errors": [error for errors in search.form.errors.values() for error in errors],
         "asked": asked,
         "page": page,
+        "orders": ORDERS,
         "categories": facet(on_sale, "category"),
         "brands": facet(on_sale.filter(category=category) if category else on_sale, "brand"),
     }

@@ -10,7 +10,6 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from catalog.models import Product
-from catalog.selectors import products_for_sale
 from customers import services
 from customers.errors import CustomersError
 from customers.forms import ProfileForm
@@ -78,7 +77,7 @@ def welcome(request: HttpRequest) -> HttpResponse:
     """The first page after signing up: a list made from nothing but the profile."""
     customer = customer_of(request.user)
     told = [(field, getattr(customer, field)) for field in PROFILE_FIELDS if customer and getattr(customer, field)]
-    return render(request, "customers/welcome.html", {"told": told, "for_sale": products_for_sale().exists()})
+    return render(request, "customers/welcome.html", {"told": told})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

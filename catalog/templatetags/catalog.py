@@ -43,7 +43,7 @@ def stars(rating: float | Decimal | None) -> Stars | None:
     if rating is None or rating == "":
         return None
     halves = round(float(rating) * 2)
-    shapes = ["full" if halves >= 2 * n else "half" if halves == 2 * n - 1 else "empty" for n in range(1, 6)]
+    shapes = ["full" if halves >= 2 * n else "half" if halves == 2 * n - 1 else "none" for n in range(1, 6)]
     return Stars(f"{float(rating):.1f} out of 5", shapes)
 
 

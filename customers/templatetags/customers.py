@@ -3,6 +3,7 @@
 from django import template
 
 from catalog.models import Product
+from catalog.templatetags.catalog import stars
 from customers.models import Purchase
 from customers.selectors import RatingSummary, latest_purchase, rating_summary
 
@@ -22,12 +23,8 @@ def buy_button(context: template.Context, product: Product) -> dict[str, object]
 
 @register.inclusion_tag("customers/rating_form.html", takes_context=True)
 def rating_form(context: template.Context, purchase: Purchase) -> dict[str, object]:
-    given = purchase.rating
-    return {
-        "purchase": purchase,
-        "next": here(context),
-        "choices": [(n, given is not None and given >= n) for n in range(1, 6)],
-    }
+    shapes = stars(purchase.rating or 0).shapes
+    return {"purchase": purchase, "next": here(context), "choices": list(enumerate(shapes, start=1))}
 
 
 @register.simple_tag
