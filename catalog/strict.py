@@ -6,12 +6,22 @@ from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
 
+def storable(text: str) -> bool:
+    """Whether a database can hold the text: NUL it cannot, nor half of a surrogate pair, and JSON may bring both."""
+    return "\x00" not in text and printable(text) == text
+
+
+def printable(text: str) -> str:
+    """The text as an answer may repeat it: half of a surrogate pair, which has no bytes, is spelt out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 class StrictModelSerializer(serializers.ModelSerializer):
     """Refuses unknown fields by name. Saving goes through the app's services (`save_new`, `save_changes`)."""
 
     def to_internal_value(self, data: object) -> dict:
         if isinstance(data, Mapping):
-            unknown = sorted(str(name) for name in data if name not in self.fields)
+            unknown = sorted(printable(str(name)) for name in data if name not in self.fields)
             if unknown:
                 known = ", ".join(name for name, field in self.fields.items() if not field.read_only)
                 raise serializers.ValidationError({name: [f"Unknown field. There are: {known}."] for name in unknown})

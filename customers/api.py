@@ -9,7 +9,7 @@ from rest_framework.permissions import DjangoModelPermissions
 from catalog.bulk import BulkCreateMixin, documents_bulk_create
 from catalog.models import Product
 from catalog.selectors import products_by_key
-from catalog.strict import StrictModelSerializer
+from catalog.strict import StrictModelSerializer, printable, storable
 from customers import services
 from customers.models import Customer, Purchase
 from customers.selectors import customers_by_key
@@ -62,8 +62,8 @@ class KeyField(serializers.SlugRelatedField):
         super().__init__(slug_field="key", **kwargs)
 
     def to_internal_value(self, data: object) -> object:
-        if not isinstance(data, str):
-            raise serializers.ValidationError(f"A key is text; this is {data!r}.")
+        if not isinstance(data, str) or not storable(data):
+            raise serializers.ValidationError(f"A key is text; this is {printable(repr(data))}.")
         known = self.context.get(self.known)
         if known is not None and data in known:
             return known[data]
@@ -127,9 +127,9 @@ class PurchaseFilter(django_filters.FilterSet):
 
 
 def keys_in(rows: list[object], field: str) -> set[str]:
-    """The keys that rows name. What no database can hold (NUL, half a surrogate pair) is left to validation."""
-    keys = {row[field] for row in rows if isinstance(row, dict) and isinstance(row.get(field), str)}
-    return {key for key in keys if "\x00" not in key and key.encode(errors="ignore").decode() == key}
+    """The keys that rows name, as far as they can be keys: the rest is left to validation."""
+    told = [row.get(field) for row in rows if isinstance(row, dict)]
+    return {key for key in told if isinstance(key, str) and storable(key)}
 
 
 @extend_schema_view(
