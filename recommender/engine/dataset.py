@@ -15,21 +15,18 @@ from recommender.engine.schema import Derived
 from recommender.engine.tables import Tables
 
 TRAIN, VALID, TEST, LEFT_OUT = 0, 1, 2, 3
-# Where most purchases share their moment with another one of the same person, their order is noise: a whole basket is
-# predicted from what came before it. Below this share, purchases are a sequence.
-BASKET_SHARE = 0.5
+# Where most purchases share their moment with the one before, their order is noise: a whole basket is predicted from
+# what came before it. Below this share, purchases are a sequence.
+BASKET_SHARE = 0.7
 
 
 # --- splits ----------------------------------------------------------------------------------------------------------
 
 
 def comes_in_baskets(tables: Tables) -> bool:
-    """Whether most purchases share user and time with another one."""
-    same = (np.diff(tables.user) == 0) & (np.diff(tables.time) == 0)
-    shared = np.zeros(len(tables), dtype=bool)
-    shared[1:] |= same
-    shared[:-1] |= same
-    return bool(shared.mean() > BASKET_SHARE)
+    """Whether most purchases share their moment with the same user's purchase before."""
+    same_user = np.diff(tables.user) == 0
+    return bool(same_user.any() and (np.diff(tables.time)[same_user] == 0).mean() > BASKET_SHARE)
 
 
 def split_last_out(tables: Tables, seed: int = 0) -> np.ndarray:
@@ -167,7 +164,7 @@ class TwoTowerDataset:
         return gap
 
     def user_columns_now(self) -> dict[str, np.ndarray]:
-        """Every feature of every user as it stands after all purchases: what is known when a list is asked for today."""
+        """Every feature of every user after all purchases: what is known when a list is asked for today."""
         first, last = self.first_row[:-1], self.first_row[1:] - 1
         columns = {}
         for name in self.tables.schema.user_fields:

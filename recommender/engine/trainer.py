@@ -183,7 +183,8 @@ class _Run:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
             self.optimiser.step()
-            total, targets = total + float(loss) * len(batch.target), targets + len(batch.target)
+            total += loss.item() * len(batch.target)
+            targets += len(batch.target)
         return total / max(targets, 1)
 
     def _loss(self, batch: _Batch, rng: np.random.Generator) -> Tensor:
@@ -225,24 +226,26 @@ class _Run:
         return TorchScorer(self.model, self.data)
 
     def validate(self) -> float:
-        if len(self.cases) == 0:
-            return 0.0
-        ranks = rank_targets(self.scorer(), self.data, self.cases)
-        return float(np.mean(user_metrics(ranks)["ndcg_10"]))
+        """Mean NDCG@10 over the validation cases, 0 where there are none."""
+        return float(self._ndcg_of_cases().mean()) if len(self.cases) else 0.0
+
+    def _ndcg_of_cases(self) -> np.ndarray:
+        return user_metrics(rank_targets(self.scorer(), self.data, self.cases))["ndcg_10"]
 
     def choose_trust(self) -> float:
-        """How far the history may move the list, chosen on validation: on thin data a small say beats a loud one."""
-        if len(self.cases) == 0:
+        """How far the history may move the list, chosen on validation: on thin data a small say beats a loud one.
+
+        Another trust than the trained one must be better by more than a standard error of the paired difference.
+        """
+        if len(self.cases) < 2:
             return 1.0
-        found = []
+        trained, best, chosen = self._ndcg_of_cases(), 0.0, 1.0
         for trust in TRUSTS:
             self.set_trust(trust)
-            found.append((self.validate(), trust))
-        best = max(found)
-        # Between settings that differ by less than a standard error the trained one stays: the choice is noisy too.
-        ours = next(f for f in found if f[1] == 1.0)
-        noise = 0.5 / np.sqrt(len(self.cases)) * 0.1
-        return ours[1] if best[0] - ours[0] < noise else best[1]
+            gain = self._ndcg_of_cases() - trained
+            if gain.mean() > max(best, gain.std() / np.sqrt(len(gain))):
+                best, chosen = float(gain.mean()), trust
+        return chosen
 
     def set_trust(self, trust: float) -> None:
         self.model.users.trust.data.fill_(trust)

@@ -1,0 +1,84 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from recommender.engine.bundle import read_manifest
+from recommender.engine.dataset import TwoTowerDataset
+from recommender.engine.errors import BundleError
+from recommender.engine.inference import Inference
+from recommender.engine.standalone import StandaloneRecommender
+from recommender.engine.tables import read_snapshot
+
+
+@pytest.fixture
+def copy(bundle, tmp_path):
+    return shutil.copytree(bundle, tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (lambda b: (b / "manifest.json").unlink(), "has no manifest.json"),
+        (lambda b: (b / "model" / "item_rank.npy").unlink(), "item_rank.npy is missing"),
+        (lambda b: (b / "artifacts.json").write_text("{}"), "altered or truncated"),
+        (lambda b: (b / "manifest.json").write_text(json.dumps({"format": 99, "files": {}})), "format 99"),
+        (lambda b: (b / "manifest.json").write_text("{"), "cannot be read"),
+    ],
+)
+def test_a_damaged_bundle_is_refused_with_a_sentence(copy, break_it, sentence):
+    break_it(copy)
+    with pytest.raises(BundleError, match=sentence):
+        Inference.open(copy)
+
+
+def test_a_single_flipped_byte_is_noticed(copy):
+    file = copy / "model" / "item_rank.npy"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(BundleError, match="altered"):
+        read_manifest(copy)
+
+
+def test_onnx_and_torch_answer_alike(snapshot, bundle):
+    import torch
+    from safetensors.torch import load_file
+
+    from recommender.engine.config import TrainConfig
+    from recommender.engine.evaluation import case_inputs
+    from recommender.engine.towers import TwoTowerHybrid
+    from recommender.engine.trainer import TorchScorer, tower_sizes
+
+    data = TwoTowerDataset.build(read_snapshot(snapshot), encoders=Inference.open(bundle).encoders)
+    config = TrainConfig.from_dict(read_manifest(bundle)["settings"])
+    model = TwoTowerHybrid(tower_sizes(data), config)
+    model.load_state_dict(load_file(bundle / "model" / "weights.safetensors"))
+    with torch.no_grad():
+        scorer = TorchScorer(model, data)
+        cases = data.cases(0)
+        inputs = case_inputs(data, cases, config.max_history)
+        theirs = scorer.users(inputs)
+    ours = Inference.open(bundle).run_users(inputs)
+    np.testing.assert_allclose(ours.rank, theirs.rank, atol=1e-4)
+    np.testing.assert_allclose(ours.rate, theirs.rate, atol=1e-4)
+
+
+def test_serving_imports_neither_torch_nor_django(bundle):
+    code = (
+        "import sys; from recommender.engine import StandaloneRecommender\n"
+        f"r = StandaloneRecommender.from_bundle({str(bundle)!r})\n"
+        "assert len(r.recommend_for_user('u1')) == 5\n"
+        "assert not {'torch', 'django', 'scipy', 'sklearn'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_column_lists_are_checked_against_the_artifacts(bundle):
+    with pytest.raises(BundleError, match=r"user_cat_cols is .*'colour'"):
+        StandaloneRecommender.from_bundle(bundle, user_cat_cols=["colour"])
+    StandaloneRecommender.from_bundle(bundle, user_cat_cols=["gender"], user_num_cols=["age"], item_cat_cols=["kind"])

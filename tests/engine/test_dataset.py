@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from recommender.engine.dataset import TEST, TRAIN, VALID, NegativeSampler, TwoTowerDataset, split, windows
+from recommender.engine.errors import SnapshotError
+from recommender.engine.tables import read_snapshot
+from tests import planted
+
+
+def purchases(folder, user, item, time, **more):
+    users = {"user": sorted(set(user))}
+    items = {"item": sorted(set(item))}
+    schema = {k: more.pop(k) for k in list(more) if k in ("user_categorical", "user_numerical", "derived")}
+    planted.write_snapshot(folder, users, items, {"user": user, "item": item, "time": time, **more}, **schema)
+    return read_snapshot(folder)
+
+
+def test_last_out_tests_the_last_purchase_and_validates_on_the_one_before(tmp_path):
+    tables = purchases(tmp_path, ["a"] * 4 + ["b"] * 2, list("wxyzwx"), [1.0, 2, 3, 4, 1, 2])
+    assert split(tables, "last-out").tolist() == [TRAIN, TRAIN, VALID, TEST, TRAIN, TEST]
+
+
+def test_last_out_holds_out_whole_baskets_where_purchases_come_in_baskets(tmp_path):
+    tables = purchases(tmp_path, ["a"] * 12, list("abcdefghijkl"), [1.0] * 4 + [2.0] * 4 + [3.0] * 4)
+    assert split(tables, "last-out").tolist() == [TRAIN] * 4 + [VALID] * 4 + [TEST] * 4
+
+
+def test_a_split_by_date_learns_from_the_past_only(tmp_path):
+    tables = purchases(tmp_path, list("abcdefghij") * 2, list("xy") * 10, np.arange(20.0))
+    role = split(tables, "date")
+    assert tables.time[role == TRAIN].max() < tables.time[role == VALID].min() < tables.time[role == TEST].min()
+
+
+def test_a_split_by_date_of_a_single_moment_says_so(tmp_path):
+    tables = purchases(tmp_path, ["a", "b"], ["x", "y"], [1.0, 1.0])
+    with pytest.raises(SnapshotError, match="share one moment"):
+        split(tables, "date")
+
+
+def test_one_purchase_each_still_leaves_newcomers_to_measure_on(tmp_path):
+    tables = purchases(tmp_path, [f"u{i}" for i in range(200)], ["x", "y"] * 100, np.arange(200.0))
+    role = split(tables, "last-out")
+    assert 5 < (role == TEST).sum() < 40
+    assert 5 < (role == VALID).sum() < 40
+
+
+def test_features_from_purchases_are_as_of_the_moment_before_each_purchase(tmp_path):
+    tables = purchases(
+        tmp_path, ["a"] * 3, list("xyz"), [1.0, 2.0, 3.0], status=["new", "sent", "lost"], amount=[10.0, 20.0, 40.0],
+        user_categorical=["status"], user_numerical=["n", "spent"],
+        derived={
+            "status": {"take": "latest", "column": "status"},
+            "n": {"take": "count"},
+            "spent": {"take": "sum", "column": "amount"},
+        },
+    )  # fmt: skip
+    from recommender.engine.dataset import _user_columns
+
+    data = TwoTowerDataset.build(tables)
+    before = _user_columns(tables, data.context)
+    assert before["status"].tolist() == ["", "new", "sent"]
+    assert before["n"].tolist() == [0, 1, 2]
+    assert before["spent"].tolist() == [0, 10, 30]
+    now = data.user_columns_now()
+    assert (now["status"][0], now["n"][0], now["spent"][0]) == ("lost", 3, 70)
+
+
+def test_what_a_held_out_purchase_says_does_not_reach_its_own_prediction(tmp_path):
+    one = purchases(
+        tmp_path / "1", ["a"] * 3, list("xyz"), [1.0, 2, 3], code=["p", "p", "q"],
+        user_categorical=["code"], derived={"code": {"take": "latest", "column": "code"}},
+    )  # fmt: skip
+    other = purchases(
+        tmp_path / "2", ["a"] * 3, list("xyz"), [1.0, 2, 3], code=["p", "p", "p"],
+        user_categorical=["code"], derived={"code": {"take": "latest", "column": "code"}},
+    )  # fmt: skip
+    role = split(one, "last-out")
+    encoders = TwoTowerDataset.build(one, role).encoders
+    seen = [TwoTowerDataset.build(t, role, encoders).profile_ids[role == TEST].tolist() for t in (one, other)]
+    assert seen[0] == seen[1]
+
+
+def test_baskets_do_not_predict_their_own_items(tmp_path):
+    tables = purchases(tmp_path, ["a"] * 8, list("abcdefgh"), [1.0] * 4 + [2.0] * 4)
+    assert TwoTowerDataset.build(tables).context.tolist() == [-1] * 4 + [3] * 4
+
+
+def test_what_was_bought_before_is_no_question(tmp_path):
+    tables = purchases(tmp_path, ["a"] * 4, ["x", "y", "z", "x"], [1.0, 2, 3, 4])
+    data = TwoTowerDataset.build(tables, split(tables, "last-out"))
+    assert len(data.cases(TEST)) == 0
+    assert [t.tolist() for t in data.cases(VALID).targets] == [[2]]
+
+
+def test_windows_predict_every_purchase_once_and_remember_half_a_history(tmp_path):
+    tables = purchases(tmp_path, ["a"] * 25 + ["b"] * 3, [f"i{k}" for k in range(28)], np.arange(28.0))
+    made = windows(TwoTowerDataset.build(tables), max_history=10)
+    assert sorted(r for w in made for r in range(w.target_from, w.stop)) == list(range(28))
+    assert all(w.stop - w.start <= 10 for w in made)
+    assert all(w.target_from - w.start >= 5 for w in made if w.start not in (0, 25))
+
+
+def test_negatives_are_drawn_as_often_as_the_sampler_says():
+    sampler = NegativeSampler.fit(np.array([100.0, 10.0, 1.0, 0.0]))
+    drawn = np.bincount(sampler.draw(200_000, np.random.default_rng(0)), minlength=4) / 200_000
+    np.testing.assert_allclose(drawn, sampler.probability, atol=0.005)
+    assert sampler.probability[3] > 0

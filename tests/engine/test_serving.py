@@ -1,0 +1,172 @@
+import csv
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from recommender.engine.__main__ import main
+from recommender.engine.errors import EngineError, ProfileError
+from recommender.engine.explain import reasons
+from recommender.engine.inference import Event, Inference, Person
+from recommender.engine.retrieval import Index, best_rows, diversify, similar
+from recommender.engine.standalone import StandaloneRecommender
+from recommender.engine.tables import read_snapshot
+
+
+@pytest.fixture(scope="module")
+def recommender(bundle):
+    return StandaloneRecommender.from_bundle(bundle)
+
+
+def kind(item: str) -> int:
+    return int(item[1:]) % 4
+
+
+def bought(snapshot, user):
+    tables = read_snapshot(snapshot)
+    return tables.item_keys[tables.item[tables.user_keys[tables.user] == user]].tolist()
+
+
+def test_a_customer_sees_unbought_items_of_their_own_kind(snapshot, recommender):
+    own_kind = []
+    for user in ("u3", "u8", "u21", "u40", "u77", "u90"):
+        mine = bought(snapshot, user)
+        listed = [r.item for r in recommender.recommend_for_user(user, top_k=5)]
+        assert len(set(listed)) == 5
+        assert not set(listed) & set(mine)
+        own_kind += [kind(i) == kind(mine[0]) for i in listed]
+    assert np.mean(own_kind) > 0.8  # five of a kind are left of sixty items: at random it would be .1
+
+
+def test_bought_items_may_be_asked_for(snapshot, recommender):
+    listed = recommender.recommend_for_user("u3", top_k=60, exclude_purchased=False)
+    assert set(bought(snapshot, "u3")) <= {r.item for r in listed}
+
+
+def test_a_bare_profile_leans_to_what_its_like_buy(recommender):
+    def share_of_a_and_b(gender):
+        return np.mean([kind(r.item) < 2 for r in recommender.recommend_for_new_user({"gender": gender}, top_k=10)])
+
+    assert share_of_a_and_b("F") > 0.7
+    assert share_of_a_and_b("M") < 0.3
+
+
+def test_missing_and_unseen_values_are_welcome_and_wrong_types_are_not(recommender):
+    for profile in ({}, {"gender": "X"}, {"gender": None, "age": ""}, {"age": "33"}):
+        assert len(recommender.recommend_for_new_user(profile, top_k=3)) == 3
+    with pytest.raises(ProfileError, match="age: 'old' is not a number"):
+        recommender.recommend_for_new_user({"age": "old"})
+    with pytest.raises(ProfileError, match=r"shoe_size: .* it knows gender, age"):
+        recommender.recommend_for_new_user({"shoe_size": 44})
+
+
+def test_a_rating_exists_for_every_pair(recommender):
+    for user in ("u3", "nobody", {}, {"age": 30}):
+        for item in ("i5", {"kind": "A"}, {"kind": "unseen"}, {}):
+            assert 0 <= recommender.predict_rating(user, item) <= 5
+    with pytest.raises(EngineError, match="no item 'i999'"):
+        recommender.predict_rating("u3", "i999")
+
+
+def test_one_by_one_and_in_a_batch_the_lists_are_the_same(recommender):
+    users = ["u1", "nobody", "u2", "u117"]
+    together = recommender.recommend_for_users(users, top_k=4)
+    for user, listed in zip(users, together, strict=True):
+        alone = recommender.recommend_for_user(user, top_k=4)
+        assert [r.item for r in listed] == [r.item for r in alone]
+        np.testing.assert_allclose([r.score for r in listed], [r.score for r in alone], atol=1e-5)
+
+
+def test_a_person_put_together_by_hand_is_the_person_of_the_assets(snapshot, recommender, bundle):
+    tables = read_snapshot(snapshot)
+    row = tables.user_keys.tolist().index("u7")
+    mine = np.flatnonzero(tables.user == row)
+    history = [
+        Event(tables.item_keys[tables.item[k]], tables.time[k], None if np.isnan(r := tables.rating[k]) else float(r))
+        for k in mine
+    ]
+    person = Person({"gender": tables.users["gender"][row], "age": tables.users["age"][row]}, history)
+    inference = Inference.open(bundle)
+    by_hand = inference.encode_users([person]).rank
+    stored = recommender._stored(np.array([recommender._row_of_user["u7"]])).rank
+    np.testing.assert_allclose(by_hand, stored, atol=1e-5)
+
+
+def test_a_new_item_is_placed_among_its_like(recommender):
+    inference = recommender.inference
+    vectors = inference.encode_items([{"kind": "A"}, {"kind": "C"}])
+    user = recommender._stored(np.array([recommender._row_of_user["u3"]]))
+    kinds = [kind(recommender.recommend_for_user("u3")[0].item)]
+    scores = user.rank @ vectors.rank.T
+    assert (scores[0].argmax() == 0) == (kinds[0] == 0) or kinds[0] in (1, 3)
+
+
+def test_the_reason_named_is_the_purchase_that_planted_it(recommender):
+    """One purchase of kind A among three of kind C: an A item stands there because of the A purchase."""
+    inference = recommender.inference
+    history = [Event(item, 1.7e9 + n) for n, item in enumerate(("i2", "i6", "i10", "i4"))]
+    person = Person({}, history)
+    listed = [inference.row_of["i8"], inference.row_of["i14"]]
+    named = reasons(inference, person, inference.items[listed])
+    assert named[0][0].kind == "because_you_bought"
+    assert named[0][0].item == "i4"
+    without = inference.encode_users([Person({}, history[:3])]).rank @ inference.items.rank[listed].T
+    with_it = inference.encode_users([person]).rank @ inference.items.rank[listed].T
+    assert without[0, 0] < with_it[0, 0]
+
+
+def test_top_k_is_exact_with_masks_and_exclusions():
+    rng = np.random.default_rng(0)
+    vectors, users = rng.normal(size=(500, 8)).astype(np.float32), rng.normal(size=(7, 8)).astype(np.float32)
+    mask = rng.random(500) < 0.5
+    exclude = [rng.integers(0, 500, 20) for _ in range(7)]
+    rows, scores = Index(vectors).top_k(users, 10, mask=mask, exclude=exclude)
+    for u in range(7):
+        allowed = [i for i in range(500) if mask[i] and i not in set(exclude[u].tolist())]
+        best = sorted(allowed, key=lambda i: -float(users[u] @ vectors[i]))[:10]
+        assert rows[u].tolist() == best
+        assert (np.diff(scores[u]) <= 0).all()
+
+
+def test_a_list_longer_than_the_catalog_ends_in_minus_one():
+    rows, scores = best_rows(np.array([[1.0, -np.inf, 3.0]], dtype=np.float32), 5)
+    assert rows.tolist() == [[2, 0, -1, -1, -1]]
+    assert np.isneginf(scores[0, 2:]).all()
+
+
+def test_similar_leaves_out_the_item_itself():
+    vectors = np.array([[1, 0], [0.9, 0.1], [0, 1]], dtype=np.float32)
+    assert similar(vectors, 0, 5)[0].tolist() == [1, 2]
+
+
+def test_diversity_breaks_up_twins():
+    vectors = np.array([[1, 0], [1, 0.01], [0, 1]], dtype=np.float32)
+    relevance = np.array([1.0, 0.99, 0.5])
+    assert diversify(vectors, relevance, 2, 0.0).tolist() == [0, 1]
+    assert diversify(vectors, relevance, 2, 0.6).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_command_writes_every_users_list(bundle, tmp_path, suffix):
+    out = tmp_path / f"lists{suffix}"
+    assert main(["recommend", "--bundle", str(bundle), "--users", "all", "--top-k", "3", "--out", str(out)]) == 0
+    rows = pq.read_table(out).to_pylist() if suffix == ".parquet" else list(csv.DictReader(out.open()))
+    assert len(rows) == 120 * 3
+    assert list(rows[0]) == ["user", "item", "rank", "score", "rating"]
+    assert [int(r["rank"]) for r in rows[:3]] == [1, 2, 3]
+
+
+def test_the_commands_fail_with_a_sentence(bundle, tmp_path, capsys):
+    assert main(["recommend", "--bundle", str(tmp_path), "--users", "all", "--out", str(tmp_path / "x.csv")]) == 1
+    assert "is not a bundle" in capsys.readouterr().err
+    assert main(["train", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "b")]) == 1
+    assert "is not a folder" in capsys.readouterr().err
+
+
+def test_evaluate_prints_one_json_object(bundle, snapshot, capsys):
+    assert main(["evaluate", "--bundle", str(bundle), "--data", str(snapshot), "--json"]) == 0
+    import json
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["metrics"]["model"] == "two_tower"
+    assert found["metrics"]["ndcg_10"] > 0

@@ -1,0 +1,136 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from recommender.engine.config import TrainConfig
+from recommender.engine.dataset import TEST, TwoTowerDataset, split
+from recommender.engine.errors import EngineError, TrainingCancelled
+from recommender.engine.evaluation import rank_targets, user_metrics
+from recommender.engine.pipeline import build_bundle
+from recommender.engine.report import evaluate
+from recommender.engine.tables import read_snapshot
+from recommender.engine.trainer import TorchScorer, train_two_tower_model
+from tests import planted
+from tests.engine.conftest import QUICK
+
+
+def load(snapshot):
+    tables = read_snapshot(snapshot)
+    return TwoTowerDataset.build(tables, split(tables, "last-out"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"interaction": "dot"}, {"loss": "bpr"}, {"loss": "bce"}, {"full_softmax_items": 1, "negatives": 64}],
+    ids=["softmax, cosine", "dot", "bpr", "bce", "sampled softmax"],
+)
+def test_planted_tastes_are_learned_with_every_loss(snapshot, change):
+    data = load(snapshot)
+    trained = train_two_tower_model(data, replace(QUICK, **change))
+    cases = data.cases(TEST)
+    hits = user_metrics(rank_targets(TorchScorer(trained.model, data), data, cases))["hr_10"].mean()
+    assert hits > 0.8  # of 60 items 15 are of one's kind and 9 of them bought: at random 10 of 51 would be hit
+
+
+def test_training_stops_early_and_keeps_the_best_epoch(snapshot):
+    trained = train_two_tower_model(load(snapshot), replace(QUICK, epochs=60, patience=2))
+    validation = [e["ndcg_10"] for e in trained.curve]
+    assert len(validation) < 60
+    assert len(trained.rates) == int(np.argmax(validation)) + 1
+
+
+def test_the_learning_rate_halves_when_an_epoch_brings_nothing(snapshot):
+    curve = train_two_tower_model(load(snapshot), replace(QUICK, epochs=60, patience=2)).curve
+    assert curve[-1]["learning_rate"] < curve[0]["learning_rate"]
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_model(snapshot, tmp_path):
+    data, file = load(snapshot), tmp_path / "checkpoint.safetensors"
+    whole = train_two_tower_model(data, QUICK)
+
+    def dies_in_epoch_4(entry):
+        if entry["epoch"] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_two_tower_model(data, QUICK, checkpoint=file, on_epoch=dies_in_epoch_4)
+    epochs = []
+    resumed = train_two_tower_model(data, QUICK, checkpoint=file, on_epoch=lambda e: epochs.append(e["epoch"]))
+    assert epochs[0] == 5
+    assert [e["epoch"] for e in resumed.curve] == [e["epoch"] for e in whole.curve]
+    assert resumed.curve[-1]["ndcg_10"] == pytest.approx(whole.curve[-1]["ndcg_10"], abs=0.08)
+
+
+def test_a_run_asked_to_stop_stops_and_writes_nothing(snapshot, tmp_path):
+    asked = []
+
+    def stop():
+        asked.append(1)
+        return len(asked) > 3
+
+    with pytest.raises(TrainingCancelled):
+        build_bundle(snapshot, tmp_path / "out" / "b", config=QUICK, should_stop=stop)
+    assert list((tmp_path / "out").glob("*")) == [] if (tmp_path / "out").exists() else True
+
+
+def test_the_label_of_a_held_out_purchase_cannot_be_seen(tmp_path):
+    data = load(planted.leaking_label(tmp_path))
+    trained = train_two_tower_model(data, QUICK)
+    report = evaluate(TorchScorer(trained.model, data), data, how="last-out", at_most=1000, resamples=200)
+    assert report.paired["popularity"]["low"] < 0.03
+    assert report.metrics["hr_10"] < 0.5  # reading the code would make it 1; 10 of 33 at random
+
+
+def test_ratings_beat_the_means_where_taste_decides_them(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = []
+    for u in range(200):
+        for n, i in enumerate(rng.permutation(40)[:12]):
+            liked = (u + i) % 2 == 0  # even people like even items, odd people odd ones
+            rows.append((f"u{u}", f"i{i}", float(n), 5.0 if liked else 1.0))
+    user, item, time, rating = (list(c) for c in zip(*rows, strict=True))
+    planted.write_snapshot(
+        tmp_path, {"user": sorted(set(user))}, {"item": sorted(set(item))},
+        {"user": user, "item": item, "time": time, "rating": rating},
+    )  # fmt: skip
+    data = load(tmp_path)
+    trained = train_two_tower_model(data, replace(QUICK, rating_dim=8, epochs=30))
+    ratings = evaluate(TorchScorer(trained.model, data), data, how="last-out", at_most=500, resamples=100).ratings
+    assert ratings["rmse"] < 0.7 * ratings["item_mean_rmse"]
+    assert ratings["rmse"] < 0.7 * ratings["global_mean_rmse"]
+
+
+def test_the_report_stands_beside_popularity_with_intervals(snapshot, tmp_path):
+    report = build_bundle(snapshot, tmp_path / "b", config=QUICK).to_dict()
+    assert [m["model"] for m in report["models"]] == ["two_tower", "popularity", "segment_popularity"]
+    assert report["paired"]["popularity"]["low"] > 0
+    assert {s["segment"] for s in report["segments"]} >= {"profile only", "6-20 purchases"}
+    low, high = report["models"][0]["ndcg_10_interval"]
+    assert low < report["models"][0]["ndcg_10"] < high
+
+
+def test_the_live_model_is_measured_on_the_same_purchases(snapshot, bundle, tmp_path):
+    report = build_bundle(snapshot, tmp_path / "b", config=replace(QUICK, refit=False), live=bundle)
+    # The same data, settings and seed: the live model's judged weights are this candidate's.
+    assert report.paired["live"]["difference"] == pytest.approx(0, abs=0.02)
+
+
+def test_a_setting_that_is_not_allowed_is_named_with_what_is():
+    with pytest.raises(EngineError, match=r"loss is 'hinge'; it must be one of softmax, bpr, bce"):
+        TrainConfig(loss="hinge")
+
+
+def test_a_step_touches_no_state_of_later_purchases(snapshot):
+    """Causality: the states after purchase k do not change when purchase k + 1 does."""
+    data = load(snapshot)
+    model = train_two_tower_model(data, replace(QUICK, epochs=1)).model
+    history = torch.randn(1, 5, QUICK.dim)
+    changed = history.clone()
+    changed[:, 3:] += 1
+    zeros = torch.zeros(1, 5, dtype=torch.long)
+    with torch.no_grad():
+        a, b = model.users.states(history, zeros, zeros), model.users.states(changed, zeros, zeros)
+    assert torch.equal(a[:, :3], b[:, :3])
+    assert not torch.equal(a[:, 3:], b[:, 3:])

@@ -1,0 +1,71 @@
+"""Data whose right answer is known, because it was planted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+KINDS = "ABCD"
+
+
+def write_snapshot(folder: Path, users: dict, items: dict, interactions: dict, **schema: object) -> Path:
+    """A snapshot folder from columns; the first column of users and of items is the key."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, columns in (("users", users), ("items", items), ("interactions", interactions)):
+        pq.write_table(pa.table(columns), folder / f"{name}.parquet")
+    described = {"user_categorical": [], "user_numerical": [], "item_categorical": [], **schema}
+    (folder / "schema.json").write_text(json.dumps(described))
+    return folder
+
+
+def tastes(folder: Path, *, users: int = 120, items: int = 60, each: int = 10, seed: int = 0) -> Path:
+    """Everybody buys items of one kind of four only. Gender F leans to kinds A and B, M to C and D; age says nothing.
+    A purchase of the own kind's first item is rated 5, any other 3, half of them not at all.
+    """
+    rng = np.random.default_rng(seed)
+    rows: list[tuple[str, str, float, float | None]] = []
+    genders, ages = [], []
+    for u in range(users):
+        gender = "FM"[u % 2]
+        kind = int(rng.integers(0, 2)) + (0 if gender == "F" else 2)
+        genders.append(gender if u % 10 else None)
+        ages.append(float(rng.integers(18, 80)))
+        mine = [i for i in range(items) if i % 4 == kind]
+        for n, i in enumerate(rng.permutation(mine)[:each]):
+            rated = rng.random() < 0.5
+            rows.append((f"u{u}", f"i{i}", 1.7e9 + 86_400.0 * n + u, (5.0 if i < 4 else 3.0) if rated else None))
+    user, item, time, rating = (list(c) for c in zip(*rows, strict=True))
+    return write_snapshot(
+        folder,
+        {"user": [f"u{u}" for u in range(users)], "gender": genders, "age": ages},
+        {"item": [f"i{i}" for i in range(items)], "kind": [KINDS[i % 4] for i in range(items)]},
+        {"user": user, "item": item, "time": time, "rating": pa.array(rating, pa.float64())},
+        user_categorical=["gender"],
+        user_numerical=["age"],
+        item_categorical=["kind"],
+    )
+
+
+def leaking_label(folder: Path, *, users: int = 300, items: int = 40, seed: int = 0) -> Path:
+    """Purchases are random, but each carries a `code` that names its item. A model that could read the code of the
+    purchase it predicts would be perfect; one that reads only what came before can be no better than popularity.
+    """
+    rng = np.random.default_rng(seed)
+    user, item, time = [], [], []
+    for u in range(users):
+        for n, i in enumerate(rng.permutation(items)[:8]):
+            user.append(f"u{u}")
+            item.append(f"i{i}")
+            time.append(1.7e9 + 3600.0 * n)
+    return write_snapshot(
+        folder,
+        {"user": [f"u{u}" for u in range(users)]},
+        {"item": [f"i{i}" for i in range(items)]},
+        {"user": user, "item": item, "time": time, "code": [f"code-{i}" for i in item]},
+        user_categorical=["code"],
+        derived={"code": {"take": "latest", "column": "code"}},
+    )
