@@ -1,0 +1,122 @@
+"""Who may open which address. The whole URL table is walked, so a new address fails here until somebody decides.
+
+An address that strangers may use is named in PUBLIC with the methods they may use. Everything else must turn a
+stranger away: to the sign-in page, or with 401, 403 or 405. A 404 is no refusal: things with the sample keys exist.
+"""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from django.contrib.admindocs.views import simplify_regex
+from django.contrib.auth.models import User
+from django.urls import URLPattern, URLResolver, get_resolver, resolve
+from django.urls.resolvers import RoutePattern
+
+from catalog.models import Product
+from customers.models import Customer, Purchase
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+READ, SEND, FORM = {"GET"}, {"POST"}, {"GET", "POST", "PUT"}  # a Django FormView takes PUT for POST
+
+PUBLIC = {
+    # the shop's window
+    "": READ,
+    "products/": READ,
+    "products/<key:key>/": READ,
+    # becoming somebody: allauth's pages for those who are not signed in
+    "accounts/login/": FORM,
+    "accounts/signup/": FORM,
+    "accounts/logout/": FORM,
+    "accounts/inactive/": READ,
+    "accounts/confirm-email/": READ,
+    "accounts/confirm-email/(?P<key>[-:\\w]+)/$": FORM,
+    "accounts/password/reset/": FORM,
+    "accounts/password/reset/done/": READ,
+    "accounts/password/reset/key/done/": READ,
+    "accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": FORM,
+    "accounts/login/code/confirm/": FORM,
+    "admin/login/": FORM,
+    "admin/logout/": set(METHODS),
+    "admin/jsi18n/": set(METHODS),
+    # the API
+    "api/v1/products/$": READ,
+    "api/v1/products/(?P<key>[^\\x00]+)/$": READ,
+}
+LOGIN_PAGES = ("/accounts/login/", "/admin/login/")
+SAMPLES = {"uuid": "00000000-0000-4000-8000-000000000001", "app_label": "catalog"}
+CONVERTER = re.compile(r"<(?:(?P<converter>[^>:]+):)?(?P<name>[^>]+)>")
+
+
+def sample(found: re.Match) -> str:
+    return SAMPLES.get(found["converter"]) or SAMPLES.get(found["name"]) or "1"
+
+
+def walk(resolver: URLResolver, route: str = "", path: str = "") -> Iterator[tuple[str, str]]:
+    """Every address: its route, as Django names it, and a path with sample values that leads there."""
+    for entry in resolver.url_patterns:
+        written = str(entry.pattern).removeprefix("^")
+        example = written if isinstance(entry.pattern, RoutePattern) else simplify_regex(written).lstrip("/")
+        here = path + CONVERTER.sub(sample, example)
+        if isinstance(entry, URLResolver):
+            yield from walk(entry, route + written, here)
+        elif isinstance(entry, URLPattern):
+            yield route + written, "/" + here
+
+
+ADDRESSES = dict(walk(get_resolver()))
+
+
+@pytest.fixture
+def bob(db):
+    """Somebody with something to hide, under the key, number and id that the sample paths ask for."""
+    product = Product.objects.create(pk=1, key="1", name="Lamp")
+    user = User.objects.create_user("bob", email="bob@private.example", pk=1)
+    customer = Customer.objects.create(pk=1, key="1", name="Bob Private", user=user)
+    return Purchase.objects.create(pk=1, customer=customer, product=product)
+
+
+def call(client, method: str, path: str):
+    return client.generic(method, path, b"{}", content_type="application/json")
+
+
+def turned_away(response) -> bool:
+    if response.status_code == 302:
+        return urlsplit(response.url).path in LOGIN_PAGES
+    return response.status_code in (401, 403, 405)
+
+
+@pytest.mark.parametrize(("route", "path"), ADDRESSES.items(), ids=ADDRESSES)
+def test_a_stranger_is_turned_away_unless_the_address_is_public(client, bob, route, path):
+    found = resolve(path)
+    assert found.route == route, f"{path} leads to {found.route}: give SAMPLES a value that leads to {route}"
+    for method in METHODS:
+        response = call(client, method, path)
+        if method in PUBLIC.get(route, ()):
+            assert response.status_code not in (401, 403, 405), f"a stranger's {method} {path}: {response.status_code}"
+        else:
+            assert turned_away(response), f"a stranger's {method} {path}: {response.status_code}"
+        assert b"Private" not in response.content
+
+
+def test_the_public_list_names_nothing_that_is_gone():
+    assert set(PUBLIC) <= set(ADDRESSES)
+
+
+@pytest.mark.parametrize(("route", "path"), ADDRESSES.items(), ids=ADDRESSES)
+def test_a_customer_sees_nothing_of_another(client, bob, route, path):
+    ada = User.objects.create_user("ada")
+    Customer.objects.create(key="ada", user=ada)
+    for method in METHODS:
+        client.force_login(ada)
+        response = call(client, method, path)
+        assert b"Private" not in response.content, f"ada's {method} {path} shows Bob"
+        assert b"bob@private" not in response.content
+        if route.startswith("admin/") and route not in PUBLIC:
+            assert turned_away(response) or response.status_code == 302, (
+                f"ada's {method} {path}: {response.status_code}"
+            )
+    bob.refresh_from_db()
+    assert bob.rating is None
+    assert bob.customer.name == "Bob Private"
