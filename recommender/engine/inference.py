@@ -35,11 +35,12 @@ class Person:
     """What is known of somebody: any part of a profile, and purchases, oldest first.
 
     Derived features (counts, sums, latest values) are computed from the history unless the profile holds them: who
-    passes only the last purchases of many passes the totals in the profile.
+    passes only the last purchases of many passes the totals in the profile, and in `purchases` how many there are.
     """
 
     profile: Mapping[str, object]
     history: Sequence[Event] = ()
+    purchases: int | None = None
 
 
 class Inference:
@@ -138,7 +139,7 @@ class Inference:
                 )
             )
             profiles.append(self.with_derived(person))
-            known.append(float(len(person.history)))
+            known.append(float(len(person.history) if person.purchases is None else person.purchases))
         columns = self.encoders.profile_columns(profiles)
         ids, numbers = self.encoders.encode_users(columns, len(people))
         inputs = UserInputs.of(histories, np.array(known), ids, numbers, self.max_history)
