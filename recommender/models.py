@@ -1,0 +1,166 @@
+"""Runs, versions, promotions, and what was shown to whom."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class TrainingRun(models.Model):
+    """One attempt to train a model, from the button to its end. Its row, not the broker, says what is true."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        EXPORTING = "exporting"
+        TRAINING = "training"
+        EVALUATING = "evaluating"
+        PROMOTED = "promoted"
+        REFUSED = "refused"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    ACTIVE = (State.QUEUED, State.EXPORTING, State.TRAINING, State.EVALUATING)
+    # What may follow what; every other change of state is refused.
+    NEXT = {
+        State.QUEUED: {State.EXPORTING, State.FAILED, State.CANCELLED},
+        State.EXPORTING: {State.EXPORTING, State.TRAINING, State.FAILED, State.CANCELLED},
+        State.TRAINING: {State.EXPORTING, State.EVALUATING, State.FAILED, State.CANCELLED},
+        State.EVALUATING: {State.EXPORTING, State.PROMOTED, State.REFUSED, State.FAILED, State.CANCELLED},
+    }
+
+    state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
+    parameters = models.JSONField(default=dict, blank=True)
+    phase = models.CharField(max_length=200, blank=True, help_text="What is being done right now, in words.")
+    progress = models.FloatField(default=0, help_text="0 to 1.")
+    heartbeat = models.DateTimeField(default=timezone.now, help_text="The last sign of life.")
+    log = models.TextField(blank=True, help_text="The last lines of the run's log.")
+    curve = models.JSONField(default=list, blank=True, help_text="Loss and validation NDCG@10 of each epoch.")
+    metrics = models.JSONField(default=dict, blank=True)
+    counts = models.JSONField(default=dict, blank=True, help_text="Customers, items and interactions learned from.")
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the data.")
+    error = models.TextField(blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    started = models.DateTimeField(null=True, blank=True)
+    finished = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("start_training", "Can start and cancel training runs")]
+        constraints = [
+            # A unique index over one constant: at most one row can be active, whoever races whom.
+            models.UniqueConstraint(
+                models.Value(1),
+                condition=Q(state__in=["queued", "exporting", "training", "evaluating"]),
+                name="one_active_training_run",
+            ),
+            models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=1), name="run_progress_between_0_and_1"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Run {self.pk} ({self.state})"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in self.ACTIVE
+
+
+class ModelVersion(models.Model):
+    """A trained model in a bundle. It never changes; whether it serves is said by the newest Promotion."""
+
+    name = models.CharField(max_length=64, unique=True, help_text="Also the name of its folder under BUNDLE_ROOT.")
+    run = models.OneToOneField(TrainingRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="version")
+    created = models.DateTimeField(auto_now_add=True)
+    report = models.JSONField(default=dict)
+    fingerprint = models.CharField(max_length=64, blank=True)
+    passed_gate = models.BooleanField(default=False)
+    gate_reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("promote_version", "Can promote and roll back versions")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The two towers' own row of the report."""
+        rows = self.report.get("models", [])
+        return next((row for row in rows if row["model"] == "two_tower"), {})
+
+
+class Promotion(models.Model):
+    """Somebody, or the gate, made a version live. The newest row is the live model; the others are the audit."""
+
+    class Action(models.TextChoices):
+        PROMOTE = "promote"
+        OVERRIDE = "override"
+        ROLL_BACK = "roll back"
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="promotions")
+    action = models.CharField(max_length=12, choices=Action, default=Action.PROMOTE)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    reason = models.TextField(blank=True)
+    time = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.version}"
+
+
+class ServedList(models.Model):
+    """One list that somebody was shown. Never written for customers who opted out."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created = models.DateTimeField(auto_now_add=True, db_index=True)
+    customer = models.CharField(max_length=64, blank=True, db_index=True, help_text="The customer's key, if known.")
+    scenario = models.CharField(max_length=50, blank=True)
+    source = models.CharField(max_length=20)
+    version = models.ForeignKey(ModelVersion, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    items = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["-created"]
+        permissions = [("recommend_for_anyone", "Can ask for the list of any customer or profile")]
+
+    def __str__(self) -> str:
+        return f"{self.scenario} list {self.id}"
+
+
+class Event(models.Model):
+    """What somebody did with an item or a list. `event_id` is the sender's: a repeat is stored once."""
+
+    class Kind(models.TextChoices):
+        VIEW = "view"
+        CLICK = "click"
+        ADD_TO_CART = "add_to_cart"
+        PURCHASE = "purchase"
+        RATING = "rating"
+
+    kind = models.CharField(max_length=12, choices=Kind)
+    event_id = models.CharField(max_length=100, null=True, blank=True, unique=True)
+    item = models.CharField(max_length=64)
+    customer = models.CharField(max_length=64, blank=True, db_index=True)
+    session = models.CharField(max_length=64, blank=True, db_index=True)
+    recommendation = models.ForeignKey(
+        ServedList, on_delete=models.SET_NULL, null=True, blank=True, related_name="events"
+    )
+    value = models.FloatField(null=True, blank=True, help_text="The rating, or the amount paid.")
+    time = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering = ["-time"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.item}"
