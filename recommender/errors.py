@@ -1,0 +1,14 @@
+"""What can go wrong around the engine. Every message is a sentence that says what was given and what is allowed."""
+
+
+class RecommenderError(Exception):
+    """The base of the family: catch this one to report any failure of the recommender."""
+
+
+class RecommendationError(RecommenderError):
+    """A list or a rating was asked for in a way that makes no sense. `field` names the part of the request."""
+
+    def __init__(self, field: str, message: str):
+        super().__init__(message)
+        self.field = field
+        self.message = message
