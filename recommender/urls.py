@@ -1,2 +1,5 @@
+"""Addresses of the recommender: its part of the API."""
 
-urlpatterns: list = []
+from django.urls import include, path
+
+urlpatterns = [path("api/v1/", include("recommender.api.urls"))]

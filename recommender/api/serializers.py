@@ -1,0 +1,256 @@
+"""What the API is asked, checked field by field, and what it answers. Errors name the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from recommender.models import Event, ModelVersion, TrainingRun
+from recommender.recommendations import FALLBACK_REASONS, MAX_COUNT, ListRequest
+
+MOST_REQUESTS = 1_000  # in one batch
+MOST_KEYS = 1_000  # in one list of a request
+LONGEST_KEY = 64
+
+
+class StrictSerializer(serializers.Serializer):
+    """A field nobody knows is a mistake worth hearing about."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            unknown = sorted(ascii_only(str(name)) for name in data if name not in self.fields)
+            if unknown:
+                known = ", ".join(self.fields)
+                raise serializers.ValidationError({name: [f"Unknown field. There are: {known}."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+def ascii_only(text: str) -> str:
+    """Text that any answer can repeat: half of a surrogate pair has no bytes."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+class KeyField(serializers.CharField):
+    """The key of a customer or an item."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=LONGEST_KEY, **options)
+
+
+class KeysField(serializers.ListField):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(child=KeyField(), max_length=MOST_KEYS, **options)
+
+
+class ProfileField(serializers.DictField):
+    """Any part of a profile or an item description, in the spelling of the models or of the aliases.
+
+    Names and types are checked by the recommender itself, which knows them.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        child = serializers.JSONField(allow_null=True, help_text="Text or a number; null for missing.")
+        super().__init__(child=child, **options)
+
+
+class WhoSerializer(StrictSerializer):
+    customer = KeyField(required=False, allow_null=True, help_text="A key. You yourself, unless you hold an API key.")
+    profile = ProfileField(
+        required=False, allow_null=True, help_text='Instead of a customer: {"Age": 28, "Gender": "Female"}'
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("customer") is not None and attrs.get("profile") is not None:
+            raise serializers.ValidationError({"profile": ["Give either a customer or a profile, not both."]})
+        return attrs
+
+
+class CountField(serializers.IntegerField):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=MAX_COUNT, default=10, **options)
+
+
+class ListRequestSerializer(WhoSerializer):
+    count = CountField()
+    exclude_purchased = serializers.BooleanField(default=True)
+    exclude = KeysField(required=False, help_text="Items not to list.")
+    filter = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField(), max_length=MOST_KEYS),
+        required=False,
+        allow_null=True,
+        help_text='{"category": ["Books"]}: only items whose field has one of the values.',
+    )
+    diversity = serializers.FloatField(
+        min_value=0, max_value=1, default=0.0, help_text="0: the best first. 1: as unlike each other as can be."
+    )
+    page_token = serializers.CharField(
+        required=False, allow_null=True, help_text="`next_page_token` of the page before: nothing is repeated."
+    )
+    scenario = serializers.CharField(max_length=50, default="home", help_text="Where the list is shown: your own word.")
+    session_items = KeysField(required=False, help_text="Items looked at just now, the latest last.")
+
+    def list_request(self) -> ListRequest:
+        return ListRequest(**{name: value for name, value in self.validated_data.items() if value is not None})
+
+
+class BatchSerializer(StrictSerializer):
+    requests = serializers.ListField(
+        child=serializers.DictField(child=serializers.JSONField()),
+        max_length=MOST_REQUESTS,
+        help_text="Each as one would send it alone.",
+    )
+
+
+class CartSerializer(StrictSerializer):
+    items = KeysField(allow_empty=False, help_text="What is in the cart, the latest last.")
+    count = CountField()
+
+
+class ItemListQuery(StrictSerializer):
+    count = CountField()
+
+
+class RatingRequestSerializer(WhoSerializer):
+    item = KeyField(required=False, allow_null=True)
+    item_features = ProfileField(
+        required=False, allow_null=True, help_text='Instead of an item: {"Product_Brand": "Apple"}'
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        if (attrs.get("item") is None) == (attrs.get("item_features") is None):
+            raise serializers.ValidationError({"item": ["Give either an item or item_features."]})
+        return attrs
+
+
+class EventSerializer(StrictSerializer):
+    kind = serializers.ChoiceField(choices=Event.Kind.choices)
+    item = KeyField()
+    event_id = serializers.CharField(
+        max_length=100, required=False, allow_null=True, help_text="Your own id: a repeat is stored once."
+    )
+    customer = KeyField(required=False, allow_null=True, help_text="A key. You yourself, unless you hold an API key.")
+    recommendation_id = serializers.UUIDField(required=False, allow_null=True, help_text="The list it happened in.")
+    value = serializers.FloatField(
+        required=False, allow_null=True, min_value=0, help_text="The rating (0 to 5), or the amount paid."
+    )
+    time = serializers.DateTimeField(required=False, allow_null=True, help_text="Now, unless you say otherwise.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        value = attrs.get("value")
+        if attrs["kind"] == Event.Kind.RATING and (value is None or value > 5):
+            raise serializers.ValidationError({"value": ["A rating needs a value from 0 to 5."]})
+        return attrs
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+class ReasonAnswer(serializers.Serializer):
+    kind = serializers.CharField(help_text="because_you_bought, because_of_your_profile, because_you_viewed, ...")
+    item = serializers.CharField(required=False)
+    field = serializers.CharField(required=False)
+
+
+class RecommendationAnswer(serializers.Serializer):
+    item = serializers.CharField(help_text="The item's key.")
+    score = serializers.FloatField(help_text="Higher is better. Comparable within one list only.")
+    rating = serializers.FloatField(allow_null=True, help_text="Predicted, 0 to 5.")
+    reasons = ReasonAnswer(many=True)
+
+
+class ListAnswer(serializers.Serializer):
+    recommendation_id = serializers.UUIDField(help_text="Send it with the events that follow.")
+    model_version = serializers.CharField(allow_null=True)
+    source = serializers.CharField(  # type: ignore[assignment]
+        help_text="two_tower, popular or bought_together."
+    )
+    fallback_reason = serializers.CharField(
+        allow_null=True, help_text="Why the list is not personal: " + ", ".join(FALLBACK_REASONS) + "."
+    )
+    next_page_token = serializers.CharField(allow_null=True)
+    items = RecommendationAnswer(many=True)
+
+
+class BatchRow(serializers.Serializer):
+    row = serializers.IntegerField(help_text="Place in the list that was sent, from 0.")
+    answer = ListAnswer(allow_null=True)
+    errors = serializers.DictField(  # type: ignore[assignment]
+        help_text="By field, why there is no answer; empty when there is one."
+    )
+
+
+class BatchAnswer(serializers.Serializer):
+    results = BatchRow(many=True)
+
+
+class RatingAnswer(serializers.Serializer):
+    rating = serializers.FloatField(help_text="0 to 5.")
+    model_version = serializers.CharField(
+        allow_null=True, help_text="null: no model said so, it is what people gave on average."
+    )
+
+
+class EventAnswer(serializers.Serializer):
+    event_id = serializers.CharField(allow_null=True)
+    recorded = serializers.BooleanField(help_text="false for a customer who opted out: nothing is kept of them.")
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+class RunSerializer(serializers.ModelSerializer):
+    version = serializers.CharField(source="version.name", allow_null=True, default=None, read_only=True)
+    started_by = serializers.CharField(source="started_by.username", allow_null=True, default=None, read_only=True)
+
+    class Meta:
+        model = TrainingRun
+        fields = [
+            "id",
+            "state",
+            "phase",
+            "progress",
+            "version",
+            "parameters",
+            "metrics",
+            "counts",
+            "fingerprint",
+            "error",
+            "started_by",
+            "created",
+            "started",
+            "finished",
+            "heartbeat",
+        ]
+        read_only_fields = fields
+
+
+class RunDetailSerializer(RunSerializer):
+    """One run, with its curve and the end of its log."""
+
+    class Meta(RunSerializer.Meta):
+        fields = [*RunSerializer.Meta.fields, "curve", "log"]
+        read_only_fields = fields
+
+
+class VersionSerializer(serializers.ModelSerializer):
+    live = serializers.SerializerMethodField(help_text="Whether this is the version that serves.")
+    metrics = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = ModelVersion
+        fields = ["name", "run", "live", "passed_gate", "gate_reason", "metrics", "fingerprint", "created"]
+        read_only_fields = fields
+
+    def get_live(self, version: ModelVersion) -> bool:
+        return version.pk == self.context.get("live")
+
+
+class VersionDetailSerializer(VersionSerializer):
+    """One version, with everything that was measured."""
+
+    class Meta(VersionSerializer.Meta):
+        fields = [*VersionSerializer.Meta.fields, "report"]
+        read_only_fields = fields

@@ -1,0 +1,32 @@
+"""Addresses under /api/v1/. They come before the catalog's own, whose product keys may hold slashes."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+
+from recommender.api import views
+
+
+class ItemKeyConverter:
+    """An item's key: slashes and spaces are welcome, only NUL, which PostgreSQL refuses, is not."""
+
+    regex = r"[^\x00]+"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(ItemKeyConverter, "item_key")
+
+urlpatterns = [
+    path("recommendations/", views.RecommendationsView.as_view(), name="api-recommendations"),
+    path("recommendations/batch/", views.BatchView.as_view(), name="api-recommendations-batch"),
+    path("ratings/", views.RatingsView.as_view(), name="api-ratings"),
+    path("products/<item_key:key>/similar/", views.SimilarView.as_view(), name="api-similar"),
+    path("products/<item_key:key>/bought-together/", views.BoughtTogetherView.as_view(), name="api-bought-together"),
+    path("cart/recommendations/", views.CartView.as_view(), name="api-cart-recommendations"),
+    path("events/", views.EventsView.as_view(), name="api-events"),
+]

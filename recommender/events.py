@@ -1,0 +1,61 @@
+"""What people do with items and lists, stored once each, and not at all for customers who opted out."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from recommender import people, serving
+from recommender.errors import RecommendationError
+from recommender.models import Event, ServedList
+
+
+def record_event(
+    *,
+    kind: str,
+    item: str,
+    customer: str | None = None,
+    session: str = "",
+    event_id: str | None = None,
+    recommendation_id: uuid.UUID | None = None,
+    value: float | None = None,
+    time: datetime | None = None,
+) -> tuple[Event | None, bool]:
+    """The stored event and whether it is new: a second telling of an event id finds the first and changes nothing.
+
+    (None, False) for a customer who opted out. RecommendationError for an unknown customer or item. A list that is not
+    on record (those of customers who opted out never are) is passed over.
+    """
+    if customer is not None:
+        learnable = people.may_be_learned_from(customer)
+        if learnable is None:
+            raise RecommendationError("customer", f"There is no customer {customer!r}.")
+        if not learnable:
+            return None, False
+    if event_id is not None:
+        stored = Event.objects.filter(event_id=event_id).first()
+        if stored is not None:
+            return stored, False
+    if not serving.catalog().knows(item):
+        raise RecommendationError("item", f"There is no item {item!r}.")
+    event = Event(
+        kind=kind,
+        item=item,
+        customer=customer or "",
+        session=session,
+        event_id=event_id,
+        recommendation=ServedList.objects.filter(pk=recommendation_id).first() if recommendation_id else None,
+        value=value,
+        time=time or timezone.now(),
+    )
+    event.full_clean(validate_unique=False)
+    try:
+        with transaction.atomic():
+            event.save()
+    except IntegrityError:
+        # Told twice at once: the other one was stored between our look and our save.
+        return Event.objects.get(event_id=event_id), False
+    return event, True

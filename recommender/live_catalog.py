@@ -1,0 +1,225 @@
+"""The catalog as a list sees it: one row an item, in arrays, with the vectors that the live model gives each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from django.db.models import Case, Count, Max, Q, Sum, Value, When
+
+from recommender.engine.inference import Inference, Person
+from recommender.engine.inputs import Vectors
+from recommender.engine.retrieval import Index
+from recommender.source import RecommenderSource
+
+SHRINKAGE = 5.0  # an item's mean rating counts as if so many ratings at the shop's mean stood beside it
+NEUTRAL_RATING = 2.5  # the middle of 0 to 5: what is expected where nobody ever rated anything
+DIGEST_BYTES = 6
+
+
+@dataclass(frozen=True)
+class Live:
+    """The promoted model, open in this process. pk and version : of its ModelVersion row."""
+
+    pk: int
+    version: str
+    inference: Inference
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The live model with a vector for every row of the catalog."""
+
+    live: Live
+    vectors: Vectors
+    index: Index
+    row_of: dict[str, int]
+
+    @property
+    def taste(self) -> np.ndarray:
+        """float32 [n, dim]: the part of the items' vectors that says who wants them, less how many do."""
+        return self.vectors.rank[:, : self.live.inference.dim]
+
+    def encode(self, people: Sequence[Person]) -> Vectors:
+        """Vectors of people, whose histories may hold items newer than the model."""
+        return self.live.inference.encode_users(people, self.vectors, self.row_of)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Purchases by item. counts : item pk -> (purchases, rated, sum of ratings). last : the newest pk counted."""
+
+    counts: Mapping[Any, tuple[int, int, float]] = field(default_factory=dict)
+    last: Any = None
+
+    def plus(self, newer: Tally) -> Tally:
+        counts = dict(self.counts)
+        for pk, (n, rated, total) in newer.counts.items():
+            before = counts.get(pk, (0, 0, 0.0))
+            counts[pk] = (before[0] + n, before[1] + rated, before[2] + total)
+        return Tally(counts, newer.last)
+
+
+@dataclass(frozen=True)
+class LiveCatalog:
+    """Everything a list needs to know of the items. Immutable: a request keeps the one it took.
+
+    With a model, the rows are its own items in its own order, so that its vectors are used where they lie (memory
+    mapped), followed by the items created since, placed by their features. Without one, the rows are the items.
+
+    keys : item keys [n].   row_of : key -> row.   shown : bool [n], in the database and available.
+    pks : object [n], None for an item that is gone.   row_of_pk : pk -> row.
+    values : filterable field -> object [n] of str.
+    digests : uint64 [n], what a page token holds of an item.
+    newest : int64 [n], 0 for the item created last.
+    purchases, rated, rating_sum : float64 [n].   popular : int64 [n], rows from the most bought down.
+    """
+
+    placed: Placed | None
+    keys: Sequence[str]
+    row_of: dict[str, int]
+    shown: np.ndarray
+    pks: np.ndarray
+    row_of_pk: dict[Any, int]
+    values: Mapping[str, np.ndarray]
+    digests: np.ndarray
+    newest: np.ndarray
+    purchases: np.ndarray
+    rated: np.ndarray
+    rating_sum: np.ndarray
+    popular: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def live(self) -> Live | None:
+        return self.placed.live if self.placed else None
+
+    def knows(self, key: str) -> bool:
+        """Whether there is such an item now, for sale or not."""
+        row = self.row_of.get(key)
+        return row is not None and self.pks[row] is not None
+
+    def rows(self, keys: Iterable[str]) -> np.ndarray:
+        """int64 rows of those of the keys that are known here."""
+        return np.array([self.row_of[k] for k in keys if k in self.row_of], dtype=np.int64)
+
+    def mean_rating(self, row: int | None) -> float:
+        """What people gave the item (any item, for None) on average, drawn to the shop's mean where few did."""
+        rated, total = self.rated.sum(), self.rating_sum.sum()
+        shop = float(total / rated) if rated else NEUTRAL_RATING
+        if row is None:
+            return shop
+        return float((self.rating_sum[row] + SHRINKAGE * shop) / (self.rated[row] + SHRINKAGE))
+
+    def counting(self, tally: Tally) -> LiveCatalog:
+        """The same catalog with these purchases on top of those it counts."""
+        known = [(self.row_of_pk[pk], *counts) for pk, counts in tally.counts.items() if pk in self.row_of_pk]
+        more = np.array(known, dtype=np.float64).reshape(-1, 4)
+        rows = more[:, 0].astype(np.int64)
+        purchases, rated, rating_sum = self.purchases.copy(), self.rated.copy(), self.rating_sum.copy()
+        purchases[rows] += more[:, 1]
+        rated[rows] += more[:, 2]
+        rating_sum[rows] += more[:, 3]
+        popular = np.lexsort((self.newest, -purchases))
+        return replace(self, purchases=purchases, rated=rated, rating_sum=rating_sum, popular=popular)
+
+    def counting_only(self, tally: Tally) -> LiveCatalog:
+        """The same catalog with these purchases instead of those it counts."""
+        nothing = np.zeros(len(self))
+        return replace(self, purchases=nothing, rated=nothing, rating_sum=nothing).counting(tally)
+
+
+def digest(key: str) -> int:
+    """Six bytes that stand for an item: short enough to carry many, long enough that two never meet in a catalog."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=DIGEST_BYTES).digest(), "big")
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def catalog_state(source: RecommenderSource) -> tuple[Any, ...]:
+    """What changes whenever an item is created, changed, deleted or withdrawn. One query."""
+    measures: dict[str, Any] = {"n": Count("pk"), "available": Count("pk", filter=_available(source))}
+    if source.item_updated:
+        measures["updated"] = Max(source.item_updated)
+    return tuple(source.items.aggregate(**measures).values())
+
+
+def read_catalog(source: RecommenderSource, live: Live | None, tally: Tally) -> LiveCatalog:
+    """The items now in the database, and their vectors if there is a model."""
+    fields = list(dict.fromkeys([*source.item_categorical, *source.item_filters]))
+    shown = Case(When(_available(source), then=Value(True)), default=Value(False))
+    query = source.items.order_by("pk").annotate(_shown=shown)
+    rows = list(query.values_list("pk", source.item_key, "_shown", *fields).iterator(chunk_size=5_000))
+    here = {str(row[1]): row for row in rows}
+    trained = live.inference.row_of if live else {}
+    new = [key for key in here if key not in trained]
+    keys = [*(live.inference.item_keys if live else []), *new]
+    row_of = trained if live and not new else {key: row for row, key in enumerate(keys)}
+    table = [here.get(key, (None, None, False, *[None] * len(fields))) for key in keys]
+    age = {row[0]: place for place, row in enumerate(reversed(rows))}
+    columns = {name: _objects(_text(row[n]) for row in table) for n, name in enumerate(fields, 3)}
+    placed = None
+    if live is not None:
+        first = len(trained)
+        described = [{name: columns[name][row] for name in source.item_categorical} for row in range(first, len(keys))]
+        placed = _place(live, described, row_of)
+    nothing = np.zeros(len(keys))
+    catalog = LiveCatalog(
+        placed=placed,
+        keys=keys,
+        row_of=row_of,
+        shown=np.array([row[2] for row in table], dtype=bool),
+        pks=_objects(row[0] for row in table),
+        row_of_pk={row[0]: n for n, row in enumerate(table) if row[0] is not None},
+        values={name: columns[name] for name in source.item_filters},
+        digests=np.array([digest(key) for key in keys], dtype=np.uint64),
+        newest=np.array([age.get(row[0], len(rows)) for row in table], dtype=np.int64),
+        purchases=nothing,
+        rated=nothing,
+        rating_sum=nothing,
+        popular=np.arange(len(keys)),
+    )
+    return catalog.counting(tally)
+
+
+def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int]) -> Placed:
+    vectors = live.inference.items
+    if described:
+        vectors = Vectors.concat([vectors, live.inference.encode_items(described)])
+    return Placed(live, vectors, Index(vectors.rank), row_of)
+
+
+def read_tally(source: RecommenderSource, since: Any = None) -> Tally:
+    """Purchases by item of those who may be learned from: all of them, or those stored after the pk `since`."""
+    purchases = source.interactions.filter(**{f"{source.interaction_customer}__in": source.customers.all()})
+    if since is not None:
+        purchases = purchases.filter(pk__gt=since)
+    measures: dict[str, Any] = {"_n": Count("pk"), "_last": Max("pk")}
+    if source.interaction_rating:
+        measures |= {"_rated": Count(source.interaction_rating), "_sum": Sum(source.interaction_rating)}
+    counts, last = {}, since
+    for row in purchases.order_by().values(source.interaction_item).annotate(**measures):
+        counts[row[source.interaction_item]] = (row["_n"], row.get("_rated", 0), float(row.get("_sum") or 0))
+        last = row["_last"] if last is None else max(last, row["_last"])
+    return Tally(counts, last)
+
+
+def _available(source: RecommenderSource) -> Q:
+    return source.item_available or Q(pk__isnull=False)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _objects(values: Iterable[Any]) -> np.ndarray:
+    found = list(values)
+    array = np.empty(len(found), dtype=object)
+    array[:] = found
+    return array

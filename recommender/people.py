@@ -1,0 +1,244 @@
+"""Who a list is for, as the engine wants to know it: profile, last purchases and totals, read from the shop's own rows.
+
+What comes from purchases is defined here exactly as in training: a latest value is that of the latest purchase (missing
+there means missing), counts and sums are over all of them. A purchase made a second ago is in the next answer.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from django.db import models
+from django.db.models import Exists, F, OuterRef, QuerySet, Window
+from django.db.models.functions import RowNumber
+
+from recommender.engine.encoders import as_number, as_text
+from recommender.engine.errors import ProfileError
+from recommender.engine.inference import Event, Person
+from recommender.errors import RecommendationError
+from recommender.source import Count, RecommenderSource, Sum, get_source
+
+AT_ONCE = 500  # customers in one query: SQLite binds so many values and more
+MAX_HISTORY = 100  # purchases read when no model says how many it reads
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A customer the shop knows. `person` is what the engine may know of them, `bought` the keys of all they bought.
+
+    learnable : False for who opted out of personalisation; then `person` and `bought` are empty, for nobody looked.
+    """
+
+    key: str
+    pk: Any
+    learnable: bool
+    person: Person
+    bought: frozenset[str]
+
+
+class Totals(NamedTuple):
+    """What is summed over all purchases of somebody of whom not all are read."""
+
+    purchases: int
+    features: dict[str, float]
+
+
+def find(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Customer]:
+    """The customers of these keys, those that exist. Two queries, two more where somebody bought more than is read."""
+    source = get_source()
+    wanted = [key for key in dict.fromkeys(keys) if _storable(key)]
+    found: dict[str, Customer] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        found |= _find(source, wanted[start : start + AT_ONCE], max_history)
+    return found
+
+
+def key_of(user: Any) -> str | None:
+    """The key of the customer who is signed in as this user; None for a visitor or a user who never bought."""
+    source = get_source()
+    if not source.customer_user or user is None or not user.is_authenticated:
+        return None
+    keys = source.everybody().filter(**{source.customer_user: user}).values_list(source.customer_key, flat=True)
+    key = keys.first()
+    return None if key is None else str(key)
+
+
+def may_be_learned_from(key: str) -> bool | None:
+    """Whether the customer of this key agrees to personalisation; None where there is no such customer."""
+    source = get_source()
+    if not _storable(key):
+        return None
+    return _with_consent(source).filter(**{source.customer_key: key}).values_list("_learnable", flat=True).first()
+
+
+def check_profile(profile: Mapping[str, object]) -> dict[str, object]:
+    """A profile in the source's own names. RecommendationError names a field that is unknown or of the wrong type."""
+    source = get_source()
+    checked: dict[str, object] = {}
+    for given, value in profile.items():
+        name = source.customer_aliases.get(given, given)
+        if name in source.customer_categorical:
+            read: Any = as_text
+        elif name in source.customer_numerical:
+            read = as_number
+        else:
+            known = ", ".join([*source.customer_categorical, *source.customer_numerical])
+            raise RecommendationError("profile", f"{given!r} is no field of a profile; there are {known}.")
+        if name in checked:
+            raise RecommendationError("profile", f"{name!r} is given twice, once as {given!r}.")
+        checked[name] = _read("profile", given, value, read)
+    return checked
+
+
+def check_item(features: Mapping[str, object]) -> dict[str, object]:
+    """An item description in the source's own names, with errors like `check_profile`."""
+    source = get_source()
+    checked: dict[str, object] = {}
+    for given, value in features.items():
+        name = source.item_aliases.get(given, given)
+        if name not in source.item_categorical:
+            known = ", ".join(source.item_categorical)
+            raise RecommendationError("item_features", f"{given!r} is no field of an item; there are {known}.")
+        if name in checked:
+            raise RecommendationError("item_features", f"{name!r} is given twice, once as {given!r}.")
+        checked[name] = _read("item_features", given, value, as_text)
+    return checked
+
+
+def _storable(key: str) -> bool:
+    """Whether a database can be asked for the key: NUL and halves of surrogate pairs are in no row."""
+    return "\x00" not in key and key == key.encode(errors="ignore").decode()
+
+
+def _read(field: str, name: str, value: object, read: Any) -> object:
+    try:
+        found = read(name, value)
+    except ProfileError as error:
+        raise RecommendationError(field, str(error)) from None
+    return None if found != found else found  # nan: missing
+
+
+# --- reading rows -----------------------------------------------------------------------------------------------------
+
+
+def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[str, Customer]:
+    static = source.static_features
+    rows = list(
+        source.everybody()
+        .filter(**{f"{source.customer_key}__in": keys})
+        .order_by()
+        .annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
+        .values_list("pk", source.customer_key, "_learnable", *static)
+    )
+    read = [row[0] for row in rows if row[2]]
+    # One purchase more than the model reads: the first one's distance in time counts, too.
+    histories = _histories(source, read, max_history + 1)
+    many = [pk for pk in read if len(histories[pk]) > max_history]
+    totals, all_bought = _totals(source, many), _bought(source, many)
+    found = {}
+    for pk, key, learnable, *values in rows:
+        history = histories[pk] if learnable else []
+        profile = dict(zip(static, (plain(v) for v in values), strict=True)) if learnable else {}
+        purchases = None
+        if pk in totals:
+            purchases, profile = totals[pk].purchases, profile | totals[pk].features
+        bought = all_bought.get(pk) or frozenset(event.item for event in history)
+        found[str(key)] = Customer(str(key), pk, bool(learnable), Person(profile, history, purchases), bought)
+    return found
+
+
+def _with_consent(source: RecommenderSource) -> QuerySet:
+    return source.everybody().annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
+
+
+def _histories(source: RecommenderSource, customers: list[Any], at_most: int) -> dict[Any, list[Event]]:
+    """The last `at_most` purchases of each customer, oldest first."""
+    histories: dict[Any, list[Event]] = defaultdict(list)
+    if not customers:
+        return histories
+    columns = source.interaction_columns
+    optional = [name for name in (source.interaction_rating, source.interaction_quantity) if name]
+    newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
+    rows = (
+        _of(source, customers)
+        .annotate(
+            _place=Window(RowNumber(), partition_by=[F(source.interaction_customer)], order_by=newest_first),
+        )
+        .filter(_place__lte=at_most)
+        .order_by(source.interaction_customer, "-_place")
+        .values(
+            source.interaction_customer,
+            source.interaction_time,
+            f"{source.interaction_item}__{source.item_key}",
+            *dict.fromkeys([*optional, *columns]),
+        )
+    )
+    for row in rows:
+        rating = row[source.interaction_rating] if source.interaction_rating else None
+        quantity = row[source.interaction_quantity] if source.interaction_quantity else None
+        histories[row[source.interaction_customer]].append(
+            Event(
+                item=str(row[f"{source.interaction_item}__{source.item_key}"]),
+                time=seconds(row[source.interaction_time]),
+                rating=None if rating is None else float(rating),
+                quantity=1.0 if quantity is None else float(quantity),
+                values={name: plain(row[name]) for name in columns},
+            )
+        )
+    return histories
+
+
+def _totals(source: RecommenderSource, customers: list[Any]) -> dict[Any, Totals]:
+    """Counts and sums over all purchases, for those of whom not every purchase is read."""
+    if not customers:
+        return {}
+    features = source.customer_from_interactions
+    counts = [name for name, take in features.items() if isinstance(take, Count)]
+    sums = {name: take.field for name, take in features.items() if isinstance(take, Sum)}
+    measures = {"_n": models.Count("pk")} | {f"_{name}": models.Sum(column) for name, column in sums.items()}
+    rows = _of(source, customers).order_by().values(source.interaction_customer).annotate(**measures)
+    return {
+        row[source.interaction_customer]: Totals(
+            row["_n"],
+            {name: float(row["_n"]) for name in counts} | {name: float(row[f"_{name}"] or 0) for name in sums},
+        )
+        for row in rows
+    }
+
+
+def _bought(source: RecommenderSource, customers: list[Any]) -> dict[Any, frozenset[str]]:
+    bought: dict[Any, set[str]] = defaultdict(set)
+    if customers:
+        item = f"{source.interaction_item}__{source.item_key}"
+        for customer, key in (
+            _of(source, customers).order_by().values_list(source.interaction_customer, item).distinct()
+        ):
+            bought[customer].add(str(key))
+    return {customer: frozenset(keys) for customer, keys in bought.items()}
+
+
+def _of(source: RecommenderSource, customers: list[Any]) -> QuerySet:
+    return source.interactions.filter(**{f"{source.interaction_customer}__in": customers})
+
+
+def seconds(moment: Any) -> float:
+    """A moment as Unix seconds, whatever column holds it."""
+    if isinstance(moment, datetime):
+        return moment.timestamp()
+    if isinstance(moment, date):
+        return datetime(moment.year, moment.month, moment.day).timestamp()
+    return float(moment)
+
+
+def plain(value: Any) -> Any:
+    """A column's value as the engine takes it: text, a number or None."""
+    if value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
+        return value
+    try:
+        return float(value) if not isinstance(value, bool) else str(value)
+    except (TypeError, ValueError):
+        return str(value)

@@ -1,0 +1,144 @@
+"""What this process serves: the promoted model, opened once, beside the catalog as it is now.
+
+Every process asks the database at most once a second whether another model was promoted or an item changed, and swaps
+both in one assignment; whoever is making a list keeps the object it took. A model that does not open is logged and
+the old one goes on serving. No torch here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+from recommender.engine.errors import EngineError
+from recommender.engine.inference import Inference
+from recommender.live_catalog import Live, LiveCatalog, Tally, catalog_state, read_catalog, read_tally
+from recommender.models import Promotion
+from recommender.source import get_source
+
+log = structlog.get_logger("recommender.serving")
+
+CHECK_EVERY = 1.0  # seconds between two looks at the database
+RETRY_EVERY = 30.0  # seconds before a model that did not open is tried again: its files may have arrived
+# Counting every purchase again corrects what counting only the new ones misses (deleted, late or withdrawn ones). It is
+# done every ten minutes, and never for more than a hundredth of the time where counting is slow.
+RECOUNT_EVERY, RECOUNT_SHARE = 600.0, 0.01
+
+
+@dataclass(frozen=True)
+class _Served:
+    """Everything known at one moment. A refresh makes the next one from it."""
+
+    catalog: LiveCatalog
+    state: tuple[Any, ...]
+    tally: Tally
+    recount_at: float
+    broken: int | None = None  # the promotion whose model did not open, to be tried again at `retry_at`
+    retry_at: float = 0.0
+    problem: str = ""
+
+
+class Process:
+    """The one of this process is `PROCESS`. Safe for many threads: one of them refreshes, the others keep what is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._served: _Served | None = None
+        self._checked = float("-inf")
+
+    def served(self) -> _Served:
+        served = self._served
+        if served is not None and time.monotonic() - self._checked < CHECK_EVERY:
+            return served
+        # Whoever has nothing to serve waits for the first look; everybody else serves what there is meanwhile.
+        if not self._lock.acquire(blocking=served is None):
+            assert served is not None
+            return served
+        try:
+            if self._served is None or time.monotonic() - self._checked >= CHECK_EVERY:
+                self._served = _refresh(self._served)
+                self._checked = time.monotonic()
+            return self._served
+        finally:
+            self._lock.release()
+
+    def forget(self) -> None:
+        with self._lock:
+            self._served, self._checked = None, float("-inf")
+
+
+PROCESS = Process()
+
+
+def catalog() -> LiveCatalog:
+    """The catalog and the model that serves it, `catalog().live`, as one object that never changes under its reader."""
+    return PROCESS.served().catalog
+
+
+def live() -> Live | None:
+    """The promoted model, open; None before the first promotion, or when no promoted model opens here."""
+    return catalog().live
+
+
+def problem() -> str:
+    """Why the model that was promoted last is not the one that serves, as a sentence; "" when it is."""
+    return PROCESS.served().problem
+
+
+def forget() -> None:
+    """Look at everything anew at the next request: for tests, and for a command that just promoted."""
+    PROCESS.forget()
+
+
+# --- one look at the database -----------------------------------------------------------------------------------------
+
+
+def _refresh(old: _Served | None) -> _Served:
+    source = get_source()
+    now = time.monotonic()
+    current, broken, retry_at, problem = _promoted(old, now)
+    state = catalog_state(source)
+    if old is None or now >= old.recount_at:
+        tally, newer = read_tally(source), None
+        recount_at = now + max(RECOUNT_EVERY, (time.monotonic() - now) / RECOUNT_SHARE)
+    else:
+        newer = read_tally(source, since=old.tally.last)
+        tally, recount_at = old.tally.plus(newer) if newer.counts else old.tally, old.recount_at
+    if old is None or current is not old.catalog.live or state != old.state:
+        fresh = read_catalog(source, current, tally)
+    elif newer is None:
+        fresh = old.catalog.counting_only(tally)
+    elif newer.counts:
+        fresh = old.catalog.counting(newer)
+    else:
+        fresh = old.catalog
+    return _Served(fresh, state, tally, recount_at, broken, retry_at, problem)
+
+
+def _promoted(old: _Served | None, now: float) -> tuple[Live | None, int | None, float, str]:
+    """The model that serves from now on, and what is wrong with the promoted one if that is another."""
+    serving = old.catalog.live if old else None
+    promotion = Promotion.objects.select_related("version").order_by("-pk").first()
+    if promotion is None:
+        return None, None, 0.0, ""
+    if serving is not None and serving.pk == promotion.version_id:
+        return serving, None, 0.0, ""
+    if old is not None and old.broken == promotion.pk and now < old.retry_at:
+        return serving, old.broken, old.retry_at, old.problem
+    try:
+        opened = Live(
+            promotion.version_id,
+            promotion.version.name,
+            Inference.open(Path(settings.BUNDLE_ROOT) / promotion.version.name),
+        )
+    except EngineError as error:
+        log.error("model_does_not_open", version=promotion.version.name, error=str(error))
+        return serving, promotion.pk, now + RETRY_EVERY, f"Version {promotion.version.name} does not open: {error}"
+    log.info("model_serves", version=opened.version, before=serving.version if serving else None)
+    return opened, None, 0.0, ""
