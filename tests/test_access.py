@@ -40,7 +40,18 @@ PUBLIC = {
     "admin/login/": FORM,
     "admin/logout/": set(METHODS),
     "admin/jsi18n/": set(METHODS),
+    # for supervisors and load balancers
+    "health/live": READ,
+    "health/ready": READ,
     # the API
+    "api/v1/schema": READ,
+    "api/v1/docs": READ,
+    "api/v1/recommendations/": SEND,
+    "api/v1/ratings/": SEND,
+    "api/v1/products/<item_key:key>/similar/": READ,
+    "api/v1/products/<item_key:key>/bought-together/": READ,
+    "api/v1/cart/recommendations/": SEND,
+    "api/v1/events/": SEND,
     "api/v1/products/$": READ,
     "api/v1/products/(?P<key>[^\\x00]+)/$": READ,
 }
