@@ -211,6 +211,8 @@ REST_FRAMEWORK = {
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    # Whose address counts for throttling: the one that the proxy in front saw, never one that the visitor wrote.
+    "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Recommender API",
@@ -227,11 +229,17 @@ SPECTACULAR_SETTINGS = {
 # --- the recommender --------------------------------------------------------------------------------------------------
 
 RECOMMENDER_SOURCE = "recsite.source.ShopSource"
+# Requests by one visitor (by address) and by one signed-in user; empty: as many as they like. API keys are not counted.
+RECOMMENDER_THROTTLES = {
+    "visitor": env.str("THROTTLE_VISITOR", default="300/min") or None,
+    "user": env.str("THROTTLE_USER", default="1200/min") or None,
+}
 
 # --- safety and logs --------------------------------------------------------------------------------------------------
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=not DEBUG)
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # asked from within, without TLS
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0 if DEBUG else 31_536_000)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
 X_FRAME_OPTIONS = "DENY"
