@@ -147,7 +147,10 @@ class Inference:
 
     def run_users(self, inputs: UserInputs, items: Vectors | None = None) -> Vectors:
         """Vectors of people already in numbers; `items` are the vectors that the rows of their histories mean."""
-        feed = inputs.feed(self.items if items is None else items, self.dim)
+        items = self.items if items is None else items
+        if len(inputs) == 0:  # onnxruntime aborts the whole process on a recurrent layer's empty batch
+            return items[:0]
+        feed = inputs.feed(items, self.dim)
         wanted = {i.name for i in self._user_tower.get_inputs()}
         rank, rate = self._user_tower.run(None, {n: a for n, a in feed.items() if n in wanted})
         return Vectors(rank, rate)

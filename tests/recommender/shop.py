@@ -1,0 +1,113 @@
+"""A shop with planted tastes: everybody buys from one category only, women running gear or kitchenware, men books or
+garden tools. Told once, as plain rows, so that the database and the model learn of the same purchases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catalog.models import Product
+from customers.models import Customer, Purchase
+from recommender.source import get_source
+
+CATEGORIES = ["Running", "Kitchen", "Books", "Garden"]
+CUSTOMERS, PRODUCTS, EACH = 60, 48, 8
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Row:
+    customer: str
+    product: str
+    time: datetime
+    rating: float | None
+    amount: float
+    feedback: str
+
+
+def category_of(product: str) -> str:
+    return CATEGORIES[int(product[1:]) % 4]
+
+
+def profile_of(number: int) -> dict[str, object]:
+    return {"gender": "FM"[number % 2], "country": ["UK", "France"][number % 3 == 0], "age": 20 + number % 50}
+
+
+def taste_of(number: int) -> str:
+    return CATEGORIES[number % 2 * 2 + number // 2 % 2]
+
+
+def rows() -> list[Row]:
+    rng = np.random.default_rng(0)
+    made = []
+    for c in range(CUSTOMERS):
+        mine = [p for p in range(PRODUCTS) if category_of(f"P{p}") == taste_of(c)]
+        for n, p in enumerate(rng.permutation(mine)[:EACH]):
+            rating = None if rng.random() < 0.5 else 5.0 if p < 24 else 2.0
+            time = START + timedelta(days=n, minutes=c)
+            made.append(Row(f"C{c}", f"P{p}", time, rating, 10.0 + p, ["Good", "Bad"][(c + n) % 2]))
+    return made
+
+
+def stock_the_shop() -> None:
+    """The shop in the database."""
+    products = [
+        Product(key=f"P{p}", name=f"{category_of(f'P{p}')} thing {p}", category=category_of(f"P{p}"), price=10 + p)
+        for p in range(PRODUCTS)
+    ]
+    customers = [Customer(key=f"C{c}", name=f"Customer {c}", **profile_of(c)) for c in range(CUSTOMERS)]
+    product = {row.key: row for row in Product.objects.bulk_create(products)}
+    customer = {row.key: row for row in Customer.objects.bulk_create(customers)}
+    Purchase.objects.bulk_create(
+        Purchase(
+            customer=customer[row.customer],
+            product=product[row.product],
+            time=row.time,
+            rating=None if row.rating is None else Decimal(row.rating),
+            amount=Decimal(row.amount),
+            feedback=row.feedback,
+        )
+        for row in rows()
+    )
+
+
+def write_snapshot(folder: Path) -> Path:
+    """The same shop as the engine reads it."""
+    folder.mkdir(parents=True)
+    source, bought = get_source(), rows()
+    static = [profile_of(c) for c in range(CUSTOMERS)]
+    users = {name: [p.get(name) for p in static] for name in source.static_features}
+    users = {"user": [f"C{c}" for c in range(CUSTOMERS)], **{n: _typed(n, v, source) for n, v in users.items()}}
+    keys = [f"P{p}" for p in range(PRODUCTS)]
+    items = {
+        "item": keys,
+        "name": [f"{category_of(k)} thing {k[1:]}" for k in keys],
+        "category": [category_of(k) for k in keys],
+        "brand": pa.nulls(len(keys), pa.string()),
+        "type": pa.nulls(len(keys), pa.string()),
+        "available": [True] * len(keys),
+    }
+    interactions = {
+        "user": [r.customer for r in bought],
+        "item": [r.product for r in bought],
+        "time": [r.time.timestamp() for r in bought],
+        "rating": pa.array([r.rating for r in bought], pa.float64()),
+        "quantity": [1] * len(bought),
+        "amount": [r.amount for r in bought],
+        "feedback": [r.feedback for r in bought],
+        **{name: pa.nulls(len(bought), pa.string()) for name in ("shipping_method", "payment_method", "order_status")},
+    }
+    for name, columns in (("users", users), ("items", items), ("interactions", interactions)):
+        pq.write_table(pa.table(columns), folder / f"{name}.parquet")
+    source.schema().write(folder)
+    return folder
+
+
+def _typed(name, values, source):
+    return pa.array(values, pa.float64() if name in source.customer_numerical else pa.string())

@@ -1,0 +1,215 @@
+"""A process notices what was promoted and what is for sale, and goes on serving whatever happens."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.utils import timezone
+
+from catalog.models import Product
+from customers.models import Customer, Purchase
+from recommender import serving
+from recommender.engine.inference import Person
+from recommender.models import ModelVersion, Promotion
+from recommender.recommendations import recommend
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def listed(**request) -> list[str]:
+    return [item.item for item in recommend(**{"count": 48, **request}).items]
+
+
+def test_before_any_promotion_there_is_no_model(stocked):
+    assert serving.live() is None
+    assert serving.problem() == ""
+
+
+def test_a_promoted_bundle_is_picked_up_without_restart(stocked, promote):
+    assert recommend(customer="C0").source == "popular"
+    promote("v1")
+    assert recommend(customer="C0").model_version == "v1"
+    promote("v2")
+    assert recommend(customer="C0").model_version == "v2"
+
+
+def test_rolling_back_is_one_row(trained, promote):
+    promote("v2")
+    assert recommend(customer="C0").model_version == "v2"
+    Promotion.objects.create(version=trained, action=Promotion.Action.ROLL_BACK)
+    assert recommend(customer="C0").model_version == "v1"
+
+
+@pytest.mark.parametrize("broken", [True, "missing"])
+def test_a_bundle_that_does_not_open_leaves_the_old_one_serving(trained, promote, broken, caplog):
+    if broken == "missing":
+        Promotion.objects.create(version=ModelVersion.objects.create(name="v2"))
+    else:
+        promote("v2", broken=True)
+    assert recommend(customer="C0").model_version == "v1"
+    assert "v2 does not open" in serving.problem()
+    assert "model_does_not_open" in caplog.text
+    promote("v3")
+    assert recommend(customer="C0").model_version == "v3"
+    assert serving.problem() == ""
+
+
+def test_a_broken_bundle_is_not_tried_at_every_request(trained, promote, monkeypatch):
+    promote("v2", broken=True)
+    serving.live()
+    tried = []
+    monkeypatch.setattr(serving.Inference, "open", lambda path: tried.append(path))
+    for _ in range(3):
+        serving.live()
+    assert tried == []
+
+
+def test_a_first_bundle_that_does_not_open_leaves_popular_lists(stocked, promote):
+    promote("v1", broken=True)
+    answer = recommend(customer="C0")
+    assert (answer.source, answer.fallback_reason) == ("popular", "no_model")
+    assert "v1 does not open" in serving.problem()
+
+
+def test_the_database_is_asked_at_most_once_in_a_while(trained, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(serving, "CHECK_EVERY", 60.0)
+    serving.catalog()
+    with django_assert_num_queries(0):
+        assert serving.catalog() is serving.catalog()
+
+
+def test_nothing_is_read_again_while_nothing_changes(trained, django_assert_num_queries):
+    before = serving.catalog()
+    with django_assert_num_queries(3):  # what is promoted, did an item change, was something bought
+        assert serving.catalog() is before
+
+
+def test_a_product_created_after_training_can_be_recommended(trained):
+    assert "new" not in listed(profile={"gender": "F"})
+    Product.objects.create(key="new", name="Running thing new", category="Running")
+    catalog = serving.catalog()
+    assert len(catalog) == 49
+    assert catalog.placed.vectors.rank.shape[0] == 49
+    assert "new" in listed(profile={"gender": "F"})
+
+
+def test_a_new_product_stands_where_its_features_put_it(trained):
+    for category in ("Running", "Garden"):
+        Product.objects.create(key=f"new-{category}", name="Something unheard of", category=category)
+    woman = listed(profile={"gender": "F"})
+    assert woman.index("new-Running") < woman.index("new-Garden")
+    man = listed(profile={"gender": "M"})
+    assert man.index("new-Garden") < man.index("new-Running")
+
+
+def test_a_purchase_of_a_new_product_counts_as_history(trained):
+    product = Product.objects.create(key="new", name="Garden thing", category="Garden")
+    customer = Customer.objects.create(key="newcomer")
+    before = recommend(customer="newcomer", count=5)
+    Purchase.objects.create(customer=customer, product=product)
+    after = recommend(customer="newcomer", count=5)
+    assert [i.item for i in before.items] != [i.item for i in after.items]
+
+
+def test_withdrawn_and_deleted_products_are_listed_nowhere(trained):
+    everything = listed(profile={})
+    Product.objects.filter(key="P0").update(active=False, updated=timezone.now())
+    Purchase.objects.filter(product__key="P1").delete()
+    Product.objects.filter(key="P1").delete()
+    assert set(everything) - set(listed(profile={})) == {"P0", "P1"}
+    assert set(everything) - set(listed()) == {"P0", "P1"}
+
+
+def test_a_purchase_moves_what_is_popular_at_once(stocked):
+    first, second = listed()[:2]
+    counts = dict(zip(serving.catalog().keys, serving.catalog().purchases, strict=True))
+    customer = Customer.objects.create(key="fan")
+    product = Product.objects.get(key=second)
+    for _ in range(int(counts[first] - counts[second]) + 1):
+        Purchase.objects.create(customer=customer, product=product)
+    assert listed()[0] == second
+
+
+def test_purchases_of_who_opted_out_do_not_count_as_popular(stocked):
+    before = serving.catalog().purchases.sum()
+    shy = Customer.objects.create(key="shy", personalisation=False)
+    Purchase.objects.create(customer=shy, product=Product.objects.get(key="P0"))
+    assert serving.catalog().purchases.sum() == before
+
+
+def test_counting_on_equals_counting_anew(stocked):
+    serving.catalog()
+    customer = Customer.objects.create(key="fan")
+    for key in ("P0", "P0", "P7"):
+        Purchase.objects.create(customer=customer, product=Product.objects.get(key=key), rating=4)
+    counted_on = serving.catalog()
+    serving.forget()
+    counted_anew = serving.catalog()
+    for name in ("purchases", "rated", "rating_sum", "popular"):
+        np.testing.assert_array_equal(getattr(counted_on, name), getattr(counted_anew, name), err_msg=name)
+
+
+def test_a_request_in_flight_keeps_the_model_it_took(trained, promote):
+    taken = serving.catalog()
+    promote("v2")
+    assert serving.catalog().live.version == "v2"
+    assert taken.live.version == "v1"
+    assert len(taken.placed.encode([Person({"gender": "F"})])) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_threads_share_one_first_look(monkeypatch):
+    looks = []
+    original = serving._refresh
+    monkeypatch.setattr(serving, "CHECK_EVERY", 60.0)
+    monkeypatch.setattr(serving, "_refresh", lambda old: looks.append(1) or original(old))
+    gate, found = threading.Barrier(8), []
+
+    def ask():
+        from django.db import connection
+
+        gate.wait()
+        found.append(serving.catalog())
+        connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(looks) == 1
+    assert len({id(catalog) for catalog in found}) == 1
+
+
+def test_a_web_process_serves_a_list_without_torch(bundle, tmp_path):
+    """A process of its own: this one has trained the bundle."""
+    code = f"""
+import sys
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from django.test import Client
+from recommender.models import ModelVersion, Promotion
+from tests.recommender import shop
+shop.stock_the_shop()
+Promotion.objects.create(version=ModelVersion.objects.create(name={bundle.name!r}))
+ask = Client(headers={{"host": "localhost"}}).post
+answer = ask("/api/v1/recommendations/", {{"profile": {{"Gender": "Female"}}}}, content_type="application/json")
+assert answer.status_code == 200, answer.content
+assert answer.json()["source"] == "two_tower", answer.content
+print("torch" in sys.modules)
+"""
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "recsite.settings",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "BUNDLE_ROOT": str(bundle.parent),
+        "VAR_DIR": str(tmp_path / "var"),
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["False"]
