@@ -1,0 +1,100 @@
+"""Lists on pages: what they show, what they say of themselves, and that they never break a page."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.sessions.backends.cache import SessionStore
+from django.template import Context, Template
+
+from catalog.models import Product
+from customers.models import Customer
+from recommender.models import ServedList
+
+
+@pytest.fixture
+def request_(rf):
+    request = rf.get("/")
+    request.user, request.session = AnonymousUser(), SessionStore()
+    return request
+
+
+@pytest.fixture
+def show(request_):
+    def render(tag: str, **context: object) -> str:
+        context = {"request": request_, "user": request_.user, **context}
+        return Template("{% load recommendations %}" + tag).render(Context(context))
+
+    return render
+
+
+def products(html: str) -> list[str]:
+    return re.findall(r"<h3>[^<]*?thing (\d+)", html)
+
+
+def test_a_customer_sees_their_list_with_reasons_in_words(trained, show):
+    html = show('{% recommendations customer="C2" count=5 title="For you" %}')
+    assert "<h2>For you</h2>" in html
+    assert len(products(html)) == 5
+    assert re.search("Because you bought Kitchen thing [0-9]+", html)
+    assert "What most people buy" not in html
+    assert f'data-recommendation="{ServedList.objects.get().pk}"' in html
+
+
+def test_a_popular_list_says_that_it_is_one(stocked, show):
+    assert "What most people buy. Lists of your own come as soon as" in show('{% recommendations customer="C2" %}')
+    Customer.objects.filter(key="C2").update(personalisation=False)
+    assert "What most people buy: personalisation is off." in show('{% recommendations customer="C2" %}')
+    assert "What most people buy." in show("{% recommendations customer=customer.key %}", customer=None)
+
+
+def test_an_empty_shop_says_that_it_is_empty(db, show):
+    assert "There is nothing to recommend yet." in show("{% recommendations %}")
+
+
+def test_what_a_visitor_looks_at_shapes_their_next_list(trained, show, request_):
+    for key in ("P3", "P7", "P11", "P7"):
+        show("{% remember_view item=key %}", key=key)
+    html = show("{% recommendations count=6 %}")
+    assert html.count("Garden thing") > 6  # the items and the reasons
+    assert re.search("Because you looked at Garden thing (3|7|11)<", html)
+    request_.user = User.objects.create_user("ada")
+    assert "What most people buy." in show("{% recommendations count=6 %}")
+
+
+def test_similar_items_never_show_the_item_itself(trained, show):
+    html = show("{% similar_items item=key count=4 %}", key="P1")
+    assert len(products(html)) == 4
+    assert "1" not in products(html)
+
+
+def test_bought_together_shows_nothing_where_nothing_is_known(stocked, show):
+    assert len(products(show('{% bought_together item="P1" count=3 %}'))) == 3
+    Product.objects.create(key="lamp", name="A lamp")
+    assert show('{% bought_together item="lamp" %}').strip() == ""
+
+
+@pytest.mark.parametrize("tag", ['{% similar_items item="nothing" %}', '{% bought_together item="nothing" %}'])
+def test_an_unknown_item_does_not_break_the_page(trained, show, tag):
+    assert show(tag).strip() == ""
+
+
+def test_a_predicted_rating_can_be_shown(trained, show):
+    tag = "{% predicted_rating customer=who item=what as rating %}{{ rating|default_if_none:'?' }}"
+    assert 0 <= float(show(tag, who="C2", what="P1")) <= 5
+    assert 0 <= float(show(tag, who=None, what="P1")) <= 5
+    assert show(tag, who="C2", what="nothing") == "?"
+
+
+def test_names_are_escaped(stocked, show):
+    Product.objects.all().update(name="<script>alert(1)</script>")
+    html = show('{% recommendations customer="C2" %}')
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_a_list_takes_few_queries(trained, show, django_assert_max_num_queries):
+    show('{% recommendations customer="C2" %}')
+    # Three looks at what is live, two at the customer, one insert, one for the items.
+    with django_assert_max_num_queries(7):
+        show('{% recommendations customer="C2" count=12 %}')
