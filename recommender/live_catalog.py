@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from django.db.models import Case, Count, Max, Q, Sum, Value, When
+from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, Sum, Value, When
 
 from recommender.engine.inference import Inference, Person
 from recommender.engine.inputs import Vectors
@@ -195,19 +195,37 @@ def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int
     return Placed(live, vectors, Index(vectors.rank), row_of)
 
 
-def read_tally(source: RecommenderSource, since: Any = None) -> Tally:
-    """Purchases by item of those who may be learned from: all of them, or those stored after the pk `since`."""
-    purchases = source.interactions.filter(**{f"{source.interaction_customer}__in": source.customers.all()})
-    if since is not None:
-        purchases = purchases.filter(pk__gt=since)
+def read_tally(source: RecommenderSource) -> Tally:
+    """All purchases by item, counted by the database."""
+    purchases, item = learned_from(source).order_by(), source.interaction_item
     measures: dict[str, Any] = {"_n": Count("pk"), "_last": Max("pk")}
     if source.interaction_rating:
         measures |= {"_rated": Count(source.interaction_rating), "_sum": Sum(source.interaction_rating)}
-    counts, last = {}, since
-    for row in purchases.order_by().values(source.interaction_item).annotate(**measures):
-        counts[row[source.interaction_item]] = (row["_n"], row.get("_rated", 0), float(row.get("_sum") or 0))
-        last = row["_last"] if last is None else max(last, row["_last"])
+    rows = list(purchases.values(item).annotate(**measures))
+    counts = {row[item]: (row["_n"], row.get("_rated", 0), float(row.get("_sum") or 0)) for row in rows}
+    return Tally(counts, max((row["_last"] for row in rows), default=None))
+
+
+def read_newer(source: RecommenderSource, since: Any) -> Tally:
+    """Purchases stored after the pk `since` by item, counted here: to group them, a database may walk all there are."""
+    purchases, rating = learned_from(source).order_by("pk"), source.interaction_rating
+    if since is not None:
+        purchases = purchases.filter(pk__gt=since)
+    counts: dict[Any, tuple[int, int, float]] = {}
+    last = since
+    for pk, item, *rated in purchases.values_list(
+        "pk", source.interaction_item, *([rating] if rating else [])
+    ).iterator():
+        n, ratings, total = counts.get(item, (0, 0, 0.0))
+        given = rated[0] if rated else None
+        counts[item] = (n + 1, ratings + (given is not None), total + float(given or 0))
+        last = pk
     return Tally(counts, last)
+
+
+def learned_from(source: RecommenderSource) -> QuerySet:
+    """The purchases of customers who agree to personalisation. Asked row by row: new ones are few, customers many."""
+    return source.interactions.filter(Exists(source.customers.filter(pk=OuterRef(source.interaction_customer))))
 
 
 def _available(source: RecommenderSource) -> Q:

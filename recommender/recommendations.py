@@ -27,7 +27,7 @@ from recommender.engine.errors import EngineError
 from recommender.engine.inference import Event, Person
 from recommender.engine.inputs import Vectors
 from recommender.errors import RecommendationError
-from recommender.live_catalog import DIGEST_BYTES, LiveCatalog, Placed, digest
+from recommender.live_catalog import DIGEST_BYTES, LiveCatalog, Placed, digest, learned_from
 from recommender.models import ServedList
 from recommender.source import get_source
 
@@ -469,9 +469,9 @@ def _co_purchases(item_pk: Any, catalog: LiveCatalog) -> tuple[np.ndarray, np.nd
     """Rows of the items that the latest buyers of an item bought, too, and how many of them did: int64, float64 [n]."""
     source = get_source()
     customer, item = source.interaction_customer, source.interaction_item
-    learnable = source.interactions.filter(**{f"{customer}__in": source.customers.all()})
-    buyers = learnable.filter(**{item: item_pk}).order_by(f"-{source.interaction_time}").values(customer)[:BUYERS]
-    pairs = learnable.filter(**{f"{customer}__in": list(buyers.values_list(customer, flat=True))})
+    bought = learned_from(source)
+    buyers = bought.filter(**{item: item_pk}).order_by(f"-{source.interaction_time}").values_list(customer, flat=True)
+    pairs = bought.filter(**{f"{customer}__in": set(buyers[:BUYERS])})
     counted = (
         pairs.exclude(**{item: item_pk})
         .order_by()

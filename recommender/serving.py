@@ -18,7 +18,7 @@ from django.conf import settings
 
 from recommender.engine.errors import EngineError
 from recommender.engine.inference import Inference
-from recommender.live_catalog import Live, LiveCatalog, Tally, catalog_state, read_catalog, read_tally
+from recommender.live_catalog import Live, LiveCatalog, Tally, catalog_state, read_catalog, read_newer, read_tally
 from recommender.models import Promotion
 from recommender.source import get_source
 
@@ -108,7 +108,7 @@ def _refresh(old: _Served | None) -> _Served:
         tally, newer = read_tally(source), None
         recount_at = now + max(RECOUNT_EVERY, (time.monotonic() - now) / RECOUNT_SHARE)
     else:
-        newer = read_tally(source, since=old.tally.last)
+        newer = read_newer(source, old.tally.last)
         tally, recount_at = old.tally.plus(newer) if newer.counts else old.tally, old.recount_at
     if old is None or current is not old.catalog.live or state != old.state:
         fresh = read_catalog(source, current, tally)
