@@ -108,6 +108,10 @@ class LiveCatalog:
         """int64 rows of those of the keys that are known here."""
         return np.array([self.row_of[k] for k in keys if k in self.row_of], dtype=np.int64)
 
+    @property
+    def has_ratings(self) -> bool:
+        return bool(self.rated.any())
+
     def mean_rating(self, row: int | None) -> float:
         """What people gave the item (any item, for None) on average, drawn to the shop's mean where few did."""
         rated, total = self.rated.sum(), self.rating_sum.sum()

@@ -9,15 +9,13 @@ Who is known gets the two towers' list; who is not (or does not want to be) gets
 
 from __future__ import annotations
 
-import base64
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import structlog
-from django.core import signing
 from django.db.models import Count
 from django.utils import timezone
 
@@ -27,116 +25,30 @@ from recommender.engine.errors import EngineError
 from recommender.engine.inference import Event, Person
 from recommender.engine.inputs import Vectors
 from recommender.errors import RecommendationError
-from recommender.live_catalog import DIGEST_BYTES, LiveCatalog, Placed, digest, learned_from
+from recommender.lists import (
+    BOUGHT_TOGETHER,
+    LONGEST_SCENARIO,
+    MAX_COUNT,
+    POPULAR,
+    TWO_TOWER,
+    ListRequest,
+    RatingPrediction,
+    Reason,
+    Recommendation,
+    RecommendationList,
+    Source,
+)
+from recommender.live_catalog import LiveCatalog, Placed, learned_from
 from recommender.models import ServedList
+from recommender.page_tokens import MAX_SHOWN, read_token, write_token
 from recommender.source import get_source
 
 log = structlog.get_logger("recommender.recommendations")
 
-MAX_COUNT = 100
-MAX_SHOWN = 1_000  # items that one walk through the pages shows before it ends
 POOL = 5  # candidates for each listed item, where a list is to be diverse
 BUYERS = 500  # the latest buyers of an item, whose other purchases say what it is bought together with
 TOGETHER_SHRINKAGE = 3.0  # so many imaginary buyers bought nothing else: one shared buyer proves little
 LEAST_TOGETHER = 2
-_TOKEN_SALT = "recommender.page"
-
-Source = Literal["two_tower", "popular", "bought_together"]
-FALLBACK_REASONS = {
-    "no_model": "No model has been promoted yet.",
-    "anonymous": "Nothing is known of this visitor.",
-    "unknown_customer": "There is no customer of this key.",
-    "opted_out": "This customer opted out of personalisation.",
-    "model_failed": "The model could not read this profile; see the log.",
-    "never_bought_together": "Too few people bought this with something else.",
-}
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why an item is listed. kind : because_you_bought, because_you_viewed or because_in_your_cart, with `item`;
-    because_of_your_profile, with `field`."""
-
-    kind: str
-    item: str | None = None
-    field: str | None = None
-
-    def to_dict(self) -> dict[str, str]:
-        named = {"item": self.item, "field": self.field}
-        return {"kind": self.kind} | {name: value for name, value in named.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One item of a list. score : higher is better, comparable within one list only. rating : predicted, 0 to 5."""
-
-    item: str
-    score: float
-    rating: float | None = None
-    reasons: tuple[Reason, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        rating = None if self.rating is None else round(self.rating, 2)
-        reasons = [reason.to_dict() for reason in self.reasons]
-        return {"item": self.item, "score": round(self.score, 6), "rating": rating, "reasons": reasons}
-
-
-@dataclass(frozen=True)
-class RecommendationList:
-    """A list as it is shown, answered by the API and printed by the command: `to_dict` is the one form of all three.
-
-    model_version and the ratings are None where `source` is not "two_tower"; `fallback_reason` then says why, as a key
-    of FALLBACK_REASONS.
-    """
-
-    recommendation_id: str
-    model_version: str | None
-    source: Source
-    fallback_reason: str | None
-    next_page_token: str | None
-    items: tuple[Recommendation, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "recommendation_id": self.recommendation_id,
-            "model_version": self.model_version,
-            "source": self.source,
-            "fallback_reason": self.fallback_reason,
-            "next_page_token": self.next_page_token,
-            "items": [item.to_dict() for item in self.items],
-        }
-
-
-class RatingPrediction(NamedTuple):
-    """A rating from 0 to 5, and the model that predicted it: None where it is what people gave on average."""
-
-    rating: float
-    model_version: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"rating": round(self.rating, 2), "model_version": self.model_version}
-
-
-@dataclass(frozen=True)
-class ListRequest:
-    """What is asked of `recommend`.
-
-    customer : a key.   profile : any part of one, instead of a customer.   session_items : keys of what is being
-    looked at (in the scenario "cart": of what is in the cart), the latest last; they count as the latest history.
-    filter : field -> allowed values.   exclude : keys not to list.   diversity : 0 (best first) to 1 (all different).
-    page_token : `next_page_token` of the page before, to go on without repeating an item.
-    """
-
-    customer: str | None = None
-    profile: Mapping[str, object] | None = None
-    session_items: Sequence[str] = ()
-    count: int = 10
-    exclude_purchased: bool = True
-    exclude: Sequence[str] = ()
-    filter: Mapping[str, Sequence[str]] | None = None
-    diversity: float = 0.0
-    page_token: str | None = None
-    scenario: str = "home"
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -176,7 +88,7 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
             continue
         answer = _answer(plan, users.get(id(plan)), catalog)
         answers.append(answer)
-        if plan.may_be_logged:
+        if plan.may_be_logged and answer.items:
             served.append(_log_row(answer, plan.customer.key if plan.customer else "", plan.request.scenario, catalog))
     ServedList.objects.bulk_create(served)
     return answers
@@ -194,17 +106,25 @@ def similar(item: str, count: int = 10, *, scenario: str = "similar") -> Recomme
     row = _row_of(item, catalog)
     if catalog.placed is not None:
         rows, scores = retrieval.similar(catalog.placed.taste, row, count, catalog.shown)
-        return _item_list(rows, scores, catalog, "two_tower", None, scenario)
+        return _item_list(rows, scores, catalog, TWO_TOWER, None, scenario)
     shared = np.zeros(len(catalog))
     for values in catalog.values.values():
         shared += (values == values[row]) & (values[row] != "")
     order = catalog.popular[catalog.shown[catalog.popular] & (catalog.popular != row)]
     order = order[np.argsort(-shared[order], kind="stable")][:count]
-    return _item_list(order, shared[order], catalog, "popular", "no_model", scenario)
+    return _item_list(order, shared[order], catalog, POPULAR, "no_model", scenario)
 
 
 def bought_together(item: str, count: int = 10, *, scenario: str = "bought_together") -> RecommendationList:
     """What the latest buyers of this item also buy, more than one would expect; similar items where that is unknown."""
+    found = co_purchased(item, count, scenario=scenario)
+    if found.items:
+        return found
+    return replace(similar(item, count, scenario=scenario), fallback_reason=found.fallback_reason)
+
+
+def co_purchased(item: str, count: int = 10, *, scenario: str = "bought_together") -> RecommendationList:
+    """What the latest buyers of this item also buy; an empty list where too few of them share anything."""
     _check_count(count)
     catalog = serving.catalog()
     row = _row_of(item, catalog)
@@ -214,9 +134,8 @@ def bought_together(item: str, count: int = 10, *, scenario: str = "bought_toget
     cosine = shared / np.sqrt(np.maximum(own, shared) * np.maximum(catalog.purchases[rows], shared))
     scores = cosine * shared / (shared + TOGETHER_SHRINKAGE)
     best = np.argsort(-scores, kind="stable")[:count]
-    if len(best) == 0:
-        return replace(similar(item, count, scenario=scenario), fallback_reason="never_bought_together")
-    return _item_list(rows[best], scores[best], catalog, "bought_together", None, scenario)
+    fallback = None if len(best) else "never_bought_together"
+    return _item_list(rows[best], scores[best], catalog, BOUGHT_TOGETHER, fallback, scenario)
 
 
 # --- ratings ----------------------------------------------------------------------------------------------------------
@@ -274,7 +193,7 @@ class _Plan:
     person: Person | None  # None: popular items, because of `fallback`
     fallback: str | None
     allowed: np.ndarray
-    shown: list[int] = field(default_factory=list)  # digests of what earlier pages showed
+    shown: np.ndarray  # digests of what earlier pages showed
 
     @property
     def may_be_logged(self) -> bool:
@@ -287,12 +206,13 @@ def _plan(request: ListRequest, known: Mapping[str, people.Customer], catalog: L
         raise RecommendationError("profile", "Give either a customer or a profile, not both.")
     if isinstance(request.diversity, bool) or not 0 <= request.diversity <= 1:
         raise RecommendationError("diversity", f"diversity is {request.diversity!r}; it must be from 0 to 1.")
-    if len(request.scenario) > 50:
-        raise RecommendationError("scenario", f"scenario has {len(request.scenario)} characters; 50 are allowed.")
+    if len(request.scenario) > LONGEST_SCENARIO:
+        message = f"scenario has {len(request.scenario)} characters; {LONGEST_SCENARIO} are allowed."
+        raise RecommendationError("scenario", message)
     profile = None if request.profile is None else people.check_profile(request.profile)
     customer = known.get(request.customer) if request.customer is not None else None
     person, fallback = _audience(request, customer, profile, catalog)
-    shown = _read_token(request.page_token)
+    shown = read_token(request.page_token)
     allowed = catalog.shown.copy()
     for name, values in (request.filter or {}).items():
         allowed &= np.isin(catalog.values[_filter_field(name)], _filter_values(name, values))
@@ -300,8 +220,8 @@ def _plan(request: ListRequest, known: Mapping[str, people.Customer], catalog: L
     allowed[catalog.rows(request.session_items)] = False
     if customer is not None and request.exclude_purchased:
         allowed[catalog.rows(customer.bought)] = False
-    if shown:
-        allowed &= ~np.isin(catalog.digests, np.array(shown, dtype=np.uint64))
+    if len(shown):
+        allowed &= ~np.isin(catalog.digests, shown)
     return _Plan(request, customer, person, fallback, allowed, shown)
 
 
@@ -358,28 +278,6 @@ def _max_history(catalog: LiveCatalog) -> int:
     return catalog.live.inference.max_history if catalog.live else people.MAX_HISTORY
 
 
-# --- pages ------------------------------------------------------------------------------------------------------------
-
-
-def _read_token(token: str | None) -> list[int]:
-    """Digests of the items that the pages before this one showed."""
-    if not token:
-        return []
-    try:
-        packed = base64.b64decode(signing.loads(token, salt=_TOKEN_SALT))
-    except (signing.BadSignature, ValueError, TypeError):
-        raise RecommendationError(
-            "page_token", "This page_token is not one of ours; pass next_page_token on."
-        ) from None
-    return [int.from_bytes(packed[i : i + DIGEST_BYTES], "big") for i in range(0, len(packed), DIGEST_BYTES)]
-
-
-def _write_token(shown: Iterable[int]) -> str:
-    """What was shown travels with the visitor, signed: no page is ever forgotten, and nothing is kept here."""
-    packed = b"".join(number.to_bytes(DIGEST_BYTES, "big") for number in shown)
-    return signing.dumps(base64.b64encode(packed).decode(), salt=_TOKEN_SALT)
-
-
 # --- from a plan to a list --------------------------------------------------------------------------------------------
 
 
@@ -399,27 +297,35 @@ def _encode(plans: list[_Plan], catalog: LiveCatalog) -> dict[int, Vectors]:
 
 
 def _answer(plan: _Plan, user: Vectors | None, catalog: LiveCatalog) -> RecommendationList:
-    placed, personal = catalog.placed, user is not None
-    reach = plan.request.count * (POOL if plan.request.diversity and placed else 1)
-    if placed and plan.person and user:
+    placed, request = catalog.placed, plan.request
+    reach = request.count * (POOL if request.diversity else 1)
+    if placed is None or plan.person is None or user is None:
+        rows = catalog.popular[plan.allowed[catalog.popular]][:reach]
+        rows, scores = _picked(rows, catalog.purchases[rows], request, catalog)
+        items = [Recommendation(catalog.keys[row], float(score)) for row, score in zip(rows, scores, strict=True)]
+        version, source, fallback = None, POPULAR, plan.fallback or "model_failed"
+    else:
         found, best = placed.index.top_k(user.rank, reach, mask=plan.allowed)
         listed = found[0] >= 0
-        rows, scores = _picked(found[0][listed], best[0][listed], plan.request, catalog)
+        rows, scores = _picked(found[0][listed], best[0][listed], request, catalog)
         items = _explained(plan, plan.person, user, rows, scores, placed, catalog)
-    else:
-        rows = catalog.popular[plan.allowed[catalog.popular]][:reach]
-        rows, scores = _picked(rows, catalog.purchases[rows], plan.request, catalog)
-        items = [Recommendation(catalog.keys[row], float(score)) for row, score in zip(rows, scores, strict=True)]
-    shown = [*plan.shown, *(digest(item.item) for item in items)]
-    more = int(plan.allowed.sum()) > len(items) and len(shown) + plan.request.count <= MAX_SHOWN
+        version, source, fallback = placed.live.version, TWO_TOWER, None
     return RecommendationList(
         recommendation_id=str(uuid.uuid4()),
-        model_version=placed.live.version if placed and personal else None,
-        source="two_tower" if personal else "popular",
-        fallback_reason=None if personal else plan.fallback or "model_failed",
-        next_page_token=_write_token(shown) if more and items else None,
+        model_version=version,
+        source=source,
+        fallback_reason=fallback,
+        next_page_token=_next_page(plan, rows, catalog),
         items=tuple(items),
     )
+
+
+def _next_page(plan: _Plan, rows: np.ndarray, catalog: LiveCatalog) -> str | None:
+    """The token of the page after this one, if there is one."""
+    shown = [*plan.shown, *catalog.digests[rows]]
+    if len(rows) == 0 or int(plan.allowed.sum()) == len(rows) or len(shown) + plan.request.count > MAX_SHOWN:
+        return None
+    return write_token(shown)
 
 
 def _picked(
@@ -444,9 +350,11 @@ def _explained(
     """The rows as recommendations, with the rating this person would give and the evidence that lifted each."""
     inference, listed = placed.live.inference, placed.vectors[rows]
     ratings = inference.ratings(user, listed)[0]
+    if not catalog.has_ratings:  # nobody ever taught the model what a rating is
+        ratings = [None] * len(rows)
     found = explain.reasons(inference, person, listed, placed.vectors, placed.row_of)
     return [
-        Recommendation(catalog.keys[row], float(score), float(rating), _reasons(why, plan))
+        Recommendation(catalog.keys[row], float(score), None if rating is None else float(rating), _reasons(why, plan))
         for row, score, rating, why in zip(rows, scores, ratings, found, strict=True)
     ]
 
@@ -490,13 +398,14 @@ def _item_list(
     """A list that belongs to an item, the same for everybody."""
     answer = RecommendationList(
         recommendation_id=str(uuid.uuid4()),
-        model_version=catalog.live.version if source == "two_tower" and catalog.live else None,
+        model_version=catalog.live.version if source == TWO_TOWER and catalog.live else None,
         source=source,
         fallback_reason=fallback,
         next_page_token=None,
         items=tuple(Recommendation(catalog.keys[r], float(s)) for r, s in zip(rows, scores, strict=True)),
     )
-    _log_row(answer, "", scenario, catalog).save(force_insert=True)
+    if answer.items:
+        _log_row(answer, "", scenario, catalog).save(force_insert=True)
     return answer
 
 

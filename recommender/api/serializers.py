@@ -7,8 +7,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from recommender.lists import FALLBACK_REASONS, MAX_COUNT, ListRequest
 from recommender.models import Event, ModelVersion, TrainingRun
-from recommender.recommendations import FALLBACK_REASONS, MAX_COUNT, ListRequest
 
 MOST_REQUESTS = 1_000  # in one batch
 MOST_KEYS = 1_000  # in one list of a request

@@ -18,9 +18,9 @@ from recommender.api.access import MayAskForAnyone, check_may_ask_for
 from recommender.api.throttles import UserThrottle, VisitorThrottle
 from recommender.errors import RecommendationError
 from recommender.events import record_event
+from recommender.lists import ListRequest
 from recommender.models import Event
 from recommender.recommendations import (
-    ListRequest,
     bought_together,
     predict_rating,
     recommend,

@@ -20,8 +20,9 @@ from django import template
 from django.core.exceptions import FieldDoesNotExist
 
 from recommender import recommendations as door
-from recommender import visits
+from recommender import serving, visits
 from recommender.errors import RecommendationError
+from recommender.lists import POPULAR, Reason, RecommendationList
 from recommender.source import RecommenderSource, get_source
 
 register = template.Library()
@@ -61,7 +62,7 @@ def recommendations(
     """A customer's list; with no customer, one from what this visitor looked at, or what is popular."""
     looked_at = () if customer else visits.viewed(context.get("request"))
     answer = door.recommend(customer=customer or None, session_items=looked_at, count=count, scenario=scenario)
-    about = ABOUT_POPULAR.get(answer.fallback_reason or "", ABOUT_OTHERS) if answer.source == "popular" else ""
+    about = ABOUT_POPULAR.get(answer.fallback_reason or "", ABOUT_OTHERS) if answer.source == POPULAR else ""
     return page(context, answer, title, about, empty="There is nothing to recommend yet.")
 
 
@@ -75,12 +76,14 @@ def bought_together(
     context: template.Context, *, item: str, count: int = 4, title: str = "Often bought together"
 ) -> dict[str, Any]:
     """What buyers of the item buy, too; nothing where that is not known, for similar items are another list."""
-    return item_list(context, door.bought_together, item, count, title, only="bought_together")
+    return item_list(context, door.co_purchased, item, count, title)
 
 
 @register.simple_tag
 def predicted_rating(*, item: str, customer: str | None = None) -> float | None:
-    """The rating, 0 to 5, that the customer would give the item; None for an item that is not there."""
+    """The rating, 0 to 5, that the customer would give the item; None where it, or any rating at all, is missing."""
+    if not serving.catalog().has_ratings:
+        return None
     try:
         return door.predict_rating(customer=customer or None, item=item).rating
     except RecommendationError:
@@ -99,21 +102,15 @@ def remember_view(context: template.Context, *, item: str) -> str:
 # --- within -----------------------------------------------------------------------------------------------------------
 
 
-def item_list(
-    context: template.Context, made_by: Any, item: str, count: int, title: str, only: str | None = None
-) -> dict[str, Any]:
+def item_list(context: template.Context, made_by: Any, item: str, count: int, title: str) -> dict[str, Any]:
+    """A list under a product: left out where there is nothing to show, for the page is about something else."""
     try:
-        answer = made_by(item, count)
+        return page(context, made_by(item, count), title, about="", empty="")
     except RecommendationError:
         return {"cards": [], "empty": ""}
-    if only is not None and answer.source != only:
-        return {"cards": [], "empty": ""}
-    return page(context, answer, title, about="", empty="")
 
 
-def page(
-    context: template.Context, answer: door.RecommendationList, title: str, about: str, empty: str
-) -> dict[str, Any]:
+def page(context: template.Context, answer: RecommendationList, title: str, about: str, empty: str) -> dict[str, Any]:
     """What list.html needs, beside everything the page itself has: the cards are the site's own."""
     source = get_source()
     reasons = [reason for listed in answer.items for reason in listed.reasons]
@@ -138,7 +135,7 @@ def items_by_key(source: RecommenderSource, keys: Iterable[str]) -> dict[str, An
     return {str(getattr(row, source.item_key)): row for row in rows}
 
 
-def sentence(source: RecommenderSource, reason: door.Reason, named: dict[str, Any]) -> str:
+def sentence(source: RecommenderSource, reason: Reason, named: dict[str, Any]) -> str:
     """A reason in words; "" where the item it speaks of is gone."""
     about = named.get(reason.item) if reason.item else field_name(source, reason.field or "")
     return WORDS[reason.kind].format(about) if about else ""

@@ -6,12 +6,13 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
+from recommender import serving
 from recommender.engine.errors import ProfileError
 from recommender.engine.inference import Inference
 from recommender.errors import RecommendationError
+from recommender.lists import ListRequest
 from recommender.models import ServedList
 from recommender.recommendations import (
-    ListRequest,
     bought_together,
     popular,
     predict_rating,
@@ -148,6 +149,12 @@ def test_a_rating_exists_for_every_pair(trained, who, what):
     rating, version = predict_rating(**who, **what)
     assert 0 <= rating <= 5
     assert version == "v1"
+
+
+def test_where_nobody_rated_anything_no_rating_is_made_up(trained):
+    Purchase.objects.update(rating=None)
+    serving.forget()
+    assert {item.rating for item in recommend(customer="C2").items} == {None}
 
 
 def test_reasons_name_what_was_bought_or_a_field_of_the_profile(trained):

@@ -8,7 +8,8 @@ from django.contrib.sessions.backends.cache import SessionStore
 from django.template import Context, Template
 
 from catalog.models import Product
-from customers.models import Customer
+from customers.models import Customer, Purchase
+from recommender import serving
 from recommender.models import ServedList
 
 
@@ -84,6 +85,9 @@ def test_a_predicted_rating_can_be_shown(trained, show):
     assert 0 <= float(show(tag, who="C2", what="P1")) <= 5
     assert 0 <= float(show(tag, who=None, what="P1")) <= 5
     assert show(tag, who="C2", what="nothing") == "?"
+    Purchase.objects.update(rating=None)
+    serving.forget()
+    assert show(tag, who="C2", what="P1") == "?"  # nobody rates here: no stars
 
 
 def test_names_are_escaped(stocked, show):

@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recommender.errors import RecommendationError
+from recommender.lists import FALLBACK_REASONS, RecommendationList
 from recommender.management.arguments import add_who, json_object
-from recommender.recommendations import FALLBACK_REASONS, RecommendationList, recommend
+from recommender.recommendations import recommend
 
 
 class Command(BaseCommand):

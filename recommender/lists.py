@@ -1,0 +1,113 @@
+"""The shapes that cross the one door: what is asked, and what is answered.
+
+`to_dict` is the one form of an answer: the API sends it and the commands print it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+MAX_COUNT = 100
+LONGEST_SCENARIO = 50
+
+Source = Literal["two_tower", "popular", "bought_together"]
+TWO_TOWER: Source = "two_tower"
+POPULAR: Source = "popular"
+BOUGHT_TOGETHER: Source = "bought_together"
+FALLBACK_REASONS = {
+    "no_model": "No model has been promoted yet.",
+    "anonymous": "Nothing is known of this visitor.",
+    "unknown_customer": "There is no customer of this key.",
+    "opted_out": "This customer opted out of personalisation.",
+    "model_failed": "The model could not read this profile; see the log.",
+    "never_bought_together": "Too few people bought this with something else.",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why an item is listed. kind : because_you_bought, because_you_viewed or because_in_your_cart, with `item`;
+    because_of_your_profile, with `field`."""
+
+    kind: str
+    item: str | None = None
+    field: str | None = None
+
+    def to_dict(self) -> dict[str, str]:
+        named = {"item": self.item, "field": self.field}
+        return {"kind": self.kind} | {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One item of a list. score : higher is better, comparable within one list only. rating : predicted, 0 to 5."""
+
+    item: str
+    score: float
+    rating: float | None = None
+    reasons: tuple[Reason, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        rating = None if self.rating is None else round(self.rating, 2)
+        reasons = [reason.to_dict() for reason in self.reasons]
+        return {"item": self.item, "score": round(self.score, 6), "rating": rating, "reasons": reasons}
+
+
+@dataclass(frozen=True)
+class RecommendationList:
+    """A list as it is shown.
+
+    model_version and the ratings are None where `source` is not "two_tower"; `fallback_reason` then says why, as a key
+    of FALLBACK_REASONS.
+    """
+
+    recommendation_id: str
+    model_version: str | None
+    source: Source
+    fallback_reason: str | None
+    next_page_token: str | None
+    items: tuple[Recommendation, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "recommendation_id": self.recommendation_id,
+            "model_version": self.model_version,
+            "source": self.source,
+            "fallback_reason": self.fallback_reason,
+            "next_page_token": self.next_page_token,
+            "items": [item.to_dict() for item in self.items],
+        }
+
+
+class RatingPrediction(NamedTuple):
+    """A rating from 0 to 5, and the model that predicted it: None where it is what people gave on average."""
+
+    rating: float
+    model_version: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"rating": round(self.rating, 2), "model_version": self.model_version}
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """What is asked of `recommend`.
+
+    customer : a key.   profile : any part of one, instead of a customer.   session_items : keys of what is being
+    looked at (in the scenario "cart": of what is in the cart), the latest last; they count as the latest history.
+    filter : field -> allowed values.   exclude : keys not to list.   diversity : 0 (best first) to 1 (all different).
+    page_token : `next_page_token` of the page before, to go on without repeating an item.
+    """
+
+    customer: str | None = None
+    profile: Mapping[str, object] | None = None
+    session_items: Sequence[str] = ()
+    count: int = 10
+    exclude_purchased: bool = True
+    exclude: Sequence[str] = ()
+    filter: Mapping[str, Sequence[str]] | None = None
+    diversity: float = 0.0
+    page_token: str | None = None
+    scenario: str = "home"
