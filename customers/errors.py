@@ -11,3 +11,7 @@ class NotForSale(CustomersError):
 
 class RatingRefused(CustomersError):
     """The rating is not one, or not this person's to give."""
+
+
+class SeedRefused(CustomersError):
+    """A generated shop cannot be made as asked."""
