@@ -12,3 +12,7 @@ class RecommendationError(RecommenderError):
         super().__init__(message)
         self.field = field
         self.message = message
+
+
+class TrainingError(RecommenderError):
+    """A run cannot be started, executed or cancelled, or a version cannot be made live."""
