@@ -1,104 +1,187 @@
-"""`manage.py check`: a wrong field name in the source class is reported with the line to mend."""
+"""`manage.py check`: every wrong name in the source class is reported with the attribute to mend and what was meant."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error
-from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Model, QuerySet
+from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
+from django.db.models import Field, Model, QuerySet
 
 from recommender.engine.errors import EngineError
-from recommender.source import Latest, RecommenderSource, Sum, get_source
+from recommender.source import Count, Latest, RecommenderSource, Sum, get_source
+
+# Attributes that hold field names, by the queryset whose model has the fields.
+NAMES = {
+    "customers": ("customer_key", "customer_user", "customer_categorical", "customer_numerical"),
+    "items": ("item_key", "item_categorical", "item_updated", "item_filters"),
+    "interactions": (
+        "interaction_customer",
+        "interaction_item",
+        "interaction_time",
+        "interaction_rating",
+        "interaction_quantity",
+    ),
+}
+LISTS = ("customer_categorical", "customer_numerical", "item_categorical", "item_filters")
 
 
 def check_source(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Registered with Django's check framework."""
     try:
         source = get_source()
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ImproperlyConfigured) as error:
         return [Error(f"RECOMMENDER_SOURCE cannot be loaded: {error}", id="recommender.E001")]
     return list(problems_of(source))
 
 
 def problems_of(source: RecommenderSource) -> Iterator[CheckMessage]:
     """Every wrong or missing name in a source, as an error that names attribute, value and near matches."""
-    where = type(source)
-    for attribute in ("customers", "items", "interactions"):
-        if not isinstance(getattr(source, attribute, None), QuerySet):
-            yield Error(f"{where.__name__}.{attribute} must be a queryset.", obj=where, id="recommender.E002")
-            return
-    customer, item, interaction = source.customers.model, source.items.model, source.interactions.model
-    named: list[tuple[str, type[Model], Sequence[str | None]]] = [
-        ("customer_key", customer, [source.customer_key]),
-        ("customer_user", customer, [source.customer_user]),
-        ("customer_categorical or customer_numerical", customer, source.static_features),
-        ("item_key", item, [source.item_key]),
-        ("item_categorical", item, source.item_categorical),
-        ("item_updated", item, [source.item_updated]),
-        ("item_filters", item, source.item_filters),
-        *(
-            (f"interaction_{name}", interaction, [getattr(source, f"interaction_{name}")])
-            for name in ("customer", "item", "time", "rating", "quantity")
-        ),
-        ("customer_from_interactions", interaction, source.interaction_columns),
-    ]
-    for attribute, model, fields in named:
-        for name in fields:
-            if name is not None and not _has_field(model, name):
-                yield _no_such_field(where, attribute, model, name)
-    for name, take in source.customer_from_interactions.items():
-        if name not in (*source.customer_categorical, *source.customer_numerical):
-            yield Error(
-                f"{where.__name__}.customer_from_interactions names {name!r}, which is in neither "
-                "customer_categorical nor customer_numerical.",
-                obj=where,
-                id="recommender.E004",
-            )
-        if isinstance(take, Sum) and name in source.customer_categorical:
-            yield Error(
-                f"{where.__name__}: the sum {name!r} is a number, not a category.", obj=where, id="recommender.E005"
-            )
-        if isinstance(take, Latest) and not take.field:
-            yield Error(f"{where.__name__}: Latest for {name!r} names no field.", obj=where, id="recommender.E005")
-    known = {*source.customer_categorical, *source.customer_numerical, *source.item_categorical}
-    for alias, name in {**source.customer_aliases, **source.item_aliases}.items():
-        if name not in known:
-            yield Error(
-                f"{where.__name__}: the alias {alias!r} means {name!r}, which is no feature.",
-                hint=_near(name, sorted(known)),
-                obj=where,
-                id="recommender.E006",
-            )
+    yield from _unknown_attributes(source)
+    shape = [*_not_querysets(source), *_not_lists(source)]
+    if shape:  # nothing below can be asked of the models
+        yield from shape
+        return
+    yield from _wrong_fields(source)
+    yield from _wrong_relations(source)
+    yield from _wrong_condition(source)
+    yield from _wrong_aliases(source)
+    features = list(_wrong_features(source))
+    yield from features
+    if features:  # the engine would only say the same again
+        return
     try:
         source.schema()
     except EngineError as error:
-        yield Error(f"{where.__name__}: {error}", obj=where, id="recommender.E007")
+        yield _error(source, "E008", f"{error}")
 
 
-def _has_field(model: type[Model], name: str) -> bool:
-    if name == "pk":
-        return True
-    try:
-        model._meta.get_field(name)
-    except FieldDoesNotExist:
-        return False
-    return True
-
-
-def _no_such_field(where: type, attribute: str, model: type[Model], name: str) -> Error:
-    fields = sorted(f.name for f in model._meta.get_fields())
+def _error(source: RecommenderSource, code: str, problem: str, hint: str | None = None) -> Error:
+    where = type(source)
     return Error(
-        f"{where.__module__}.{where.__name__}.{attribute} names {name!r}, but {model.__name__} has no such field.",
-        hint=_near(name, fields),
-        obj=where,
-        id="recommender.E003",
+        f"{where.__module__}.{where.__name__}: {problem}", hint=hint or None, obj=where, id=f"recommender.{code}"
     )
 
 
-def _near(name: str, known: list[str]) -> str:
+def _unknown_attributes(source: RecommenderSource) -> Iterator[CheckMessage]:
+    """A misspelt attribute would silently leave the default in place."""
+    known = [name for name in vars(RecommenderSource)["__annotations__"] if not name.startswith("_")]
+    ours = {name for kind in type(source).__mro__ if kind in (RecommenderSource, object) for name in vars(kind)}
+    for name, value in inspect.getmembers(type(source)):
+        odd = name not in known and name not in ours and not name.startswith("_")
+        if odd and name.startswith(("customer", "item", "interaction")) and not callable(value):
+            yield _error(source, "E002", f"there is no attribute {name!r}.", _near(name, known))
+
+
+def _not_querysets(source: RecommenderSource) -> Iterator[CheckMessage]:
+    for name in NAMES:
+        if not isinstance(getattr(source, name, None), QuerySet):
+            yield _error(source, "E003", f"{name} must be a queryset, such as Product.objects.all().")
+    if source.all_customers is not None and not isinstance(source.all_customers, QuerySet):
+        yield _error(source, "E003", "all_customers must be a queryset, or None where everybody is among customers.")
+
+
+def _not_lists(source: RecommenderSource) -> Iterator[CheckMessage]:
+    for name in LISTS:
+        value = getattr(source, name)
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            yield _error(source, "E004", f"{name} must be a list of field names, not {value!r}.")
+
+
+def _wrong_fields(source: RecommenderSource) -> Iterator[CheckMessage]:
+    for queryset, attributes in NAMES.items():
+        model = getattr(source, queryset).model
+        for attribute in attributes:
+            value = getattr(source, attribute)
+            for name in [value] if value is None or isinstance(value, str) else value:
+                if name is not None and name not in source.customer_from_interactions:
+                    yield from _missing_field(source, attribute, model, name)
+    for feature, take in source.customer_from_interactions.items():
+        if isinstance(take, Latest | Sum):
+            attribute = f"customer_from_interactions[{feature!r}]"
+            yield from _missing_field(source, attribute, source.interactions.model, take.field)
+
+
+def _missing_field(source: RecommenderSource, attribute: str, model: type[Model], name: str) -> Iterator[CheckMessage]:
+    """Nothing, or the one problem of a name that may follow relations: `category__name`."""
+    here = model
+    parts = name.split("__")
+    for place, part in enumerate(parts, 1):
+        field, last = _field(here, part), place == len(parts)
+        leads_to = field.related_model if field is not None else None
+        if field is None or not (last or leads_to):
+            problem = f"{attribute} names {name!r}, but {here.__name__} has no {'field' if last else 'relation'} "
+            yield _error(source, "E005", f"{problem}{part!r}.", _near(part, _columns(here)))
+            return
+        here = leads_to or here
+
+
+def _field(model: type[Model], name: str) -> Field[Any, Any] | None:
+    """The column of this name; None for none, and for the other end of somebody else's foreign key."""
+    if name == "pk":
+        return model._meta.pk
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    return field if isinstance(field, Field) and field.concrete and not field.many_to_many else None
+
+
+def _columns(model: type[Model]) -> list[str]:
+    return sorted(field.name for field in model._meta.concrete_fields)
+
+
+def _wrong_relations(source: RecommenderSource) -> Iterator[CheckMessage]:
+    for attribute, queryset in (("interaction_customer", source.customers), ("interaction_item", source.items)):
+        name = getattr(source, attribute)
+        field = _field(source.interactions.model, name)
+        if field is not None and field.related_model not in (queryset.model, queryset.model._meta.concrete_model):
+            wanted = queryset.model.__name__
+            keys = sorted(f.name for f in source.interactions.model._meta.fields if f.related_model is queryset.model)
+            yield _error(
+                source, "E006", f"{attribute} names {name!r}, which is no foreign key to {wanted}.", _near(name, keys)
+            )
+
+
+def _wrong_condition(source: RecommenderSource) -> Iterator[CheckMessage]:
+    try:
+        source.items.filter(source.item_available)
+    except (FieldError, TypeError, ValueError) as error:
+        yield _error(source, "E005", f"item_available cannot be asked of {source.items.model.__name__}: {error}")
+
+
+def _wrong_features(source: RecommenderSource) -> Iterator[CheckMessage]:
+    for name, take in source.customer_from_interactions.items():
+        attribute = f"customer_from_interactions[{name!r}]"
+        if not isinstance(take, Latest | Count | Sum):
+            yield _error(source, "E007", f"{attribute} must be Latest(field), Sum(field) or Count(), not {take!r}.")
+        elif name not in (*source.customer_categorical, *source.customer_numerical):
+            problem = f"{attribute}: {name!r} is in neither customer_categorical nor customer_numerical."
+            yield _error(source, "E007", problem)
+        elif isinstance(take, Count | Sum) and name in source.customer_categorical:
+            kind = type(take).__name__.lower()
+            problem = f"{attribute}: a {kind} is a number; move {name!r} from customer_categorical to "
+            yield _error(source, "E007", f"{problem}customer_numerical.")
+
+
+def _wrong_aliases(source: RecommenderSource) -> Iterator[CheckMessage]:
+    spellings = {
+        "customer_aliases": (source.customer_aliases, [*source.customer_categorical, *source.customer_numerical]),
+        "item_aliases": (source.item_aliases, list(source.item_categorical)),
+    }
+    for attribute, (aliases, features) in spellings.items():
+        for alias, name in aliases.items():
+            if name not in features:
+                problem = f"{attribute}: {alias!r} stands for {name!r}, which is no feature."
+                yield _error(source, "E007", problem, _near(name, sorted(features)))
+
+
+def _near(name: str, known: Sequence[str]) -> str:
     near = get_close_matches(name, known, n=3)
-    return f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"There are: {', '.join(known)}." if known else ""
