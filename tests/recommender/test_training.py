@@ -1,0 +1,339 @@
+"""A run from the button to the live model, and everything that can stop it on the way."""
+
+import math
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from customers.models import Customer, Purchase
+from recommender import serving, training
+from recommender.errors import TrainingError
+from recommender.models import ModelVersion, Promotion, TrainingRun
+from recommender.recommendations import recommend
+from tests.recommender import shop
+
+SMALL = {
+    "epochs": 8,
+    "learning_rate": 1e-2,
+    "dim": 16,
+    "profile_rank": 4,
+    "rating_dim": 4,
+    "bootstrap": 50,
+    "batch_targets": 512,
+}
+State = TrainingRun.State
+
+
+@pytest.fixture
+def bundles(settings, tmp_path):
+    settings.BUNDLE_ROOT = tmp_path / "bundles"
+    return settings.BUNDLE_ROOT
+
+
+def start(**parameters):
+    return training.start_run(parameters={**SMALL, **parameters})
+
+
+def last_sign_of_life(run, ago):
+    TrainingRun.objects.filter(pk=run.pk).update(heartbeat=timezone.now() - ago)
+
+
+# --- starting ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_one_run_at_a_time():
+    first = training.start_run(parameters={})
+    with pytest.raises(TrainingError, match=f"Run {first.pk} is queued; one run at a time"):
+        training.start_run(parameters={})
+    training.cancel_run(run=first)
+    assert training.start_run(parameters={}).state == State.QUEUED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("state", TrainingRun.ACTIVE)
+def test_the_database_itself_allows_one_active_run(state):
+    TrainingRun.objects.create(state=state)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        TrainingRun.objects.create()
+    TrainingRun.objects.create(state=State.PROMOTED)
+    TrainingRun.objects.create(state=State.FAILED)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"loss": "hinge"}, "loss is 'hinge'; it must be one of softmax, bpr, bce"),
+        ({"epochs": 0}, "epochs is 0; it must be 1 or more"),
+        ({"epochs": "ten"}, "epochs is 'ten'; it must be a whole number"),
+        ({"epochs": True}, "epochs is True; it must be a whole number"),
+        ({"depth": 3}, "'depth' is no training parameter; there are loss"),
+    ],
+)
+def test_a_parameter_that_makes_no_sense_is_refused_by_name(parameters, sentence):
+    with pytest.raises(TrainingError, match=sentence):
+        training.start_run(parameters=parameters)
+    assert not TrainingRun.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_run_whose_process_died_is_marked_failed_and_makes_room_for_the_next(bundles):
+    dead = TrainingRun.objects.create(state=State.TRAINING)
+    training.work_folder(dead).mkdir(parents=True)
+    last_sign_of_life(dead, timedelta(minutes=3))
+    training.start_run(parameters={})
+    dead.refresh_from_db()
+    assert dead.state == State.FAILED
+    assert "died" in dead.error
+    assert not training.work_folder(dead).exists()
+
+
+@pytest.mark.django_db
+def test_a_run_that_gives_signs_of_life_is_left_alone():
+    alive = TrainingRun.objects.create(state=State.TRAINING)
+    last_sign_of_life(alive, timedelta(minutes=1))
+    assert training.fail_stale_runs() == 0
+    alive.refresh_from_db()
+    assert alive.state == State.TRAINING
+
+
+@pytest.mark.django_db
+def test_a_run_that_no_worker_takes_up_says_so():
+    queued = training.start_run(parameters={})
+    last_sign_of_life(queued, timedelta(minutes=5))
+    assert training.fail_stale_runs() == 0
+    last_sign_of_life(queued, timedelta(hours=1))
+    assert training.fail_stale_runs() == 1
+    queued.refresh_from_db()
+    assert "No worker" in queued.error
+
+
+# --- the whole way ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_shop_with_tastes_ends_with_a_live_model_that_knows_them(bundles):
+    shop.stock_the_shop()
+    heard = []
+    run = training.execute_run(run=start(), tell=lambda done, phase: heard.append((done, phase)))
+    assert (run.state, run.error) == (State.PROMOTED, "")
+    assert run.progress == 1
+    assert run.counts == {"users": 60, "items": 48, "interactions": 480, "rated": run.counts["rated"]}
+    assert [entry["epoch"] for entry in run.curve] == list(range(1, len(run.curve) + 1))
+    assert run.metrics["two_tower"]["ndcg_10"] > run.metrics["popularity"]["ndcg_10"]
+    assert len(run.fingerprint) == 64
+    assert "NDCG@10" in run.log
+    assert heard[-1] == (1, "Promoted")
+
+    version = training.live_version()
+    assert version.run == run
+    assert version.passed_gate
+    assert Promotion.objects.get().reason == version.gate_reason
+    assert not training.work_folder(run).exists()
+
+    serving.forget()
+    lists = [recommend(customer=f"C{number}", count=3) for number in range(20)]
+    assert {(shown.source, shown.model_version) for shown in lists} == {("two_tower", version.name)}
+    right = [shop.category_of(i.item) == shop.taste_of(c) for c, shown in enumerate(lists) for i in shown.items]
+    assert sum(right) > 0.8 * len(right)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_next_run_is_compared_with_the_live_model_unless_that_does_not_open(bundles):
+    shop.stock_the_shop()
+    first = training.execute_run(run=start())
+    second = training.execute_run(run=start(seed=2))
+    assert "live" in second.metrics["paired"]
+    assert second.state in (State.PROMOTED, State.REFUSED)
+
+    live = training.live_version()
+    (training.bundle_folder(live.name) / "judged" / "user_tower.onnx").write_bytes(b"rubbish")
+    third = training.execute_run(run=start(seed=3))
+    assert "live" not in third.metrics["paired"]
+    assert f"The live version {live.name} does not open" in third.log
+    assert {first.state, third.state} == {State.PROMOTED}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refused_model_is_kept_but_does_not_serve(bundles, monkeypatch):
+    shop.stock_the_shop()
+    good = training.execute_run(run=start())
+    monkeypatch.setattr(training, "decide", lambda report: training.Decision(False, "Refused: planted."))
+    run = training.execute_run(run=start())
+    assert run.state == State.REFUSED
+    assert not run.version.passed_gate
+    assert run.version.gate_reason == "Refused: planted."
+    assert training.bundle_folder(run.version.name).is_dir()
+    assert training.live_version() == good.version
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_shop_without_purchases_fails_in_one_sentence(bundles):
+    Customer.objects.create(key="ada")
+    run = training.execute_run(run=start())
+    assert run.state == State.FAILED
+    assert run.error == "There are no interactions: a model needs purchases to learn from."
+    assert run.finished is not None
+    assert not training.work_folder(run).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("where", ["export_snapshot", "promote"])
+def test_a_failed_run_leaves_the_live_model_serving_and_nothing_behind(bundles, monkeypatch, where):
+    shop.stock_the_shop()
+    good = training.execute_run(run=start()).version
+
+    def broken(**kwargs):
+        if where == "promote":
+            raise TrainingError("The disk is full.")
+        raise MemoryError("no room for 3 GB")
+
+    monkeypatch.setattr(training, where, broken)
+    run = training.execute_run(run=start(seed=2))
+    assert run.state == State.FAILED
+    if where == "promote":
+        assert run.error == "The disk is full."
+    else:
+        assert run.error == "Training broke on MemoryError: no room for 3 GB. The log says where."
+        assert "Traceback" in run.log
+    assert training.live_version() == good
+    assert ModelVersion.objects.count() == 1
+    assert sorted(path.name for path in bundles.iterdir()) == [".work", good.name]
+    assert list((bundles / ".work").iterdir()) == []
+    serving.forget()
+    assert recommend(customer="C0", count=3).model_version == good.name
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_cancelled_while_it_learns_stops_soon(bundles, monkeypatch):
+    monkeypatch.setattr(training, "TICK", 0.05)
+    shop.stock_the_shop()
+    run = start(epochs=10_000, patience=10_000)
+
+    def cancel_once_it_learns(done, phase):
+        if TrainingRun.objects.get(pk=run.pk).curve:
+            training.cancel_run(run=TrainingRun.objects.get(pk=run.pk))
+
+    training.execute_run(run=run, tell=lambda done, phase: run.cancel_requested or cancel_once_it_learns(done, phase))
+    assert run.state == State.CANCELLED
+    assert run.error == ""
+    assert not ModelVersion.objects.exists()
+    assert list((bundles / ".work").iterdir()) == []
+
+
+@pytest.mark.django_db
+def test_a_queued_run_is_cancelled_at_once_and_never_executed():
+    run = start()
+    training.cancel_run(run=run)
+    assert run.state == State.CANCELLED
+    with pytest.raises(TrainingError, match="is cancelled; only a queued run can be executed"):
+        training.execute_run(run=run)
+    with pytest.raises(TrainingError, match="is cancelled; only a run that has not ended"):
+        training.cancel_run(run=run)
+
+
+@pytest.mark.django_db
+def test_a_run_that_is_being_executed_is_not_executed_twice():
+    run = TrainingRun.objects.create(state=State.TRAINING)
+    with pytest.raises(TrainingError, match="only a queued run"):
+        training.execute_run(run=run)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_whose_process_was_killed_goes_on_with_the_same_data(bundles):
+    """The snapshot of the first attempt is taken up again: checkpoints fit the data that they were made from."""
+    shop.stock_the_shop()
+    run = start()
+    source = training.get_source()
+    training.export_snapshot(source=source, folder=training.work_folder(run) / "snapshot")
+    TrainingRun.objects.filter(pk=run.pk).update(state=State.TRAINING, log="09:00:00 Before the crash")
+    last_sign_of_life(run, timedelta(minutes=3))
+    Purchase.objects.all().delete()
+    run.refresh_from_db()
+    training.execute_run(run=run)
+    assert run.state == State.PROMOTED
+    assert run.counts["interactions"] == 480
+    assert "Before the crash" in run.log
+    assert "Going on with what an earlier attempt left" in run.log
+
+
+# --- promoting and rolling back ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def version(bundle, bundles):
+    """Makes a version with a whole bundle."""
+    bundles.mkdir()
+
+    def make(name, *, passed=True):
+        (bundles / name).symlink_to(bundle)
+        return ModelVersion.objects.create(name=name, passed_gate=passed, gate_reason="Worse than popularity.")
+
+    return make
+
+
+@pytest.mark.django_db
+def test_promotions_and_roll_backs_are_recorded_with_who_and_why(version):
+    eve = User.objects.create_user("eve")
+    one, two = version("one"), version("two")
+    training.promote(version=one)
+    training.promote(version=two, by=eve, reason="Fresh data")
+    training.roll_back(by=eve, reason="Complaints")
+    told = [(p.version.name, p.action, p.by, p.reason) for p in Promotion.objects.order_by("pk")]
+    assert told == [
+        ("one", "promote", None, ""),
+        ("two", "promote", eve, "Fresh data"),
+        ("one", "roll back", eve, "Complaints"),
+    ]
+    assert training.live_version() == one
+
+
+@pytest.mark.django_db
+def test_rolling_back_twice_goes_back_two_versions_and_then_no_further(version):
+    for name in ("one", "two", "three"):
+        training.promote(version=version(name))
+    assert training.version_below().name == "two"
+    assert training.roll_back().version.name == "two"
+    assert training.roll_back().version.name == "one"
+    with pytest.raises(TrainingError, match="no earlier version"):
+        training.roll_back()
+    training.promote(version=version("four"))
+    assert training.roll_back().version.name == "one"
+
+
+@pytest.mark.django_db
+def test_a_refused_version_needs_an_override_with_a_reason(version):
+    refused = version("refused", passed=False)
+    with pytest.raises(TrainingError, match=r"was not let through: Worse than popularity\."):
+        training.promote(version=refused, reason="I like it")
+    with pytest.raises(TrainingError, match="Say why"):
+        training.promote(version=refused, override=True, reason="  ")
+    assert training.live_version() is None
+    promotion = training.promote(version=refused, override=True, reason="The season changed")
+    assert promotion.action == Promotion.Action.OVERRIDE
+    assert training.live_version() == refused
+
+
+@pytest.mark.django_db
+def test_a_version_that_serves_already_or_whose_bundle_is_gone_is_not_promoted(version, bundles):
+    one = version("one")
+    training.promote(version=one)
+    with pytest.raises(TrainingError, match="serves already"):
+        training.promote(version=one)
+    gone = version("gone")
+    (bundles / "gone").unlink()
+    with pytest.raises(TrainingError, match="cannot serve"):
+        training.promote(version=gone)
+    assert training.live_version() == one
+
+
+def test_what_is_no_number_is_stored_as_nothing():
+    stored = training._storable({"ndcg_10": math.nan, "interval": (math.inf, 0.5), "n": 3, "model": "x"})
+    assert stored == {"ndcg_10": None, "interval": [None, 0.5], "n": 3, "model": "x"}
