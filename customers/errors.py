@@ -15,3 +15,11 @@ class RatingRefused(CustomersError):
 
 class SeedRefused(CustomersError):
     """A generated shop cannot be made as asked."""
+
+
+class FileRefused(CustomersError):
+    """A file as a whole cannot be imported."""
+
+
+class RowRefused(CustomersError):
+    """One row of a file cannot be imported; the others can."""

@@ -24,9 +24,7 @@ WITHIN_INTERESTS = 0.8
 PRODUCTS_PER_INTEREST = 20  # a shop of 120 products gets six interests, and taste stays clear with few purchases each
 SPAN = timedelta(days=548)
 CHUNK = 2000
-ALREADY_BOUGHT = (
-    1e-4  # odds of a second purchase of what is not used up; not zero, for somebody may own the whole shelf
-)
+ALREADY_BOUGHT = 1e-4  # odds of a second purchase of what is not used up; above zero: one may own the whole shelf
 NEXT_KIND = 6.0  # how much likelier the kind that comes after the last one bought is
 
 SEGMENTS = ("New", "Regular", "Premium")
@@ -260,7 +258,7 @@ def make_purchases(
     until: datetime,
     rng: np.random.Generator,
 ) -> Iterator[Purchase]:
-    """Purchases whose customer_id and product_id are numbers of generated rows so far; person by person, oldest first."""
+    """Person by person, oldest first. Their customer_id and product_id are still numbers of generated rows."""
     eagerness = np.array([person.eagerness for person in people])
     counts = rng.multinomial(size.purchases, eagerness / eagerness.sum())
     number = 0

@@ -100,11 +100,11 @@ INTERESTS = (
     Interest(
         "furnishing", "Home Decor", 40, 1.5, RICHER,
         (
-            Kind("Furniture", 210, ("IKEA", "Home Depot")),
-            Kind("Lighting", 55, ("IKEA", "Philips")),
-            Kind("Decorations", 28, ("IKEA", "Home Depot")),
-            Kind("Bedding", 64, ("Bed Bath & Beyond", "IKEA")),
-            Kind("Bathroom", 35, ("Bed Bath & Beyond", "IKEA")),
+            Kind("Armchair", 210, ("IKEA", "Home Depot")),
+            Kind("Table lamp", 55, ("IKEA", "Philips")),
+            Kind("Vase", 28, ("IKEA", "Home Depot")),
+            Kind("Bed linen", 64, ("Bed Bath & Beyond", "IKEA")),
+            Kind("Bath towels", 35, ("Bed Bath & Beyond", "IKEA")),
             Kind("Rug", 120, ("IKEA", "Bed Bath & Beyond")),
         ),
         ("Nordic", "Oak", "Loft", "Cosy", "Terracotta", "Walnut", "Harmony", "Studio", "Country", "Marble"),
@@ -160,7 +160,7 @@ INTERESTS = (
     Interest(
         "garden", "Garden", 65, 1.2, ANY_INCOME,
         (
-            Kind("Garden tools", 32, ("Gardena", "Fiskars")),
+            Kind("Spade", 32, ("Gardena", "Fiskars")),
             Kind("Flower seeds", 4, ("Kiepenkerl", "Suttons")),
             Kind("Plant pot", 19, ("Elho", "IKEA")),
             Kind("Watering system", 75, ("Gardena", "Hozelock")),

@@ -1,0 +1,41 @@
+# Two targets do most of the work: `make demo` shows the product, `make test` proves it. `make help` lists the rest.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+ARGS ?=
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format audit
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+
+# Each list of requirements has a stamp: the environment is touched again only when the list has changed.
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/site.stamp: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ .venv/site.stamp
+
+demo: .venv/site.stamp ## a demo shop, trained and served at 127.0.0.1:8000; ARGS=--no-serve ends after sample lists
+	@$(BIN)/python manage.py demo $(ARGS)
+
+test: .venv/dev.stamp ## the whole suite; reads DATABASE_URL and REDIS_URL; ARGS goes to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/dev.stamp ## style, format, types, migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+format: .venv/dev.stamp ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+audit: .venv/dev.stamp ## known holes in what we depend on; each exception is explained in .pip-audit-ignore
+	$(BIN)/pip-audit --disable-pip --no-deps -r requirements.txt $$(sed -n 's/^\([A-Z][A-Za-z0-9-]*\).*/--ignore-vuln \1/p' .pip-audit-ignore)

@@ -1,0 +1,176 @@
+"""What one cell says. RowRefused tells which field could not be read, and what stood there."""
+
+import calendar
+import math
+import re
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+
+from django.utils import timezone
+
+from customers.errors import RowRefused
+
+NOTHING = {"", "nan", "nat", "null", "\\n"}  # the last is what databases write for NULL
+
+_WHOLE_FLOAT = re.compile(r"(-?\d+)\.0+")
+_THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d{1,2}")
+_AGE_RANGE = re.compile(r"(\d+)\s*(?:-|–|to)\s*(\d+)")
+_AGE_FROM = re.compile(r"(\d+)\s*\+|(?:<|>|under|over)\s*(\d+)", re.IGNORECASE)
+_DAY_MONTH_YEAR = re.compile(
+    r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp][Mm])?)?"
+)
+_WITH_MONTH_NAMES = ("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y")
+_MONTHS = [name.lower() for name in calendar.month_name[1:]]
+
+
+def text(cell: str) -> str:
+    """The cell without outer spaces; empty for what programs write when they mean nothing."""
+    cell = cell.strip()
+    return "" if cell.lower() in NOTHING else cell
+
+
+def key(cell: str) -> str:
+    """A key as text: `10001.0`, which a table with gaps makes of 10001, is 10001."""
+    cell = text(cell)
+    whole = _WHOLE_FLOAT.fullmatch(cell)
+    return whole[1] if whole else cell
+
+
+def number(field: str, cell: str) -> Decimal | None:
+    """`1,234.50`, `$ 12`, `12,50`; None for an empty cell."""
+    cell = text(cell)
+    if not cell:
+        return None
+    plain = cell.strip("$€£ ")
+    if _THOUSANDS.fullmatch(plain):
+        plain = plain.replace(",", "")
+    elif _DECIMAL_COMMA.fullmatch(plain):
+        plain = plain.replace(",", ".")
+    try:
+        value = Decimal(plain)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
+        raise RowRefused(f"{field} is {cell[:40]!r}, which is not a number")
+    return value
+
+
+def count(field: str, cell: str) -> int:
+    """A whole number from 1 up; 1 for an empty cell, and a fraction (goods sold by weight) is rounded up."""
+    value = number(field, cell)
+    if value is None:
+        return 1
+    if value <= 0:
+        raise RowRefused(f"{field} is {value}: cancelled, returned or nothing bought")
+    if value > 1_000_000_000:
+        raise RowRefused(f"{field} is {value}, which is too many")
+    return max(1, math.ceil(value))
+
+
+def money(field: str, cell: str) -> Decimal | None:
+    value = number(field, cell)
+    if value is None:
+        return None
+    if value <= 0:
+        raise RowRefused(f"{field} is {value}: a purchase costs more than nothing")
+    if value >= 10**10:
+        raise RowRefused(f"{field} is {value}, which is too much")
+    return value.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def stars(field: str, cell: str) -> Decimal | None:
+    value = number(field, cell)
+    if value is not None and not 0 <= value <= 5:
+        raise RowRefused(f"{field} is {value}; ratings go from 0 to 5")
+    return None if value is None else value.quantize(Decimal("0.1"), ROUND_HALF_UP)
+
+
+def age(field: str, cell: str) -> int | None:
+    """Years; the middle of a range (`45-54` is 50), the edge of an open one (`65+` is 65)."""
+    cell = text(cell)
+    if not cell:
+        return None
+    if between := _AGE_RANGE.fullmatch(cell):
+        years = math.ceil((int(between[1]) + int(between[2])) / 2)
+    elif edge := _AGE_FROM.fullmatch(cell):
+        years = int(edge[1] or edge[2])
+    else:
+        try:
+            years = int(number(field, cell))
+        except RowRefused:
+            raise RowRefused(f"{field} is {cell[:40]!r}, which is neither an age nor a range of ages") from None
+    if not 1 <= years <= 120:
+        raise RowRefused(f"{field} is {years}; ages go from 1 to 120")
+    return years
+
+
+def moment(field: str, cell: str, *, month: str = "", day_first: bool = False) -> datetime:
+    """An aware time: ISO, Unix seconds, `3/15/2023`, `15-03-23 14:05`, `15 Mar 2023`; in TIME_ZONE if it names none.
+
+    `8/3/2023` could be two days. `month`, where the row says it in a cell of its own, decides; then
+    `day_first`; then custom: slashes put the month first, dashes and dots the day.
+    """
+    cell = text(cell)
+    if not cell:
+        raise RowRefused(f"{field} is empty")
+    found = _unix(cell) or _iso(cell) or _day_month_year(cell, month, day_first) or _with_month_name(cell)
+    if found is None:
+        raise RowRefused(f"{field} is {cell[:40]!r}, which is not a date this importer knows")
+    if not 1900 <= found.year <= 2200:
+        raise RowRefused(f"{field} is {cell[:40]!r}, in the year {found.year}")
+    return found if timezone.is_aware(found) else timezone.make_aware(found)
+
+
+def _unix(cell: str) -> datetime | None:
+    digits = cell.removesuffix(".0")
+    if not digits.isdecimal() or not 9 <= len(digits) <= 13:
+        return None
+    seconds = int(digits) / (1000 if len(digits) > 11 else 1)
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _iso(cell: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(cell)
+    except ValueError:
+        return None
+
+
+def _day_month_year(cell: str, month: str, day_first: bool) -> datetime | None:
+    match = _DAY_MONTH_YEAR.fullmatch(cell)
+    if match is None:
+        return None
+    first, second, years = int(match[1]), int(match[3]), int(match[4])
+    if years < 100:
+        years += 2000
+    hour, minute, second_of = int(match[5] or 0), int(match[6] or 0), int(match[7] or 0)
+    if match[8]:
+        hour = hour % 12 + (12 if match[8].lower() == "pm" else 0)
+    readings = [(first, second), (second, first)]  # (month, day)
+    if day_first or match[2] != "/":
+        readings.reverse()
+    told = _month_number(month)
+    readings.sort(key=lambda reading: reading[0] != told)  # stable: without a hint the custom stays
+    for month_of, day_of in readings:
+        try:
+            return datetime(years, month_of, day_of, hour, minute, second_of)
+        except ValueError:
+            continue
+    return None
+
+
+def _month_number(cell: str) -> int | None:
+    cell = key(cell).lower()
+    if cell.isdecimal():
+        return int(cell)
+    return next((n for n, name in enumerate(_MONTHS, 1) if len(cell) >= 3 and name.startswith(cell)), None)
+
+
+def _with_month_name(cell: str) -> datetime | None:
+    for form in _WITH_MONTH_NAMES:
+        try:
+            return datetime.strptime(cell, form)
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,111 @@
+"""What every import command does around its format: progress bar, bad rows, summary."""
+
+import csv
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from customers.errors import FileRefused, RowRefused
+from customers.importing.rows import Entry
+from customers.importing.store import CHUNK, Stored, purchase_ids, store_chunk
+from customers.importing.tables import Row
+
+SHOWN = 20  # bad rows told on the terminal; --errors keeps them all
+
+
+class Import:
+    """One run: rows in, counts out. Bad rows go to the terminal and, all of them, to the errors file."""
+
+    def __init__(self, *, quiet: bool, errors: TextIO | None) -> None:
+        self.stored = Stored()
+        self.rows = self.bad = 0
+        self.first_reason = ""
+        self.quiet = quiet
+        self.errors = csv.writer(errors) if errors else None
+        if self.errors:
+            self.errors.writerow(["file", "line", "reason"])
+
+    def take(
+        self, rows: Iterable[Row], entry: Callable[[Mapping[str, str]], Entry], *, name: str, size: int, prefix: str
+    ) -> None:
+        """Store what the rows say. `size` is the Row.read of the last one."""
+        with tqdm(total=size, desc=name, unit="", unit_scale=True, disable=self.quiet) as bar:
+            with_ids = purchase_ids(self._good(rows, entry, name, bar), prefix=prefix)
+            while chunk := list(islice(with_ids, CHUNK)):
+                store_chunk(chunk, self.stored)
+
+    def _good(self, rows: Iterable[Row], entry: Callable, name: str, bar: tqdm) -> Iterator[Entry]:
+        for row in rows:
+            self.rows += 1
+            if row.read > bar.n:
+                bar.update(row.read - bar.n)
+            try:
+                if row.trouble:
+                    raise RowRefused(row.trouble)
+                yield entry(row.cells)
+            except RowRefused as error:
+                self._refuse(name, row.line, str(error))
+
+    def _refuse(self, name: str, line: int, reason: str) -> None:
+        self.bad += 1
+        self.first_reason = self.first_reason or f"line {line}: {reason}"
+        if self.errors:
+            self.errors.writerow([name, line, reason])
+        if self.bad <= SHOWN:
+            tqdm.write(f"{name} line {line}: {reason}", file=sys.stderr)
+
+    def summary(self) -> str:
+        s = self.stored
+        return "\n".join(
+            [
+                f"{self.rows:,} rows read, {self.bad:,} left out.",
+                f"Customers: {s.customers_new:,} new, {s.customers_changed:,} changed.",
+                f"Products:  {s.products_new:,} new, {s.products_changed:,} changed.",
+                f"Purchases: {s.purchases_new:,} new, {s.purchases_repeated:,} there already.",
+            ]
+        )
+
+
+class ImportCommand(BaseCommand):
+    """A command that imports. A subclass says in `import_with` which rows."""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--errors", type=Path, metavar="FILE", help="Every row left out, with its reason, as CSV.")
+
+    def handle(self, *args: object, **options: object) -> None:
+        with ExitStack() as stack, _one_sentence():
+            errors = stack.enter_context(_opened(options["errors"])) if options["errors"] else None
+            run = Import(quiet=options["verbosity"] == 0, errors=errors)
+            self.import_with(run, options)
+            if run.bad > SHOWN:
+                told = f"All are in {options['errors']}." if errors else "--errors FILE writes them all."
+                self.stderr.write(f"... and {run.bad - SHOWN:,} more rows left out. {told}")
+            if run.rows and run.bad == run.rows:
+                raise FileRefused(f"Not one of {run.rows:,} rows could be imported. {run.first_reason}.")
+            if options["verbosity"]:
+                self.stdout.write(run.summary())
+
+    def import_with(self, run: Import, options: dict) -> None:
+        raise NotImplementedError
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    try:
+        yield
+    except FileRefused as error:
+        raise CommandError(str(error)) from error
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise FileRefused(f"The errors file {path} cannot be written: {error.strerror}.") from None

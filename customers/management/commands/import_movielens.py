@@ -1,0 +1,28 @@
+from argparse import ArgumentParser
+from pathlib import Path
+
+from customers.importing import movielens
+from customers.importing.report import Import, ImportCommand
+
+
+class Command(ImportCommand):
+    help = (
+        "Imports a MovieLens folder, ml-100k or ml-1m. Ratings become purchases, occupations segments, first genres"
+        " categories, decades types; zip codes are not stored. A second run changes nothing."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("folder", type=Path)
+
+    def import_with(self, run: Import, options: dict) -> None:
+        folder = options["folder"]
+        for part in movielens.parts_of(folder):
+            path = folder / part.name
+            run.take(
+                movielens.rows(path, part),
+                lambda cells, part=part: part.entry(list(cells.values())),
+                name=part.name,
+                size=path.stat().st_size,
+                prefix="ml",
+            )

@@ -1,0 +1,45 @@
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
+
+from customers.importing import mapped
+from customers.importing.report import Import, ImportCommand
+from customers.importing.rows import FIELDS
+from customers.importing.tables import open_table
+
+
+class Command(ImportCommand):
+    help = "\n".join(
+        [
+            "Imports any CSV or parquet file of purchases, customers or products, by a map of its columns to our fields.",
+            mapped.MEANING,
+            f"FIELD is one of: {', '.join(FIELDS)}.",
+            "",
+            "quantity counts 1 where empty, and fractions are rounded up; price is one unit's, amount the whole row's",
+            "(price times quantity where not mapped). customer.age may be a range (45-54, 65+). Without external_id a row",
+            "is known by its content. Left out and told: rows that cannot be read, and what was cancelled (external_id",
+            "C123, order_status Cancelled) or has a quantity, price or amount of nothing or less.",
+            "",
+            "  manage.py import_purchases transactions.csv --map household_id=customer --map product_id=product \\",
+            "      --map transaction_timestamp=time --map quantity=quantity --map sales_value=amount",
+            "  manage.py import_purchases demographics.csv --map household_id=customer --map age=customer.age",
+            "  manage.py import_purchases products.csv --map product_id=product --map department=product.category",
+        ]
+    )
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: object) -> ArgumentParser:
+        return super().create_parser(prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, **kwargs)
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--map", action="append", required=True, metavar="COLUMN=FIELD", dest="pairs")
+        parser.add_argument(
+            "--day-first", action="store_true", help="8/3/2023 is the 8th of March (default: August 3rd)."
+        )
+        parser.add_argument("--encoding", default="utf-8", help="How a CSV file is written (default: utf-8).")
+
+    def import_with(self, run: Import, options: dict) -> None:
+        with open_table(options["file"], encoding=options["encoding"]) as table:
+            column_of = mapped.parse_map(options["pairs"], table)
+            entry = mapped.reader(column_of, day_first=options["day_first"])
+            run.take(table.rows, entry, name=table.path.name, size=table.size, prefix="import")
