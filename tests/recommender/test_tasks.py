@@ -21,10 +21,10 @@ State = TrainingRun.State
 @contextmanager
 def broker_at(url):
     """Celery with another broker, and with none of the connections that it keeps open."""
-    before = current_app.conf.broker_url
+    before = current_app.conf.broker_url, current_app.conf.broker_connection_timeout
 
-    def use(address):
-        current_app.conf.broker_url = address
+    def use(address, patience=0.1):
+        current_app.conf.broker_url, current_app.conf.broker_connection_timeout = address, patience
         current_app._pool = current_app.amqp._producer_pool = None
         pools.reset()
 
@@ -32,7 +32,7 @@ def broker_at(url):
     try:
         yield
     finally:
-        use(before)
+        use(*before)
 
 
 @pytest.fixture
