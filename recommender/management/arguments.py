@@ -1,10 +1,13 @@
-"""Arguments that the commands share: for whom, and JSON objects."""
+"""Arguments that the commands share: for whom, JSON objects, versions and counts."""
 
 from __future__ import annotations
 
 import json
+from argparse import ArgumentTypeError
 
 from django.core.management.base import CommandError, CommandParser
+
+from recommender.models import ModelVersion
 
 
 def add_who(parser: CommandParser) -> None:
@@ -24,3 +27,19 @@ def json_object(option: str, text: str | None) -> dict[str, object] | None:
     if not isinstance(found, dict):
         raise CommandError(f'{option} must be a JSON object such as {{"Age": 28}}, not {text}.')
     return found
+
+
+def version_named(name: str) -> ModelVersion:
+    """The version of this name. CommandError that lists the latest ones when there is none."""
+    version = ModelVersion.objects.filter(name=name).first()
+    if version is None:
+        latest = ", ".join(ModelVersion.objects.values_list("name", flat=True)[:5])
+        raise CommandError(f"There is no version {name!r}; {f'the latest are {latest}' if latest else 'none yet'}.")
+    return version
+
+
+def whole_number(text: str) -> int:
+    """A count from 1 up, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is no whole number from 1 up")
+    return int(text)

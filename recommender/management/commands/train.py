@@ -1,0 +1,104 @@
+"""`manage.py train`: one run through the same services as the admin's Retrain button, here and now."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from recommender.engine.config import LOSSES
+from recommender.errors import TrainingError
+from recommender.models import ModelVersion, TrainingRun
+from recommender.report_lines import ReportLines, lines_of
+from recommender.training import Tell, execute_run, start_run
+
+PARAMETERS = ("loss", "epochs", "seed")
+
+
+class Command(BaseCommand):
+    help = "Exports the shop, trains a model, measures it, and makes it live if the gate lets it through."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--loss", choices=LOSSES, help="how lists are learned (default softmax)")
+        parser.add_argument("--epochs", type=int, metavar="N", help="at most so many passes over the purchases")
+        parser.add_argument("--seed", type=int, metavar="N", help="of the random numbers")
+        parser.add_argument("--json", action="store_true", help="end with one JSON object on a line of its own")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        parameters = {name: options[name] for name in PARAMETERS if options[name] is not None}
+        try:
+            run = start_run(parameters=parameters)
+            with progress_bar() as tell:
+                run = execute_run(run=run, tell=tell)
+        except TrainingError as error:
+            raise CommandError(str(error)) from None
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. What was live before is live still.", returncode=130) from None
+        if run.state == TrainingRun.State.CANCELLED:
+            raise CommandError(f"Run {run.pk} was cancelled.")
+        if run.state == TrainingRun.State.FAILED:
+            raise CommandError(run.error)
+        answer = answer_of(run, run.version)
+        if options["json"]:
+            self.stdout.write(json.dumps(answer))
+        else:
+            self.stdout.write(as_table(lines_of(run.version.report)))
+            took = f"Run {run.pk} took {answer['seconds']:.0f} seconds. "
+            verdict = "is live" if answer["promoted"] else "was made but does not serve"
+            self.stdout.write(f"\n{answer['reason']}\n{took}Version {answer['version']} {verdict}.")
+
+
+def answer_of(run: TrainingRun, version: ModelVersion) -> dict[str, Any]:
+    """What a run came to, in the words of the contract."""
+    started, finished = run.started or run.created, run.finished or run.heartbeat
+    return {
+        "run": run.pk,
+        "version": version.name,
+        "promoted": run.state == TrainingRun.State.PROMOTED,
+        "reason": version.gate_reason,
+        "metrics": run.metrics,
+        "seconds": round((finished - started).total_seconds(), 1),
+    }
+
+
+@contextmanager
+def progress_bar() -> Iterator[Tell]:
+    """A bar on stderr that says what is being done; lines of the log go above it."""
+    with (
+        logging_redirect_tqdm(),
+        tqdm(total=100, file=sys.stderr, bar_format="{percentage:3.0f}% |{bar:24}| {elapsed} {desc}") as bar,
+    ):
+
+        def tell(progress: float, phase: str) -> None:
+            bar.set_description_str(phase, refresh=False)
+            bar.update(100 * progress - bar.n)
+
+        yield tell
+
+
+def as_table(report: ReportLines) -> str:
+    """The models beside each other, with intervals."""
+    lines = [
+        f"Measured on {report.people:,} people, whose held-out purchases were ranked among all they had not bought.",
+        "",
+        f"{'':<24}{'NDCG@10':>9}{'95 % interval':>17}{'HR@10':>8}{'recall@20':>11}{'MRR':>7}{'coverage':>10}",
+    ]
+    lines += [
+        f"{m.label:<24}{m.ndcg:>9}{m.interval:>17}{m.hit_rate:>8}{m.recall:>11}{m.mrr:>7}{m.coverage:>10}"
+        for m in report.models
+    ]
+    lines += ["", f"{'this model less ...':<24}{'NDCG@10':>9}{'95 % interval':>17}"]
+    lines += [f"{d.label:<24}{d.difference:>9}{d.interval:>17}  {d.verdict}" for d in report.differences]
+    if report.segments:
+        lines += ["", f"{'by what is known':<24}{'people':>9}{'this model':>17}{'popularity':>13}"]
+        lines += [f"{s.label:<24}{s.people:>9,}{s.ours:>17}{s.popularity:>13}" for s in report.segments]
+    if report.ratings:
+        errors = ", ".join(f"{r.rmse} by {r.label}" for r in report.ratings)
+        lines += ["", f"Error of predicted ratings (RMSE, {report.rated:,} ratings): {errors}."]
+    return "\n".join(lines)

@@ -1,0 +1,340 @@
+"""Staff watch runs, start and cancel them, compare versions and choose which one serves, each with a permission of
+their own; every choice is in the audit."""
+
+import shutil
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.urls import reverse
+from django.utils import timezone
+
+from recommender import tasks, training
+from recommender.gate import RULE
+from recommender.models import Event, Promotion, ServedList, TrainingRun
+from tests.recommender import planted_runs
+
+pytestmark = pytest.mark.django_db
+State = TrainingRun.State
+RETRAIN = "/admin/recommender/trainingrun/retrain/"
+ROLL_BACK = "/admin/recommender/modelversion/roll-back/"
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The runs that were sent to the training queue, once they were committed."""
+    runs = []
+    monkeypatch.setattr(tasks.run_training, "apply_async", lambda arguments, **options: runs.append(arguments[0]))
+    return runs
+
+
+@pytest.fixture
+def staff(client):
+    """Signs somebody in who may look at everything of the recommender, and what else is named."""
+
+    def sign_in(*permissions: str) -> User:
+        user = User.objects.create_user("grace", is_staff=True)
+        names = {"view_trainingrun", "view_modelversion", "view_promotion", *permissions}
+        user.user_permissions.set(Permission.objects.filter(codename__in=names))
+        client.force_login(user)
+        return user
+
+    return sign_in
+
+
+@pytest.fixture
+def bundled(bundle, settings, tmp_path):
+    """A version that has a whole bundle: it can be promoted."""
+    settings.BUNDLE_ROOT = tmp_path / "bundles"
+
+    def make(name: str, **quality: float):
+        shutil.copytree(bundle, settings.BUNDLE_ROOT / name)
+        return planted_runs.version(name, **quality)
+
+    return make
+
+
+def page(row) -> str:
+    return reverse(f"admin:recommender_{row._meta.model_name}_change", args=[row.pk])
+
+
+def text_of(response) -> str:
+    assert response.status_code == 200, response
+    return " ".join(response.content.decode().split())
+
+
+# --- starting a run ---------------------------------------------------------------------------------------------------
+
+
+def test_the_retrain_button_queues_a_run_in_ones_own_name(client, staff, sent, django_capture_on_commit_callbacks):
+    grace = staff("start_training")
+    assert RETRAIN in text_of(client.get("/admin/recommender/trainingrun/"))
+    assert RULE.split(".")[0] in text_of(client.get(RETRAIN))
+    with django_capture_on_commit_callbacks(execute=True):
+        response = client.post(RETRAIN, {"loss": "bpr", "epochs": "7"})
+    run = TrainingRun.objects.get()
+    assert response.url == page(run)
+    assert (run.state, run.parameters, run.started_by) == (State.QUEUED, {"loss": "bpr", "epochs": 7}, grace)
+    assert sent == [run.pk]
+
+
+def test_without_the_permission_there_is_no_button_and_the_page_is_closed(client, staff):
+    staff()
+    assert RETRAIN not in text_of(client.get("/admin/recommender/trainingrun/"))
+    assert client.get(RETRAIN).status_code == 403
+    assert client.post(RETRAIN, {"loss": "bpr", "epochs": "7"}).status_code == 403
+    assert not TrainingRun.objects.exists()
+
+
+@pytest.mark.parametrize(("field", "value"), [("loss", "hinge"), ("epochs", "0"), ("epochs", "many"), ("epochs", "")])
+def test_a_setting_that_makes_no_sense_is_refused_beside_its_field(client, staff, field, value):
+    staff("start_training")
+    response = client.post(RETRAIN, {"loss": "softmax", "epochs": "5", field: value})
+    assert field in response.context["form"].errors
+    assert not TrainingRun.objects.exists()
+
+
+def test_while_a_run_is_active_the_page_says_so(client, staff):
+    staff("start_training")
+    active = TrainingRun.objects.create(state=State.TRAINING)
+    shown = text_of(client.get(RETRAIN))
+    assert f"Run {active.pk}</a> is training." in shown
+    assert 'name="epochs"' not in shown
+    answer = text_of(client.post(RETRAIN, {"loss": "softmax", "epochs": "5"}))
+    assert f"Run {active.pk}</a> is training." in answer
+    assert TrainingRun.objects.count() == 1
+
+
+def test_a_run_whose_process_died_does_not_stand_in_the_way(client, staff, sent):
+    staff("start_training")
+    long_ago = timezone.now() - timedelta(hours=2)
+    dead = TrainingRun.objects.create(state=State.TRAINING, heartbeat=long_ago)
+    assert 'name="epochs"' in text_of(client.get(RETRAIN))
+    dead.refresh_from_db()
+    assert dead.state == State.FAILED
+
+
+def test_without_a_broker_the_run_page_says_what_is_wrong(
+    client, staff, monkeypatch, django_capture_on_commit_callbacks
+):
+    staff("start_training")
+
+    def refuse(*arguments, **options):
+        raise ConnectionRefusedError("Connection refused")
+
+    monkeypatch.setattr(tasks.run_training, "apply_async", refuse)
+    with django_capture_on_commit_callbacks(execute=True):
+        response = client.post(RETRAIN, {"loss": "softmax", "epochs": "5"})
+    shown = text_of(client.get(response.url))
+    assert "The task queue cannot be reached" in shown
+    assert TrainingRun.objects.get().state == State.FAILED
+
+
+# --- watching a run ---------------------------------------------------------------------------------------------------
+
+
+def test_a_run_being_executed_shows_how_far_it_is_and_refreshes_itself(client, staff):
+    staff()
+    run = TrainingRun.objects.create(
+        state=State.TRAINING,
+        progress=0.43,
+        phase="Training: epoch 3, loss 6.100",
+        started=timezone.now(),
+        curve=planted_runs.report()["curve"],
+        log="12:00:01 Read 943 customers.",
+    )
+    shown = text_of(client.get(page(run)))
+    assert 'value="43"' in shown
+    assert "Training: epoch 3, loss 6.100" in shown
+    assert "Read 943 customers." in shown
+    assert "<polyline" in shown
+    panel = f"/admin/recommender/trainingrun/{run.pk}/panel/"
+    assert f'hx-get="{panel}"' in shown
+    assert '<meta http-equiv="refresh"' in shown
+    TrainingRun.objects.update(state=State.FAILED, error="There are no interactions: a model needs purchases.")
+    ended = text_of(client.get(panel))
+    assert "There are no interactions: a model needs purchases." in ended
+    assert "/panel/" not in ended
+
+
+def test_a_run_that_ended_shows_its_report_beside_popularity(client, staff):
+    staff()
+    version = planted_runs.version("v7")
+    shown = text_of(client.get(page(version.run)))
+    assert "v7</a>" in shown
+    assert "NDCG@10 .108 beside .043 for popularity" in shown
+    assert '<th scope="row">this model</th><td>.108</td><td>.094 to .122</td>' in shown
+    assert '<th scope="row">popularity</th><td>.043</td>' in shown
+    assert "<td>+.065</td><td>+.051 to +.079</td><td>better</td>" in shown
+    assert '<th scope="row">1-5 purchases</th><td>311</td>' in shown
+    assert '<th scope="row">each item&#x27;s mean</th><td>1.023</td>' in shown
+    assert "100,000 interactions" in shown
+    assert "/panel/" not in shown
+
+
+def test_nothing_of_a_run_can_be_edited_or_deleted(client, staff):
+    staff("start_training", "change_trainingrun", "delete_trainingrun", "add_trainingrun")
+    version = planted_runs.version("v1")
+    address = page(version.run)
+    assert client.post(address, {"state": "failed"}).status_code == 403
+    assert client.post(address.replace("change", "delete"), {"post": "yes"}).status_code == 403
+    assert client.get("/admin/recommender/trainingrun/add/").status_code == 403
+    version.run.refresh_from_db()
+    assert version.run.state == State.PROMOTED
+
+
+def test_the_list_of_runs_costs_the_same_however_many_there_are(client, staff, django_assert_max_num_queries):
+    staff()
+    for n in range(12):
+        planted_runs.version(f"v{n}")
+    with django_assert_max_num_queries(12):
+        shown = text_of(client.get("/admin/recommender/trainingrun/"))
+    assert "v11</a>" in shown
+
+
+# --- cancelling -------------------------------------------------------------------------------------------------------
+
+
+def test_a_queued_run_is_cancelled_by_its_button(client, staff):
+    staff("start_training")
+    run = training.start_run(parameters={})
+    cancel = f"/admin/recommender/trainingrun/{run.pk}/cancel/"
+    assert cancel in text_of(client.get(page(run)))
+    assert client.post(cancel).url == page(run)
+    run.refresh_from_db()
+    assert run.state == State.CANCELLED
+    assert cancel not in text_of(client.get(page(run)))
+
+
+def test_a_run_being_executed_is_asked_to_stop(client, staff):
+    staff("start_training")
+    run = TrainingRun.objects.create(state=State.TRAINING)
+    shown = text_of(client.post(f"/admin/recommender/trainingrun/{run.pk}/cancel/", follow=True))
+    assert "It stops within seconds." in shown
+    run.refresh_from_db()
+    assert run.cancel_requested
+
+
+def test_cancelling_takes_a_post_and_the_permission(client, staff):
+    run = training.start_run(parameters={})
+    cancel = f"/admin/recommender/trainingrun/{run.pk}/cancel/"
+    user = staff()
+    assert client.post(cancel).status_code == 403
+    assert cancel not in text_of(client.get(page(run)))
+    user.user_permissions.add(Permission.objects.get(codename="start_training"))
+    assert client.get(cancel).status_code == 405
+    run.refresh_from_db()
+    assert run.state == State.QUEUED
+
+
+def test_what_has_ended_cannot_be_cancelled_and_says_so(client, staff):
+    staff("start_training")
+    run = planted_runs.version("v1").run
+    shown = text_of(client.post(f"/admin/recommender/trainingrun/{run.pk}/cancel/", follow=True))
+    assert "only a run that has not ended can be cancelled" in shown
+
+
+# --- choosing what serves ---------------------------------------------------------------------------------------------
+
+
+def test_versions_stand_beside_the_one_that_serves(client, staff):
+    staff()
+    old, new = planted_runs.version("v1", ours=0.09), planted_runs.version("v2", ours=0.12)
+    Promotion.objects.create(version=old)
+    shown = text_of(client.get("/admin/recommender/modelversion/"))
+    assert "v1</a> serves. NDCG@10 .090 (.076 to .104), popularity .043" in shown
+    assert "+.077 (+.063 to +.091)" in shown
+    assert "v2" in text_of(client.get(page(new)))
+
+
+def test_a_version_is_promoted_with_a_reason_and_recorded(client, staff, bundled):
+    grace = staff("promote_version")
+    version = bundled("v1")
+    assert "Passed" in text_of(client.get(f"/admin/recommender/modelversion/{version.pk}/promote/"))
+    client.post(f"/admin/recommender/modelversion/{version.pk}/promote/", {"reason": "Looks right on the home page."})
+    promotion = Promotion.objects.get()
+    assert (promotion.version, promotion.by, promotion.action) == (version, grace, "promote")
+    audit = text_of(client.get("/admin/recommender/promotion/"))
+    assert "Looks right on the home page." in audit
+    assert "grace" in audit
+    assert "Looks right on the home page." in text_of(client.get(page(version)))
+
+
+def test_what_the_gate_refused_is_promoted_only_by_somebody_who_says_why(client, staff, bundled):
+    staff("promote_version")
+    version = bundled("v1", ours=0.01)
+    address = f"/admin/recommender/modelversion/{version.pk}/promote/"
+    assert "The gate refused version v1." in text_of(client.get(address))
+    assert "reason" in client.post(address, {"reason": "  "}).context["form"].errors
+    assert not Promotion.objects.exists()
+    client.post(address, {"reason": "The measured week was a strike."})
+    promotion = Promotion.objects.get()
+    assert (promotion.action, promotion.reason) == ("override", "The measured week was a strike.")
+
+
+def test_a_version_whose_bundle_is_gone_is_not_promoted_and_says_why(client, staff, settings, tmp_path):
+    staff("promote_version")
+    settings.BUNDLE_ROOT = tmp_path
+    version = planted_runs.version("v1")
+    shown = text_of(client.post(f"/admin/recommender/modelversion/{version.pk}/promote/", {"reason": ""}))
+    assert "Version v1 cannot serve" in shown
+    assert not Promotion.objects.exists()
+
+
+def test_rolling_back_goes_to_what_served_before(client, staff, bundled):
+    grace = staff("promote_version")
+    old, new = bundled("v1"), bundled("v2")
+    training.promote(version=old)
+    training.promote(version=new)
+    assert "Roll back to v1" in text_of(client.get(ROLL_BACK))
+    assert client.post(ROLL_BACK, {"reason": "Odd lists."}).url == page(old)
+    assert training.live_version() == old
+    newest = Promotion.objects.first()
+    assert (newest.action, newest.by, newest.reason) == ("roll back", grace, "Odd lists.")
+
+
+def test_with_nothing_before_it_there_is_nothing_to_roll_back_to(client, staff):
+    staff("promote_version")
+    assert "There is no earlier version" in text_of(client.get(ROLL_BACK))
+    assert "There is no earlier version" in text_of(client.post(ROLL_BACK, {"reason": ""}))
+
+
+def test_promoting_and_rolling_back_take_the_permission(client, staff):
+    staff("start_training")
+    version = planted_runs.version("v1")
+    for address in (f"/admin/recommender/modelversion/{version.pk}/promote/", ROLL_BACK):
+        assert client.get(address).status_code == 403
+        assert client.post(address, {"reason": "x"}).status_code == 403
+        assert address not in text_of(client.get(page(version)))
+    assert not Promotion.objects.exists()
+
+
+def test_the_audit_is_read_only(client, staff):
+    staff("change_promotion", "delete_promotion", "add_promotion")
+    promotion = Promotion.objects.create(version=planted_runs.version("v1"))
+    address = page(promotion)
+    assert client.get(address).status_code == 200
+    assert client.post(address, {"reason": "other"}).status_code == 403
+    assert client.post(address.replace("change", "delete"), {"post": "yes"}).status_code == 403
+    assert Promotion.objects.get().reason == ""
+
+
+def test_lists_and_events_can_be_looked_at(client, staff):
+    staff("view_servedlist", "view_event")
+    served = ServedList.objects.create(customer="C1", scenario="home", source="popular", items=["P1", "P2"])
+    Event.objects.create(kind="click", item="P1", customer="C1", recommendation=served)
+    assert "home" in text_of(client.get("/admin/recommender/servedlist/", {"q": "C1"}))
+    assert "P1" in text_of(client.get("/admin/recommender/event/", {"q": "C1"}))
+    assert "P1" in text_of(client.get(page(served)))
+
+
+def test_somebody_without_any_permission_sees_nothing(client):
+    client.force_login(User.objects.create_user("new", is_staff=True))
+    version = planted_runs.version("v1")
+    for address in (
+        page(version),
+        page(version.run),
+        f"/admin/recommender/trainingrun/{version.run.pk}/panel/",
+        "/admin/recommender/promotion/",
+    ):
+        assert client.get(address).status_code == 403
