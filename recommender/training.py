@@ -95,7 +95,7 @@ def cancel_run(*, run: TrainingRun) -> TrainingRun:
         run.refresh_from_db()
         raise TrainingError(f"Run {run.pk} is {run.state}; only a run that has not ended can be cancelled.")
     run.refresh_from_db()
-    log.info("run_cancelled", run=run.pk, state=run.state)
+    log.info("run_cancelled", run=run.pk, state=str(run.state))
     return run
 
 
@@ -247,6 +247,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
         live = _live_bundle(journal)
         if snapshot.exists():
             journal.note("Going on with what an earlier attempt left.")
+            journal.curve = list(run.curve)
         else:
             counts = export_snapshot(
                 source=get_source(), folder=snapshot, progress=journal.exported, should_stop=stop.is_set
@@ -373,7 +374,7 @@ def _judge(run: TrainingRun, report: Report, journal: _Journal) -> Exception | N
             )
     except (DatabaseError, RecommenderError, ValidationError) as error:
         return error
-    log.info("run_ended", run=run.pk, state=run.state, reason=decision.reason)
+    log.info("run_ended", run=run.pk, state=str(run.state), reason=decision.reason)
     return None
 
 
@@ -447,7 +448,7 @@ def _make_live(version: ModelVersion, action: str, by: User | None, reason: str)
     promotion = Promotion(version=version, action=action, by=by, reason=reason.strip())
     promotion.full_clean()
     promotion.save()
-    log.info("promotion", version=version.name, action=action, by=str(by) if by else None, reason=reason)
+    log.info("promotion", version=version.name, action=str(action), by=str(by) if by else None, reason=reason)
     return promotion
 
 
