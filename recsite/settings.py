@@ -192,6 +192,7 @@ CELERY_TASK_ROUTES = {"recommender.tasks.run_training": {"queue": "training"}}
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULE = {"fail-stale-runs": {"task": "recommender.tasks.fail_stale_runs", "schedule": 60.0}}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = TIME_ZONE
 
