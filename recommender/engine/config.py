@@ -57,6 +57,8 @@ class TrainConfig:
         for name in ("dim", "profile_rank", "rating_dim", "max_history", "epochs", "patience", "batch_targets"):
             if getattr(self, name) < 1:
                 raise EngineError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        if not 0 <= self.seed < 2**32:
+            raise EngineError(f"seed is {self.seed}; it must be 0 or more, and less than 2 to the power of 32.")
         if not 0 < self.learning_rate < 1:
             raise EngineError(f"learning_rate is {self.learning_rate}; it must lie between 0 and 1.")
 

@@ -71,6 +71,7 @@ def test_the_database_itself_allows_one_active_run(state):
         ({"epochs": 0}, "epochs is 0; it must be 1 or more"),
         ({"epochs": "ten"}, "epochs is 'ten'; it must be a whole number"),
         ({"epochs": True}, "epochs is True; it must be a whole number"),
+        ({"seed": -1}, "seed is -1; it must be 0 or more"),
         ({"depth": 3}, "'depth' is no training parameter; there are loss"),
     ],
 )
