@@ -5,6 +5,7 @@ Rows here are written by services alone, so every page only shows them; the butt
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -16,7 +17,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from django.utils.timesince import timesince
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -109,8 +109,8 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related("version", "started_by")
 
     @display(description="Run", ordering="pk")
-    def number(self, run: TrainingRun) -> str:
-        return f"Run {run.pk}"
+    def number(self, run: TrainingRun) -> int:
+        return run.pk
 
     @display(description="State", ordering="state", label=STATE_COLOURS)
     def shown_state(self, run: TrainingRun) -> str:
@@ -134,7 +134,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
 
     @display(description="Took")
     def took(self, run: TrainingRun) -> str:
-        return timesince(run.started, run.finished) if run.started and run.finished else NOTHING
+        return duration(run.finished - run.started) if run.started and run.finished else NOTHING
 
     def get_urls(self) -> list[URLPattern]:
         name = "recommender_trainingrun"
@@ -153,6 +153,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         version = getattr(shown, "version", None)
         return {
             "run": shown,
+            "took": duration(shown.finished - shown.started) if shown.started and shown.finished else "",
             "version": version,
             "colour": STATE_COLOURS[TrainingRun.State(shown.state)],
             "percent": round(100 * shown.progress),
@@ -237,7 +238,6 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         "name",
         "serves",
         "quality",
-        "between",
         "beside_live",
         "beside_popularity",
         "gate",
@@ -268,11 +268,9 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     @display(description="NDCG@10")
     def quality(self, version: ModelVersion) -> str:
-        return score(row_of(version.report, "two_tower").get("ndcg_10"))
-
-    @display(description="95 % interval")
-    def between(self, version: ModelVersion) -> str:
-        return interval(*(row_of(version.report, "two_tower").get("ndcg_10_interval") or (None, None)))
+        row = row_of(version.report, "two_tower")
+        between = row.get("ndcg_10_interval")
+        return f"{score(row.get('ndcg_10'))} ({interval(*between)})" if between else NOTHING
 
     @display(description="Beside the live one then")
     def beside_live(self, version: ModelVersion) -> str:
@@ -402,6 +400,13 @@ def check_may(request: HttpRequest, permission: str) -> None:
         raise PermissionDenied
 
 
+def duration(took: timedelta) -> str:
+    """12 s, 3 min 24 s, 2 h 5 min"""
+    minutes, seconds = divmod(round(took.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
 def difference(version: ModelVersion, rival: str) -> str:
     """+.065 (+.051 to +.079)"""
     pair = version.report.get("paired", {}).get(rival, {})
@@ -415,4 +420,4 @@ def page_address(row: TrainingRun | ModelVersion) -> str:
 
 
 def link_to(version: ModelVersion) -> str:
-    return format_html('<a href="{}">{}</a>', page_address(version), version.name)
+    return format_html('<a class="underline" href="{}">{}</a>', page_address(version), version.name)

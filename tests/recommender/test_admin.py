@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recommender import tasks, training
+from recommender.admin import duration
 from recommender.gate import RULE
 from recommender.models import Event, Promotion, ServedList, TrainingRun
 from tests.recommender import planted_runs
@@ -172,6 +173,13 @@ def test_a_run_that_ended_shows_its_report_beside_popularity(client, staff):
     assert "/panel/" not in shown
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (12, "12 s"), (204, "3 min 24 s"), (7_500, "2 h 5 min"), (90_000, "25 h 0 min")]
+)
+def test_how_long_a_run_took_is_said_in_two_units(seconds, said):
+    assert duration(timedelta(seconds=seconds)) == said
+
+
 def test_nothing_of_a_run_can_be_edited_or_deleted(client, staff):
     staff("start_training", "change_trainingrun", "delete_trainingrun", "add_trainingrun")
     version = planted_runs.version("v1")
@@ -243,6 +251,7 @@ def test_versions_stand_beside_the_one_that_serves(client, staff):
     Promotion.objects.create(version=old)
     shown = text_of(client.get("/admin/recommender/modelversion/"))
     assert "v1</a> serves. NDCG@10 .090 (.076 to .104), popularity .043" in shown
+    assert ".120 (.106 to .134)" in shown
     assert "+.077 (+.063 to +.091)" in shown
     assert "v2" in text_of(client.get(page(new)))
 
