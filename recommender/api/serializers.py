@@ -7,8 +7,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from recommender.errors import TrainingError
 from recommender.lists import FALLBACK_REASONS, MAX_COUNT, ListRequest
 from recommender.models import Event, ModelVersion, TrainingRun
+from recommender.training import config_of
 
 MOST_REQUESTS = 1_000  # in one batch
 MOST_KEYS = 1_000  # in one list of a request
@@ -199,6 +201,31 @@ class EventAnswer(serializers.Serializer):
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
+
+
+class StartRunSerializer(StrictSerializer):
+    parameters = serializers.DictField(
+        child=serializers.JSONField(),
+        default=dict,
+        help_text='Settings by name, such as {"loss": "softmax", "epochs": 20}; the others take their defaults.',
+    )
+
+    def validate_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        try:
+            config_of(parameters)
+        except TrainingError as error:
+            raise serializers.ValidationError(str(error)) from None
+        return parameters
+
+
+class RollBackSerializer(StrictSerializer):
+    reason = serializers.CharField(
+        default="", allow_blank=True, max_length=1_000, help_text="Is kept with the promotion."
+    )
+
+
+class PromoteSerializer(RollBackSerializer):
+    override = serializers.BooleanField(default=False, help_text="Promote although the gate refused; needs a reason.")
 
 
 class RunSerializer(serializers.ModelSerializer):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
+from rest_framework.routers import SimpleRouter
 
-from recommender.api import views
+from recommender.api import training, views
 
 
 class ItemKeyConverter:
@@ -21,7 +22,12 @@ class ItemKeyConverter:
 
 register_converter(ItemKeyConverter, "item_key")
 
+router = SimpleRouter()
+router.register("runs", training.RunViewSet, basename="api-run")
+router.register("versions", training.VersionViewSet, basename="api-version")
+
 urlpatterns = [
+    path("", include(router.urls)),
     path("recommendations/", views.RecommendationsView.as_view(), name="api-recommendations"),
     path("recommendations/batch/", views.BatchView.as_view(), name="api-recommendations-batch"),
     path("ratings/", views.RatingsView.as_view(), name="api-ratings"),
