@@ -14,7 +14,7 @@ from rest_framework.serializers import BaseSerializer, ModelSerializer
 
 from recommender import training
 from recommender.api import serializers as forms
-from recommender.api.access import StaffMay
+from recommender.api.access import StaffMay, staff
 from recommender.api.views import MALFORMED
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, TrainingRun
@@ -62,7 +62,7 @@ class RunViewSet(TrainingView):
     def create(self, request: Request) -> Response:
         asked = forms.StartRunSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        run = queue_run(parameters=asked.validated_data["parameters"], started_by=request.user)
+        run = queue_run(parameters=asked.validated_data["parameters"], started_by=staff(request))
         run.refresh_from_db()  # without a broker it has failed by now
         return Response(self.get_serializer(run).data, status=status.HTTP_201_CREATED)
 
@@ -108,7 +108,7 @@ class VersionViewSet(TrainingView):
     def promote(self, request: Request, name: str) -> Response:
         asked = forms.PromoteSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        promotion = training.promote(version=self.get_object(), by=request.user, **asked.validated_data)
+        promotion = training.promote(version=self.get_object(), by=staff(request), **asked.validated_data)
         return Response(self.get_serializer(promotion.version).data)
 
     @extend_schema(
@@ -121,5 +121,5 @@ class VersionViewSet(TrainingView):
     def roll_back(self, request: Request) -> Response:
         asked = forms.RollBackSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        promotion = training.roll_back(by=request.user, **asked.validated_data)
+        promotion = training.roll_back(by=staff(request), **asked.validated_data)
         return Response(self.get_serializer(promotion.version).data)
