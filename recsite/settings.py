@@ -175,7 +175,7 @@ IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://localhost")
 if CELERY_BROKER_URL.startswith("filesystem://"):
     _broker = VAR_DIR / "broker"
     for _folder in ("messages", "processed", "control"):
@@ -194,6 +194,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {"fail-stale-runs": {"task": "recommender.tasks.fail_stale_runs", "schedule": 60.0}}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # the workers write logs as the site does
 CELERY_TIMEZONE = TIME_ZONE
 
 # --- API --------------------------------------------------------------------------------------------------------------

@@ -1,14 +1,71 @@
+"""What every test starts from, and a planted shop with a real model for those that want one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
 import pytest
 from django.core.cache import cache
+
+from recommender import serving
+from recommender.engine.config import TrainConfig
+from recommender.models import ModelVersion, Promotion
+from tests.recommender import shop
+
+QUICK = TrainConfig(dim=16, profile_rank=4, rating_dim=4, epochs=8, learning_rate=1e-2, batch_targets=512, bootstrap=50)
 
 
 @pytest.fixture(autouse=True)
 def _a_process_that_just_started(monkeypatch):
     """Nothing that one test made this process remember is there in the next; the database is looked at each time."""
-    from recommender import serving
-
     monkeypatch.setattr(serving, "CHECK_EVERY", 0.0)
     serving.forget()
     cache.clear()
     yield
     serving.forget()
+
+
+@pytest.fixture(scope="session")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shop.write_snapshot(tmp_path_factory.mktemp("data") / "snapshot")
+
+
+@pytest.fixture(scope="session")
+def bundle(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real bundle that learned the planted shop, to be read and never changed."""
+    from recommender.engine.pipeline import build_bundle
+
+    out = tmp_path_factory.mktemp("bundles") / "trained"
+    build_bundle(snapshot, out, config=QUICK)
+    return out
+
+
+@pytest.fixture
+def stocked(db: None) -> None:
+    """The planted shop in the database, and no model."""
+    shop.stock_the_shop()
+
+
+@pytest.fixture
+def promote(bundle: Path, settings, tmp_path: Path, db: None):
+    """Promotes a copy of the trained bundle under a name, whole or broken, as a worker would."""
+    settings.BUNDLE_ROOT = tmp_path / "bundles"
+
+    def promoted(name: str, *, broken: bool = False) -> ModelVersion:
+        shutil.copytree(bundle, settings.BUNDLE_ROOT / name)
+        if broken:
+            (settings.BUNDLE_ROOT / name / "model" / "user_tower.onnx").write_bytes(b"not a model")
+        version = ModelVersion.objects.create(name=name)
+        Promotion.objects.create(version=version)
+        return version
+
+    return promoted
+
+
+@pytest.fixture
+def trained(stocked: None, promote) -> ModelVersion:
+    """The planted shop with a model that learned it."""
+    version = promote("v1")
+    assert serving.live() is not None
+    return version
