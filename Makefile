@@ -25,7 +25,7 @@ demo: .venv/site.stamp ## a demo shop, trained and served at 127.0.0.1:8000; ARG
 	@$(BIN)/python manage.py demo $(ARGS)
 
 test: .venv/dev.stamp ## the whole suite; reads DATABASE_URL and REDIS_URL; ARGS goes to pytest
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: .venv/dev.stamp ## style, format, types, migrations
 	$(BIN)/ruff check .
