@@ -1,15 +1,20 @@
-"""What one cell says. RowRefused tells which field could not be read, and what stood there."""
+"""What one cell says. RowRefused tells which field could not be read, and what stood there.
+
+`field` is what the person who sent the file calls it.
+"""
 
 import calendar
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import TypeVar
 
 from django.utils import timezone
 
 from customers.errors import RowRefused
 
+T = TypeVar("T", date, time)
 NOTHING = {"", "nan", "nat", "null", "\\n"}  # the last is what databases write for NULL
 
 _WHOLE_FLOAT = re.compile(r"(-?\d+)\.0+")
@@ -17,9 +22,10 @@ _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d{1,2}")
 _AGE_RANGE = re.compile(r"(\d+)\s*(?:-|–|to)\s*(\d+)")
 _AGE_FROM = re.compile(r"(\d+)\s*\+|(?:<|>|under|over)\s*(\d+)", re.IGNORECASE)
-_DAY_MONTH_YEAR = re.compile(
-    r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp][Mm])?)?"
-)
+_YEAR_FIRST = re.compile(r"(\d{4})([/.-])(\d{1,2})\2(\d{1,2})")
+_YEAR_LAST = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp][Mm])?")
+_DAY_AND_CLOCK = re.compile(rf"(?P<day>.*?)(?:[ T]+(?P<clock>{_CLOCK.pattern}))?")
 _WITH_MONTH_NAMES = ("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y")
 _MONTHS = [name.lower() for name in calendar.month_name[1:]]
 
@@ -62,27 +68,36 @@ def count(field: str, cell: str) -> int:
     if value is None:
         return 1
     if value <= 0:
-        raise RowRefused(f"{field} is {value}: cancelled, returned or nothing bought")
+        raise RowRefused(f"{field} is {_short(value)}: cancelled, returned or nothing bought")
     if value > 1_000_000_000:
-        raise RowRefused(f"{field} is {value}, which is too many")
+        raise RowRefused(f"{field} is {_short(value)}, which is too many")
     return max(1, math.ceil(value))
 
 
 def money(field: str, cell: str) -> Decimal | None:
+    """An amount in cents from nothing up; None for an empty cell."""
     value = number(field, cell)
     if value is None:
         return None
-    if value <= 0:
-        raise RowRefused(f"{field} is {value}: a purchase costs more than nothing")
+    if value < 0:
+        raise RowRefused(f"{field} is {_short(value)}, less than nothing")
     if value >= 10**10:
-        raise RowRefused(f"{field} is {value}, which is too much")
+        raise RowRefused(f"{field} is {_short(value)}, which is too much")
     return value.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def paid(field: str, cell: str) -> Decimal | None:
+    """An amount that somebody paid: more than nothing."""
+    value = money(field, cell)
+    if value == 0:
+        raise RowRefused(f"{field} is {cell.strip()[:40]}: a purchase costs more than nothing")
+    return value
 
 
 def stars(field: str, cell: str) -> Decimal | None:
     value = number(field, cell)
     if value is not None and not 0 <= value <= 5:
-        raise RowRefused(f"{field} is {value}; ratings go from 0 to 5")
+        raise RowRefused(f"{field} is {_short(value)}; ratings go from 0 to 5")
     return None if value is None else value.quantize(Decimal("0.1"), ROUND_HALF_UP)
 
 
@@ -92,21 +107,25 @@ def age(field: str, cell: str) -> int | None:
     if not cell:
         return None
     if between := _AGE_RANGE.fullmatch(cell):
-        years = math.ceil((int(between[1]) + int(between[2])) / 2)
+        years = (Decimal(between[1]) + Decimal(between[2])) / 2
     elif edge := _AGE_FROM.fullmatch(cell):
-        years = int(edge[1] or edge[2])
+        years = Decimal(edge[1] or edge[2])
     else:
         try:
-            years = int(number(field, cell))
+            years = number(field, cell)
         except RowRefused:
             raise RowRefused(f"{field} is {cell[:40]!r}, which is neither an age nor a range of ages") from None
     if not 1 <= years <= 120:
-        raise RowRefused(f"{field} is {years}; ages go from 1 to 120")
-    return years
+        raise RowRefused(f"{field} is {_short(years)}; ages go from 1 to 120")
+    return math.ceil(years) if between else int(years)
+
+
+def _short(value: Decimal) -> str:
+    return str(value)[:40]
 
 
 def moment(field: str, cell: str, *, month: str = "", day_first: bool = False) -> datetime:
-    """An aware time: ISO, Unix seconds, `3/15/2023`, `15-03-23 14:05`, `15 Mar 2023`; in TIME_ZONE if it names none.
+    """An aware time: ISO, Unix seconds, `3/15/2023 2:05 PM`, `15-03-23`, `15 Mar 2023`; in TIME_ZONE if it names none.
 
     `8/3/2023` could be two days. `month`, where the row says it in a cell of its own, decides; then
     `day_first`; then custom: slashes put the month first, dashes and dots the day.
@@ -114,7 +133,7 @@ def moment(field: str, cell: str, *, month: str = "", day_first: bool = False) -
     cell = text(cell)
     if not cell:
         raise RowRefused(f"{field} is empty")
-    found = _unix(cell) or _iso(cell) or _day_month_year(cell, month, day_first) or _with_month_name(cell)
+    found = _unix(cell) or _iso(cell) or _day_and_clock(cell, month, day_first)
     if found is None:
         raise RowRefused(f"{field} is {cell[:40]!r}, which is not a date this importer knows")
     if not 1900 <= found.year <= 2200:
@@ -137,27 +156,54 @@ def _iso(cell: str) -> datetime | None:
         return None
 
 
-def _day_month_year(cell: str, month: str, day_first: bool) -> datetime | None:
-    match = _DAY_MONTH_YEAR.fullmatch(cell)
-    if match is None:
+def _day_and_clock(cell: str, month: str, day_first: bool) -> datetime | None:
+    parts = _DAY_AND_CLOCK.fullmatch(cell)
+    if parts is None:
         return None
-    first, second, years = int(match[1]), int(match[3]), int(match[4])
-    if years < 100:
-        years += 2000
-    hour, minute, second_of = int(match[5] or 0), int(match[6] or 0), int(match[7] or 0)
-    if match[8]:
-        hour = hour % 12 + (12 if match[8].lower() == "pm" else 0)
-    readings = [(first, second), (second, first)]  # (month, day)
-    if day_first or match[2] != "/":
-        readings.reverse()
-    told = _month_number(month)
-    readings.sort(key=lambda reading: reading[0] != told)  # stable: without a hint the custom stays
-    for month_of, day_of in readings:
+    day = _day(parts["day"], month, day_first)
+    clock = _clock(parts["clock"] or "0:00")
+    return None if day is None or clock is None else datetime.combine(day, clock)
+
+
+def _clock(cell: str) -> time | None:
+    match = _CLOCK.fullmatch(cell)
+    hour, minute, second = int(match[1]), int(match[2]), int(match[3] or 0)
+    if match[4]:
+        hour = hour % 12 + (12 if match[4].lower() == "pm" else 0)
+    return _if_real(time, hour, minute, second)
+
+
+def _day(cell: str, month: str, day_first: bool) -> date | None:
+    if match := _YEAR_FIRST.fullmatch(cell):
+        return _if_real(date, int(match[1]), int(match[3]), int(match[4]))
+    if match := _YEAR_LAST.fullmatch(cell):
+        return _year_last(match, _month_number(month), day_first or match[2] != "/")
+    for form in _WITH_MONTH_NAMES:
         try:
-            return datetime(years, month_of, day_of, hour, minute, second_of)
+            return datetime.strptime(cell, form).date()
         except ValueError:
             continue
     return None
+
+
+def _year_last(match: re.Match[str], told: int | None, day_first: bool) -> date | None:
+    first, second, year = int(match[1]), int(match[3]), int(match[4])
+    if len(match[4]) == 2:
+        year += 1900 if year >= 69 else 2000
+    readings = [(first, second), (second, first)]  # (month, day)
+    if day_first:
+        readings.reverse()
+    readings.sort(key=lambda reading: reading[0] != told)  # stable: without a hint the custom stays
+    found = (_if_real(date, year, month_of, day_of) for month_of, day_of in readings)
+    return next((day for day in found if day is not None), None)
+
+
+def _if_real(kind: type[T], *numbers: int) -> T | None:
+    """`kind(*numbers)`; None for the 31st of February."""
+    try:
+        return kind(*numbers)
+    except ValueError:
+        return None
 
 
 def _month_number(cell: str) -> int | None:
@@ -165,12 +211,3 @@ def _month_number(cell: str) -> int | None:
     if cell.isdecimal():
         return int(cell)
     return next((n for n, name in enumerate(_MONTHS, 1) if len(cell) >= 3 and name.startswith(cell)), None)
-
-
-def _with_month_name(cell: str) -> datetime | None:
-    for form in _WITH_MONTH_NAMES:
-        try:
-            return datetime.strptime(cell, form)
-        except ValueError:
-            continue
-    return None

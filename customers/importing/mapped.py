@@ -53,6 +53,7 @@ def _check_meaning(column_of: Mapping[str, str]) -> None:
 
 def reader(column_of: Mapping[str, str], *, day_first: bool) -> Callable[[Mapping[str, str]], Entry]:
     def entry(row: Mapping[str, str]) -> Entry:
-        return read_entry({field: row[column] for field, column in column_of.items()}, day_first=day_first)
+        said = {field: row[column] for field, column in column_of.items()}
+        return read_entry(said, columns=column_of, day_first=day_first)
 
     return entry

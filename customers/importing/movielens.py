@@ -95,10 +95,16 @@ def _ml_100k(folder: Path) -> list[Part]:
         Part("u.user", "|", 5, lambda cut: _person(cut[0], cut[1], cut[2], cut[3])),
         Part(
             "u.item", "|", 5 + len(genres),
-            lambda cut: _film(cut[0], cut[1], list(compress(genres, map(int, cut[5:])))),
+            lambda cut: _film(cut[0], cut[1], list(compress(genres, map(_flag, cut[5:])))),
         ),
         Part("u.data", "\t", 4, _rating),
     ]  # fmt: skip
+
+
+def _flag(cell: str) -> bool:
+    if cell not in ("0", "1"):
+        raise RowRefused(f"a genre's flag is {cell[:40]!r}, neither 0 nor 1")
+    return cell == "1"
 
 
 def _genres(path: Path) -> list[str]:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from customers.errors import FileRefused, RowRefused
 from customers.importing.rows import Entry
-from customers.importing.store import CHUNK, Stored, purchase_ids, store_chunk
+from customers.importing.store import CHUNK, PurchaseIds, Stored, store_chunk
 from customers.importing.tables import Row
 
 SHOWN = 20  # bad rows told on the terminal; --errors keeps them all
@@ -36,12 +36,15 @@ class Import:
         self, rows: Iterable[Row], entry: Callable[[Mapping[str, str]], Entry], *, name: str, size: int, prefix: str
     ) -> None:
         """Store what the rows say. `size` is the Row.read of the last one."""
-        with tqdm(total=size, desc=name, unit="", unit_scale=True, disable=self.quiet) as bar:
-            with_ids = purchase_ids(self._good(rows, entry, name, bar), prefix=prefix)
-            while chunk := list(islice(with_ids, CHUNK)):
+        # None: a bar on a terminal, and none in a log.
+        with tqdm(total=size, desc=name, unit="", unit_scale=True, disable=self.quiet or None) as bar:
+            good = self._good(rows, entry, name, PurchaseIds(prefix=prefix), bar)
+            while chunk := list(islice(good, CHUNK)):
                 store_chunk(chunk, self.stored)
 
-    def _good(self, rows: Iterable[Row], entry: Callable, name: str, bar: tqdm) -> Iterator[Entry]:
+    def _good(
+        self, rows: Iterable[Row], entry: Callable, name: str, ids: PurchaseIds, bar: tqdm
+    ) -> Iterator[tuple[Entry, str]]:
         for row in rows:
             self.rows += 1
             if row.read > bar.n:
@@ -49,9 +52,12 @@ class Import:
             try:
                 if row.trouble:
                     raise RowRefused(row.trouble)
-                yield entry(row.cells)
+                read = entry(row.cells)
+                id_ = ids.of(read, row.line)
             except RowRefused as error:
                 self._refuse(name, row.line, str(error))
+            else:
+                yield read, id_
 
     def _refuse(self, name: str, line: int, reason: str) -> None:
         self.bad += 1

@@ -16,45 +16,47 @@ from customers.importing import cells
 from customers.importing.rows import Entry, read_entry
 
 NEEDED = ["Transaction_ID", "Customer_ID", "Date", "Product_Category", "Product_Brand", "Product_Type"]
-_FIELD_OF = {
-    "Transaction_ID": "external_id",
-    "Customer_ID": "customer",
-    "Name": "customer.name",
-    "Age": "customer.age",
-    "Gender": "customer.gender",
-    "Country": "customer.country",
-    "State": "customer.state",
-    "City": "customer.city",
-    "Income": "customer.income",
-    "Customer_Segment": "customer.segment",
-    "Total_Purchases": "quantity",
-    "Total_Amount": "amount",
-    "Ratings": "rating",
-    "Feedback": "feedback",
-    "Shipping_Method": "shipping_method",
-    "Payment_Method": "payment_method",
-    "Order_Status": "order_status",
-    "Product_Category": "product.category",
-    "Product_Brand": "product.brand",
-    "Product_Type": "product.type",
-    "products": "product.name",
+_COLUMN_OF = {
+    "time": "Date",
+    "external_id": "Transaction_ID",
+    "customer": "Customer_ID",
+    "customer.name": "Name",
+    "customer.age": "Age",
+    "customer.gender": "Gender",
+    "customer.country": "Country",
+    "customer.state": "State",
+    "customer.city": "City",
+    "customer.income": "Income",
+    "customer.segment": "Customer_Segment",
+    "quantity": "Total_Purchases",
+    "amount": "Total_Amount",
+    "rating": "Ratings",
+    "feedback": "Feedback",
+    "shipping_method": "Shipping_Method",
+    "payment_method": "Payment_Method",
+    "order_status": "Order_Status",
+    "product.category": "Product_Category",
+    "product.brand": "Product_Brand",
+    "product.type": "Product_Type",
+    "product.name": "products",
 }
 _SLUG_KEEPS = re.compile(r"[A-Za-z0-9 &'’.,-]*")
 
 
 def entry(row: Mapping[str, str]) -> Entry:
     """One line of the file. The file has no product key, so one is made of category, brand, type and name."""
-    said = {field: row[column] for column, field in _FIELD_OF.items() if column in row}
-    said["time"] = f"{row['Date'].strip()} {row.get('Time', '').strip()}".strip() if row["Date"].strip() else ""
+    said = {field: row[column] for field, column in _COLUMN_OF.items() if column in row}
+    day, clock = cells.text(row["Date"]), cells.text(row.get("Time", ""))
+    said["time"] = f"{day} {clock}" if day and clock and ":" not in day else day
     described = ("product.category", "product.brand", "product.type", "product.name")
     said["product"] = product_key([cells.text(said.get(field, "")) for field in described])
-    return read_entry(said, month=row.get("Month", ""))
+    return read_entry(said, columns=_COLUMN_OF, month=row.get("Month", ""))
 
 
 def product_key(parts: list[str]) -> str:
     """`electronics-apple-smartphone-iphone-14`: the same for the same product, in every file."""
     if not any(parts):
-        raise RowRefused("category, brand, type and name of the product are all empty")
+        raise RowRefused("Product_Category, Product_Brand, Product_Type and products are all empty")
     slug = slugify("-".join(part for part in parts if part))
     if slug and len(slug) <= 64 and all(_SLUG_KEEPS.fullmatch(part) for part in parts):
         return slug

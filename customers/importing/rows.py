@@ -1,7 +1,7 @@
 """One row, said in our field names, into what will be stored."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -53,69 +53,87 @@ class Entry:
     features: dict[str, object] = field(default_factory=dict)
     bought: Bought | None = None
 
-    def content(self) -> str:
-        """A digest of the purchase: two rows that tell the same have the same."""
+    def identity(self) -> str:
+        """A digest of what makes the purchase this one. Status, feedback and rating come later and do not belong."""
         b = self.bought
-        numbers = (b.time.timestamp(), b.quantity, b.amount, b.rating)
-        told = (self.customer, self.product, numbers, sorted(b.details.items()))
+        told = (self.customer, self.product, b.time.timestamp(), b.quantity, b.amount, b.external_id)
         return hashlib.sha256(repr(told).encode()).hexdigest()[:20]
 
 
-def read_entry(row: Mapping[str, str], *, month: str = "", day_first: bool = False) -> Entry:
-    """The row, whose keys are of FIELDS. It is a purchase when it has a time. RowRefused says what is wrong."""
-    customer, product = key("customer", row), key("product", row)
-    profile = {name: value for name in CUSTOMER_FIELDS if (value := _value(f"customer.{name}", row)) is not None}
-    features = {name: value for name in PRODUCT_FIELDS if (value := _value(f"product.{name}", row)) is not None}
+def read_entry(
+    row: Mapping[str, str], *, columns: Mapping[str, str] | None = None, month: str = "", day_first: bool = False
+) -> Entry:
+    """The row, whose keys are of FIELDS. It is a purchase when it has a time.
+
+    RowRefused says what is wrong, in the sender's words where `columns` tells what a field is called in the file.
+    """
+    called = columns or {}
+    customer, product = _key("customer", row, called), _key("product", row, called)
+    profile = _values("customer", CUSTOMER_FIELDS, row, called)
+    features = _values("product", PRODUCT_FIELDS, row, called)
     if "time" not in row:
         return Entry(customer, profile, product, features)
     external_id = cells.key(row.get("external_id", ""))
-    details = {name: value for name in DETAILS if (value := _value(name, row))}
+    details = {name: value for name in DETAILS if (value := _value(name, row, called))}
     # Shops mark a cancelled invoice with a C before its number.
-    if external_id[:1] in "Cc" and external_id[1:].isdecimal():
-        raise RowRefused(f"external_id is {external_id}: cancelled")
+    if external_id[:1] in ("C", "c") and external_id[1:].isdecimal():
+        raise RowRefused(f"{called.get('external_id', 'external_id')} is {external_id[:40]}: cancelled")
     if details.get("order_status", "").lower().startswith("cancel"):
-        raise RowRefused(f"order_status is {details['order_status']}: cancelled")
-    quantity = cells.count("quantity", row.get("quantity", ""))
-    price = cells.money("price", row.get("price", ""))
-    amount = cells.money("amount", row.get("amount", ""))
+        raise RowRefused(f"{called.get('order_status', 'order_status')} is {details['order_status']}: cancelled")
+    quantity = cells.count(called.get("quantity", "quantity"), row.get("quantity", ""))
+    price = cells.paid(called.get("price", "price"), row.get("price", ""))
+    amount = cells.paid(called.get("amount", "amount"), row.get("amount", ""))
     if price is not None:
         features.setdefault("price", price)
-        amount = price * quantity if amount is None else amount
+        amount = _in_all(price, quantity) if amount is None else amount
     bought = Bought(
-        time=cells.moment("time", row["time"], month=month, day_first=day_first),
+        time=cells.moment(called.get("time", "time"), row["time"], month=month, day_first=day_first),
         quantity=quantity,
         amount=amount,
-        rating=cells.stars("rating", row.get("rating", "")),
+        rating=cells.stars(called.get("rating", "rating"), row.get("rating", "")),
         details=details,
         external_id=external_id,
     )
     return Entry(customer, profile, product, features, bought)
 
 
-def key(name: str, row: Mapping[str, str]) -> str:
-    if name not in row:
+def _in_all(price: Decimal, quantity: int) -> Decimal:
+    if price * quantity >= 10**10:
+        raise RowRefused(f"{quantity} at {price} each is too much")
+    return price * quantity
+
+
+def _key(field: str, row: Mapping[str, str], called: Mapping[str, str]) -> str:
+    """Empty where the row is not about a customer, or a product."""
+    if field not in row:
         return ""
-    value = cells.key(row[name])
+    value = cells.key(row[field])
     if not value:
-        raise RowRefused(f"{name} is empty")
-    return _fitting(name, value)
+        raise RowRefused(f"{called.get(field, field)} is empty")
+    return _fitting(field, value, called)
 
 
-def _value(name: str, row: Mapping[str, str]) -> object:
+def _values(about: str, names: Iterable[str], row: Mapping[str, str], called: Mapping[str, str]) -> dict[str, object]:
+    values = {name: _value(f"{about}.{name}", row, called) for name in names if f"{about}.{name}" in row}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _value(field: str, row: Mapping[str, str], called: Mapping[str, str]) -> object:
     """None where the row does not say."""
-    cell = row.get(name, "")
-    if name == "customer.age":
-        return cells.age(name, cell)
-    if name == "product.price":
-        return cells.money(name, cell)
+    cell = row.get(field, "")
+    if field == "customer.age":
+        return cells.age(called.get(field, field), cell)
+    if field == "product.price":
+        return cells.money(called.get(field, field), cell)
     value = cells.text(cell)
-    if name == "product.name":
-        return value[: _LONGEST[name]] or None  # a long title is cut, not refused
-    return _fitting(name, value) or None
+    if field == "product.name":
+        return value[: _LONGEST[field]] or None  # a long title is cut, not refused
+    return _fitting(field, value, called) or None
 
 
-def _fitting(name: str, value: str) -> str:
-    longest = _LONGEST[name]
+def _fitting(field: str, value: str, called: Mapping[str, str]) -> str:
+    longest = _LONGEST[field]
     if longest is not None and len(value) > longest:
+        name = called.get(field, field)
         raise RowRefused(f"{name} has {len(value)} characters, at most {longest} fit: {value[:30]}...")
     return value

@@ -2,7 +2,7 @@
 
 What is stored already stays as it is:
 
-- a purchase is known by its id (see `purchase_ids`), and a second telling is counted and skipped;
+- a purchase is known by its id (see `PurchaseIds`), and a second telling is counted and skipped;
 - a row that is no purchase (a table of customers, or of products) replaces the values it has, never with nothing;
 - a purchase's row tells a customer's profile as of its time: it counts when the purchase is new and none of the
   customer's stored purchases is later. So the latest row wins, in whatever order the file is;
@@ -10,19 +10,20 @@ What is stored already stays as it is:
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
 
 from catalog.models import Product
+from customers.errors import RowRefused
 from customers.importing.rows import CUSTOMER_FIELDS, PRODUCT_FIELDS, Entry
 from customers.models import Customer, Purchase
 
 CHUNK = 2000
-LONGEST_ID = 70  # of the sender's ids; what is longer goes by its content alone
+LONGEST_ID = 70  # of the sender's ids; a longer one is in the digest only
 
 
 @dataclass
@@ -36,30 +37,34 @@ class Stored:
     purchases_new: int = 0
     purchases_repeated: int = 0
 
-    def changed(self) -> bool:
-        return any(getattr(self, f.name) for f in fields(self) if f.name != "purchases_repeated")
 
+class PurchaseIds:
+    """The ids of one file's purchases, the same in every run.
 
-def purchase_ids(entries: Iterable[Entry], *, prefix: str) -> Iterator[tuple[Entry, str]]:
-    """Each entry with the id of its purchase, the same in every run; empty for an entry without a purchase.
-
-    With an id of the sender's: that and a digest of the content. So lines of one invoice are told apart, and a line
-    that stands there twice is a repeat. Without: the digest and how often it has come before in this file, because two
-    equal rows may well be two purchases. Only that needs memory: a number for each different row.
+    With an id of the sender's: that and a digest of what was bought. So the lines of one invoice are told apart, and a
+    line that stands there twice is one purchase. Without: the digest and how often it has come before, because two
+    equal rows may well be two purchases. This needs memory, two numbers a row, and nothing else of an import does.
     """
-    before: Counter[int] = Counter()
-    for entry in entries:
+
+    def __init__(self, *, prefix: str) -> None:
+        self.prefix = prefix
+        self._first_line: dict[int, int] = {}
+        self._before: Counter[int] = Counter()
+
+    def of(self, entry: Entry, line: int) -> str:
+        """Empty for an entry without a purchase. RowRefused for the second telling of one in this file."""
         if entry.bought is None:
-            yield entry, ""
-            continue
-        content = entry.content()
+            return ""
+        digest = entry.identity()
+        number = int(digest[:16], 16)
         sender = entry.bought.external_id
-        if sender:
-            yield entry, f"{prefix}:{sender}:{content}" if len(sender) <= LONGEST_ID else f"{prefix}:{content}"
-        else:
-            digest = int(content[:16], 16)
-            yield entry, f"{prefix}:{content}:{before[digest]}"
-            before[digest] += 1
+        if not sender:
+            self._before[number] += 1
+            return f"{self.prefix}:{digest}:{self._before[number] - 1}"
+        first = self._first_line.setdefault(number, line)
+        if first != line:
+            raise RowRefused(f"the same purchase as line {first}")
+        return f"{self.prefix}:{sender}:{digest}" if len(sender) <= LONGEST_ID else f"{self.prefix}:{digest}"
 
 
 @transaction.atomic
@@ -67,12 +72,8 @@ def store_chunk(chunk: list[tuple[Entry, str]], stored: Stored) -> None:
     known = set(
         Purchase.objects.filter(external_id__in=[id_ for _, id_ in chunk if id_]).values_list("external_id", flat=True)
     )
-    new: dict[str, Entry] = {}
-    for entry, id_ in chunk:
-        if id_ and id_ not in known and id_ not in new:
-            new[id_] = entry
-        elif id_:
-            stored.purchases_repeated += 1
+    new = {id_: entry for entry, id_ in chunk if id_ and id_ not in known}
+    stored.purchases_repeated += len(known)
     told = [entry for entry, id_ in chunk if not id_] + list(new.values())
     customers = _store_customers(told, stored)
     products = _store_products(told, stored)
@@ -97,25 +98,24 @@ def store_chunk(chunk: list[tuple[Entry, str]], stored: Stored) -> None:
 
 def _store_customers(entries: list[Entry], stored: Stored) -> dict[str, int]:
     """Primary keys of all customers the entries name."""
-    keys = {entry.customer for entry in entries if entry.customer}
-    known = Customer.objects.in_bulk(list(keys), field_name="key")
+    known = Customer.objects.in_bulk({entry.customer for entry in entries if entry.customer}, field_name="key")
+    before = _values(known, CUSTOMER_FIELDS)
     latest = _latest_purchases(entries, known)
-    new, changed = {}, {}
     for entry in entries:
         if not entry.customer:
             continue
         customer = known.get(entry.customer)
         if customer is None:
-            customer = known[entry.customer] = new[entry.customer] = Customer(key=entry.customer)
+            customer = known[entry.customer] = Customer(key=entry.customer)
         if entry.bought is not None:
             if entry.bought.time < latest.get(entry.customer, entry.bought.time):
                 continue
             latest[entry.customer] = entry.bought.time
-        if _tell(customer, entry.profile) and entry.customer not in new:
-            changed[entry.customer] = customer
-    stored.customers_new += len(new)
-    stored.customers_changed += len(changed)
-    return _save(Customer, new, changed, known, CUSTOMER_FIELDS)
+        _tell(customer, entry.profile)
+    new, changed = _save(Customer, known, before, CUSTOMER_FIELDS)
+    stored.customers_new += new
+    stored.customers_changed += changed
+    return {key: customer.pk for key, customer in known.items()}
 
 
 def _latest_purchases(entries: list[Entry], known: dict[str, Customer]) -> dict[str, datetime]:
@@ -128,25 +128,24 @@ def _latest_purchases(entries: list[Entry], known: dict[str, Customer]) -> dict[
 
 def _store_products(entries: list[Entry], stored: Stored) -> dict[str, int]:
     """Primary keys of all products the entries name."""
-    keys = {entry.product for entry in entries if entry.product}
-    known = Product.objects.in_bulk(list(keys), field_name="key")
-    new, changed = {}, {}
+    known = Product.objects.in_bulk({entry.product for entry in entries if entry.product}, field_name="key")
+    before = _values(known, PRODUCT_FIELDS)
     for entry in entries:
         if not entry.product:
             continue
         product = known.get(entry.product)
         if product is None:
-            product = known[entry.product] = new[entry.product] = Product(key=entry.product)
+            product = known[entry.product] = Product(key=entry.product)
         features = entry.features
         if entry.bought is not None:
             features = {name: value for name, value in features.items() if getattr(product, name) in ("", None)}
-        told = _tell(product, features)
-        named = _tell(product, {"name": _default_name(product)}) if product.name in ("", product.key) else False
-        if (told or named) and entry.product not in new:
-            changed[entry.product] = product
-    stored.products_new += len(new)
-    stored.products_changed += len(changed)
-    return _save(Product, new, changed, known, PRODUCT_FIELDS)
+        _tell(product, features)
+        if product.name in ("", product.key):
+            product.name = _default_name(product)
+    new, changed = _save(Product, known, before, PRODUCT_FIELDS)
+    stored.products_new += new
+    stored.products_changed += changed
+    return {key: product.pk for key, product in known.items()}
 
 
 def _default_name(product: Product) -> str:
@@ -155,23 +154,35 @@ def _default_name(product: Product) -> str:
     return " ".join(word for word in words if word)[:200] or product.key
 
 
-def _tell(row: Customer | Product, values: dict[str, object]) -> bool:
-    """Set the values; whether any of them was news."""
-    news = {name: value for name, value in values.items() if getattr(row, name) != value}
-    for name, value in news.items():
+def _tell(row: Customer | Product, values: dict[str, object]) -> None:
+    for name, value in values.items():
         setattr(row, name, value)
-    return bool(news)
 
 
-def _save(model, new: dict, changed: dict, known: dict, columns: tuple[str, ...]) -> dict[str, int]:
+def _values(rows: dict[str, Customer] | dict[str, Product], columns: tuple[str, ...]) -> dict[str, tuple]:
+    return {key: tuple(getattr(row, name) for name in columns) for key, row in rows.items()}
+
+
+def _save(
+    model: type[Customer] | type[Product], rows: dict[str, Any], before: dict[str, tuple], columns: tuple[str, ...]
+) -> tuple[int, int]:
+    """Store the rows that were not there `before` or differ from then; how many were new, how many changed.
+
+    The new ones in `rows` are replaced by what is stored, with primary keys.
+    """
+    new = {key: row for key, row in rows.items() if key not in before}
     if new:
         model.objects.bulk_create(new.values(), ignore_conflicts=True)
         # Rows that a conflict skipped were made by somebody else just now, so all are asked for.
-        known.update(model.objects.in_bulk(list(new), field_name="key"))
+        rows.update(model.objects.in_bulk(new, field_name="key"))
+    after = _values(rows, columns)
+    changed = [key for key, values in before.items() if values != after[key]]
     if changed:
         # An upsert by key: much faster than bulk_update, and nothing but these columns is touched.
-        rows = [model(key=key, **{name: getattr(row, name) for name in columns}) for key, row in changed.items()]
         model.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["key"], update_fields=[*columns, "updated"]
+            [model(key=key, **dict(zip(columns, after[key], strict=True))) for key in changed],
+            update_conflicts=True,
+            unique_fields=["key"],
+            update_fields=[*columns, "updated"],
         )
-    return {key: row.pk for key, row in known.items()}
+    return len(new), len(changed)

@@ -40,6 +40,8 @@ def open_table(path: Path, *, encoding: str = "utf-8") -> Iterator[Table]:
     """The table in a CSV (comma, semicolon, tab or bar) or parquet file, told by its first bytes, not by its name."""
     if path.is_dir():
         raise FileRefused(f"{path} is a folder, not a file.")
+    if path.exists() and not path.is_file():
+        raise FileRefused(f"{path} is no regular file, and an import reads its file twice.")
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -67,7 +69,7 @@ def need_columns(table: Table, needed: list[str], what: str) -> None:
 
 def _csv(path: Path, file: BinaryIO, start: bytes, encoding: str) -> Table:
     try:
-        codecs.lookup(encoding)
+        b"".decode(encoding)
     except LookupError:
         raise FileRefused(
             f"There is no encoding called {encoding!r}; utf-8, latin-1 and cp1252 are usual ones."
@@ -76,7 +78,7 @@ def _csv(path: Path, file: BinaryIO, start: bytes, encoding: str) -> Table:
     if not encoding.lower().startswith(("utf-16", "utf-32")):
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise FileRefused(f"{path} is written in UTF-16. Give --encoding utf-16.")
-        if b"\0" in start:
+        if not _is_text(start, encoding):
             raise FileRefused(f"{path} is not a CSV file: it is not text.")
     _check_encoding(path, file, encoding)
     file.seek(0)
@@ -96,6 +98,19 @@ def _csv(path: Path, file: BinaryIO, start: bytes, encoding: str) -> Table:
     if twice is not None:
         raise FileRefused(f"{path} has two columns called {twice!r}.")
     return Table(path, columns, path.stat().st_size, _csv_rows(path, reader, columns, file))
+
+
+def _is_text(start: bytes, encoding: str) -> bool:
+    """A NUL in the header, or beside bytes that are no letters, means a picture or a spreadsheet. A lone one is only a
+    bad row's.
+    """
+    if b"\0" not in start:
+        return True
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in start.splitlines()[0]
 
 
 def _check_encoding(path: Path, file: BinaryIO, encoding: str) -> None:
@@ -130,7 +145,8 @@ def _csv_rows(path: Path, reader: Iterator[list[str]], columns: list[str], file:
         if not cells:
             continue
         if len(cells) != width:
-            yield Row(line, {}, f"{len(cells)} cells where the header has {width}")
+            through = f", and a quote keeps it open to line {reader.line_num}" if reader.line_num > line else ""
+            yield Row(line, {}, f"{len(cells)} cells where the header has {width}{through}")
         elif any("\0" in cell for cell in cells):
             yield Row(line, {}, "a cell holds a NUL character")
         else:
@@ -143,7 +159,7 @@ def _csv_rows(path: Path, reader: Iterator[list[str]], columns: list[str], file:
 def _parquet(path: Path) -> Table:
     try:
         file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise FileRefused(f"{path} begins like a parquet file but cannot be read: {error}.") from None
     return Table(path, list(file.schema_arrow.names), file.metadata.num_rows, _parquet_rows(path, file))
 
@@ -154,7 +170,17 @@ def _parquet_rows(path: Path, file: pq.ParquetFile) -> Iterator[Row]:
         for batch in file.iter_batches(batch_size=5000):
             for values in batch.to_pylist():
                 number += 1
-                cells = {name: "" if value is None else str(value) for name, value in values.items()}
-                yield Row(number, cells, read=number)
-    except (pa.ArrowInvalid, OSError) as error:
+                cells = {name: _as_text(value) for name, value in values.items()}
+                trouble = "a cell holds a NUL character" if any("\0" in cell for cell in cells.values()) else ""
+                yield Row(number, cells, trouble, read=number)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise FileRefused(f"{path} cannot be read past row {number}: {error}.") from None
+
+
+def _as_text(value: object) -> str:
+    """The cell as a CSV would say it; a whole float, which is what gaps make of keys, without its point."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

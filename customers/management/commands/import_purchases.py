@@ -10,14 +10,16 @@ from customers.importing.tables import open_table
 class Command(ImportCommand):
     help = "\n".join(
         [
-            "Imports any CSV or parquet file of purchases, customers or products, by a map of its columns to our fields.",
+            "Imports any CSV or parquet file of purchases, customers or products, by a map of its columns to our",
+            "fields.",
             mapped.MEANING,
             f"FIELD is one of: {', '.join(FIELDS)}.",
             "",
             "quantity counts 1 where empty, and fractions are rounded up; price is one unit's, amount the whole row's",
-            "(price times quantity where not mapped). customer.age may be a range (45-54, 65+). Without external_id a row",
-            "is known by its content. Left out and told: rows that cannot be read, and what was cancelled (external_id",
-            "C123, order_status Cancelled) or has a quantity, price or amount of nothing or less.",
+            "(price times quantity where not mapped). customer.age may be a range (45-54, 65+). Without external_id a",
+            "row is known by its content. Left out and told: rows that cannot be read, repeats of an external_id's",
+            "row, and what was cancelled (external_id C123, order_status Cancelled) or has a quantity, price or amount",
+            "of nothing or less.",
             "",
             "  manage.py import_purchases transactions.csv --map household_id=customer --map product_id=product \\",
             "      --map transaction_timestamp=time --map quantity=quantity --map sales_value=amount",
