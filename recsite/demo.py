@@ -31,7 +31,7 @@ from recommender.recommendations import predict_rating, recommend
 from recommender.training import Tell, execute_run, start_run
 
 SIZE = ShopSize(customers=800, products=320, purchases=16_000, seed=0)  # a seed that nobody gives by hand
-KNOWN = (SIZE.customer_key(6), SIZE.customer_key(7))  # a runner and a gardener
+KNOWN = (6, 7)  # customers by number: a runner and a gardener
 PROFILE = {"Age": 28, "Gender": "Female", "Country": "UK"}
 LISTED, LATELY = 5, 4
 HOST = "127.0.0.1"
@@ -63,7 +63,7 @@ def logins() -> tuple[Login, Login]:
         user, _ = User.objects.update_or_create(username=login.name, defaults=rights)
         user.set_password(login.password)
         user.save()
-    Customer.objects.filter(key=KNOWN[0]).update(user=user)
+    Customer.objects.filter(key=SIZE.customer_key(KNOWN[0])).update(user=user)
     return admin, customer
 
 
@@ -86,16 +86,17 @@ def teach(tell: Tell) -> str:
 
 def samples() -> Iterator[str]:
     """Lists for two customers and a bare profile, with what the customers bought lately, and the rating of a pair."""
-    for customer in Customer.objects.filter(key__in=KNOWN).order_by("pk"):
+    keys = [SIZE.customer_key(number) for number in KNOWN]
+    for customer in Customer.objects.filter(key__in=keys).order_by("pk"):
         yield f"{customer.name} ({customer.key}) lately bought"
         yield from (f"           {purchase.product.name}" for purchase in orders_of(customer)[:LATELY])
         yield "and is shown, with the rating that we expect,"
         yield from _named(recommend(customer=customer.key, count=LISTED, scenario="demo"))
     yield f"Somebody of whom only {json.dumps(PROFILE)} is known is shown"
     yield from _named(recommend(profile=PROFILE, count=LISTED, scenario="demo"))
-    customer, item = KNOWN[0], SIZE.product_key(1)
-    rating = predict_rating(customer=customer, item=item).rating
-    yield f"{customer} would give {products_by_key([item])[item].name} ({item}) {rating:.2f} of 5."
+    item = SIZE.product_key(1)
+    rating = predict_rating(customer=keys[0], item=item).rating
+    yield f"{keys[0]} would give {products_by_key([item])[item].name} ({item}) {rating:.2f} of 5."
 
 
 def _named(answer: RecommendationList) -> Iterator[str]:
