@@ -69,7 +69,7 @@ def need_columns(table: Table, needed: list[str], what: str) -> None:
 
 def _csv(path: Path, file: BinaryIO, start: bytes, encoding: str) -> Table:
     try:
-        b"".decode(encoding)
+        b" ".decode(encoding, "replace")  # an empty text would not be looked at
     except LookupError:
         raise FileRefused(
             f"There is no encoding called {encoding!r}; utf-8, latin-1 and cp1252 are usual ones."
