@@ -22,6 +22,7 @@ OCCUPATIONS = (
     "unemployed", "writer",
 )  # fmt: skip
 AGES = {"1": "16", "18": "18-24", "25": "25-34", "35": "35-44", "45": "45-49", "50": "50-55", "56": "56+"}
+_WORDS = {"customer": "user", "customer.age": "age", "product": "item", "product.category": "genre"}  # in refusals
 _YEAR = re.compile(r"\((\d{4})\)\s*$")
 
 
@@ -68,7 +69,8 @@ def rows(path: Path, part: Part) -> Iterator[Row]:
 def _rating(cut: list[str]) -> Entry:
     user, item, stars, seconds = cut
     return read_entry(
-        {"customer": user, "product": item, "rating": stars, "time": seconds, "external_id": f"{user}:{item}"}
+        {"customer": user, "product": item, "rating": stars, "time": seconds, "external_id": f"{user}:{item}"},
+        columns=_WORDS,
     )
 
 
@@ -81,12 +83,14 @@ def _film(key: str, title: str, genres: list[str]) -> Entry:
             "product.category": genres[0] if genres else "",
             "product.type": f"{year[1][:3]}0s" if year else "",
             "product.description": ", ".join(genres),
-        }
+        },
+        columns=_WORDS,
     )
 
 
 def _person(key: str, age: str, gender: str, occupation: str) -> Entry:
-    return read_entry({"customer": key, "customer.age": age, "customer.gender": gender, "customer.segment": occupation})
+    said = {"customer": key, "customer.age": age, "customer.gender": gender, "customer.segment": occupation}
+    return read_entry(said, columns=_WORDS)
 
 
 def _ml_100k(folder: Path) -> list[Part]:
