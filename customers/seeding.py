@@ -96,8 +96,7 @@ def seed_shop(*, size: ShopSize, until: datetime, progress: Callable[[int], None
     Rows that are there already are kept as they are, so a shop seeded yesterday is not moved to today. The same seed in
     another size would be another shop under the same keys: SeedRefused.
     """
-    others = Purchase.objects.filter(external_id__startswith=f"seed-{size.seed}-")
-    if others.exclude(external_id__startswith=size.purchase_prefix).exists():
+    if _another_size_is_stored(size):
         raise SeedRefused(
             f"Seed {size.seed} is in this database in another size. Give another --seed, or the sizes of before."
         )
@@ -121,6 +120,16 @@ def seed_shop(*, size: ShopSize, until: datetime, progress: Callable[[int], None
             progress(len(chunk))
         after = _counts()
     return Seeded(*(new - old for new, old in zip(after, before, strict=True)))
+
+
+def _another_size_is_stored(size: ShopSize) -> bool:
+    purchases = Purchase.objects.filter(external_id__startswith=f"seed-{size.seed}-")
+    if purchases.exists():
+        return purchases.exclude(external_id__startswith=size.purchase_prefix).exists()
+    # Nothing was bought there, so the number of rows is all there is to tell sizes apart.
+    customers = Customer.objects.filter(key__startswith=f"S{size.seed}-C").count()
+    products = Product.objects.filter(key__startswith=f"S{size.seed}-P").count()
+    return customers not in (0, size.customers) or products not in (0, size.products)
 
 
 def chunked(rows: Iterable, size: int = CHUNK) -> Iterator[list]:
