@@ -32,6 +32,7 @@ def documents_bulk_create(serializer: type[serializers.Serializer]):
         component_name=f"{name}OrList",
         serializers=[serializer, serializer(many=True)],
         resource_type_field_name=None,
+        many=False,
     )
     answers = {
         201: OpenApiResponse(serializer, "One row was sent and stored."),

@@ -31,5 +31,6 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": _env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {"recommender": {"level": _env.str("LOG_LEVEL", default="INFO")}},
+    # Django's own handler would write every line a second time.
+    "loggers": {"django": {"handlers": []}, "recommender": {"level": _env.str("LOG_LEVEL", default="INFO")}},
 }

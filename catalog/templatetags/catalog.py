@@ -10,7 +10,7 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 
 register = template.Library()
 
-HUES = 12  # as many as site.css names
+HUES = 24  # as many as site.css names
 
 
 class Stars(NamedTuple):
