@@ -225,7 +225,7 @@ class UserTower(nn.Module):
         state = states.gather(1, last)[:, 0] * (length > 0)[:, None]
         rank = self.query(state, torch.where(length > 0, known, torch.zeros_like(known)), ids, numbers)
         if not self.rated:
-            return rank, torch.cat([rank * self.standard[0], self.standard[1].expand(len(rank), 1)], -1)
+            return rank, torch.cat([rank * self.standard[0], torch.zeros_like(rank[:, :1]) + self.standard[1]], -1)
         votes, totals = self.rate_votes(factors, rating)
         return rank, self.rate_query(votes.sum(1), totals.sum(1), ids)
 

@@ -1,4 +1,5 @@
 import csv
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,9 +9,11 @@ from recommender.engine.__main__ import main
 from recommender.engine.errors import EngineError, ProfileError
 from recommender.engine.explain import reasons
 from recommender.engine.inference import Event, Inference, Person
+from recommender.engine.pipeline import build_bundle
 from recommender.engine.retrieval import Index, best_rows, diversify, similar
 from recommender.engine.standalone import StandaloneRecommender
 from recommender.engine.tables import read_snapshot
+from tests.engine.conftest import QUICK
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,20 @@ def test_one_by_one_and_in_a_batch_the_lists_are_the_same(recommender):
         alone = recommender.recommend_for_user(user, top_k=4)
         assert [r.item for r in listed] == [r.item for r in alone]
         np.testing.assert_allclose([r.score for r in listed], [r.score for r in alone], atol=1e-5)
+
+
+def test_a_shop_without_any_rating_serves_one_person_and_many(snapshot, tmp_path):
+    unrated = tmp_path / "unrated"
+    shutil.copytree(snapshot, unrated)
+    interactions = pq.read_table(unrated / "interactions.parquet").drop_columns("rating")
+    pq.write_table(interactions, unrated / "interactions.parquet")
+    build_bundle(unrated, tmp_path / "bundle", config=QUICK)
+    recommender = StandaloneRecommender.from_bundle(tmp_path / "bundle")
+    alone = recommender.recommend_for_user("u3", top_k=5)
+    assert np.mean([kind(r.item) == kind(bought(snapshot, "u3")[0]) for r in alone]) >= 0.8
+    together = recommender.recommend_for_users(["u3", "u8"], top_k=5)
+    assert [r.item for r in alone] == [r.item for r in together[0]]
+    assert 0 <= recommender.predict_rating("u3", "i0") <= 5
 
 
 def test_a_person_put_together_by_hand_is_the_person_of_the_assets(snapshot, recommender, bundle):
