@@ -54,58 +54,64 @@ class Card:
 def recommendations(
     context: template.Context,
     *,
-    customer: str | None = None,
+    customer: object = None,
     count: int = 10,
     scenario: str = "home",
     title: str = "For you",
 ) -> dict[str, Any]:
     """A customer's list; with no customer, one from what this visitor looked at, or what is popular."""
-    looked_at = () if customer else visits.viewed(context.get("request"))
-    answer = door.recommend(customer=customer or None, session_items=looked_at, count=count, scenario=scenario)
+    key = key_of(customer)
+    looked_at = () if key else visits.viewed(context.get("request"))
+    answer = door.recommend(customer=key, session_items=looked_at, count=count, scenario=scenario)
     about = ABOUT_POPULAR.get(answer.fallback_reason or "", ABOUT_OTHERS) if answer.source == POPULAR else ""
     return page(context, answer, title, about, empty="There is nothing to recommend yet.")
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
-def similar_items(context: template.Context, *, item: str, count: int = 6, title: str = "Similar") -> dict[str, Any]:
+def similar_items(context: template.Context, *, item: object, count: int = 6, title: str = "Similar") -> dict[str, Any]:
     return item_list(context, door.similar, item, count, title)
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
 def bought_together(
-    context: template.Context, *, item: str, count: int = 4, title: str = "Often bought together"
+    context: template.Context, *, item: object, count: int = 4, title: str = "Often bought together"
 ) -> dict[str, Any]:
     """What buyers of the item buy, too; nothing where that is not known, for similar items are another list."""
     return item_list(context, door.co_purchased, item, count, title)
 
 
 @register.simple_tag
-def predicted_rating(*, item: str, customer: str | None = None) -> float | None:
+def predicted_rating(*, item: object, customer: object = None) -> float | None:
     """The rating, 0 to 5, that the customer would give the item; None where it, or any rating at all, is missing."""
     if not serving.catalog().has_ratings:
         return None
     try:
-        return door.predict_rating(customer=customer or None, item=item).rating
+        return door.predict_rating(customer=key_of(customer), item=str(item)).rating
     except RecommendationError:
         return None
 
 
 @register.simple_tag(takes_context=True)
-def remember_view(context: template.Context, *, item: str) -> str:
+def remember_view(context: template.Context, *, item: object) -> str:
     """Note that this visitor looks at an item: their next list starts from it. Shows nothing."""
     request = context.get("request")
     if request is not None:
-        visits.remember(request, item)
+        visits.remember(request, str(item))
     return ""
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
 
 
-def item_list(context: template.Context, made_by: Any, item: str, count: int, title: str) -> dict[str, Any]:
+def key_of(customer: object) -> str | None:
+    """A key as the door takes it: templates give numbers, where keys are primary keys, and "" for nobody."""
+    return None if customer is None or customer == "" else str(customer)
+
+
+def item_list(context: template.Context, made_by: Any, item: object, count: int, title: str) -> dict[str, Any]:
     """A list under a product: left out where there is nothing to show, for the page is about something else."""
     try:
-        return page(context, made_by(item, count), title, about="", empty="")
+        return page(context, made_by(str(item), count), title, about="", empty="")
     except RecommendationError:
         return {"cards": [], "empty": ""}
 

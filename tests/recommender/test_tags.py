@@ -42,6 +42,17 @@ def test_a_customer_sees_their_list_with_reasons_in_words(trained, show):
     assert f'data-recommendation="{ServedList.objects.get().pk}"' in html
 
 
+def test_keys_that_are_numbers_are_welcome(trained, show):
+    """Where keys are primary keys, templates hold numbers."""
+    named = products(show('{% recommendations customer="C2" count=5 %}'))
+    Customer.objects.filter(key="C2").update(key="7")
+    assert products(show("{% recommendations customer=customer count=5 %}", customer=7)) == named
+    Product.objects.create(key="42", name="Kitchen thing 42", category="Kitchen")
+    assert len(products(show("{% similar_items item=item count=3 %}", item=42))) == 3
+    rating = show("{% predicted_rating customer=customer item=item as r %}{{ r }}", customer=7, item=42)
+    assert 0 <= float(rating) <= 5
+
+
 def test_a_popular_list_says_that_it_is_one(stocked, show):
     assert "What most people buy. Lists of your own come as soon as" in show('{% recommendations customer="C2" %}')
     Customer.objects.filter(key="C2").update(personalisation=False)
