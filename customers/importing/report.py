@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import reset_queries
 from tqdm import tqdm
 
 from customers.errors import FileRefused, RowRefused
@@ -41,6 +42,7 @@ class Import:
             good = self._good(rows, entry, name, PurchaseIds(prefix=prefix), bar)
             while chunk := list(islice(good, CHUNK)):
                 store_chunk(chunk, self.stored)
+                reset_queries()  # with DEBUG on, Django keeps the text of the last 9,000
 
     def _good(
         self, rows: Iterable[Row], entry: Callable, name: str, ids: PurchaseIds, bar: tqdm
