@@ -4,7 +4,7 @@
     report.json               how good it is, beside what
     artifacts.json            encoders and sizes: how a profile becomes numbers
     model/                    what serves: user_tower.onnx, item_tower.onnx, weights.safetensors, item_rank.npy,
-                              item_rate.npy
+                              item_rate.npy, item_trace.npy
     judged/                   the same, trained without the held-out purchases: what the report speaks of, and what the
                               next candidate is compared with (the served weights have seen the answers)
     assets/                   items.parquet, users.parquet, history_*.npy: what a recommender without a database needs
@@ -25,7 +25,7 @@ from typing import Any
 
 from recommender.engine.errors import BundleError
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = {"served": "model", "judged": "judged"}
 
 

@@ -19,26 +19,29 @@ class TrainConfig:
     ----------
     loss : how lists are learned: "softmax" (every item, or sampled with logQ above `full_softmax_items`), "bpr", "bce".
     interaction : how the towers meet: "cosine" (with a learned temperature) or "dot".
-    dim : width of the sequence part of both towers.
+    dim : width of the part of both towers in which history and items meet.
     profile_rank : rank of the profile path.
     rating_dim : width of the factors that predict ratings.
     max_history : purchases of a person that the user tower reads, the latest ones.
     epochs, patience : at most so many passes, and so many without a better validation NDCG@10 before stopping.
     learning_rate : the first rate; halved whenever an epoch brings no improvement.
+    average_steps : the weights that are judged and served are a running average over about so many steps.
+    item_id_dropout : how often an item is seen by its features alone, where it has any.
     negatives : sampled items for each batch (sampled softmax) or for each purchase (bpr, bce: a 64th of it).
     batch_targets : purchases predicted in one step, at most.
     """
 
     loss: str = "softmax"
-    interaction: str = "cosine"
-    dim: int = 64
+    interaction: str = "dot"
+    dim: int = 128
     profile_rank: int = 16
     rating_dim: int = 16
     max_history: int = 100
     epochs: int = 30
     patience: int = 3
-    learning_rate: float = 4e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-2
+    average_steps: int = 100
     dropout: float = 0.3
     item_id_dropout: float = 0.1
     negatives: int = 2048
@@ -54,7 +57,16 @@ class TrainConfig:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise EngineError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(values)}.")
-        for name in ("dim", "profile_rank", "rating_dim", "max_history", "epochs", "patience", "batch_targets"):
+        for name in (
+            "dim",
+            "profile_rank",
+            "rating_dim",
+            "max_history",
+            "epochs",
+            "patience",
+            "average_steps",
+            "batch_targets",
+        ):
             if getattr(self, name) < 1:
                 raise EngineError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if not 0 <= self.seed < 2**32:

@@ -275,10 +275,10 @@ def _derive(
     if derived.take == "count":
         values = np.where(known, last - first + 1, 0).astype(np.float64)
     elif derived.take == "sum":
-        total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(tables.values[derived.column]))])
+        total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(tables.values[str(derived.column)]))])
         values = np.where(known, total[last + 1] - total[first], 0.0)
     else:
-        column = tables.values[derived.column]
+        column = tables.values[str(derived.column)]
         values = column[last].copy()
         values[~known] = np.nan if column.dtype == np.float64 else ""
     if name in tables.schema.user_categorical and values.dtype == np.float64:

@@ -6,7 +6,7 @@ A case is a person at a moment; every item not yet bought is ranked; ties count 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class VectorScorer(Protocol):
     def users(self, inputs: UserInputs) -> Vectors: ...
 
 
+@runtime_checkable
 class CaseScorer(Protocol):
     """What evaluation asks of any other model: scores float [cases, items]."""
 
@@ -62,11 +63,11 @@ def score_batches(
         if len(part) == 0:
             continue
         some = cases[part]
-        if hasattr(scorer, "users"):
+        if isinstance(scorer, CaseScorer):
+            scores = np.array(scorer.scores(data, some), dtype=np.float32)
+        else:
             users = scorer.users(case_inputs(data, some, scorer.max_history, profile_only))
             scores = users.rank @ scorer.items.rank.T
-        else:
-            scores = np.array(scorer.scores(data, some), dtype=np.float32)
         for row, bought in enumerate(some.bought(data)):
             scores[row, bought] = -np.inf
         yield part, scores

@@ -61,6 +61,7 @@ class Inference:
             self.items = Vectors(
                 np.load(Path(model) / "item_rank.npy", mmap_mode="r"),
                 np.load(Path(model) / "item_rate.npy", mmap_mode="r"),
+                np.load(Path(model) / "item_trace.npy", mmap_mode="r"),
             )
             self._user_tower = _session(Path(model) / "user_tower.onnx", device)
             self._item_tower = _session(Path(model) / "item_tower.onnx", device)
@@ -149,11 +150,11 @@ class Inference:
         """Vectors of people already in numbers; `items` are the vectors that the rows of their histories mean."""
         items = self.items if items is None else items
         if len(inputs) == 0:  # onnxruntime aborts the whole process on a recurrent layer's empty batch
-            return items[:0]
+            return Vectors.of_people(items.rank[:0], items.rate[:0])
         feed = inputs.feed(items, self.dim)
         wanted = {i.name for i in self._user_tower.get_inputs()}
         rank, rate = self._user_tower.run(None, {n: a for n, a in feed.items() if n in wanted})
-        return Vectors(rank, rate)
+        return Vectors.of_people(rank, rate)
 
     def with_derived(self, person: Person) -> dict[str, object]:
         profile = {self.schema.aliases.get(n, n): v for n, v in person.profile.items()}
@@ -180,8 +181,7 @@ class Inference:
         """Vectors of items in numbers: rows int64 [n] (-1: unknown), ids int64 [n, features]."""
         wanted = {i.name for i in self._item_tower.get_inputs()}
         feed = {n: a for n, a in (("row", rows), ("features", ids)) if n in wanted}
-        rank, rate = self._item_tower.run(None, feed)
-        return Vectors(rank, rate)
+        return Vectors(*self._item_tower.run(None, feed))
 
     def ratings(self, users: Vectors, items: Vectors) -> np.ndarray:
         """Predicted ratings, float32 [users, items], 0 to 5."""

@@ -12,20 +12,28 @@ GAP_BUCKETS = 16  # log2 of the hours since the purchase before
 
 @dataclass(frozen=True)
 class Vectors:
-    """Vectors of n people or items. rank : float32 [n, d], their dot products rank. rate : float32 [n, r], ratings."""
+    """Vectors of n people or items. rank : float32 [n, d], their dot products rank. rate : float32 [n, r], ratings.
+
+    trace : float32 [n, dim], what an item leaves in the vector of who bought it; width 0 for people.
+    """
 
     rank: np.ndarray
     rate: np.ndarray
+    trace: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rank)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Vectors:
-        return Vectors(self.rank[rows], self.rate[rows])
+        return Vectors(self.rank[rows], self.rate[rows], self.trace[rows])
 
     @classmethod
     def concat(cls, parts: list[Vectors]) -> Vectors:
-        return cls(np.concatenate([p.rank for p in parts]), np.concatenate([p.rate for p in parts]))
+        return cls(*(np.concatenate([getattr(p, n) for p in parts]) for n in ("rank", "rate", "trace")))
+
+    @classmethod
+    def of_people(cls, rank: np.ndarray, rate: np.ndarray) -> Vectors:
+        return cls(rank, rate, np.zeros((len(rank), 0), np.float32))
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class UserInputs:
         """The user tower's inputs by name. Padding reads item 0, which a causal tower never sees."""
         return {
             "history": items.rank[self.items, :dim],
+            "trace": items.trace[self.items],
             "factors": items.rate[self.items],
             "rating": self.rating,
             "bucket": rating_bucket(self.rating),

@@ -20,24 +20,26 @@ from recommender.engine.errors import BundleError
 from recommender.engine.inputs import UserInputs, Vectors
 from recommender.engine.towers import TwoTowerHybrid
 
-USER_INPUTS = ("history", "factors", "rating", "bucket", "gap", "length", "known", "ids", "numbers")
+USER_INPUTS = ("history", "trace", "factors", "rating", "bucket", "gap", "length", "known", "ids", "numbers")
 
 
 def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
     """Both towers, the weights and the vectors of every known item, then a check that ONNX answers as torch does."""
     folder.mkdir(parents=True)
     model = model.cpu().eval()
-    rank, rate = model.item_vectors(torch.from_numpy(data.item_features))
-    items = Vectors(rank.numpy(), rate.numpy())
-    np.save(folder / "item_rank.npy", items.rank)
-    np.save(folder / "item_rate.npy", items.rate)
+    items = Vectors(*(part.numpy() for part in model.item_vectors(torch.from_numpy(data.item_features))))
+    for name in ("rank", "rate", "trace"):
+        np.save(folder / f"item_{name}.npy", getattr(items, name))
     save_file({n: t.contiguous() for n, t in model.state_dict().items()}, folder / "weights.safetensors")
     example = _example(data, items, model.config)
     batch, length = {0: "people"}, {0: "people", 1: "length"}
-    shapes = [length, length, length, length, length, batch, batch, batch, batch]
-    _export(model.users, example, list(USER_INPUTS), shapes, folder / "user_tower.onnx")
+    shapes = [length] * 6 + [batch] * 4
+    _export(
+        model.users, example, dict(zip(USER_INPUTS, shapes, strict=True)), ["rank", "rate"], folder / "user_tower.onnx"
+    )
     item_example = (torch.tensor([0, -1]), torch.from_numpy(data.item_features[[0, 0]]))
-    _export(model.items, item_example, ["row", "features"], [{0: "items"}, {0: "items"}], folder / "item_tower.onnx")
+    item_shapes = {"row": {0: "items"}, "features": {0: "items"}}
+    _export(model.items, item_example, item_shapes, ["rank", "rate", "trace"], folder / "item_tower.onnx")
     _check(model.users, example, list(USER_INPUTS), folder / "user_tower.onnx")
     _check(model.items, item_example, ["row", "features"], folder / "item_tower.onnx")
 
@@ -61,10 +63,12 @@ def _example(data: TwoTowerDataset, items: Vectors, config: TrainConfig) -> tupl
 def _export(
     module: torch.nn.Module,
     example: tuple[torch.Tensor, ...],
-    names: list[str],
-    shapes: list[dict[int, str]],
+    inputs: dict[str, dict[int, str]],
+    outputs: list[str],
     path: Path,
 ) -> None:
+    """inputs : the sizes that may vary, by name. The outputs vary in their first, as the last input does."""
+    varying = next(reversed(inputs.values()))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -72,9 +76,9 @@ def _export(
             module,
             example,
             path,
-            input_names=names,
-            output_names=["rank", "rate"],
-            dynamic_axes=dict(zip(names, shapes, strict=True)) | {"rank": shapes[-1], "rate": shapes[-1]},
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_axes=inputs | dict.fromkeys(outputs, varying),
             dynamo=False,  # keeps the GRU one operator; the newer exporter takes ten times as long for the same graph
         )
 

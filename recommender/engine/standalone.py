@@ -141,7 +141,7 @@ class StandaloneRecommender:
         if isinstance(item, Mapping):
             items = self.inference.encode_items([self.inference.check_item(item)])
         elif str(item) in self.inference.row_of:
-            items = self.inference.items[[self.inference.row_of[str(item)]]]
+            items = self.inference.items[np.array([self.inference.row_of[str(item)]])]
         else:
             raise EngineError(f"The model knows no item {item!r}; describe it by its features to place it.")
         return float(self.inference.ratings(users, items)[0, 0])

@@ -2,9 +2,10 @@
 
 A person's vector and an item's vector each have three parts, and their dot product adds up three opinions:
 
-    sequence    what the history says: a GRU over the bought items' own vectors (as in GRU4Rec, Hidasi et al. 2016,
-                with the item embeddings shared between input and output), adjusted by the profile;
-                cosine with a learned temperature, or a plain dot product
+    history     what the purchases say, summed in one vector: the votes of the linear path (linear_path.py), a recent
+                purchase's louder; a GRU over the bought items' own vectors (as in GRU4Rec, Hidasi et al. 2016, with
+                the item embeddings shared between input and output); the profile, where there is a history to adjust.
+                It meets the item's vector in a plain dot product, or in a cosine with a learned temperature
     profile     what the profile says: a sum over its fields of low-rank log ratios (profile_path.py), fading as the
                 history grows
     popularity  1 x the item's bias, which starts at its log share of purchases
@@ -19,6 +20,7 @@ Nothing in the user tower belongs to one user: whoever has a profile or a purcha
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,29 +42,41 @@ class TowerSizes:
     rated: bool
 
 
+class FieldTables(nn.ModuleList):
+    """A table of vectors for each field, by the field's ids; `padding_idx` stays as it starts, without gradient."""
+
+    def __init__(self, sizes: Sequence[int], dim: int, padding_idx: int | None = None):
+        super().__init__(nn.Embedding(n, dim, padding_idx=padding_idx) for n in sizes)
+
+    def __iter__(self) -> Iterator[nn.Embedding]:
+        return super().__iter__()  # type: ignore[return-value]
+
+
 class ItemTower(nn.Module):
     """Item row and feature ids to the item's vectors. Row -1 is an item never seen: its features alone place it.
 
     Tables of `cold` values (means over known items of like features) stand in for what only a known item has: its
-    bias, its place in the profile path and its rating vector. They are set once, after training, by `learn_cold`.
+    bias, its place in the profile path, its rating vector and its votes in a history. They are set once, after
+    training, by `learn_cold`.
     """
 
     def __init__(self, sizes: TowerSizes, config: TrainConfig):
         super().__init__()
         self.normalised, self.rated = config.interaction == "cosine", sizes.rated
         self.id = nn.Embedding(sizes.items + 1, config.dim)  # the last row, all zero, is the unknown item
-        self.features = nn.ModuleList(nn.Embedding(n, config.dim, padding_idx=0) for n in sizes.item_features)
+        self.trace = nn.Embedding(sizes.items + 1, config.dim)
+        self.features = FieldTables(sizes.item_features, config.dim, padding_idx=0)
         self.bias = nn.Embedding(sizes.items + 1, 1)
         self.profile = nn.Embedding(sizes.items + 1, config.profile_rank)
         self.rate_factors = nn.Embedding(sizes.items + 1, config.rating_dim)
         self.rate_bias = nn.Embedding(sizes.items + 1, 1)
-        cold = 1 + config.profile_rank + config.rating_dim + 1
-        self.cold = nn.ModuleList(nn.Embedding(n, cold) for n in sizes.item_features)
+        self.sizes = [1, config.profile_rank, config.rating_dim, 1, config.dim]
+        cold = sum(self.sizes)
+        self.cold = FieldTables(sizes.item_features, cold)
         self.cold_default = nn.Parameter(torch.zeros(cold), requires_grad=False)
-        self.sizes = [1, config.profile_rank, config.rating_dim, 1]
         for table in (self.id, *self.features):
             nn.init.normal_(table.weight, std=config.dim**-0.5)
-        for table in (self.bias, self.profile, self.rate_factors, self.rate_bias, *self.cold):
+        for table in (self.trace, self.bias, self.profile, self.rate_factors, self.rate_bias, *self.cold):
             nn.init.zeros_(table.weight)
         with torch.no_grad():
             self.id.weight[-1] = 0
@@ -80,17 +94,23 @@ class ItemTower(nn.Module):
             vector = vector + table(features[..., f])
         return F.normalize(vector, dim=-1) if self.normalised else vector
 
-    def forward(self, row: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """row int64 [B] (-1: unknown), features int64 [B, F] -> rank [B, dim + profile_rank + 1], rate [B, r]"""
+    def forward(self, row: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """row int64 [B] (-1: unknown), features int64 [B, F]
+        -> rank [B, dim + profile_rank + 1], rate [B, r], trace [B, dim]
+        """
         known = (row >= 0).to(self.id.weight.dtype)  # [B]
         row = torch.where(row >= 0, row, torch.full_like(row, self.id.num_embeddings - 1))
         sequence = self.sequence(row, features, known)
-        own = [self.bias(row), self.profile(row), self.rate_factors(row), self.rate_bias(row)]
-        bias, profile, rate, rate_bias = (
+        own = [table(row) for table in self._own()]
+        bias, profile, rate, rate_bias, trace = (
             torch.cat(own, -1).lerp(self._cold(features), 1 - known[:, None]).split(self.sizes, -1)
         )
         rank, one = torch.cat([sequence, profile, bias], -1), torch.ones_like(bias)
-        return rank, torch.cat([rate, rate_bias, one] if self.rated else [rank, one], -1)
+        return rank, torch.cat([rate, rate_bias, one] if self.rated else [rank, one], -1), trace
+
+    def _own(self) -> list[nn.Embedding]:
+        """The tables of what only a known item has."""
+        return [self.bias, self.profile, self.rate_factors, self.rate_bias, self.trace]
 
     def _cold(self, features: Tensor) -> Tensor:
         """[B, cold]: the mean of what the features' known items have; the default where no feature is known."""
@@ -108,9 +128,7 @@ class ItemTower(nn.Module):
         A new item's bias is the 90th percentile of its like, not the mean: most listed products sell little, and an
         item placed at their mean is never shown and so never learned.
         """
-        own = torch.cat(
-            [t.weight[:-1] for t in (self.bias, self.profile, self.rate_factors, self.rate_bias)], -1
-        )  # [items, cold]
+        own = torch.cat([t.weight[:-1] for t in self._own()], -1)  # [items, cold]
         if not bought.any():
             return
 
@@ -139,12 +157,13 @@ class UserTower(nn.Module):
         dim = config.dim
         self.rating = nn.Embedding(RATING_BUCKETS, dim)
         self.gap = nn.Embedding(GAP_BUCKETS, dim)
-        self.gru = nn.GRU(dim, 2 * dim, batch_first=True)
-        self.head = nn.Linear(2 * dim, dim)
-        self.fields = nn.ModuleList(nn.Embedding(n, dim, padding_idx=0) for n in sizes.profile_fields)
+        self.gru = nn.GRU(dim, dim, batch_first=True)
+        self.head = nn.Linear(dim, dim)
+        self.recency = nn.Parameter(torch.tensor(0.5))
+        self.fields = FieldTables(sizes.profile_fields, dim, padding_idx=0)
         self.numbers = nn.Linear(sizes.profile_numbers, dim, bias=False) if sizes.profile_numbers else None
         self.profile_head = nn.Linear(dim, dim)
-        self.profile = nn.ModuleList(nn.Embedding(n, config.profile_rank) for n in sizes.profile_fields)
+        self.profile = FieldTables(sizes.profile_fields, config.profile_rank)
         self.fade = nn.Parameter(torch.tensor([1.0, -1.0]))
         self.log_temperature = nn.Parameter(torch.tensor(math.log(12.0 if self.normalised else 1.0)))
         self.trust = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # set on validation after training
@@ -152,7 +171,7 @@ class UserTower(nn.Module):
         self.rate_out = nn.Linear(config.rating_dim, config.rating_dim, bias=False)
         self.rate_shrink = nn.Parameter(torch.tensor([2.0, 5.0, 1.0]))
         self.standard = nn.Parameter(torch.tensor([1.0, 0.0]), requires_grad=False)  # scores to logits, where unrated
-        self.rate_profile = nn.ModuleList(nn.Embedding(n, 1, padding_idx=0) for n in sizes.profile_fields)
+        self.rate_profile = FieldTables(sizes.profile_fields, 1, padding_idx=0)
         for table in (self.rating, self.gap, *self.fields):
             nn.init.normal_(table.weight, std=0.1 * dim**-0.5)
         for table in (*self.profile, *self.rate_profile):
@@ -161,15 +180,32 @@ class UserTower(nn.Module):
             table.weight.requires_grad_(False)
         nn.init.zeros_(self.profile_head.weight)
         nn.init.zeros_(self.profile_head.bias)
+        nn.init.normal_(self.head.weight, std=0.02)  # next to nothing: training starts from the linear path
+        nn.init.zeros_(self.head.bias)
 
     def states(self, history: Tensor, rating: Tensor, gap: Tensor) -> Tensor:
-        """What is known after each purchase. history [B, L, dim], rating and gap int64 [B, L] -> [B, L, 2 dim]"""
-        scale = self.head.out_features**0.5 if self.normalised else 1.0
-        events = history * scale + self.rating(rating) + self.gap(gap)  # [B, L, dim]
-        return self.gru(self.dropout(events))[0]
+        """What is known after each purchase. history [B, L, dim], rating and gap int64 [B, L] -> [B, L, dim]"""
+        events = history + self.rating(rating) + self.gap(gap)  # [B, L, dim]
+        return self.gru(self.dropout(events * self.head.out_features**0.5))[0]
 
-    def query(self, state: Tensor, known: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
-        """The ranking vector. state [P, 2 dim], known [P] purchases known, ids [P, F], numbers [P, N]
+    def votes(self, trace: Tensor) -> Tensor:
+        """The votes of all purchases up to each one. trace [B, L, dim] -> [B, L, dim]"""
+        place = torch.arange(trace.shape[1], device=trace.device)
+        back = place[:, None] - place  # [L, L]
+        weight = torch.where(back >= 0, self._loudness(back), torch.zeros((), device=trace.device))
+        return torch.einsum("tk,bkd->btd", weight, trace)
+
+    def last_votes(self, trace: Tensor, length: Tensor) -> Tensor:
+        """The same after the last purchase alone. trace [B, L, dim], length [B] -> [B, dim]"""
+        back = length[:, None] - 1 - torch.arange(trace.shape[1], device=trace.device)  # [B, L]
+        weight = torch.where(back >= 0, self._loudness(back), torch.zeros((), device=trace.device))
+        return torch.einsum("bk,bkd->bd", weight, trace)
+
+    def _loudness(self, back: Tensor) -> Tensor:
+        return torch.exp(-self.recency * torch.log1p(back.clamp(min=0).to(self.recency.dtype)))
+
+    def query(self, state: Tensor, votes: Tensor, known: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
+        """The ranking vector. state and votes [P, dim], known [P] purchases known, ids [P, F], numbers [P, N]
         -> [P, dim + profile_rank + 1]
         """
         known = known.to(state.dtype)[:, None]
@@ -178,7 +214,8 @@ class UserTower(nn.Module):
             profile = profile + table(ids[:, f])
         if self.numbers is not None:
             profile = profile + self.numbers(numbers)
-        sequence = self.head(self.dropout(state)) + self.profile_head(torch.relu(self.dropout(profile)))  # [P, dim]
+        adjusted = self.head(self.dropout(state)) + self.profile_head(torch.relu(self.dropout(profile)))
+        sequence = votes + adjusted  # [P, dim]
         if self.normalised:
             sequence = F.normalize(sequence, dim=-1)
         sequence = sequence * self.log_temperature.exp() * self.trust * (known > 0)  # no history: no say
@@ -212,18 +249,19 @@ class UserTower(nn.Module):
         return torch.cat([taste, torch.ones_like(generosity), generosity], -1)
 
     def forward(
-        self, history: Tensor, factors: Tensor, rating: Tensor, bucket: Tensor, gap: Tensor, length: Tensor,
-        known: Tensor, ids: Tensor, numbers: Tensor,
+        self, history: Tensor, trace: Tensor, factors: Tensor, rating: Tensor, bucket: Tensor, gap: Tensor,
+        length: Tensor, known: Tensor, ids: Tensor, numbers: Tensor,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """One vector pair a person, as serving asks for it. Histories are right-padded to L >= 1; length [B] may be 0.
 
-        history [B, L, dim], factors [B, L, rate width], rating float [B, L] (nan: none), bucket and gap int64
+        history and trace [B, L, dim], factors [B, L, rate width], rating float [B, L] (nan: none), bucket and gap int64
         [B, L], known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> rank, rate
         """
         states = self.states(history, bucket, gap)
         last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[-1])
         state = states.gather(1, last)[:, 0] * (length > 0)[:, None]
-        rank = self.query(state, torch.where(length > 0, known, torch.zeros_like(known)), ids, numbers)
+        known = torch.where(length > 0, known, torch.zeros_like(known))
+        rank = self.query(state, self.last_votes(trace, length), known, ids, numbers)
         if not self.rated:
             return rank, torch.cat([rank * self.standard[0], torch.zeros_like(rank[:, :1]) + self.standard[1]], -1)
         votes, totals = self.rate_votes(factors, rating)
@@ -240,8 +278,9 @@ class TwoTowerHybrid(nn.Module):
         self.users = UserTower(sizes, config)
 
     @torch.no_grad()
-    def item_vectors(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The vectors of every known item. features int64 [items, F] -> rank, rate"""
+    def item_vectors(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The vectors of every known item. features int64 [items, F] -> rank, rate, trace"""
         rows = torch.arange(self.sizes.items, device=features.device)
         parts = [self.items(r, f) for r, f in zip(rows.split(65536), features.split(65536), strict=True)]
-        return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+        rank, rate, trace = (torch.cat(part) for part in zip(*parts, strict=True))
+        return rank, rate, trace

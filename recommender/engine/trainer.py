@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from scipy import sparse
 from torch import Tensor
 
 from recommender.engine import losses
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, VALID, NegativeSampler, TwoTowerDataset, Window, batches, windows
+from recommender.engine.encoders import FIRST
 from recommender.engine.errors import SnapshotError, TrainingCancelled
 from recommender.engine.evaluation import case_inputs, predict_held_out_ratings, rank_targets, user_metrics
 from recommender.engine.inputs import UserInputs, Vectors, rating_bucket
+from recommender.engine.linear_path import LinearSettings, fit_linear_path
 from recommender.engine.profile_path import fit_profile_path
 from recommender.engine.towers import TowerSizes, TwoTowerHybrid
 
@@ -28,9 +31,14 @@ EpochCallback = Callable[[dict[str, float]], None]
 
 @dataclass
 class Trained:
-    """A trained model and how it came about. curve : an entry an epoch. rates : the learning rates of those kept."""
+    """A trained model and how it came about. curve : an entry an epoch. rates : the learning rates of those kept, none
+    where the closed forms alone served validation best. start : validation NDCG@10 of the closed forms alone.
+    linear : what was chosen for the linear path.
+    """
 
     model: TwoTowerHybrid
+    linear: LinearSettings = LinearSettings()  # noqa: RUF009 (frozen)
+    start: float = 0.0
     curve: list[dict[str, float]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     rating_epochs: int = 0
@@ -57,8 +65,9 @@ def train_two_tower_model(
     """
     started = time.perf_counter()
     torch.manual_seed(config.seed)
-    run = _Run(data, config, should_stop)
-    state = _Progress() if like is None else _Progress(best_rates=list(like.rates))
+    run = _Run(data, config, should_stop, None if like is None else like.linear)
+    start, closed_forms = (run.validate() if like is None else like.start), run.averaged()
+    state = _Progress()
     if checkpoint is not None and checkpoint.exists():
         state = run.load(checkpoint)
     rates = None if like is None else like.rates
@@ -68,21 +77,27 @@ def train_two_tower_model(
         state.epoch += 1
         ndcg = run.validate() if rates is None else float("nan")
         entry = {"epoch": state.epoch, "loss": loss, "ndcg_10": ndcg, "learning_rate": rate}
-        state.record(entry, run.weights() if rates is None and ndcg > state.best else None)
+        state.record(entry, run.averaged() if rates is None and ndcg > state.best else None)
         if checkpoint is not None:
             run.save(checkpoint, state)
         if on_epoch is not None:
             on_epoch(entry)
-    if rates is None and state.best_weights is not None:
-        run.model.load_state_dict(state.best_weights)
+    best_rates, best_weights = state.best_rates, state.best_weights
+    if rates is not None:
+        best_rates, best_weights = rates, run.averaged()
+    elif best_weights is None or state.best <= start:  # no epoch was worth it
+        best_rates, best_weights = [], closed_forms
+    run.model.load_state_dict(best_weights)
     trust = run.choose_trust() if like is None else like.trust
     run.set_trust(trust)
     rating_epochs = run.fit_ratings(None if like is None else like.rating_epochs)
     run.finish()
     return Trained(
         model=run.model,
+        linear=run.linear,
+        start=start,
         curve=state.curve,
-        rates=state.best_rates,
+        rates=best_rates,
         rating_epochs=rating_epochs,
         trust=trust,
         seconds=time.perf_counter() - started,
@@ -126,7 +141,13 @@ def _finished(state: _Progress, config: TrainConfig, rates: list[float] | None) 
 class _Run:
     """The moving parts of one training: model, optimiser, batches."""
 
-    def __init__(self, data: TwoTowerDataset, config: TrainConfig, should_stop: Callable[[], bool] | None):
+    def __init__(
+        self,
+        data: TwoTowerDataset,
+        config: TrainConfig,
+        should_stop: Callable[[], bool] | None,
+        linear: LinearSettings | None,
+    ):
         if not (data.role == TRAIN).any():
             raise SnapshotError("No purchase is left to learn from after the split.")
         self.data, self.config = data, config
@@ -134,42 +155,53 @@ class _Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = TwoTowerHybrid(tower_sizes(data), config).to(self.device)
         self.counts = data.item_counts()
-        self._start_from_closed_forms()
+        self.linear = self._start_from_closed_forms(linear)
         self.windows = windows(data, config.max_history)
         self.cases = data.cases(VALID, config.eval_users, seed=0)
         self.sampler = NegativeSampler.fit(self.counts)
         self.features = torch.from_numpy(data.item_features).to(self.device)
         self.rng = np.random.default_rng(config.seed)
-        bias = [self.model.items.bias.weight]
-        slow = {id(p) for p in bias}
-        ranking = [p for n, p in self.model.named_parameters() if p.requires_grad and "rate_" not in n]
+        own_pace = {"items.bias.weight": 0.1, "users.recency": 5.0}  # popularity is known; one number moves alone
+        named = {n: p for n, p in self.model.named_parameters() if p.requires_grad and "rate_" not in n}
         self.optimiser = torch.optim.AdamW(
             [
-                {"params": [p for p in ranking if id(p) not in slow], "scale": 1.0},
-                {"params": bias, "scale": 0.1, "weight_decay": 0.0},  # popularity is known; let it move slowly
+                {"params": [p for n, p in named.items() if n not in own_pace], "scale": 1.0},
+                *({"params": [named[n]], "scale": pace, "weight_decay": 0.0} for n, pace in own_pace.items()),
             ],
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
         )
 
+        self.average = self.weights()
+        self.steps = 0
+
     @torch.no_grad()
-    def _start_from_closed_forms(self) -> None:
+    def _start_from_closed_forms(self, settings: LinearSettings | None) -> LinearSettings:
         items, users = self.model.items, self.model.users
-        share = (self.counts + 0.5) / (self.counts + 0.5).sum()
-        items.bias.weight[:-1, 0] = torch.from_numpy(np.log(share) - np.log(share).mean()).float()
+        linear = fit_linear_path(self.data, self.config.dim, settings)
+        rest = linear.items.copy()
+        for f, table in enumerate(items.features):  # an item is what its features say, and its own rest
+            told = _means_by_value(rest, self.data.item_features[:, f], table.num_embeddings)
+            table.weight.copy_(torch.from_numpy(told))
+            rest -= told[self.data.item_features[:, f]]
+        items.id.weight[:-1] = torch.from_numpy(rest)
+        items.trace.weight[:-1] = torch.from_numpy(linear.history)
+        items.bias.weight[:-1, 0] = torch.from_numpy(linear.popular)
+        users.recency.fill_(linear.settings.recency)
         path = fit_profile_path(self.data, self.config.profile_rank, self.config.seed)
         items.profile.weight[:-1] = torch.from_numpy(path.items)
         for table, values in zip(users.profile, path.users, strict=True):
             table.weight.copy_(torch.from_numpy(values))
         items.rate_bias.weight[:, 0] = torch.from_numpy(_rating_bias(self.data)).float()
+        return linear.settings
 
     # --- ranking ---
 
     def epoch(self, rate: float, number: int) -> float:
         """One pass over the TRAIN purchases; gives back the mean loss."""
         self.model.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * group["scale"]
+        for settings in self.optimiser.param_groups:
+            settings["lr"] = rate * settings["scale"]
         rng = np.random.default_rng((self.config.seed, number))
         total = targets = 0.0
         for group in batches(self.windows, self.config.batch_targets, rng):
@@ -183,9 +215,21 @@ class _Run:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
             self.optimiser.step()
+            self._add_to_average()
             total += loss.item() * len(batch.target)
             targets += len(batch.target)
         return total / max(targets, 1)
+
+    @torch.no_grad()
+    def _add_to_average(self) -> None:
+        """A running average of the weights, over fewer steps in the beginning (Polyak & Juditsky 1992)."""
+        self.steps += 1
+        share = 1 / min(self.config.average_steps, 1 + self.steps / 2)
+        for name, now in self.model.state_dict().items():
+            self.average[name].lerp_(now, share)
+
+    def averaged(self) -> dict[str, Tensor]:
+        return {n: t.clone() for n, t in self.average.items()}
 
     def _loss(self, batch: _Batch, rng: np.random.Generator) -> Tensor:
         config, n = self.config, self.data.n_items
@@ -195,11 +239,12 @@ class _Run:
         else:
             sampled = torch.from_numpy(self.sampler.draw(config.negatives, rng)).to(self.device)
             rows = torch.unique(torch.cat([batch.items.flatten(), sampled]))
-        known = (torch.rand(len(rows), device=self.device) >= config.item_id_dropout).float()
+        dropped = config.item_id_dropout if self.model.sizes.item_features else 0.0
+        known = (torch.rand(len(rows), device=self.device) >= dropped).float()
         sequence = self.model.items.sequence(rows, self.features[rows], known)  # [m, dim]
         vectors = torch.cat([sequence, self.model.items.profile(rows), self.model.items.bias(rows)], -1)
         here = torch.searchsorted(rows, batch.items)  # [B, L] places among `rows`
-        query = self._query(batch, sequence[here])  # [P, D]
+        query = self._query(batch, sequence[here], self.model.items.trace(batch.items))  # [P, D]
         target = torch.searchsorted(rows, batch.target)
         if full:
             return losses.softmax_loss(query, vectors, target)
@@ -215,10 +260,12 @@ class _Run:
         others = torch.einsum("pd,pkd->pk", query, vectors[torch.searchsorted(rows, drawn)])
         return (losses.bpr_loss if config.loss == "bpr" else losses.bce_loss)(own, others)
 
-    def _query(self, batch: _Batch, history: Tensor) -> Tensor:
-        states = self.model.users.states(history, batch.bucket, batch.gap)  # [B, L, h]
-        flat = torch.cat([states.new_zeros(1, states.shape[-1]), states.flatten(0, 1)])
-        return self.model.users.query(flat[batch.state], batch.known, batch.ids, batch.numbers)
+    def _query(self, batch: _Batch, history: Tensor, trace: Tensor) -> Tensor:
+        users = self.model.users
+        said = torch.cat([users.states(history, batch.bucket, batch.gap), users.votes(trace)], -1)  # [B, L, 2 dim]
+        flat = torch.cat([said.new_zeros(1, said.shape[-1]), said.flatten(0, 1)])
+        state, votes = flat[batch.state].chunk(2, -1)
+        return users.query(state, votes, batch.known, batch.ids, batch.numbers)
 
     # --- validation ---
 
@@ -226,8 +273,14 @@ class _Run:
         return TorchScorer(self.model, self.data)
 
     def validate(self) -> float:
-        """Mean NDCG@10 over the validation cases, 0 where there are none."""
-        return float(self._ndcg_of_cases().mean()) if len(self.cases) else 0.0
+        """Mean NDCG@10 of the averaged weights over the validation cases, 0 where there are none."""
+        if not len(self.cases):
+            return 0.0
+        latest = self.weights()
+        self.model.load_state_dict(self.average)
+        ndcg = float(self._ndcg_of_cases().mean())
+        self.model.load_state_dict(latest)
+        return ndcg
 
     def _ndcg_of_cases(self) -> np.ndarray:
         return user_metrics(rank_targets(self.scorer(), self.data, self.cases))["ndcg_10"]
@@ -331,9 +384,10 @@ class _Run:
         tensors = {f"model.{n}": t for n, t in self.weights().items()}
         for number, of_parameter in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{n}": torch.as_tensor(v) for n, v in of_parameter.items()}
+        tensors |= {f"average.{n}": t for n, t in self.averaged().items()}
         if state.best_weights is not None:
             tensors |= {f"best.{n}": t for n, t in state.best_weights.items()}
-        progress = [state.epoch, state.best, state.since_best, state.halvings]
+        progress = [state.epoch, state.best, state.since_best, state.halvings, self.steps]
         tensors["progress"] = torch.tensor(progress, dtype=torch.float64)
         for name, rates in (("tried", state.tried_rates), ("kept", state.best_rates)):
             tensors[f"rates.{name}"] = torch.tensor(rates, dtype=torch.float64)
@@ -356,7 +410,9 @@ class _Run:
             number, key = name.split(".", 1)
             optimiser["state"].setdefault(int(number), {})[key] = value
         self.optimiser.load_state_dict(optimiser)
-        epoch, best, since, halvings = tensors["progress"].tolist()
+        self.average = under("average.")
+        epoch, best, since, halvings, steps = tensors["progress"].tolist()
+        self.steps = int(steps)
         names = ("epoch", "loss", "ndcg_10", "learning_rate")
         return _Progress(
             epoch=int(epoch),
@@ -425,14 +481,14 @@ class TorchScorer:
     def __init__(self, model: TwoTowerHybrid, data: TwoTowerDataset):
         self.model, self.max_history = model.eval(), model.config.max_history
         self.device = next(model.parameters()).device
-        rank, rate = model.item_vectors(torch.from_numpy(data.item_features).to(self.device))
-        self.items = Vectors(rank.cpu().numpy(), rate.cpu().numpy())
+        vectors = model.item_vectors(torch.from_numpy(data.item_features).to(self.device))
+        self.items = Vectors(*(part.cpu().numpy() for part in vectors))
 
     @torch.no_grad()
     def users(self, inputs: UserInputs) -> Vectors:
         feed = inputs.feed(self.items, self.model.config.dim)
         rank, rate = self.model.users(**{n: torch.from_numpy(a).to(self.device) for n, a in feed.items()})
-        return Vectors(rank.cpu().numpy(), rate.cpu().numpy())
+        return Vectors.of_people(rank.cpu().numpy(), rate.cpu().numpy())
 
 
 def tower_sizes(data: TwoTowerDataset) -> TowerSizes:
@@ -443,6 +499,15 @@ def tower_sizes(data: TwoTowerDataset) -> TowerSizes:
         profile_numbers=data.profile_numbers.shape[1],
         rated=bool(np.isfinite(data.rating[data.role == TRAIN]).any()),
     )
+
+
+def _means_by_value(vectors: np.ndarray, ids: np.ndarray, values: int, shrinkage: float = 5.0) -> np.ndarray:
+    """float32 [values, dim]: the mean of the vectors [n, dim] of each feature value, drawn to 0 where it has few.
+    Nothing for missing and unknown values."""
+    members = sparse.csr_matrix((np.ones(len(ids), np.float32), (ids, np.arange(len(ids)))), (values, len(ids)))
+    means = (members @ vectors) / (np.bincount(ids, minlength=values)[:, None] + shrinkage)
+    means[:FIRST] = 0
+    return means.astype(np.float32)
 
 
 def _rating_bias(data: TwoTowerDataset, shrinkage: float = 5.0) -> np.ndarray:

@@ -1,0 +1,238 @@
+"""The linear path in closed form: a purchase votes for other items, a recent one louder, and the votes are summed.
+
+The votes are those of a linear item-item autoencoder (EASE; Steck, "Embarrassingly shallow autoencoders for sparse
+data", WWW 2019): B = I - P diag(1 / diag P), P = (M'M + ridge I)^-1. M holds a row a person: the items bought and,
+where that pays, how often each item feature was (Jeunen, Van Balen & Goethals, "Closed-form models for collaborative
+filtering with side-information", RecSys 2020). Of rank d it is a dot product of two towers:
+
+    B ~ history @ items.T     history float32 [items, d], items float32 [items, d]
+
+Where the catalog is small, B is computed and reduced by the regression that weighs it by people (`items` are the top
+right singular vectors of M B). Where it is large, neither B nor any other matrix of items by items is: with the
+truncated SVD M ~ U S V', P = (I - V diag(s2 / (s2 + ridge)) V') / ridge, and off its diagonal, which only concerns
+items already bought, B = (V diag(s2 / (s2 + ridge)) / ridge) @ (V / diag P)'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import lapack, qr
+from scipy.special import logsumexp
+from threadpoolctl import threadpool_limits
+
+from recommender.engine.dataset import TRAIN, VALID, Cases, TwoTowerDataset
+from recommender.engine.evaluation import rank_targets, user_metrics
+
+RIDGES = (30.0, 100.0, 300.0, 1000.0)
+RECENCIES = (0.0, 0.3, 0.5, 0.7, 1.0)
+FEATURES = (0.0, 0.3)
+POPULARITIES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)  # of a standard deviation of the votes
+SCALES = (0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 20.0, 30.0)
+HALF_LIVES = (0.0, 0.3, 0.1)  # of the time the data spans; 0: purchases never fade
+CASES = 1000  # held-out people on whom the settings are chosen
+EXACT_UP_TO = 6000  # items and features; an inverse of that size takes a few seconds
+OVERSAMPLE, POWER_STEPS = 32, 4
+
+
+@dataclass(frozen=True)
+class LinearSettings:
+    """What validation chose. An item's score is scale * (votes for it) + popularity * (log share of purchases).
+
+    ridge : shrinks the votes.   recency : the purchase k steps back counts (1 + k)^-recency.
+    features : weight of the item features in M.   half_life : of a purchase in the popularity, as a share of the span.
+    """
+
+    ridge: float = 300.0
+    recency: float = 0.5
+    features: float = 0.0
+    scale: float = 12.0
+    popularity: float = 0.3
+    half_life: float = 0.0
+
+
+@dataclass(frozen=True)
+class LinearPath:
+    """history, items : float32 [items, rank], the vote of item i for item j is history[i] . items[j], scaled already.
+    popular : float32 [items], the log share of purchases, weighted already."""
+
+    history: np.ndarray
+    items: np.ndarray
+    popular: np.ndarray
+    settings: LinearSettings
+
+
+def fit_linear_path(data: TwoTowerDataset, rank: int, settings: LinearSettings | None = None) -> LinearPath:
+    """From the TRAIN purchases. Settings not given are chosen on the VALID ones; without any, they are the defaults."""
+    cases = data.cases(VALID, CASES)
+    if settings is None:
+        settings = _choose(data, cases, rank) if len(cases) else LinearSettings()
+    history, items = _votes(_evidence(data, settings.features), data, settings, rank)
+    pad = ((0, 0), (0, rank - history.shape[1]))
+    popular = settings.popularity * log_share(data, settings.half_life)
+    # As long as random vectors would be: what is learned beside them starts on the same footing.
+    size = float(np.sqrt((items**2).mean() * rank)) or 1.0
+    return LinearPath(np.pad(settings.scale * size * history, pad), np.pad(items / size, pad), popular, settings)
+
+
+def log_share(data: TwoTowerDataset, half_life: float) -> np.ndarray:
+    """float32 [items]: log share of the TRAIN purchases, its mean 0; an item never bought counts half a purchase."""
+    train = data.role == TRAIN
+    time = data.time[train]
+    span = max(float(time.max() - time.min()), 1.0)
+    weight = np.ones(len(time)) if half_life == 0 else 0.5 ** ((time.max() - time) / (half_life * span))
+    counts = np.bincount(data.item[train], weight / weight.mean(), minlength=data.n_items)
+    share = np.log((counts + 0.5) / (counts + 0.5).sum())
+    return (share - share.mean()).astype(np.float32)
+
+
+# --- the closed form --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """M : float32 [users, items + features].   features : float32 [items, features], weighted."""
+
+    m: sparse.csr_matrix
+    features: sparse.csr_matrix
+
+
+def _evidence(data: TwoTowerDataset, weight: float) -> _Evidence:
+    train = data.role == TRAIN
+    shape = (data.n_users, data.n_items)
+    bought = sparse.csr_matrix((np.ones(int(train.sum()), np.float32), (data.user[train], data.item[train])), shape)
+    bought.data[:] = 1
+    if weight == 0:
+        return _Evidence(bought, sparse.csr_matrix((data.n_items, 0), dtype=np.float32))
+    blocks = []
+    for column, size in zip(data.item_features.T, data.encoders.item_sizes, strict=True):
+        known = np.flatnonzero(column >= 2)
+        ones = np.full(len(known), weight, np.float32)
+        blocks.append(sparse.csr_matrix((ones, (known, column[known])), (data.n_items, size)))
+    features = sparse.hstack(blocks).tocsr()
+    often = bought @ features
+    often.data = weight * np.sqrt(often.data / weight)
+    return _Evidence(sparse.hstack([bought, often]).tocsr(), features)
+
+
+def _votes(
+    evidence: _Evidence, data: TwoTowerDataset, settings: LinearSettings, rank: int
+) -> tuple[np.ndarray, np.ndarray]:
+    if evidence.m.shape[1] <= EXACT_UP_TO:
+        history, items = _exact(evidence.m, data.n_items, settings.ridge, rank)
+    else:
+        history, items = _factored(evidence.m, data.n_items, settings.ridge, rank)
+    own, of_features = history[: data.n_items], history[data.n_items :]
+    return (own + evidence.features @ of_features).astype(np.float32), items.astype(np.float32)
+
+
+def _exact(m: sparse.csr_matrix, n_items: int, ridge: float, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    gram = (m.T @ m).toarray().astype(np.float64)
+    gram[np.diag_indices_from(gram)] += ridge
+    factor, _ = lapack.dpotrf(gram, lower=True, overwrite_a=True)
+    inverse, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    votes = (-inverse / np.diag(inverse))[:, :n_items]
+    votes[np.arange(n_items), np.arange(n_items)] = 0
+    votes = votes.astype(np.float32)
+
+    def seen(block: np.ndarray) -> np.ndarray:  # (M B)' (M B) @ block
+        return votes.T @ (m.T @ (m @ (votes @ block)))
+
+    items = _top_vectors(seen, n_items, min(rank, n_items, m.shape[0]))
+    return votes @ items, items
+
+
+def _factored(m: sparse.csr_matrix, n_items: int, ridge: float, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    vectors = _top_vectors(lambda block: m.T @ (m @ block), m.shape[1], min(rank, *m.shape))
+    values = ((m @ vectors) ** 2).sum(0)
+    shrunk = values / (values + ridge)
+    diagonal = (1 - (vectors**2 * shrunk).sum(1)) / ridge
+    return vectors * (shrunk / ridge), (vectors / diagonal[:, None])[:n_items]
+
+
+def _top_vectors(times: Callable[[np.ndarray], np.ndarray], n: int, rank: int) -> np.ndarray:
+    """The eigenvectors [n, rank] of the largest eigenvalues of a symmetric matrix given as a product with a block.
+
+    Randomised, with power steps (Halko, Martinsson & Tropp, "Finding structure with randomness", 2011).
+    """
+    width = min(rank + OVERSAMPLE, n)
+    basis = np.random.default_rng(0).normal(size=(n, width)).astype(np.float32)
+    # On thin matrices a second thread gains nothing, and where others use the cores it waits.
+    with threadpool_limits(1, user_api="blas"):
+        for _ in range(POWER_STEPS):
+            basis = qr(times(basis), mode="economic", overwrite_a=True, check_finite=False)[0]  # numpy's: 10 x slower
+        small = basis.T @ times(basis)
+        _, rotation = np.linalg.eigh((small + small.T) / 2)
+        return basis @ rotation[:, ::-1][:, :rank]
+
+
+# --- what validation chooses ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """Votes and popularity in some proportion, as evaluation measures them."""
+
+    history: np.ndarray
+    items: np.ndarray
+    recency: float
+    popular: np.ndarray
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return summed_votes(data, cases, self.history, self.recency) @ self.items.T + self.popular
+
+
+def summed_votes(data: TwoTowerDataset, cases: Cases, history: np.ndarray, recency: float) -> np.ndarray:
+    """float32 [cases, rank]: what each person's purchases say together."""
+    bought = cases.bought(data)
+    rows = np.repeat(np.arange(len(cases)), [len(b) for b in bought])
+    weights = np.concatenate([(1.0 + np.arange(len(b))[::-1]) ** -recency for b in bought] or [np.zeros(0)])
+    columns = np.concatenate(bought) if bought else np.zeros(0, np.int64)
+    shape = (len(cases), data.n_items)
+    return sparse.csr_matrix((weights.astype(np.float32), (rows, columns)), shape) @ history
+
+
+def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> LinearSettings:
+    """One setting after the other by NDCG@10; the scale, which no order depends on, by likelihood."""
+    nothing = np.zeros(data.n_items, np.float32)
+
+    def ndcg(history: np.ndarray, items: np.ndarray, recency: float, popular: np.ndarray = nothing) -> float:
+        ranks = rank_targets(_Sum(history, items, recency, popular), data, cases)
+        return float(user_metrics(ranks)["ndcg_10"].mean())
+
+    none = np.zeros((data.n_items, 1), np.float32)
+    half_life = max(HALF_LIVES, key=lambda h: ndcg(none, none, 0.0, log_share(data, h)))
+    popular = log_share(data, half_life)
+    best, settings, votes = -1.0, LinearSettings(half_life=half_life), (none, none)
+    for features in FEATURES if data.encoders.item_sizes else FEATURES[:1]:
+        evidence = _evidence(data, features)
+        for ridge in RIDGES:
+            tried = LinearSettings(ridge=ridge, features=features, half_life=half_life)
+            history, items = _votes(evidence, data, tried, rank)
+            found = ndcg(history, items, tried.recency)
+            if found > best:
+                best, settings, votes = found, tried, (history, items)
+    settings = replace(settings, recency=max(RECENCIES, key=lambda r: ndcg(*votes, r)))
+    spread = float((summed_votes(data, cases, votes[0], settings.recency) @ votes[1].T).std()) or 1.0
+    share = max(POPULARITIES, key=lambda p: ndcg(*votes, settings.recency, p * spread * popular))
+    if ndcg(none, none, 0.0, popular) > ndcg(*votes, settings.recency, share * spread * popular):
+        return replace(settings, scale=0.0, popularity=1.0)
+    mixed = _Sum(*votes, settings.recency, share * spread * popular)
+    scale = _likeliest_scale(mixed.scores(data, cases[:300]), data, cases[:300])
+    return replace(settings, scale=scale, popularity=scale * share * spread)
+
+
+def _likeliest_scale(scores: np.ndarray, data: TwoTowerDataset, cases: Cases) -> float:
+    """The scale that makes the held-out purchases likeliest under a softmax over what was not bought."""
+    for row, bought in enumerate(cases.bought(data)):
+        scores[row, bought] = -np.inf
+
+    def fit(scale: float) -> float:
+        own = [scale * scores[row, targets].mean() for row, targets in enumerate(cases.targets)]
+        return float((np.array(own) - logsumexp(scale * scores, axis=1)).mean())
+
+    return max(SCALES, key=fit)
