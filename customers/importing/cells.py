@@ -209,5 +209,5 @@ def _if_real(kind: type[T], *numbers: int) -> T | None:
 def _month_number(cell: str) -> int | None:
     cell = key(cell).lower()
     if cell.isdecimal():
-        return int(cell)
+        return int(cell) if len(cell) <= 2 else None
     return next((n for n, name in enumerate(_MONTHS, 1) if len(cell) >= 3 and name.startswith(cell)), None)

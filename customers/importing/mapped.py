@@ -23,7 +23,7 @@ def parse_map(pairs: list[str], table: Table) -> dict[str, str]:
         if not sign:
             raise FileRefused(f"--map {pair!r} is not COLUMN=FIELD.")
         if column not in table.columns:
-            raise FileRefused(f"{table.path} has no column {column!r}. It has: {', '.join(table.columns)}.")
+            raise FileRefused(f"{table.path} has no column {column!r}. {table.has()}")
         if field not in FIELDS:
             raise FileRefused(f"There is no field {field!r}. There are: {', '.join(FIELDS)}.")
         if field in column_of:

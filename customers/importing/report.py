@@ -63,6 +63,7 @@ class Import:
 
     def _refuse(self, name: str, line: int, reason: str) -> None:
         self.bad += 1
+        reason = _one_line(reason)
         self.first_reason = self.first_reason or f"line {line}: {reason}"
         if self.errors:
             self.errors.writerow([name, line, reason])
@@ -109,7 +110,12 @@ def _one_sentence() -> Iterator[None]:
     try:
         yield
     except FileRefused as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(_one_line(str(error))) from error
+
+
+def _one_line(text: str) -> str:
+    """What a file says, as a terminal may show it: without line ends and without the signs that move its cursor."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _opened(path: Path) -> TextIO:

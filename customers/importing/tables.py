@@ -34,6 +34,11 @@ class Table:
     size: int  # bytes of a CSV, rows of a parquet file: the end of the progress bar
     rows: Iterator[Row]
 
+    def has(self) -> str:
+        """For a sentence: `It has: household, sku.`"""
+        more = f" and {len(self.columns) - 40} more" if len(self.columns) > 40 else ""
+        return f"It has: {', '.join(name[:60] for name in self.columns[:40])}{more}."
+
 
 @contextmanager
 def open_table(path: Path, *, encoding: str = "utf-8") -> Iterator[Table]:
@@ -45,7 +50,7 @@ def open_table(path: Path, *, encoding: str = "utf-8") -> Iterator[Table]:
     try:
         with path.open("rb") as file:
             start = file.read(4096)
-            if not start.strip():
+            if not start.removeprefix(codecs.BOM_UTF8).strip():
                 raise FileRefused(f"{path} is empty.")
             file.seek(0)
             yield _parquet(path) if start[:4] == b"PAR1" else _csv(path, file, start, encoding)
@@ -58,10 +63,7 @@ def open_table(path: Path, *, encoding: str = "utf-8") -> Iterator[Table]:
 def need_columns(table: Table, needed: list[str], what: str) -> None:
     missing = [column for column in needed if column not in table.columns]
     if missing:
-        raise FileRefused(
-            f"{table.path} is not {what}: it has no column {', '.join(missing)}."
-            f" It has: {', '.join(table.columns[:40])}."
-        )
+        raise FileRefused(f"{table.path} is not {what}: it has no column {', '.join(missing)}. {table.has()}")
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------
@@ -96,7 +98,7 @@ def _csv(path: Path, file: BinaryIO, start: bytes, encoding: str) -> Table:
         raise FileRefused(f"{path} is not a CSV file with a header: its first line is {head.strip()[:60]!r}.")
     twice = next((name for name in columns if name and columns.count(name) > 1), None)
     if twice is not None:
-        raise FileRefused(f"{path} has two columns called {twice!r}.")
+        raise FileRefused(f"{path} has two columns called {twice[:60]!r}.")
     return Table(path, columns, path.stat().st_size, _csv_rows(path, reader, columns, file))
 
 
@@ -108,7 +110,7 @@ def _is_text(start: bytes, encoding: str) -> bool:
         return True
     try:
         codecs.getincrementaldecoder(encoding)().decode(start)
-    except UnicodeDecodeError:
+    except UnicodeError:
         return False
     return b"\0" not in start.splitlines()[0]
 
@@ -129,6 +131,8 @@ def _check_encoding(path: Path, file: BinaryIO, encoding: str) -> None:
             f"{path} is not written in {encoding.removesuffix('-sig')}: byte 0x{bad:02x} near line {line} is not."
             " Give --encoding, latin-1 or cp1252 perhaps."
         ) from None
+    except UnicodeError as error:
+        raise FileRefused(f"{path} is not written in {encoding}: {error}.") from None
 
 
 def _csv_rows(path: Path, reader: Iterator[list[str]], columns: list[str], file: BinaryIO) -> Iterator[Row]:

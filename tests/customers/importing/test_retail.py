@@ -54,6 +54,7 @@ def test_email_phone_address_and_zipcode_are_stored_nowhere(run, world, tmp_path
         ("8/3/2023", "", "", datetime(2023, 8, 3)),  # without it slashes put the month first
         ("03-08-23", "August", "4:05:06", datetime(2023, 8, 3, 4, 5, 6)),
         ("08-03-23", "August", "4:05:06", datetime(2023, 8, 3, 4, 5, 6)),
+        ("8/3/2023", "9" * 5000, "", datetime(2023, 8, 3)),
         ("2023-08-03", "August", "4:05:06", datetime(2023, 8, 3, 4, 5, 6)),
         ("2023-08-03 04:05:06", "August", "22:00:00", datetime(2023, 8, 3, 4, 5, 6)),  # the date has its own time
         ("2023/8/3", "August", "4:05:06 PM", datetime(2023, 8, 3, 16, 5, 6)),
@@ -252,6 +253,7 @@ def test_the_sample_of_25_columns_is_accepted(run, tmp_path):
     "how",
     [
         {"lineterminator": "\r\n"},
+        {"lineterminator": "\r"},
         {"encoding": "utf-8-sig"},
         {"delimiter": ";"},
         {"delimiter": "\t"},
@@ -292,7 +294,7 @@ def test_a_folder_is_no_file(tmp_path):
     assert refused(tmp_path) == f"{tmp_path} is a folder, not a file."
 
 
-@pytest.mark.parametrize("nothing", [b"", b"\n\n", b"   "])
+@pytest.mark.parametrize("nothing", [b"", b"\n\n", b"   ", b"\xef\xbb\xbf\n"])
 def test_an_empty_file_is_told(tmp_path, nothing):
     path = tmp_path / "retail.csv"
     path.write_bytes(nothing)
@@ -327,6 +329,11 @@ def test_wrong_columns_are_named_beside_those_that_are_there(tmp_path):
     )
 
 
+def test_what_a_file_says_does_not_move_the_cursor_of_a_terminal(run, tmp_path):
+    told = run("import_retail", write(tmp_path / "retail.csv", [row(), row(Order_Status="Cancelled\x1b[2J\nby us")]))
+    assert "retail.csv line 3: Order_Status is Cancelled�[2J�by us: cancelled\n" in told
+
+
 def test_a_column_that_is_there_twice_is_told(tmp_path):
     path = tmp_path / "retail.csv"
     path.write_text(",".join([*COLUMNS, "Date"]) + "\n")
@@ -359,6 +366,12 @@ def test_an_encoding_that_does_not_exist_is_told(tmp_path, name):
 def test_a_file_of_nothing_but_bad_rows_is_refused(tmp_path):
     path = write(tmp_path / "retail.csv", [row(Customer_ID=""), row(Date="")])
     assert refused(path) == "Not one of 2 rows could be imported. line 2: Customer_ID is empty."
+
+
+def test_utf_16_without_its_mark_is_told(tmp_path):
+    path = write(tmp_path / "retail.csv", [row()])
+    told = refused(path, "--encoding", "utf-16")
+    assert told == f"{path} is not written in utf-16: UTF-16 stream does not start with BOM."
 
 
 def test_an_errors_file_that_cannot_be_written_is_told_before_anything_is_read(tmp_path):
