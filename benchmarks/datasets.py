@@ -1,0 +1,164 @@
+"""Data to measure on: a snapshot folder, the layouts of MovieLens and of the Complete Journey, or generated shops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recommender.engine.errors import SnapshotError
+from recommender.engine.tables import Tables, from_frame, read_snapshot
+
+
+def read(data: str) -> Tables:
+    """The tables of a folder in any layout known here, or of a generated shop by its name ("wholesale")."""
+    if data in GENERATED:
+        return GENERATED[data]()
+    folder = Path(data)
+    for marker, reader in READERS.items():
+        if (folder / marker).exists():
+            return reader(folder)
+    raise SnapshotError(f"{folder} holds none of {', '.join(READERS)}, and no generated shop has that name.")
+
+
+def movielens_100k(folder: Path) -> Tables:
+    """Ratings 1 to 5 with age, gender and occupation; films by their first genre and their decade."""
+    ratings = pd.read_csv(folder / "u.data", sep="\t", names=["user", "item", "rating", "time"])
+    users = pd.read_csv(folder / "u.user", sep="|", names=["user", "age", "gender", "occupation", "zip"])
+    films = pd.read_csv(folder / "u.item", sep="|", header=None, encoding="latin-1")
+    flags = films.iloc[:, 5:].to_numpy()
+    films = pd.DataFrame({"item": films[0], "title": films[1], "genre": flags.argmax(1)})
+    return _movielens(ratings, users, films)
+
+
+def movielens_1m(folder: Path) -> Tables:
+    def table(name: str, columns: list[str]) -> pd.DataFrame:
+        return pd.read_csv(folder / name, sep="::", names=columns, engine="python", encoding="latin-1")
+
+    users = table("users.dat", ["user", "gender", "age", "occupation", "zip"])
+    films = table("movies.dat", ["item", "title", "genres"])
+    films["genre"] = films["genres"].str.split("|").str[0]
+    return _movielens(table("ratings.dat", ["user", "item", "rating", "time"]), users, films)
+
+
+def _movielens(ratings: pd.DataFrame, users: pd.DataFrame, films: pd.DataFrame) -> Tables:
+    films["decade"] = films["title"].str.extract(r"\((\d{3})\d\)\s*$", expand=False)
+    frame = ratings.merge(users, on="user").merge(films[["item", "genre", "decade"]], on="item")
+    frame = frame.astype({"genre": str, "occupation": str, "decade": object})
+    return from_frame(
+        frame.sort_values("time", kind="stable"),
+        user="user",
+        item="item",
+        time="time",
+        rating="rating",
+        user_categorical=["gender", "occupation"],
+        user_numerical=["age"],
+        item_categorical=["genre", "decade"],
+    )
+
+
+def complete_journey(folder: Path) -> Tables:
+    """Groceries: purchases of households, a third of them with demographics."""
+    bought = pd.read_csv(folder / "transactions_sample.csv", dtype={"household_id": str, "product_id": str})
+    people = pd.read_csv(folder / "demographics.csv", dtype=str)
+    products = pd.read_csv(folder / "products.csv", dtype=str)
+    fields = ["age", "income", "home_ownership", "marital_status", "household_size", "kids_count"]
+    kinds = ["department", "brand", "product_category", "product_type"]
+    bought["time"] = pd.to_datetime(bought["transaction_timestamp"])
+    frame = bought.merge(people, on="household_id", how="left").merge(products, on="product_id", how="left")
+    return from_frame(
+        frame.sort_values("time", kind="stable"),
+        user="household_id",
+        item="product_id",
+        time="time",
+        user_categorical=fields,
+        item_categorical=kinds,
+    )
+
+
+def wholesale(
+    customers: int = 3_000, items: int = 3_000, lines: int = 250_000, families: int = 150, seed: int = 1
+) -> Tables:
+    """A wholesaler: big baskets whose inner order is noise, with item-item structure planted.
+
+    Each item has a few companions that are bought with it or soon after; each customer stocks a handful of families,
+    comes back every few weeks and draws most of a basket from companions of what was bought before, the rest from its
+    families and from what sells (a long tail). Nothing of it is a feature: the purchases alone say so.
+    """
+    rng = np.random.default_rng(seed)
+    family = rng.integers(0, families, items)
+    popularity = (1 + np.arange(items)) ** -0.8
+    rng.shuffle(popularity)
+    popularity /= popularity.sum()
+    members = [np.flatnonzero(family == f) for f in range(families)]
+    companions = np.array(
+        [rng.choice(members[f], 6) if rng.random() < 0.8 else rng.integers(0, items, 6) for f in family]
+    )
+    user, item, time = [], [], []
+    baskets = rng.geometric(0.2, customers) + 1
+    size = lines / baskets.sum()
+    for u in range(customers):
+        mine = np.concatenate([members[f] for f in rng.choice(families, rng.integers(2, 6), replace=False)])
+        weight = popularity[mine] / popularity[mine].sum()
+        before: list[int] = []
+        day = float(rng.integers(0, 300))
+        for _ in range(baskets[u]):
+            n = max(int(rng.lognormal(np.log(size) - 0.3, 0.8)), 1)
+            kind = rng.choice(3, n, p=[0.5, 0.35, 0.15]) if before else np.ones(n, dtype=int)
+            recent = np.array(before[-60:] or [0])
+            basket = np.where(
+                kind == 0,
+                companions[rng.choice(recent, n), rng.integers(0, 6, n)],
+                np.where(kind == 1, rng.choice(mine, n, p=weight), rng.choice(items, n, p=popularity)),
+            )
+            basket = np.unique(basket)
+            rng.shuffle(basket)
+            user += [u] * len(basket)
+            item += basket.tolist()
+            time += [1.7e9 + 86_400 * day] * len(basket)
+            before += basket.tolist()
+            day += float(rng.integers(5, 40))
+    frame = pd.DataFrame({"user": user, "item": item, "time": time}).sort_values("time", kind="stable")
+    return from_frame(frame, user="user", item="item", time="time")
+
+
+def thin(customers: int = 20_000, items: int = 8_000, seed: int = 2) -> Tables:
+    """Short histories and no profile: people walk through a catalog from one item to a neighbour of it."""
+    rng = np.random.default_rng(seed)
+    topic = rng.normal(size=(items, 6))
+    popularity = (1 + np.arange(items)) ** -0.9
+    rng.shuffle(popularity)
+    popularity /= popularity.sum()
+    near = np.empty((items, 12), dtype=np.int64)
+    for i in range(items):
+        near[i] = np.argsort(((topic - topic[i]) ** 2).sum(1))[1:13]
+    odds = (popularity[near] + 1e-5) / (popularity[near] + 1e-5).sum(1, keepdims=True)
+    length = np.minimum(2 + rng.geometric(0.22, customers), 60)
+    user, item, time = [], [], []
+    for u in range(customers):
+        at = rng.choice(items, p=popularity)
+        now = 1.7e9 + 3e7 * rng.random()
+        for n in range(length[u]):
+            user.append(u)
+            item.append(at)
+            time.append(now)
+            now += 86_400 * rng.exponential(10)
+            back = item[-1 - int(rng.integers(0, min(n + 1, 3)))]
+            at = rng.choice(near[back], p=odds[back]) if rng.random() < 0.6 else rng.choice(items, p=popularity)
+    frame = pd.DataFrame({"user": user, "item": item, "time": time}).sort_values("time", kind="stable")
+    return from_frame(frame, user="user", item="item", time="time")
+
+
+def _snapshot(folder: Path) -> Tables:
+    return read_snapshot(folder)
+
+
+READERS = {
+    "schema.json": _snapshot,
+    "u.data": movielens_100k,
+    "ratings.dat": movielens_1m,
+    "transactions_sample.csv": complete_journey,
+}
+GENERATED = {"wholesale": wholesale, "thin": thin}
+__all__ = ["GENERATED", "READERS", "read"]

@@ -1,0 +1,52 @@
+"""The models that ours is measured beside, each behind the same small interface.
+
+A peer is a class with `grid(data)`, the settings that validation chooses among (at most TRIALS), and, once made with
+one of them, `fit(data)`, which learns from the TRAIN purchases, and `scores(data, cases)`, float [cases, items].
+`decided` holds the settings that repeat the fit with no validation (for refitting on everything): where a fit chose
+something itself, such as its number of epochs, it is noted there. It travels as JSON.
+
+A module is loaded only in the process that measures its peer: what it imports may be missing elsewhere.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+
+from recommender.engine.dataset import Cases, TwoTowerDataset
+
+TRIALS = 8
+OURS = "two_tower"
+HOME = {
+    "popularity": ("popularity", "Popularity"),
+    "recent_popularity": ("popularity", "RecentPopularity"),
+    "segment_popularity": ("popularity", "SegmentPopularity"),
+    "co_purchase": ("neighbours", "CoPurchase"),
+    "ease": ("ease", "EASE"),
+    "implicit_als": ("factors", "ImplicitALS"),
+    "implicit_bpr": ("factors", "ImplicitBPR"),
+    "lightfm_warp": ("lightfm_warp", "LightFMWarp"),
+    "sasrec": ("sasrec", "SASRec"),
+    OURS: ("ours", "TwoTowers"),
+}
+
+
+class Peer(Protocol):
+    decided: dict[str, Any]
+
+    def __init__(self, **settings: Any): ...
+
+    @staticmethod
+    def grid(data: TwoTowerDataset) -> list[dict[str, Any]]: ...
+
+    def fit(self, data: TwoTowerDataset) -> None: ...
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray: ...
+
+
+def load(name: str) -> type[Peer]:
+    """The class of a peer; ImportError where the package that it needs is not installed."""
+    module, of_class = HOME[name]
+    return getattr(import_module(f"{__name__}.{module}"), of_class)

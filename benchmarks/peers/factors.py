@@ -1,0 +1,49 @@
+"""Matrix factorisations of the implicit package: ALS (Hu, Koren & Volinsky 2008) and BPR (Rendle et al. 2009)."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from implicit.cpu.bpr import BayesianPersonalizedRanking
+from threadpoolctl import threadpool_limits
+
+from benchmarks.peers.histories import bought_matrix, popular_for_newcomers
+from recommender.engine.dataset import Cases, TwoTowerDataset
+
+
+class ImplicitALS:
+    package = AlternatingLeastSquares
+    fixed = {"iterations": 20}
+
+    def __init__(self, **settings: Any):
+        self.decided = settings
+
+    @staticmethod
+    def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
+        return [
+            {"factors": f, "alpha": a, "regularization": r} for f, a, r in product((32, 96), (2.0, 10.0), (0.1, 10.0))
+        ]
+
+    def fit(self, data: TwoTowerDataset) -> None:
+        self.model = self.package(**self.decided, **self.fixed, random_state=1)
+        with threadpool_limits(1, "blas"):  # the package has threads of its own and asks for this
+            self.model.fit(bought_matrix(data), show_progress=False)
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        scores = self.model.user_factors[cases.users] @ self.model.item_factors.T
+        return popular_for_newcomers(scores, data, cases)
+
+
+class ImplicitBPR(ImplicitALS):
+    package = BayesianPersonalizedRanking
+    fixed = {"learning_rate": 0.03}
+
+    @staticmethod
+    def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
+        return [
+            {"factors": f, "regularization": r, "iterations": i}
+            for f, r, i in product((32, 96), (0.002, 0.02), (100, 300))
+        ]

@@ -1,0 +1,25 @@
+"""Item-item co-purchase, as in recommender.engine.baselines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from recommender.engine import baselines
+from recommender.engine.dataset import Cases, TwoTowerDataset
+
+
+class CoPurchase:
+    def __init__(self, shrinkage: float = 10.0):
+        self.decided = {"shrinkage": shrinkage}
+
+    @staticmethod
+    def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
+        return [{"shrinkage": s} for s in (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)]
+
+    def fit(self, data: TwoTowerDataset) -> None:
+        self.model = baselines.CoPurchase(data, **self.decided)
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return self.model.scores(data, cases)

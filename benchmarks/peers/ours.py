@@ -1,0 +1,39 @@
+"""Our two towers, with the defaults that every shop gets; nothing is tuned but what training chooses by itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+
+from recommender.engine.config import TrainConfig
+from recommender.engine.dataset import Cases, TwoTowerDataset
+from recommender.engine.evaluation import case_inputs
+from recommender.engine.linear_path import LinearSettings
+from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
+
+
+class TwoTowers:
+    def __init__(self, config: dict[str, Any] | None = None, like: dict[str, Any] | None = None):
+        self.config, self.like = TrainConfig.from_dict(config or {}), like
+        self.decided: dict[str, Any] = {"config": config or {}, "like": like}
+
+    @staticmethod
+    def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
+        return [{}]
+
+    def fit(self, data: TwoTowerDataset) -> None:
+        """Early stopping on validation the first time; what it chose is repeated the second."""
+        like = None
+        if self.like is not None:
+            linear = LinearSettings(**self.like["linear"])
+            like = Trained(model=None, **{**self.like, "linear": linear})  # type: ignore[arg-type]
+        trained = train_two_tower_model(data, self.config, like=like)
+        chosen = {f.name: getattr(trained, f.name) for f in fields(trained) if f.name not in ("model", "curve")}
+        self.decided["like"] = {**chosen, "linear": asdict(trained.linear)}
+        self.scorer = TorchScorer(trained.model, data)
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        users = self.scorer.users(case_inputs(data, cases, self.scorer.max_history))
+        return users.rank @ self.scorer.items.rank.T

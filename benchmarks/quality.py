@@ -1,0 +1,204 @@
+"""Quality beside the peers: one split, one harness, every item not yet bought ranked for everybody.
+
+Each model chooses its settings on VALID, learns again from TRAIN and VALID, and meets TEST once. Choosing and the final
+fit run in a process each, so that `seconds` and `peak_mb` are those of one fit of one model and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks import datasets
+from benchmarks.peers import HOME, OURS, TRIALS, Peer, load
+from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
+from recommender.engine.errors import EngineError
+from recommender.engine.evaluation import METRICS, bootstrap_interval, rank_targets, user_metrics
+
+AT_MOST = 10_000  # people measured, a fixed random sample where there are more
+RESAMPLES = 1000
+HEADINGS = (
+    *("model", "NDCG@10", "interval", "HR@10", "recall@20", "MRR", "coverage"),
+    *("seconds", "tuning", "peak MB", "ours minus it"),
+)
+
+
+class PeerFailed(EngineError):
+    """A peer's process ended without an answer."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        names = _known(options.models)
+        overrides = {OURS: [{"config": json.loads(options.config)}]} if options.config else {}
+        tables = datasets.read(options.data)
+        data = TwoTowerDataset.build(tables, split(tables, options.split, options.seed))
+        rows = compare(data, names, overrides)
+    except (EngineError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(rows))
+    else:
+        _print_table(rows, data, f"{options.data}, {options.split}")
+    return 0
+
+
+def compare(
+    data: TwoTowerDataset, names: list[str], grids: dict[str, list[dict[str, Any]]] | None = None
+) -> list[dict[str, Any]]:
+    """A row for each model whose package is installed. grids : settings to try instead of a model's own."""
+    rows, ndcg = [], {}
+    for name in names:
+        try:
+            grid = (grids or {}).get(name)
+            chosen = _in_a_process(lambda name=name, grid=grid: choose(name, data, grid))
+            row = _in_a_process(lambda name=name, chosen=chosen: measure(name, data, chosen))
+        except ImportError as error:
+            print(f"{name} is left out: {error}.", file=sys.stderr)
+            continue
+        ndcg[name] = np.array(row.pop("ndcg_of_each"))
+        rows.append(row)
+        print(f"{name}: NDCG@10 {row['ndcg_10']:.4f} after {row['seconds']:.1f} s", file=sys.stderr)
+    for row in rows:
+        row["paired"] = _paired(ndcg[OURS] - ndcg[row["model"]]) if OURS in ndcg else None
+    return rows
+
+
+def choose(name: str, data: TwoTowerDataset, grid: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """The settings, of the model's own few, that serve VALID best after learning from TRAIN."""
+    started = time.perf_counter()
+    peer = load(name)
+    grid = peer.grid(data)[:TRIALS] if grid is None else grid
+    cases = data.cases(VALID, AT_MOST)
+    best, decided = -1.0, grid[0]
+    for settings in grid:
+        model = peer(**settings)
+        model.fit(data)
+        ndcg = float(user_metrics(rank_targets(model, data, cases))["ndcg_10"].mean()) if len(cases) else 0.0
+        if ndcg > best:
+            best, decided = ndcg, model.decided
+    return {"decided": decided, "trials": len(grid), "tuning_seconds": time.perf_counter() - started, "valid": best}
+
+
+def measure(name: str, data: TwoTowerDataset, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The row of a model that learned from TRAIN and VALID with the chosen settings."""
+    role = np.where(data.role == VALID, TRAIN, data.role).astype(np.int8)
+    known = data.with_role(role)
+    model: Peer = load(name)(**chosen["decided"])
+    started = time.perf_counter()
+    model.fit(known)
+    seconds = time.perf_counter() - started
+    cases = known.cases(TEST, AT_MOST)
+    if not len(cases):
+        raise EngineError("Nobody is held out for the test: there is nothing to measure.")
+    shown = np.zeros(known.n_items, dtype=bool)
+    metrics = user_metrics(rank_targets(model, known, cases, shown=shown))
+    return {
+        "model": name,
+        **{metric: float(metrics[metric].mean()) for metric in METRICS},
+        "ndcg_10_interval": list(bootstrap_interval(metrics["ndcg_10"], RESAMPLES)),
+        "coverage": float(shown.mean()),
+        "seconds": seconds,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "users": len(cases),
+        "settings": chosen["decided"],
+        "trials": chosen["trials"],
+        "tuning_seconds": chosen["tuning_seconds"],
+        "validation_ndcg_10": chosen["valid"],
+        "ndcg_of_each": metrics["ndcg_10"].tolist(),
+    }
+
+
+def _in_a_process(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` gives back, done in a forked process; its ImportError and EngineError are raised here again."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def answer() -> None:
+        receiver.close()
+        try:
+            told = {"done": work()}
+        except ImportError as error:
+            told = {"missing": str(error)}
+        except EngineError as error:
+            told = {"refused": str(error)}
+        sender.send_bytes(json.dumps(told).encode())
+
+    process = context.Process(target=answer)
+    process.start()
+    sender.close()
+    try:
+        told = json.loads(receiver.recv_bytes())
+    except EOFError:
+        process.join()
+        raise PeerFailed(f"A model's process ended with code {process.exitcode} and no answer; see above.") from None
+    process.join()
+    if "missing" in told:
+        raise ImportError(told["missing"])
+    if "refused" in told:
+        raise EngineError(told["refused"])
+    return told["done"]
+
+
+def _paired(difference: np.ndarray) -> dict[str, float]:
+    """Ours minus a model's NDCG@10, over the same people."""
+    low, high = bootstrap_interval(difference, RESAMPLES)
+    return {"difference": float(difference.mean()), "low": low, "high": high}
+
+
+def _known(models: str | None) -> list[str]:
+    names = list(HOME) if models is None else [name.strip() for name in models.split(",")]
+    for name in names:
+        if name not in HOME:
+            raise EngineError(f"There is no model {name!r}; there are {', '.join(HOME)}.")
+    return names
+
+
+def _print_table(rows: list[dict[str, Any]], data: TwoTowerDataset, title: str) -> None:
+    users = rows[0]["users"] if rows else 0
+    print(f"{title}: {users:,} people held out, {data.n_items:,} items, {len(data):,} purchases")
+    print()
+    print(
+        "| model | NDCG@10 | interval | HR@10 | recall@20 | MRR | coverage | seconds | tuning | peak MB | ours minus it |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        pair = row["paired"]
+        ahead = "" if pair is None else f"{pair['difference']:+.4f} ({pair['low']:+.4f} to {pair['high']:+.4f})"
+        low, high = row["ndcg_10_interval"]
+        cells = (
+            row["model"],
+            f"{row['ndcg_10']:.4f}",
+            f"{low:.4f} to {high:.4f}",
+            *(f"{row[m]:.3f}" for m in ("hr_10", "recall_20", "mrr", "coverage")),
+            f"{row['seconds']:.1f}",
+            f"{row['tuning_seconds']:.0f}",
+            f"{row['peak_mb']:.0f}",
+            "" if row["model"] == OURS else ahead,
+        )
+        print(f"| {' | '.join(cells)} |")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help=f"a folder, or a generated shop: {', '.join(datasets.GENERATED)}")
+    parser.add_argument("--split", choices=("last-out", "date"), default="last-out")
+    parser.add_argument("--models", help=f"some of {','.join(HOME)}, separated by commas")
+    parser.add_argument("--config", help="settings of ours other than the defaults, as JSON")
+    parser.add_argument("--seed", type=int, default=1, help="of the split")
+    parser.add_argument("--json", action="store_true", help="print the rows as one JSON list")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

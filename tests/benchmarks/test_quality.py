@@ -1,0 +1,114 @@
+"""The comparison with the peers, on a shop whose structure is known because it was planted."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import peers, quality
+from benchmarks.peers.ease import EASE
+from recommender.engine.dataset import TEST, TRAIN, TwoTowerDataset, split
+from recommender.engine.evaluation import score_batches
+from recommender.engine.tables import read_snapshot
+from tests import planted
+
+PROMISED = {"model", "ndcg_10", "ndcg_10_interval", "hr_10", "recall_20", "mrr", "coverage", "seconds", "peak_mb"}
+QUICK = '{"dim": 16, "profile_rank": 4, "rating_dim": 4, "epochs": 3, "learning_rate": 0.01, "batch_targets": 512}'
+
+
+def test_every_model_gets_a_row_and_planted_tastes_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = planted.tastes(tmp_path / "tastes")
+    models = "popularity,co_purchase,ease,two_tower"
+
+    code = quality.main(["--data", str(folder), "--models", models, "--config", QUICK, "--json"])
+
+    assert code == 0
+    rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
+    assert ",".join(rows) == models
+    for row in rows.values():
+        assert set(row) >= PROMISED
+        low, high = row["ndcg_10_interval"]
+        assert low <= row["ndcg_10"] <= high
+        assert row["peak_mb"] > 10
+    # Everybody buys 10 of the 15 items of one kind of four: of the 6 left, whoever knows the kind lists all in ten.
+    for model in ("co_purchase", "ease", "two_tower"):
+        assert rows[model]["hr_10"] > 0.95
+    assert rows["popularity"]["hr_10"] < 0.5
+    ahead = rows["popularity"]["paired"]
+    assert 0 < ahead["low"] <= ahead["difference"] <= ahead["high"]
+    assert rows["two_tower"]["paired"]["difference"] == 0
+
+
+def test_without_json_a_table_with_a_line_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = planted.tastes(tmp_path / "tastes")
+
+    assert quality.main(["--data", str(folder), "--models", "popularity,ease", "--split", "date"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[0] for line in lines[-2:]] == ["| popularity", "| ease"]
+
+
+def test_settings_are_chosen_without_the_test(tmp_path: Path):
+    tables = read_snapshot(planted.tastes(tmp_path / "tastes"))
+    data = TwoTowerDataset.build(tables, split(tables, "last-out", 1))
+    other = data.item.copy()  # the same purchases but for what is held out for the test
+    other[data.role == TEST] = data.item[data.role == TRAIN][: int((data.role == TEST).sum())]
+
+    chosen, with_others = quality.choose("ease", data), quality.choose("ease", replace(data, item=other))
+
+    assert chosen["trials"] == peers.TRIALS
+    assert chosen["valid"] == with_others["valid"] > 0
+    assert chosen["decided"] == with_others["decided"]
+
+
+def test_a_model_whose_package_is_missing_is_left_out_with_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    folder = planted.tastes(tmp_path / "tastes")
+    monkeypatch.setitem(peers.HOME, "implicit_als", ("not_installed", "Nothing"))
+
+    assert quality.main(["--data", str(folder), "--models", "popularity,implicit_als", "--json"]) == 0
+
+    said = capsys.readouterr()
+    assert [row["model"] for row in json.loads(said.out)] == ["popularity"]
+    assert "implicit_als is left out: No module named" in said.err
+
+
+def test_an_unknown_model_is_one_clear_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = planted.tastes(tmp_path / "tastes")
+
+    assert quality.main(["--data", str(folder), "--models", "popularity,eese"]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith("error: There is no model 'eese'; there are popularity, ")
+    assert said.count("\n") == 1
+
+
+def test_a_folder_of_no_known_layout_is_one_clear_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert quality.main(["--data", str(tmp_path / "nowhere")]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path / 'nowhere'} holds none of schema.json, u.data")
+    assert said.count("\n") == 1
+
+
+def test_ease_is_the_same_from_the_side_of_people_as_from_the_side_of_items(tmp_path: Path):
+    """The dual form spares the items x items inverse of a wide catalog; only what is ranked must agree."""
+    tables = read_snapshot(planted.tastes(tmp_path / "tastes", users=40, items=60))
+    data = TwoTowerDataset.build(tables, split(tables, "last-out", 1))
+    cases = data.cases(TEST)
+    by_people = EASE(l2=5.0)
+    by_people.fit(data)
+    bought = by_people.bought.toarray().astype(np.float64)
+    p = np.linalg.inv(bought.T @ bought + 5.0 * np.eye(data.n_items))
+    b = np.eye(data.n_items) - p / np.diag(p)
+
+    assert not by_people.by_items
+    for part, scores in score_batches(by_people, data, cases):
+        for row, case in enumerate(part):
+            open_items = np.isfinite(scores[row])
+            history = np.zeros(data.n_items)
+            history[cases[[case]].bought(data)[0]] = 1
+            np.testing.assert_allclose(scores[row][open_items], (history @ b)[open_items], atol=1e-4)
