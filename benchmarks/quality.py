@@ -168,10 +168,8 @@ def _print_table(rows: list[dict[str, Any]], data: TwoTowerDataset, title: str) 
     users = rows[0]["users"] if rows else 0
     print(f"{title}: {users:,} people held out, {data.n_items:,} items, {len(data):,} purchases")
     print()
-    print(
-        "| model | NDCG@10 | interval | HR@10 | recall@20 | MRR | coverage | seconds | tuning | peak MB | ours minus it |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(HEADINGS)} |")
+    print("|---" * len(HEADINGS) + "|")
     for row in rows:
         pair = row["paired"]
         ahead = "" if pair is None else f"{pair['difference']:+.4f} ({pair['low']:+.4f} to {pair['high']:+.4f})"
