@@ -28,8 +28,8 @@ class ImplicitALS:
         ]
 
     def fit(self, data: TwoTowerDataset) -> None:
-        self.model = self.package(**self.decided, **self.fixed, random_state=1)
         with threadpool_limits(1, "blas"):  # the package has threads of its own and asks for this
+            self.model = self.package(**self.decided, **self.fixed, random_state=1)
             self.model.fit(bought_matrix(data), show_progress=False)
 
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
