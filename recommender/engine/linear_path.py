@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from scipy import sparse
@@ -30,10 +31,12 @@ from recommender.engine.evaluation import rank_targets, user_metrics
 RIDGES = (30.0, 100.0, 300.0, 1000.0)
 RECENCIES = (0.0, 0.3, 0.5, 0.7, 1.0)
 FEATURES = (0.0, 0.3)
-POPULARITIES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)  # of a standard deviation of the votes
-SCALES = (0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 20.0, 30.0)
+POPULARITIES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # of a standard deviation of the votes
+SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)  # standard deviations that the scores get
+CONFIDENCE = 0.25  # of what is likeliest for held-out people: the votes have seen the purchases that training predicts
+BESIDE = (0.0, 0.25, 0.5, 0.75, 1.0)  # weights of popularity beside the votes
 HALF_LIVES = (0.0, 0.3, 0.1)  # of the time the data spans; 0: purchases never fade
-CASES = 1000  # held-out people on whom the settings are chosen
+CASES = 2000  # held-out people on whom the settings are chosen
 EXACT_UP_TO = 6000  # items and features; an inverse of that size takes a few seconds
 OVERSAMPLE, POWER_STEPS = 32, 4
 
@@ -56,11 +59,12 @@ class LinearSettings:
 
 @dataclass(frozen=True)
 class LinearPath:
-    """history, items : float32 [items, rank], the vote of item i for item j is history[i] . items[j], scaled already.
+    """history, items : float32 [items, rank], the vote of item i for item j is loudness * history[i] . items[j].
     popular : float32 [items], the log share of purchases, weighted already."""
 
     history: np.ndarray
     items: np.ndarray
+    loudness: float
     popular: np.ndarray
     settings: LinearSettings
 
@@ -73,9 +77,15 @@ def fit_linear_path(data: TwoTowerDataset, rank: int, settings: LinearSettings |
     history, items = _votes(_evidence(data, settings.features), data, settings, rank)
     pad = ((0, 0), (0, rank - history.shape[1]))
     popular = settings.popularity * log_share(data, settings.half_life)
-    # As long as random vectors would be: what is learned beside them starts on the same footing.
-    size = float(np.sqrt((items**2).mean() * rank)) or 1.0
-    return LinearPath(np.pad(settings.scale * size * history, pad), np.pad(items / size, pad), popular, settings)
+    # As long as random vectors would be, so that a step of training changes both by about the same share.
+    items_size, history_size = (float(np.sqrt((v**2).mean() * rank)) or 1.0 for v in (items, history))
+    return LinearPath(
+        np.pad(history / history_size, pad),
+        np.pad(items / items_size, pad),
+        settings.scale * items_size * history_size,
+        popular,
+        settings,
+    )
 
 
 def log_share(data: TwoTowerDataset, half_life: float) -> np.ndarray:
@@ -200,12 +210,11 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> LinearSettings:
     """One setting after the other by NDCG@10; the scale, which no order depends on, by likelihood."""
     nothing = np.zeros(data.n_items, np.float32)
 
-    def ndcg(history: np.ndarray, items: np.ndarray, recency: float, popular: np.ndarray = nothing) -> float:
-        ranks = rank_targets(_Sum(history, items, recency, popular), data, cases)
-        return float(user_metrics(ranks)["ndcg_10"].mean())
+    def ndcg(history: np.ndarray, items: np.ndarray, recency: float, popular: np.ndarray = nothing) -> np.ndarray:
+        return user_metrics(rank_targets(_Sum(history, items, recency, popular), data, cases))["ndcg_10"]
 
     none = np.zeros((data.n_items, 1), np.float32)
-    half_life = max(HALF_LIVES, key=lambda h: ndcg(none, none, 0.0, log_share(data, h)))
+    half_life = max(HALF_LIVES, key=lambda h: ndcg(none, none, 0.0, log_share(data, h)).mean())
     popular = log_share(data, half_life)
     best, settings, votes = -1.0, LinearSettings(half_life=half_life), (none, none)
     for features in FEATURES if data.encoders.item_sizes else FEATURES[:1]:
@@ -213,26 +222,32 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> LinearSettings:
         for ridge in RIDGES:
             tried = LinearSettings(ridge=ridge, features=features, half_life=half_life)
             history, items = _votes(evidence, data, tried, rank)
-            found = ndcg(history, items, tried.recency)
+            found = float(ndcg(history, items, tried.recency).mean())
             if found > best:
                 best, settings, votes = found, tried, (history, items)
-    settings = replace(settings, recency=max(RECENCIES, key=lambda r: ndcg(*votes, r)))
+    settings = replace(settings, recency=max(RECENCIES, key=lambda r: ndcg(*votes, r).mean()))
     spread = float((summed_votes(data, cases, votes[0], settings.recency) @ votes[1].T).std()) or 1.0
-    share = max(POPULARITIES, key=lambda p: ndcg(*votes, settings.recency, p * spread * popular))
-    if ndcg(none, none, 0.0, popular) > ndcg(*votes, settings.recency, share * spread * popular):
+    share = max(POPULARITIES, key=lambda p: ndcg(*votes, settings.recency, p * spread * popular).mean())
+    gain = ndcg(*votes, settings.recency, share * spread * popular) - ndcg(none, none, 0.0, popular)
+    if gain.mean() <= gain.std() / np.sqrt(len(gain)):  # thin data: what most people buy is all there is to know
         return replace(settings, scale=0.0, popularity=1.0)
-    mixed = _Sum(*votes, settings.recency, share * spread * popular)
-    scale = _likeliest_scale(mixed.scores(data, cases[:300]), data, cases[:300])
-    return replace(settings, scale=scale, popularity=scale * share * spread)
+    few = cases[:300]
+    scale = _likeliest_scale(_Sum(*votes, settings.recency, nothing).scores(data, few) / spread, popular, data, few)
+    scale *= CONFIDENCE
+    return replace(settings, scale=scale / spread, popularity=scale * share)
 
 
-def _likeliest_scale(scores: np.ndarray, data: TwoTowerDataset, cases: Cases) -> float:
-    """The scale that makes the held-out purchases likeliest under a softmax over what was not bought."""
+def _likeliest_scale(votes: np.ndarray, popular: np.ndarray, data: TwoTowerDataset, cases: Cases) -> float:
+    """The scale of the votes that, beside as much popularity as may be, makes the held-out purchases likeliest.
+
+    Without popularity beside them the scale would be several times that, and training starts from overconfidence.
+    """
     for row, bought in enumerate(cases.bought(data)):
-        scores[row, bought] = -np.inf
+        votes[row, bought] = -np.inf
 
-    def fit(scale: float) -> float:
-        own = [scale * scores[row, targets].mean() for row, targets in enumerate(cases.targets)]
-        return float((np.array(own) - logsumexp(scale * scores, axis=1)).mean())
+    def fit(scale: float, popularity: float) -> float:
+        logits = scale * votes + popularity * popular
+        own = [logits[row, targets].mean() for row, targets in enumerate(cases.targets)]
+        return float((np.array(own) - logsumexp(logits, axis=1)).mean())
 
-    return max(SCALES, key=fit)
+    return max(product(SCALES, BESIDE), key=lambda pair: fit(*pair))[0]

@@ -160,6 +160,7 @@ class UserTower(nn.Module):
         self.gru = nn.GRU(dim, dim, batch_first=True)
         self.head = nn.Linear(dim, dim)
         self.recency = nn.Parameter(torch.tensor(0.5))
+        self.loudness = nn.Parameter(torch.tensor(1.0))
         self.fields = FieldTables(sizes.profile_fields, dim, padding_idx=0)
         self.numbers = nn.Linear(sizes.profile_numbers, dim, bias=False) if sizes.profile_numbers else None
         self.profile_head = nn.Linear(dim, dim)
@@ -180,7 +181,7 @@ class UserTower(nn.Module):
             table.weight.requires_grad_(False)
         nn.init.zeros_(self.profile_head.weight)
         nn.init.zeros_(self.profile_head.bias)
-        nn.init.normal_(self.head.weight, std=0.02)  # next to nothing: training starts from the linear path
+        nn.init.zeros_(self.head.weight)  # training starts from the linear path alone
         nn.init.zeros_(self.head.bias)
 
     def states(self, history: Tensor, rating: Tensor, gap: Tensor) -> Tensor:
@@ -192,16 +193,16 @@ class UserTower(nn.Module):
         """The votes of all purchases up to each one. trace [B, L, dim] -> [B, L, dim]"""
         place = torch.arange(trace.shape[1], device=trace.device)
         back = place[:, None] - place  # [L, L]
-        weight = torch.where(back >= 0, self._loudness(back), torch.zeros((), device=trace.device))
+        weight = torch.where(back >= 0, self._weight(back), torch.zeros((), device=trace.device))
         return torch.einsum("tk,bkd->btd", weight, trace)
 
     def last_votes(self, trace: Tensor, length: Tensor) -> Tensor:
         """The same after the last purchase alone. trace [B, L, dim], length [B] -> [B, dim]"""
         back = length[:, None] - 1 - torch.arange(trace.shape[1], device=trace.device)  # [B, L]
-        weight = torch.where(back >= 0, self._loudness(back), torch.zeros((), device=trace.device))
+        weight = torch.where(back >= 0, self._weight(back), torch.zeros((), device=trace.device))
         return torch.einsum("bk,bkd->bd", weight, trace)
 
-    def _loudness(self, back: Tensor) -> Tensor:
+    def _weight(self, back: Tensor) -> Tensor:
         return torch.exp(-self.recency * torch.log1p(back.clamp(min=0).to(self.recency.dtype)))
 
     def query(self, state: Tensor, votes: Tensor, known: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
@@ -215,7 +216,7 @@ class UserTower(nn.Module):
         if self.numbers is not None:
             profile = profile + self.numbers(numbers)
         adjusted = self.head(self.dropout(state)) + self.profile_head(torch.relu(self.dropout(profile)))
-        sequence = votes + adjusted  # [P, dim]
+        sequence = self.loudness * votes + adjusted  # [P, dim]
         if self.normalised:
             sequence = F.normalize(sequence, dim=-1)
         sequence = sequence * self.log_temperature.exp() * self.trust * (known > 0)  # no history: no say

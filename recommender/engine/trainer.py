@@ -161,7 +161,9 @@ class _Run:
         self.sampler = NegativeSampler.fit(self.counts)
         self.features = torch.from_numpy(data.item_features).to(self.device)
         self.rng = np.random.default_rng(config.seed)
-        own_pace = {"items.bias.weight": 0.1, "users.recency": 5.0}  # popularity is known; one number moves alone
+        # Popularity is known, let it move slowly; what is one number has to go a longer way.
+        # Popularity is known, let it move slowly; what is one number has a longer way to go.
+        own_pace = {"items.bias.weight": 0.1, "users.recency": 5.0, "users.loudness": 5.0}
         named = {n: p for n, p in self.model.named_parameters() if p.requires_grad and "rate_" not in n}
         self.optimiser = torch.optim.AdamW(
             [
@@ -188,6 +190,7 @@ class _Run:
         items.trace.weight[:-1] = torch.from_numpy(linear.history)
         items.bias.weight[:-1, 0] = torch.from_numpy(linear.popular)
         users.recency.fill_(linear.settings.recency)
+        users.loudness.fill_(linear.loudness)
         path = fit_profile_path(self.data, self.config.profile_rank, self.config.seed)
         items.profile.weight[:-1] = torch.from_numpy(path.items)
         for table, values in zip(users.profile, path.users, strict=True):
@@ -203,6 +206,7 @@ class _Run:
         for settings in self.optimiser.param_groups:
             settings["lr"] = rate * settings["scale"]
         rng = np.random.default_rng((self.config.seed, number))
+        torch.manual_seed(int(rng.integers(2**62)))  # an epoch draws the same after a resume as without one
         total = targets = 0.0
         for group in batches(self.windows, self.config.batch_targets, rng):
             if self.should_stop():

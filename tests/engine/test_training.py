@@ -67,8 +67,8 @@ def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_model(snapshot, tm
     epochs = []
     resumed = train_two_tower_model(data, QUICK, checkpoint=file, on_epoch=lambda e: epochs.append(e["epoch"]))
     assert epochs[0] == 3
-    assert [e["epoch"] for e in resumed.curve] == [e["epoch"] for e in whole.curve]
-    assert resumed.curve[-1]["ndcg_10"] == pytest.approx(whole.curve[-1]["ndcg_10"], abs=0.08)
+    for resumed_entry, whole_entry in zip(resumed.curve, whole.curve, strict=True):
+        assert resumed_entry == pytest.approx(whole_entry, rel=1e-4)
 
 
 def test_a_run_asked_to_stop_stops_and_writes_nothing(snapshot, tmp_path):

@@ -288,7 +288,11 @@ def test_without_a_model_pages_go_on_too(stocked):
     assert not set(keys(first)) & set(keys(second))
 
 
-@pytest.mark.parametrize("token", ["x", "a:b:c", signing.dumps("somebody else's", salt="other"), "é"])
+@pytest.mark.parametrize(
+    "token",
+    ["x", "a:b:c", signing.dumps("somebody else's", salt="other"), "é"],
+    ids=["x", "colons", "signed", "accent"],
+)  # named: a signature holds the time, and two workers of one run would not agree on it
 def test_a_page_token_of_somebody_elses_making_is_refused(stocked, token):
     with pytest.raises(RecommendationError, match="page_token") as caught:
         recommend(page_token=token)

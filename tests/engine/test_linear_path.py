@@ -1,0 +1,76 @@
+"""The closed form that training starts from."""
+
+import numpy as np
+import pytest
+
+from recommender.engine import linear_path
+from recommender.engine.baselines import Popularity
+from recommender.engine.dataset import VALID, TwoTowerDataset, split
+from recommender.engine.evaluation import rank_targets, user_metrics
+from recommender.engine.linear_path import LinearSettings, fit_linear_path, summed_votes
+from recommender.engine.tables import read_snapshot
+from tests import planted
+
+
+def load(snapshot):
+    tables = read_snapshot(snapshot)
+    return TwoTowerDataset.build(tables, split(tables, "last-out"))
+
+
+def ease(m: np.ndarray, ridge: float) -> np.ndarray:
+    """The item-item matrix as the paper writes it."""
+    inverse = np.linalg.inv(m.T @ m + ridge * np.eye(m.shape[1]))
+    votes = -inverse / np.diag(inverse)
+    np.fill_diagonal(votes, 0)
+    return votes
+
+
+def test_both_ways_to_the_votes_are_ease_where_nothing_is_cut_off():
+    from scipy import sparse
+
+    m = (np.random.default_rng(0).random((80, 20)) < 0.2).astype(np.float32)
+    expected = ease(m, 10.0)
+    elsewhere = ~np.eye(20, dtype=bool)
+    history, items = linear_path._factored(sparse.csr_matrix(m), 20, 10.0, 20)
+    np.testing.assert_allclose((history @ items.T)[elsewhere], expected[elsewhere], atol=1e-3)
+    history, items = linear_path._exact(sparse.csr_matrix(m), 20, 10.0, 20)
+    np.testing.assert_allclose(history @ items.T, expected, atol=1e-3)
+
+
+def test_votes_alone_find_the_planted_kinds(snapshot):
+    data = load(snapshot)
+    path = fit_linear_path(data, 16)
+    cases = data.cases(VALID)
+    scores = path.loudness * summed_votes(data, cases, path.history, path.settings.recency) @ path.items.T
+    of_kind = [scores[row, k::4].mean() for row in range(len(cases)) for k in [int(cases.targets[row][0]) % 4]]
+    assert np.mean(of_kind) > 2 * scores.mean()
+
+
+def test_a_later_purchase_speaks_louder(snapshot):
+    data = load(snapshot)
+    cases = data.cases(VALID)[:1]
+    one_each = np.eye(data.n_items, dtype=np.float32)
+    bought = cases.bought(data)[0]
+    loud = summed_votes(data, cases, one_each, 0.7)[0][bought]
+    assert (np.diff(loud) > 0).all()
+    assert loud[-1] == pytest.approx(1)
+    assert summed_votes(data, cases, one_each, 0.0)[0][bought] == pytest.approx(np.ones(len(bought)))
+
+
+def test_where_purchases_are_random_popularity_is_all_that_is_claimed(tmp_path):
+    data = load(planted.leaking_label(tmp_path, users=200))
+    settings = fit_linear_path(data, 8).settings
+    popular = user_metrics(rank_targets(Popularity(data), data, data.cases(VALID)))["ndcg_10"].mean()
+    path = fit_linear_path(data, 8, LinearSettings(scale=0.0, popularity=1.0))
+    assert path.loudness == 0
+    flat = user_metrics(
+        rank_targets(linear_path._Sum(path.history, path.items, 0.0, path.popular), data, data.cases(VALID))
+    )
+    assert settings.scale == 0 or flat["ndcg_10"].mean() < 1.2 * popular
+
+
+def test_settings_given_are_kept_for_the_refit(snapshot):
+    given = LinearSettings(ridge=30.0, recency=0.3, features=0.3, scale=2.0, popularity=0.1, half_life=0.3)
+    path = fit_linear_path(load(snapshot), 8, given)
+    assert path.settings == given
+    assert path.history.shape == path.items.shape == (60, 8)
