@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         overrides = {OURS: [{"config": json.loads(options.config)}]} if options.config else {}
         tables = datasets.read(options.data)
         data = TwoTowerDataset.build(tables, split(tables, options.split, options.seed))
-        rows = compare(data, names, overrides)
+        known = _chosen_before(options.settings) if options.settings else {}
+        rows = compare(data, names, overrides, known)
     except (EngineError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -54,14 +56,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def compare(
-    data: TwoTowerDataset, names: list[str], grids: dict[str, list[dict[str, Any]]] | None = None
+    data: TwoTowerDataset,
+    names: list[str],
+    grids: dict[str, list[dict[str, Any]]] | None = None,
+    known: dict[str, dict[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
-    """A row for each model whose package is installed. grids : settings to try instead of a model's own."""
+    """A row for each model whose package is installed. grids : settings to try instead of a model's own.
+    known : what `choose` gave back for a model before, taken as it is.
+    """
     rows, ndcg = [], {}
     for name in names:
         try:
             grid = (grids or {}).get(name)
-            chosen = _in_a_process(lambda name=name, grid=grid: choose(name, data, grid))
+            chosen = (known or {}).get(name) or _in_a_process(lambda name=name, grid=grid: choose(name, data, grid))
             row = _in_a_process(lambda name=name, chosen=chosen: measure(name, data, chosen))
         except ImportError as error:
             print(f"{name} is left out: {error}.", file=sys.stderr)
@@ -156,6 +163,20 @@ def _paired(difference: np.ndarray) -> dict[str, float]:
     return {"difference": float(difference.mean()), "low": low, "high": high}
 
 
+def _chosen_before(path: Path) -> dict[str, dict[str, Any]]:
+    """What the peers chose in an earlier run, from its JSON. Ours chooses anew: it is what changes between runs."""
+    return {
+        row["model"]: {
+            "decided": row["settings"],
+            "trials": row["trials"],
+            "tuning_seconds": row["tuning_seconds"],
+            "valid": row["validation_ndcg_10"],
+        }
+        for row in json.loads(path.read_text(encoding="utf-8"))
+        if row["model"] != OURS
+    }
+
+
 def _known(models: str | None) -> list[str]:
     names = list(HOME) if models is None else [name.strip() for name in models.split(",")]
     for name in names:
@@ -193,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", choices=("last-out", "date"), default="last-out")
     parser.add_argument("--models", help=f"some of {','.join(HOME)}, separated by commas")
     parser.add_argument("--config", help="settings of ours other than the defaults, as JSON")
+    parser.add_argument("--settings", type=Path, help="JSON of an earlier run, whose settings the peers take over")
     parser.add_argument("--seed", type=int, default=1, help="of the split")
     parser.add_argument("--json", action="store_true", help="print the rows as one JSON list")
     return parser

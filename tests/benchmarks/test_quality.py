@@ -63,6 +63,21 @@ def test_settings_are_chosen_without_the_test(tmp_path: Path):
     assert chosen["decided"] == with_others["decided"]
 
 
+def test_a_second_run_can_take_over_what_the_peers_chose(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = planted.tastes(tmp_path / "tastes")
+    assert quality.main(["--data", str(folder), "--models", "ease", "--json"]) == 0
+    (first,) = json.loads(capsys.readouterr().out)
+    earlier = {**first, "settings": {"l2": 77.0}}
+    (tmp_path / "earlier.json").write_text(json.dumps([earlier]))
+
+    settings = ["--settings", str(tmp_path / "earlier.json")]
+    assert quality.main(["--data", str(folder), "--models", "ease", "--json", *settings]) == 0
+
+    (second,) = json.loads(capsys.readouterr().out)
+    assert second["settings"] == {"l2": 77.0}
+    assert second["tuning_seconds"] == first["tuning_seconds"]
+
+
 def test_a_model_whose_package_is_missing_is_left_out_with_a_note(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
