@@ -24,7 +24,7 @@ class ImplicitALS:
     @staticmethod
     def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
         return [
-            {"factors": f, "alpha": a, "regularization": r} for f, a, r in product((32, 96), (2.0, 10.0), (0.1, 10.0))
+            {"factors": f, "alpha": a, "regularization": r} for f, a, r in product((32, 128), (2.0, 8.0), (3.0, 30.0))
         ]
 
     def fit(self, data: TwoTowerDataset) -> None:
@@ -39,11 +39,8 @@ class ImplicitALS:
 
 class ImplicitBPR(ImplicitALS):
     package = BayesianPersonalizedRanking
-    fixed = {"learning_rate": 0.03}
+    fixed = {"factors": 64, "learning_rate": 0.03}
 
     @staticmethod
     def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
-        return [
-            {"factors": f, "regularization": r, "iterations": i}
-            for f, r, i in product((32, 96), (0.002, 0.02), (100, 300))
-        ]
+        return [{"regularization": r, "iterations": i} for r, i in product((0.005, 0.02, 0.08, 0.3), (50, 300))]
