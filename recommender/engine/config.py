@@ -29,6 +29,8 @@ class TrainConfig:
     item_id_dropout : how often an item is seen by its features alone, where it has any.
     negatives : sampled items for each batch (sampled softmax) or for each purchase (bpr, bce: a 64th of it).
     batch_targets : purchases predicted in one step, at most.
+    refit, repeat_up_to : whether what serves learns from the held-out purchases too: up to so many purchases by the
+        same training again, above by one more epoch.
     """
 
     loss: str = "softmax"
@@ -47,6 +49,7 @@ class TrainConfig:
     negatives: int = 2048
     full_softmax_items: int = 12_000
     batch_targets: int = 4096
+    repeat_up_to: int = 300_000
     eval_users: int = 10_000
     bootstrap: int = 1000
     refit: bool = True

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 def softmax_loss(query: Tensor, items: Tensor, target: Tensor) -> Tensor:
     """Mean cross entropy over every item. query [P, d], items [n, d], target int64 [P] rows of items -> scalar"""
-    return F.cross_entropy(query @ items.T, target)
+    return F.cross_entropy((query @ items.T).float(), target)
 
 
 def sampled_softmax_loss(
@@ -22,7 +22,7 @@ def sampled_softmax_loss(
     the expected number of draws of each -> scalar. A sample that is the purchase itself does not count against it.
     """
     own = (query * positive).sum(-1, keepdim=True)  # [P, 1]
-    others = query @ negative.T - log_q  # [P, S]
+    others = (query @ negative.T).float() - log_q  # [P, S]
     others = others.masked_fill(sampled[None, :] == target[:, None], float("-inf"))
     scores = torch.cat([own, others], -1)
     return F.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long, device=scores.device))

@@ -61,16 +61,19 @@ def train_two_tower_model(
     should_stop : asked before each batch; TrainingCancelled is raised when it says yes.
     checkpoint : a file written after each epoch; where it exists already, training goes on from there.
     like : an earlier run on part of the data; its number of epochs, rates and trust are repeated with no validation
-        (for refitting on everything).
+        (for refitting on everything). Above `repeat_up_to` purchases its weights are continued for one epoch instead.
     """
     started = time.perf_counter()
     torch.manual_seed(config.seed)
     run = _Run(data, config, should_stop, None if like is None else like.linear)
     start, closed_forms = (run.validate() if like is None else like.start), run.averaged()
+    rates = None if like is None else like.rates
+    if like is not None and len(data) > config.repeat_up_to:
+        run.start_from(like.model)
+        rates = like.rates[-1:]
     state = _Progress()
     if checkpoint is not None and checkpoint.exists():
         state = run.load(checkpoint)
-    rates = None if like is None else like.rates
     while not _finished(state, config, rates):
         rate = state.rate(config) if rates is None else rates[state.epoch]
         loss = run.epoch(rate, state.epoch)
@@ -160,7 +163,8 @@ class _Run:
         self.cases = data.cases(VALID, config.eval_users, seed=0)
         self.sampler = NegativeSampler.fit(self.counts)
         self.features = torch.from_numpy(data.item_features).to(self.device)
-        self.rng = np.random.default_rng(config.seed)
+        # Half the time on processors that have it; NDCG@10 on validation was the same within noise.
+        self.half = self.device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
         # Popularity is known, let it move slowly; what is one number has to go a longer way.
         # Popularity is known, let it move slowly; what is one number has a longer way to go.
         own_pace = {"items.bias.weight": 0.1, "users.recency": 5.0, "users.loudness": 5.0}
@@ -214,7 +218,8 @@ class _Run:
             batch = _Batch.of(group, self.data, self.device)
             if not len(batch.target):
                 continue
-            loss = self._loss(batch, rng)
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+                loss = self._loss(batch, rng)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
@@ -374,6 +379,11 @@ class _Run:
         self.model.users.standard.data.copy_(torch.tensor([1 / std, -float(scores.mean()) / std]))
 
     # --- keeping ---
+
+    def start_from(self, model: TwoTowerHybrid) -> None:
+        """Go on from the weights of a model of the same shape."""
+        self.model.load_state_dict(model.state_dict())
+        self.average = self.weights()
 
     def finish(self) -> None:
         """Place unknown items by what known ones of like features have."""

@@ -6,7 +6,7 @@ import torch
 
 from recommender.engine.baselines import Popularity
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TEST, VALID, TwoTowerDataset, split
+from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.errors import EngineError, TrainingCancelled
 from recommender.engine.evaluation import rank_targets, user_metrics
 from recommender.engine.pipeline import build_bundle
@@ -69,6 +69,18 @@ def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_model(snapshot, tm
     assert epochs[0] == 3
     for resumed_entry, whole_entry in zip(resumed.curve, whole.curve, strict=True):
         assert resumed_entry == pytest.approx(whole_entry, rel=1e-4)
+
+
+def test_a_large_refit_goes_on_from_the_judged_weights_for_one_epoch(snapshot):
+    data = load(snapshot)
+    judged = train_two_tower_model(data, QUICK)
+    everything = data.with_role(np.full(len(data), TRAIN, dtype=np.int8))
+    judged.rates = [0.01, 1e-6]
+    served = train_two_tower_model(everything, replace(QUICK, repeat_up_to=100), like=judged)
+    assert [entry["learning_rate"] for entry in served.curve] == [1e-6]
+    before, after = judged.model.users.gru.weight_hh_l0, served.model.users.gru.weight_hh_l0
+    assert not torch.equal(before, after)
+    assert torch.allclose(before, after, atol=1e-3), "at such a rate next to nothing may change"
 
 
 def test_a_run_asked_to_stop_stops_and_writes_nothing(snapshot, tmp_path):
