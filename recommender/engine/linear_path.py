@@ -37,6 +37,7 @@ CONFIDENCE = 0.25  # of what is likeliest for held-out people: the votes have se
 BESIDE = (0.0, 0.25, 0.5, 0.75, 1.0)  # weights of popularity beside the votes
 HALF_LIVES = (0.0, 0.3, 0.1)  # of the time the data spans; 0: purchases never fade
 CASES = 2000  # held-out people on whom the settings are chosen
+SCORES = 60_000_000  # at most, each time something is tried
 EXACT_UP_TO = 6000  # items and features; an inverse of that size takes a few seconds
 OVERSAMPLE, POWER_STEPS = 32, 4
 
@@ -71,7 +72,7 @@ class LinearPath:
 
 def fit_linear_path(data: TwoTowerDataset, rank: int, settings: LinearSettings | None = None) -> LinearPath:
     """From the TRAIN purchases. Settings not given are chosen on the VALID ones; without any, they are the defaults."""
-    cases = data.cases(VALID, CASES)
+    cases = data.cases(VALID, max(min(CASES, SCORES // data.n_items), 1))
     if settings is None:
         settings = _choose(data, cases, rank) if len(cases) else LinearSettings()
     history, items = _votes(_evidence(data, settings.features), data, settings, rank)

@@ -49,13 +49,15 @@ def fit_profile_path(data: TwoTowerDataset, rank: int, seed: int) -> ProfilePath
     place = np.full(offsets[-1], -1)
     place[kept] = np.arange(len(kept))
 
+    # What nobody bought has nothing to count; a catalog may hold several times as many items as were ever sold.
+    sold, item = np.unique(data.item[train], return_inverse=True)
     held_out = np.random.default_rng(seed).random(data.n_users) < 0.2
     is_held = held_out[data.user[train]]
     best = (-np.inf, SHRINKAGES[-1], 0.0)
     if is_held.any() and not is_held.all():
-        counts = _counts(values[~is_held], known[~is_held], data.item[train][~is_held], place, len(kept), data.n_items)
-        total = np.bincount(data.item[train][~is_held], minlength=data.n_items).astype(np.float64)
-        questions = values[is_held], known[is_held], data.item[train][is_held]
+        counts = _counts(values[~is_held], known[~is_held], item[~is_held], place, len(kept), len(sold))
+        total = np.bincount(item[~is_held], minlength=len(sold)).astype(np.float64)
+        questions = values[is_held], known[is_held], item[is_held]
         for shrinkage in SHRINKAGES:
             table = _log_ratios(counts, total, shrinkage)
             for scale in SCALES:
@@ -64,13 +66,15 @@ def fit_profile_path(data: TwoTowerDataset, rank: int, seed: int) -> ProfilePath
     _, shrinkage, scale = best
     if scale == 0:
         return nothing
-    counts = _counts(values, known, data.item[train], place, len(kept), data.n_items)
-    total = np.bincount(data.item[train], minlength=data.n_items).astype(np.float64)
+    counts = _counts(values, known, item, place, len(kept), len(sold))
+    total = np.bincount(item, minlength=len(sold)).astype(np.float64)
     left, right = _low_rank(_log_ratios(counts, total, shrinkage) * scale, total, rank)
     everybody = np.zeros((offsets[-1], rank), np.float32)
     everybody[kept] = left
     users = [everybody[a:b] for a, b in pairwise(offsets)]
-    return ProfilePath(users, right, {"shrinkage": shrinkage, "scale": scale})
+    items = np.zeros((data.n_items, rank), np.float32)
+    items[sold] = right
+    return ProfilePath(users, items, {"shrinkage": shrinkage, "scale": scale})
 
 
 def _counts(
