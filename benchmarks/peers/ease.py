@@ -22,7 +22,7 @@ class EASE:
 
     @staticmethod
     def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
-        return [{"l2": l2} for l2 in (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)]
+        return [{"l2": l2} for l2 in (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0, 30000.0)]
 
     def fit(self, data: TwoTowerDataset) -> None:
         self.bought = bought_matrix(data)

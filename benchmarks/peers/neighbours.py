@@ -16,7 +16,7 @@ class CoPurchase:
 
     @staticmethod
     def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
-        return [{"shrinkage": s} for s in (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)]
+        return [{"shrinkage": s} for s in (0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0, 10000.0)]
 
     def fit(self, data: TwoTowerDataset) -> None:
         self.model = baselines.CoPurchase(data, **self.decided)
