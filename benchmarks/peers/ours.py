@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,13 @@ class TwoTowers:
 
     def fit(self, data: TwoTowerDataset) -> None:
         """Early stopping on validation the first time; what it chose is repeated the second."""
-        like = None
+        like, config = None, self.config
         if self.like is not None:
+            # The judged weights stayed in another process, so large data is refitted by the same training again, too.
+            config = replace(config, repeat_up_to=len(data))
             linear = LinearSettings(**self.like["linear"])
             like = Trained(model=None, **{**self.like, "linear": linear})  # type: ignore[arg-type]
-        trained = train_two_tower_model(data, self.config, like=like)
+        trained = train_two_tower_model(data, config, like=like)
         chosen = {f.name: getattr(trained, f.name) for f in fields(trained) if f.name not in ("model", "curve")}
         self.decided["like"] = {**chosen, "linear": asdict(trained.linear)}
         self.scorer = TorchScorer(trained.model, data)
