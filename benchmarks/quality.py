@@ -88,12 +88,14 @@ def choose(name: str, data: TwoTowerDataset, grid: list[dict[str, Any]] | None =
     grid = peer.grid(data)[:TRIALS] if grid is None else grid
     cases = data.cases(VALID, AT_MOST)
     best, decided = -1.0, grid[0]
-    for settings in grid:
+    for number, settings in enumerate(grid, 1):
         model = peer(**settings)
         model.fit(data)
         ndcg = float(user_metrics(rank_targets(model, data, cases))["ndcg_10"].mean()) if len(cases) else 0.0
         if ndcg > best:
             best, decided = ndcg, model.decided
+        if len(grid) > 1:
+            print(f"{name}: {number} of {len(grid)} settings, validation NDCG@10 {ndcg:.4f}", file=sys.stderr)
     return {"decided": decided, "trials": len(grid), "tuning_seconds": time.perf_counter() - started, "valid": best}
 
 
