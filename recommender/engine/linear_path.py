@@ -72,8 +72,8 @@ class LinearPath:
 
 def fit_linear_path(data: TwoTowerDataset, rank: int, settings: LinearSettings | None = None) -> LinearPath:
     """From the TRAIN purchases. Settings not given are chosen on the VALID ones; without any, they are the defaults."""
-    cases = data.cases(VALID, max(min(CASES, SCORES // data.n_items), 1))
     if settings is None:
+        cases = data.cases(VALID, max(min(CASES, SCORES // data.n_items), 1))
         settings = _choose(data, cases, rank) if len(cases) else LinearSettings()
     history, items = _votes(_evidence(data, settings.features), data, settings, rank)
     pad = ((0, 0), (0, rank - history.shape[1]))

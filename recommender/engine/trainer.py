@@ -165,7 +165,6 @@ class _Run:
         self.features = torch.from_numpy(data.item_features).to(self.device)
         # Half the time on processors that have it; NDCG@10 on validation was the same within noise.
         self.half = self.device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-        # Popularity is known, let it move slowly; what is one number has to go a longer way.
         # Popularity is known, let it move slowly; what is one number has a longer way to go.
         own_pace = {"items.bias.weight": 0.1, "users.recency": 5.0, "users.loudness": 5.0}
         named = {n: p for n, p in self.model.named_parameters() if p.requires_grad and "rate_" not in n}
