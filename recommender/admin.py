@@ -26,14 +26,13 @@ from recommender import training
 from recommender.engine.config import LOSSES, TrainConfig
 from recommender.errors import TrainingError
 from recommender.gate import RULE
-from recommender.models import Event, ModelVersion, Promotion, ServedList, TrainingRun
+from recommender.models import MAY_PROMOTE, MAY_TRAIN, Event, ModelVersion, Promotion, ServedList, TrainingRun
 from recommender.report_lines import NOTHING, curve_of, interval, lines_of, row_of, score
 from recommender.tasks import queue_run
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
 STATE_COLOURS = {
     TrainingRun.State.PROMOTED: "success",
     TrainingRun.State.REFUSED: "warning",

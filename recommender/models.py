@@ -10,6 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+# The permissions that TrainingRun and ModelVersion add, as `has_perm` asks for them.
+MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
+
 
 class TrainingRun(models.Model):
     """One attempt to train a model, from the button to its end. Its row, not the broker, says what is true."""

@@ -17,11 +17,10 @@ from recommender.api import serializers as forms
 from recommender.api.access import StaffMay, staff
 from recommender.api.views import MALFORMED
 from recommender.errors import TrainingError
-from recommender.models import ModelVersion, TrainingRun
+from recommender.models import MAY_PROMOTE, MAY_TRAIN, ModelVersion, TrainingRun
 from recommender.tasks import queue_run
 
 MAY_SEE_RUNS, MAY_SEE_VERSIONS = "recommender.view_trainingrun", "recommender.view_modelversion"
-MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
 NOT_NOW = OpenApiResponse(description="Not now: what `detail` says stands in the way.")
 
 

@@ -61,14 +61,15 @@ def train_two_tower_model(
     should_stop : asked before each batch; TrainingCancelled is raised when it says yes.
     checkpoint : a file written after each epoch; where it exists already, training goes on from there.
     like : an earlier run on part of the data; its number of epochs, rates and trust are repeated with no validation
-        (for refitting on everything). Above `repeat_up_to` purchases its weights are continued for one epoch instead.
+        (for refitting on everything). Above `repeat_up_to` purchases its weights are continued for one epoch instead,
+        unless they are closed forms, which are quickly had of everything.
     """
     started = time.perf_counter()
     torch.manual_seed(config.seed)
     run = _Run(data, config, should_stop, None if like is None else like.linear)
     start, closed_forms = (run.validate() if like is None else like.start), run.averaged()
     rates = None if like is None else like.rates
-    if like is not None and len(data) > config.repeat_up_to:
+    if like is not None and like.rates and len(data) > config.repeat_up_to:
         run.start_from(like.model)
         rates = like.rates[-1:]
     state = _Progress()

@@ -83,6 +83,17 @@ def test_a_large_refit_goes_on_from_the_judged_weights_for_one_epoch(snapshot):
     assert torch.allclose(before, after, atol=1e-3), "at such a rate next to nothing may change"
 
 
+def test_closed_forms_that_serve_alone_are_fitted_again_on_everything_however_large(snapshot):
+    data = load(snapshot)
+    judged = train_two_tower_model(data, replace(QUICK, epochs=1))
+    judged.rates = []  # as where no epoch was better than the closed forms
+    everything = data.with_role(np.full(len(data), TRAIN, dtype=np.int8))
+    large = train_two_tower_model(everything, replace(QUICK, repeat_up_to=100), like=judged).model.items
+    small = train_two_tower_model(everything, QUICK, like=judged).model.items
+    assert torch.equal(large.trace.weight, small.trace.weight)
+    assert not torch.allclose(large.bias.weight, judged.model.items.bias.weight)
+
+
 def test_a_run_asked_to_stop_stops_and_writes_nothing(snapshot, tmp_path):
     asked = []
 
