@@ -1,6 +1,6 @@
 """A bundle: everything that serves one model, in one folder. Written whole or not at all; opened only when unaltered.
 
-    manifest.json             format, checksums, fingerprint of the data, settings
+    manifest.json             format, checksums, fingerprint of the data, settings, metrics
     report.json               how good it is, beside what
     artifacts.json            encoders and sizes: how a profile becomes numbers
     model/                    what serves: user_tower.onnx, item_tower.onnx, weights.safetensors, item_rank.npy,
@@ -39,15 +39,19 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
         raise BundleError(f"{bundle} is not a bundle: it has no manifest.json.") from None
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read: {error}.") from None
-    if not isinstance(manifest, dict) or "files" not in manifest:
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if not isinstance(found, int):
         raise BundleError(f"{path} is not the manifest of a bundle.")
-    if manifest.get("format") != FORMAT:
-        raise BundleError(f"{bundle} has format {manifest.get('format')!r}; this version reads format {FORMAT}.")
+    if found != FORMAT:
+        other = "a newer version wrote it; upgrade, or train again" if found > FORMAT else "train again"
+        raise BundleError(f"{bundle} has format {found}, and this version reads format {FORMAT}: {other}.")
+    if not isinstance(manifest.get("files"), dict):
+        raise BundleError(f"{path} does not list the files of the bundle.")
     for name, expected in manifest["files"].items():
         file = bundle / name
         if not file.is_file():
             raise BundleError(f"{bundle} is incomplete: {name} is missing.")
-        if file.stat().st_size != expected["bytes"] or _sha256(file) != expected["sha256"]:
+        if _facts(file) != expected:
             raise BundleError(f"{bundle} is altered or truncated: {name} does not match the manifest.")
     return manifest
 
@@ -74,11 +78,12 @@ def new_bundle(out: Path) -> Iterator[Path]:
 def write_manifest(folder: Path, **facts: Any) -> None:
     """Seal a bundle: list every file in it with size and SHA-256. The last thing written."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json")
-    listed = {str(p.relative_to(folder)): {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in files}
+    listed = {str(p.relative_to(folder)): _facts(p) for p in files}
     manifest = {"format": FORMAT, **facts, "files": listed}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
-def _sha256(path: Path) -> str:
+def _facts(path: Path) -> dict[str, Any]:
+    """What a manifest says of one file."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

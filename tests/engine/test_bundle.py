@@ -19,13 +19,42 @@ def copy(bundle, tmp_path):
     return shutil.copytree(bundle, tmp_path / "copy")
 
 
+def edit_manifest(bundle, **changes):
+    path = bundle / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_manifest_says_what_the_bundle_is_and_how_good(bundle, snapshot):
+    manifest = read_manifest(bundle)
+    assert manifest["fingerprint"] == read_snapshot(snapshot).fingerprint()
+    assert manifest["metrics"] == json.loads((bundle / "report.json").read_text())["models"][0]
+    on_disk = {str(p.relative_to(bundle)) for p in bundle.rglob("*") if p.is_file()}
+    assert set(manifest["files"]) == on_disk - {"manifest.json"}
+    item_tower = bundle / "model" / "item_tower.onnx"
+    assert manifest["files"]["model/item_tower.onnx"]["bytes"] == item_tower.stat().st_size
+
+
+def test_workers_share_the_item_matrix_by_mapping_it(bundle):
+    items = Inference.open(bundle).items
+    for matrix in (items.rank, items.rate, items.trace):
+        assert isinstance(matrix, np.memmap)
+        assert matrix.dtype == np.float32
+        assert not matrix.flags.writeable
+
+
 @pytest.mark.parametrize(
     ("break_it", "sentence"),
     [
         (lambda b: (b / "manifest.json").unlink(), "has no manifest.json"),
         (lambda b: (b / "model" / "item_rank.npy").unlink(), "item_rank.npy is missing"),
         (lambda b: (b / "artifacts.json").write_text("{}"), "altered or truncated"),
-        (lambda b: (b / "manifest.json").write_text(json.dumps({"format": 99, "files": {}})), "format 99"),
+        (lambda b: (b / "model" / "item_rank.npy").write_bytes(b""), "item_rank.npy does not match"),
+        (lambda b: edit_manifest(b, format=99), "format 99, .*: a newer version wrote it; upgrade"),
+        (lambda b: edit_manifest(b, format=1), "format 1, .*: train again"),
+        (lambda b: edit_manifest(b, format=None), "is not the manifest of a bundle"),
+        (lambda b: edit_manifest(b, files=["model"]), "does not list the files"),
+        (lambda b: edit_manifest(b, files={"artifacts.json": "?"}), "artifacts.json does not match"),
+        (lambda b: (b / "manifest.json").write_text("[]"), "is not the manifest of a bundle"),
         (lambda b: (b / "manifest.json").write_text("{"), "cannot be read"),
     ],
 )

@@ -1,5 +1,6 @@
 """A process notices what was promoted and what is for sale, and goes on serving whatever happens."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -55,6 +56,30 @@ def test_a_bundle_that_does_not_open_leaves_the_old_one_serving(trained, promote
     promote("v3")
     assert recommend(customer="C0").model_version == "v3"
     assert serving.problem() == ""
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (
+            lambda b: (b / "model" / "item_rank.npy").write_bytes(b"\x93NUMPY"),
+            "is altered or truncated: model/item_rank",
+        ),
+        (lambda b: (b / "artifacts.json").write_text("{}"), "is altered or truncated: artifacts.json"),
+        (lambda b: (b / "model" / "item_tower.onnx").unlink(), "is incomplete: model/item_tower.onnx is missing"),
+        (lambda b: (b / "manifest.json").write_text('{"format": 99}'), "has format 99"),
+    ],
+    ids=["truncated", "altered", "incomplete", "newer"],
+)
+def test_a_damaged_bundle_is_refused_in_a_sentence_and_the_one_before_serves(
+    trained, bundle, settings, damage, sentence
+):
+    before = listed(customer="C0")
+    damage(shutil.copytree(bundle, settings.BUNDLE_ROOT / "v2"))
+    Promotion.objects.create(version=ModelVersion.objects.create(name="v2"))
+    assert recommend(customer="C0").model_version == "v1"
+    assert listed(customer="C0") == before
+    assert sentence in serving.problem()
 
 
 def test_a_broken_bundle_is_not_tried_at_every_request(trained, promote, monkeypatch):
