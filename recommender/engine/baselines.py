@@ -36,31 +36,26 @@ class RecentPopularity:
 class SegmentPopularity:
     """Popularity among people of the same value of one profile field, shrunk to popularity among all.
 
-    The field is the one that serves validation best; without profiles this is popularity.
+    The field is the one that serves validation best; without profiles, or without validation, this is popularity.
     """
 
     def __init__(self, data: TwoTowerDataset, shrinkage: float = 10.0):
         train = data.role == TRAIN
         counts = data.item_counts()
         self.share = counts / counts.sum()
-        self.field, self.table = None, None
-        cases = data.cases(VALID, 2000)
-        best = -1.0
-        for field, size in enumerate(data.encoders.field_sizes):
+        chosen: tuple[int | None, np.ndarray | None] = (None, None)
+        cases, best = data.cases(VALID, 2000), -1.0
+        for field, size in enumerate(data.encoders.field_sizes if len(cases) else ()):
             if size * data.n_items > 50_000_000:
                 continue
             pairs = data.profile_ids[train, field] * data.n_items + data.item[train]
             own = np.bincount(pairs, minlength=size * data.n_items).reshape(size, data.n_items)
             # Added pseudo-purchases follow overall popularity: a value with few purchases keeps the common list.
-            table = own + shrinkage * len(np.flatnonzero(counts)) * self.share
-            ndcg = 0.0
-            if len(cases):
-                self.field, self.table = field, table
-                ndcg = float(user_metrics(rank_targets(self, data, cases))["ndcg_10"].mean())
+            self.field, self.table = field, own + shrinkage * len(np.flatnonzero(counts)) * self.share
+            ndcg = float(user_metrics(rank_targets(self, data, cases))["ndcg_10"].mean())
             if ndcg > best:
-                best, chosen = ndcg, (field, table)
-        if best >= 0:
-            self.field, self.table = chosen
+                chosen, best = (self.field, self.table), ndcg
+        self.field, self.table = chosen
 
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
         if self.table is None:

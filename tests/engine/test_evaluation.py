@@ -1,7 +1,7 @@
 import numpy as np
 
 from recommender.engine.baselines import CoPurchase, Popularity, SegmentPopularity
-from recommender.engine.dataset import TEST, TwoTowerDataset, split
+from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.evaluation import bootstrap_interval, rank_targets, user_metrics
 from recommender.engine.tables import read_snapshot
 
@@ -62,3 +62,13 @@ def test_segment_popularity_finds_the_field_that_matters_and_co_purchase_the_kin
     }
     assert SegmentPopularity(data).field == 0  # gender, not age
     assert ndcg["CoPurchase"] > ndcg["SegmentPopularity"] > ndcg["Popularity"]
+
+
+def test_without_validation_no_segment_is_better_than_popularity(snapshot):
+    data = load(snapshot)
+    everything = data.with_role(np.where(data.role == VALID, TRAIN, data.role))
+    cases = everything.cases(TEST)
+    by_segment, overall = SegmentPopularity(everything), Popularity(everything)
+    assert by_segment.field is None
+    ranks = [rank_targets(model, everything, cases) for model in (by_segment, overall)]
+    assert [r.tolist() for r in ranks[0]] == [r.tolist() for r in ranks[1]]
