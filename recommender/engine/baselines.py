@@ -45,7 +45,8 @@ class SegmentPopularity:
         self.share = counts / counts.sum()
         self.field: int | None = None
         self.table: np.ndarray | None = None
-        chosen, cases, best = (self.field, self.table), data.cases(VALID, 2000), -1.0
+        chosen: tuple[int | None, np.ndarray | None] = None, None
+        cases, best = data.cases(VALID, 2000), -1.0
         for field, size in enumerate(data.encoders.field_sizes if len(cases) else ()):
             if size * data.n_items > 50_000_000:
                 continue
