@@ -98,9 +98,9 @@ def recommend(options: argparse.Namespace) -> None:
             _writer(Path(name), options.out.suffix) as writer,
             tqdm(total=len(users), unit="user", file=sys.stderr) as bar,
         ):
-            for columns in recommender.stream(users, options.top_k, not options.include_purchased):
-                writer.write_table(pa.table(columns, schema=LIST_SCHEMA))
-                bar.update(min(1024, len(users) - bar.n))
+            for lists in recommender.stream(users, options.top_k, not options.include_purchased):
+                writer.write_table(pa.table(lists.columns(), schema=LIST_SCHEMA))
+                bar.update(len(lists))
         os.chmod(name, 0o644)
         os.replace(name, options.out)
     finally:

@@ -159,7 +159,7 @@ class TwoTowerDataset:
     @cached_property
     def gap(self) -> np.ndarray:
         """int64 [n]: bucket of the time since the user's purchase before, 0 for the first."""
-        gap = gap_bucket(self.time)
+        gap = gap_bucket(np.append(np.nan, self.time))
         gap[self.first_row[:-1][np.diff(self.first_row) > 0]] = 0
         return gap
 

@@ -58,11 +58,7 @@ class Inference:
             self.dim: int = saved["dim"]
             self.max_history: int = saved["max_history"]
             table = pq.read_table(items)
-            self.items = Vectors(
-                np.load(Path(model) / "item_rank.npy", mmap_mode="r"),
-                np.load(Path(model) / "item_rate.npy", mmap_mode="r"),
-                np.load(Path(model) / "item_trace.npy", mmap_mode="r"),
-            )
+            self.items = Vectors(*(mapped(Path(model) / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
             self._user_tower = _session(Path(model) / "user_tower.onnx", device)
             self._item_tower = _session(Path(model) / "item_tower.onnx", device)
         except BundleError:
@@ -186,6 +182,15 @@ class Inference:
     def ratings(self, users: Vectors, items: Vectors) -> np.ndarray:
         """Predicted ratings, float32 [users, items], 0 to 5."""
         return 5 / (1 + np.exp(-(users.rate @ items.rate.T)))
+
+    def ratings_in_lists(self, users: Vectors, rows: np.ndarray) -> np.ndarray:
+        """Predicted ratings of each user's own items, float32 [users, k], 0 to 5. rows : int64 [users, k]."""
+        return 5 / (1 + np.exp(-np.einsum("ur,ukr->uk", users.rate, self.items.rate[rows])))
+
+
+def mapped(path: Path) -> np.ndarray:
+    """An array that stays in its file, whose pages all processes share; np.memmap itself is slow to slice."""
+    return np.load(path, mmap_mode="r").view(np.ndarray)
 
 
 def _session(path: Path, device: str) -> ort.InferenceSession:

@@ -82,16 +82,18 @@ class UserInputs:
         max_history: int,
     ) -> UserInputs:
         """From (item rows, times, ratings) of each person, oldest first; the latest `max_history` are read."""
-        histories = [(i[-max_history:], t[-max_history - 1 :], r[-max_history:]) for i, t, r in histories]
-        length = np.array([len(h[0]) for h in histories], dtype=np.int64)
+        length = np.array([min(len(h[0]), max_history) for h in histories], dtype=np.int64)
         shape = (len(histories), max(int(length.max(initial=0)), 1))
-        items, gap = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        rating = np.full(shape, np.nan, np.float32)
-        for row, (item, time, rated) in enumerate(histories):
-            n = len(item)
-            items[row, :n], rating[row, :n] = item, rated
-            gap[row, :n] = gap_bucket(time)[-n:] if n else 0
-        return cls(items, rating, gap, length, known.astype(np.float32), ids, numbers)
+        items, rating = np.zeros(shape, np.int64), np.full(shape, np.nan, np.float32)
+        times = np.full((len(histories), shape[1] + 1), np.nan)  # the first: of the purchase before the history's start
+        for row, (n, (item, time, rated)) in enumerate(zip(length.tolist(), histories, strict=True)):
+            start = len(item) - n
+            items[row, :n], rating[row, :n] = item[start:], rated[start:]
+            if start:
+                times[row, : n + 1] = time[start - 1 :]
+            else:
+                times[row, 1 : n + 1] = time
+        return cls(items, rating, gap_bucket(times), length, known.astype(np.float32), ids, numbers)
 
 
 def rating_bucket(rating: np.ndarray) -> np.ndarray:
@@ -100,7 +102,9 @@ def rating_bucket(rating: np.ndarray) -> np.ndarray:
 
 
 def gap_bucket(time: np.ndarray) -> np.ndarray:
-    """int64 [n] ids of the time since the purchase before: 1 + log2 of the hours, 0 for the first one."""
+    """int64 [..., n] ids of the time since the purchase before: 1 + log2 of the hours; 0 where either is nan.
+
+    time : float64 [..., n + 1], Unix seconds.
+    """
     hours = np.maximum(np.diff(time), 0) / 3600
-    gaps = 1 + np.log2(1 + hours).clip(max=GAP_BUCKETS - 2)
-    return np.concatenate([[0], gaps]).astype(np.int64)[: len(time)]
+    return np.nan_to_num(1 + np.log2(1 + hours).clip(max=GAP_BUCKETS - 2)).astype(np.int64)

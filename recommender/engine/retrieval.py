@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+AT_ONCE = 2**22  # scores in memory at a time: more fall out of the processor's cache
+LEAST_USERS = 16  # but never fewer people, so that a large catalog is not read anew for each
+GROUPS = 8  # groups of scores for each wanted place
+
 
 class Index:
     """The ranking vectors of a catalog, ready to be searched. vectors : float32 [n, d], may be memory mapped."""
@@ -34,30 +38,66 @@ class Index:
         Where fewer than k rows may be listed, the rest of the row is -1 with a score of -inf. Equal scores: the lower
         row first, so that the same question has the same answer.
         """
-        scores = self.scores(np.asarray(users, dtype=np.float32))
-        if mask is not None:
-            scores[:, ~mask] = -np.inf
-        for row, rows in enumerate(exclude or ()):
-            scores[row, rows] = -np.inf
-        return best_rows(scores, k)
+        users = np.asarray(users, dtype=np.float32)
+        rows, found = np.full((len(users), k), -1), np.full((len(users), k), -np.inf, np.float32)
+        step = max(LEAST_USERS, AT_ONCE // max(len(self), 1))
+        for part in (slice(start, start + step) for start in range(0, len(users), step)):
+            scores = self.scores(users[part])
+            if mask is not None and not mask.all():
+                np.copyto(scores, -np.inf, where=~mask)
+            if exclude is not None:
+                left_out = exclude[part]
+                people = np.repeat(np.arange(len(scores)), [len(of_one) for of_one in left_out])
+                scores[people, np.concatenate(left_out)] = -np.inf
+            rows[part], found[part] = best_rows(scores, k)
+        return rows, found
 
 
 def best_rows(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k highest of each row of scores [B, n], the best first; -1 in place of those at -inf."""
-    n = scores.shape[1]
-    kept = min(k, n)
-    if kept == 0:
-        return np.full((len(scores), k), -1), np.full((len(scores), k), -np.inf, np.float32)
-    rows = np.argpartition(-scores, kept - 1, axis=1)[:, :kept]
-    rows.sort(axis=1)
-    found = np.take_along_axis(scores, rows, axis=1)
-    order = np.argsort(-found, axis=1, kind="stable")
-    rows, found = np.take_along_axis(rows, order, axis=1), np.take_along_axis(found, order, axis=1)
-    rows = np.where(np.isneginf(found), -1, rows)
-    if kept < k:
-        rows = np.pad(rows, ((0, 0), (0, k - kept)), constant_values=-1)
-        found = np.pad(found, ((0, 0), (0, k - kept)), constant_values=-np.inf)
+    """The k highest of each row of scores float32 [B, n], the best first; -1 in place of those at -inf.
+
+    Equal scores: the lower place first, at the end of the list as well.
+    """
+    rows, found = np.full((len(scores), k), -1), np.full((len(scores), k), -np.inf, np.float32)
+    if scores.size == 0 or k == 0:
+        return rows, found
+    candidates = scores >= _surely_below_the_best(scores, k)[:, None]
+    crowded = np.count_nonzero(candidates, axis=1) > GROUPS * max(k, 32)
+    if crowded.any():
+        candidates[crowded] = _the_best(scores[crowded], k)
+    person, place = np.divmod(np.flatnonzero(candidates), scores.shape[1])
+    counts = np.bincount(person, minlength=len(scores))
+    column = np.arange(len(person)) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.full((len(scores), int(counts.max())), -1)
+    values = np.full(places.shape, -np.inf, np.float32)
+    places[person, column], values[person, column] = place, scores[person, place]
+    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    kept = order.shape[1]
+    rows[:, :kept], found[:, :kept] = np.take_along_axis(places, order, 1), np.take_along_axis(values, order, 1)
     return rows, found
+
+
+def _surely_below_the_best(scores: np.ndarray, k: int) -> np.ndarray:
+    """float32 [B]: a score that the k best of each row reach, and few others do.
+
+    The row is cut into groups (every w-th score is of one); the k-th highest of the groups' maxima is such a score,
+    at a fraction of the price of a partial sort of the whole row.
+    """
+    groups = GROUPS * max(k, 32)
+    deep = scores.shape[1] // groups
+    lowest = np.finfo(np.float32).min  # above -inf: what may not be listed is no candidate
+    if deep < 2:
+        return np.full(len(scores), lowest)
+    highest = scores[:, : deep * groups].reshape(len(scores), deep, groups).max(1)
+    return np.maximum(np.partition(highest, groups - k, axis=1)[:, groups - k], lowest)
+
+
+def _the_best(scores: np.ndarray, k: int) -> np.ndarray:
+    """bool [B, n], True at the k best of each row, where many are equal."""
+    k = min(k, scores.shape[1])
+    last = np.partition(scores, -k, axis=1)[:, -k, None]
+    above, equal = scores > last, (scores == last) & np.isfinite(scores)
+    return above | equal & (equal.cumsum(1) <= k - np.count_nonzero(above, axis=1)[:, None])
 
 
 def similar(vectors: np.ndarray, row: int, k: int, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,15 @@ import pyarrow.parquet as pq
 
 from recommender.engine.bundle import read_manifest
 from recommender.engine.errors import BundleError, EngineError
-from recommender.engine.inference import Inference, Person
+from recommender.engine.inference import Inference, Person, mapped
 from recommender.engine.inputs import UserInputs, Vectors
 from recommender.engine.retrieval import Index
 
 Profile = Mapping[str, object]
+
+USERS_AT_ONCE = 4096  # in one part of a stream, and rows of their table read at a time
+TOWER_USERS = 64  # in one pass of the user tower
+AHEAD = 4  # parts of a stream that are under way, so that memory stays what it is however many follow
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,37 @@ class Recommendation:
     item: str
     score: float
     rating: float
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The lists of some customers. users : keys [B].   items : object [B, k], keys, None where nothing is left to list.
+    scores, ratings : float32 [B, k].
+    """
+
+    users: Sequence[str]
+    items: np.ndarray
+    scores: np.ndarray
+    ratings: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __iter__(self) -> Iterator[list[Recommendation]]:
+        for row in zip(self.items.tolist(), self.scores.tolist(), self.ratings.tolist(), strict=True):
+            yield [Recommendation(item, s, r) for item, s, r in zip(*row, strict=True) if item is not None]
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """user, item, rank (from 1), score and rating, a row for each listed item."""
+        listed = self.items != None  # noqa: E711
+        user, place = np.nonzero(listed)
+        return {
+            "user": np.array(self.users, dtype=object)[user],
+            "item": self.items[listed],
+            "rank": (place + 1).astype(np.int32),
+            "score": self.scores[listed],
+            "rating": self.ratings[listed],
+        }
 
 
 class StandaloneRecommender:
@@ -69,19 +107,19 @@ class StandaloneRecommender:
             if given is not None and set(given) != set(own):
                 raise BundleError(f"{name} is {list(given)}, but the model was trained with {list(own)}.")
         try:
-            users = pq.read_table(assets / "users.parquet")
+            self.user_keys, self._ids, self._numbers = self._read_users(assets / "users.parquet")
             self._first_row = np.load(assets / "history_first_row.npy")
-            self._item = np.load(assets / "history_item.npy", mmap_mode="r")
-            self._time = np.load(assets / "history_time.npy", mmap_mode="r")
-            self._rating = np.load(assets / "history_rating.npy", mmap_mode="r")
+            self._item = mapped(assets / "history_item.npy")
+            self._time = mapped(assets / "history_time.npy")
+            self._rating = mapped(assets / "history_rating.npy")
             items = pq.read_table(assets / "items.parquet", columns=["available"])
         except Exception as error:
             raise BundleError(f"The assets at {assets} cannot be opened: {error}") from error
-        self.user_keys: list[str] = users["user"].to_pylist()
         self._row_of_user = {key: row for row, key in enumerate(self.user_keys)}
-        columns = {f: users[f].to_numpy(zero_copy_only=False) for f in schema.user_fields}
-        self._ids, self._numbers = self.inference.encoders.encode_users(columns, len(self.user_keys))
+        nobody = self.inference.encoders.profile_columns([self.inference.with_derived(Person({}))])
+        self._nobody = self.inference.encoders.encode_users(nobody, 1)
         self._available = items["available"].to_numpy(zero_copy_only=False).astype(bool)
+        self._item_keys = np.array([*self.inference.item_keys, None], dtype=object)  # row -1 is no item
         self._index = Index(self.inference.items.rank)
 
     @classmethod
@@ -107,28 +145,26 @@ class StandaloneRecommender:
     def recommend_for_new_user(self, profile: Profile, top_k: int = 5) -> list[Recommendation]:
         """A list from a bare profile. Any field may be missing or hold a value never seen; a wrong type is an error."""
         users = self.inference.encode_users([Person(self.inference.check_profile(profile))])
-        return self._lists(users, top_k, [np.zeros(0, np.int64)])[0]
+        (listed,) = self._lists([""], users, top_k, None)
+        return listed
 
     def recommend_for_users(
         self, ids: Sequence[str | int], top_k: int = 5, exclude_purchased: bool = True
     ) -> list[list[Recommendation]]:
         """The lists of many customers, in the order of `ids`."""
-        found: list[list[Recommendation]] = []
-        for part in _parts(list(ids), 1024):
-            rows = np.array([self._row_of_user.get(str(i), -1) for i in part], dtype=np.int64)
-            bought = [self._bought(r) if exclude_purchased else np.zeros(0, np.int64) for r in rows]
-            found += self._lists(self._stored(rows), top_k, bought)
-        return found
+        keys = [str(key) for key in ids]
+        return [listed for part in _parts(keys) for listed in self._lists_of(part, top_k, exclude_purchased)]
 
-    def stream(self, ids: Sequence[str], top_k: int, exclude_purchased: bool = True) -> Iterator[dict[str, list[Any]]]:
-        """Lists of any number of customers as columns user, item, rank, score, rating, a part at a time."""
-        for part in _parts(list(ids), 1024):
-            columns: dict[str, list[Any]] = {n: [] for n in ("user", "item", "rank", "score", "rating")}
-            for user, listed in zip(part, self.recommend_for_users(part, top_k, exclude_purchased), strict=True):
-                for rank, r in enumerate(listed, 1):
-                    for name, value in zip(columns, (user, r.item, rank, r.score, r.rating), strict=True):
-                        columns[name].append(value)
-            yield columns
+    def stream(self, ids: Sequence[str], top_k: int, exclude_purchased: bool = True) -> Iterator[Lists]:
+        """The lists of any number of customers in the order of `ids`, some thousands at a time, on every processor."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            waiting: deque[Future[Lists]] = deque()
+            for part in _parts(ids):
+                waiting.append(pool.submit(self._lists_of, part, top_k, exclude_purchased))
+                if len(waiting) == AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     # --- ratings ---
 
@@ -148,45 +184,58 @@ class StandaloneRecommender:
 
     # --- within ---
 
+    def _read_users(self, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Keys, and what the encoders make of the profiles: ids int64 [n, fields], numbers float32 [n, ...]."""
+        encoders, keys, ids, numbers = self.inference.encoders, [], [], []
+        for batch in pq.ParquetFile(path).iter_batches(USERS_AT_ONCE):
+            columns = {f: batch[f].to_numpy(zero_copy_only=False) for f in self.inference.schema.user_fields}
+            encoded = encoders.encode_users(columns, len(batch))
+            keys += batch["user"].to_pylist()
+            ids.append(encoded[0])
+            numbers.append(encoded[1])
+        return keys, np.concatenate(ids), np.concatenate(numbers)
+
+    def _lists_of(self, keys: Sequence[str], top_k: int, exclude_purchased: bool) -> Lists:
+        rows = np.array([self._row_of_user.get(key, -1) for key in keys], dtype=np.int64)
+        bought = [self._bought(row) for row in rows] if exclude_purchased else None
+        return self._lists(keys, self._stored(rows), top_k, bought)
+
     def _bought(self, row: int) -> np.ndarray:
-        if row < 0:
-            return np.zeros(0, np.int64)
-        return np.asarray(self._item[self._first_row[row] : self._first_row[row + 1]])
+        """Rows of the items that a customer bought; of nobody, for -1."""
+        return self._item[slice(*self._first_row[row : row + 2])] if row >= 0 else self._item[:0]
 
     def _stored(self, rows: np.ndarray) -> Vectors:
         """Vectors of customers by row; -1 is somebody of whom nothing is known."""
-        histories = []
-        for row in rows:
-            a, b = (self._first_row[row], self._first_row[row + 1]) if row >= 0 else (0, 0)
-            a = max(a, b - self.inference.max_history - 1)
-            histories.append((np.asarray(self._item[a:b], np.int64), self._time[a:b], self._rating[a:b]))
-        known = np.array([len(self._bought(r)) for r in rows], dtype=np.float32)
-        nobody = Person({})
+        unknown = rows < 0
+        first, end = (np.where(unknown, 0, self._first_row[rows + n]) for n in (0, 1))
+        known, start = end - first, np.maximum(first, end - self.inference.max_history - 1)
         ids, numbers = self._ids[rows], self._numbers[rows]
-        if (rows < 0).any():
-            columns = self.inference.encoders.profile_columns([self.inference.with_derived(nobody)])
-            own_ids, own_numbers = self.inference.encoders.encode_users(columns, 1)
-            ids, numbers = np.where(rows[:, None] < 0, own_ids, ids), np.where(rows[:, None] < 0, own_numbers, numbers)
-        inputs = UserInputs.of(histories, known, ids, numbers.astype(np.float32), self.inference.max_history)
-        return self.inference.run_users(inputs)
+        ids[unknown], numbers[unknown] = self._nobody
+        items = self.inference.items
+        found = Vectors.of_people(
+            np.empty((len(rows), items.rank.shape[1]), np.float32),
+            np.empty((len(rows), items.rate.shape[1]), np.float32),
+        )
+        # Histories of like length together: a batch is padded to its longest.
+        by_length = np.argsort(end - start, kind="stable")
+        for part in np.array_split(by_length, len(rows) // TOWER_USERS + 1):
+            histories = [
+                (self._item[a:b], self._time[a:b], self._rating[a:b])
+                for a, b in zip(start[part], end[part], strict=True)
+            ]
+            inputs = UserInputs.of(histories, known[part], ids[part], numbers[part], self.inference.max_history)
+            users = self.inference.run_users(inputs)
+            found.rank[part], found.rate[part] = users.rank, users.rate
+        return found
 
-    def _lists(self, users: Vectors, top_k: int, bought: list[np.ndarray]) -> list[list[Recommendation]]:
+    def _lists(self, keys: Sequence[str], users: Vectors, top_k: int, bought: list[np.ndarray] | None) -> Lists:
         if top_k < 1:
             raise EngineError(f"top_k is {top_k}; it must be 1 or more.")
         rows, scores = self._index.top_k(users.rank, top_k, mask=self._available, exclude=bought)
-        keys, lists = self.inference.item_keys, []
-        for u in range(len(users)):
-            listed = rows[u][rows[u] >= 0]
-            ratings = self.inference.ratings(users[u : u + 1], self.inference.items[listed])[0]
-            lists.append(
-                [
-                    Recommendation(keys[i], float(s), float(r))
-                    for i, s, r in zip(listed, scores[u], ratings, strict=False)
-                ]
-            )
-        return lists
+        ratings = self.inference.ratings_in_lists(users, rows)
+        return Lists(keys, self._item_keys[rows], scores, ratings)
 
 
-def _parts(ids: list[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), USERS_AT_ONCE):
+        yield keys[start : start + USERS_AT_ONCE]

@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from recommender.engine import standalone
 from recommender.engine.__main__ import main
 from recommender.engine.errors import EngineError, ProfileError
 from recommender.engine.explain import reasons
@@ -78,6 +79,26 @@ def test_one_by_one_and_in_a_batch_the_lists_are_the_same(recommender):
         alone = recommender.recommend_for_user(user, top_k=4)
         assert [r.item for r in listed] == [r.item for r in alone]
         np.testing.assert_allclose([r.score for r in listed], [r.score for r in alone], atol=1e-5)
+
+
+def test_a_stream_lists_as_one_by_one_and_works_only_so_far_ahead(recommender, monkeypatch):
+    monkeypatch.setattr(standalone, "USERS_AT_ONCE", 4)
+    monkeypatch.setattr(standalone, "TOWER_USERS", 3)
+    taken = []
+
+    class Users(list):
+        def __getitem__(self, part):
+            taken.append(part)
+            return super().__getitem__(part)
+
+    users = Users([*recommender.user_keys, "nobody"])
+    parts = recommender.stream(users, 4)
+    first = next(parts)
+    assert len(taken) <= standalone.AHEAD  # of 31: memory does not grow with the number of users
+    streamed = [listed for part in (first, *parts) for listed in part]
+    assert len(streamed) == len(users)
+    for user, listed in list(zip(users, streamed, strict=True))[::10]:
+        assert [r.item for r in listed] == [r.item for r in recommender.recommend_for_user(user, top_k=4)]
 
 
 def test_a_shop_without_any_rating_serves_one_person_and_many(snapshot, tmp_path):
@@ -187,3 +208,16 @@ def test_evaluate_prints_one_json_object(bundle, snapshot, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["metrics"]["model"] == "two_tower"
     assert found["metrics"]["ndcg_10"] > 0
+
+
+@pytest.mark.parametrize("n", [40, 3000])
+@pytest.mark.parametrize("levels", [1, 3, 200])
+def test_among_equal_scores_the_lower_row_comes_first_and_is_the_one_listed(n, levels):
+    scores = np.random.default_rng(0).integers(0, levels, (4, n)).astype(np.float32)
+    scores[1, ::2] = -np.inf
+    scores[2] = -np.inf
+    rows, found = best_rows(scores, 7)
+    for row, listed, of_listed in zip(scores, rows, found, strict=True):
+        wanted = [i for i in np.argsort(-row, kind="stable")[:7].tolist() if np.isfinite(row[i])]
+        assert listed.tolist() == wanted + [-1] * (7 - len(wanted))
+        assert of_listed[: len(wanted)].tolist() == row[wanted].tolist()
