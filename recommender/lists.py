@@ -12,10 +12,13 @@ from typing import Any, Literal, NamedTuple
 MAX_COUNT = 100
 LONGEST_SCENARIO = 50
 
-Source = Literal["two_tower", "popular", "bought_together"]
+Source = Literal["two_tower", "popular", "trending", "bought_together", "also_viewed", "recently_viewed"]
 TWO_TOWER: Source = "two_tower"
 POPULAR: Source = "popular"
+TRENDING: Source = "trending"
 BOUGHT_TOGETHER: Source = "bought_together"
+ALSO_VIEWED: Source = "also_viewed"
+RECENTLY_VIEWED: Source = "recently_viewed"
 FALLBACK_REASONS = {
     "no_model": "No model has been promoted yet.",
     "anonymous": "Nothing is known of this visitor.",
@@ -23,6 +26,9 @@ FALLBACK_REASONS = {
     "opted_out": "This customer opted out of personalisation.",
     "model_failed": "The model could not read this profile; see the log.",
     "never_bought_together": "Too few people bought this with something else.",
+    "never_viewed_together": "Too few people looked at this and at something else.",
+    "never_viewed": "Nothing was looked at lately.",
+    "nothing_trends": "Nothing sells better than it used to.",
 }
 
 

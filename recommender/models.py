@@ -151,11 +151,13 @@ class Event(models.Model):
         PURCHASE = "purchase"
         RATING = "rating"
 
+    VIEWED = (Kind.VIEW, Kind.CLICK, Kind.ADD_TO_CART)  # somebody looked at the item
+
     kind = models.CharField(max_length=12, choices=Kind)
     event_id = models.CharField(max_length=100, null=True, blank=True, unique=True)
     item = models.CharField(max_length=64)
-    customer = models.CharField(max_length=64, blank=True, db_index=True)
-    session = models.CharField(max_length=64, blank=True, db_index=True)
+    customer = models.CharField(max_length=64, blank=True)
+    session = models.CharField(max_length=64, blank=True)
     recommendation = models.ForeignKey(
         ServedList, on_delete=models.SET_NULL, null=True, blank=True, related_name="events"
     )
@@ -164,6 +166,11 @@ class Event(models.Model):
 
     class Meta:
         ordering = ["-time"]
+        indexes = [
+            models.Index(fields=["customer", "time"], name="event_of_customer"),
+            models.Index(fields=["session", "time"], name="event_of_session"),
+            models.Index(fields=["item", "time"], name="event_of_item"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.item}"

@@ -16,6 +16,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, QuerySet, Window
 from django.db.models.functions import RowNumber
 
+from recommender import visits
 from recommender.engine.encoders import as_number, as_text
 from recommender.engine.errors import ProfileError
 from recommender.engine.inference import Event, Person
@@ -30,7 +31,8 @@ MAX_HISTORY = 100  # purchases read when no model says how many it reads
 class Customer:
     """A customer the shop knows. `person` is what the engine may know of them, `bought` the keys of all they bought.
 
-    learnable : False for who opted out of personalisation; then `person` and `bought` are empty, for nobody looked.
+    viewed : keys of what they looked at within a day, the latest last, without what they bought.
+    learnable : False for who opted out of personalisation; then the other three are empty, for nobody looked.
     """
 
     key: str
@@ -38,6 +40,7 @@ class Customer:
     learnable: bool
     person: Person
     bought: frozenset[str]
+    viewed: tuple[str, ...]
 
 
 class Totals(NamedTuple):
@@ -48,7 +51,7 @@ class Totals(NamedTuple):
 
 
 def find(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Customer]:
-    """The customers of these keys, those that exist. Two queries, two more where somebody bought more than is read."""
+    """The customers of these keys, those that exist. Three queries, two more where not every purchase is read."""
     source = get_source()
     wanted = [key for key in dict.fromkeys(keys) if _storable(key)]
     found: dict[str, Customer] = {}
@@ -139,6 +142,7 @@ def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[
     histories = _histories(source, read, max_history + 1)
     many = [pk for pk in read if len(histories[pk]) > max_history]
     totals, all_bought = _totals(source, many), _bought(source, many)
+    views = visits.of_customers([str(row[1]) for row in rows if row[2]])
     found = {}
     for pk, key, learnable, *values in rows:
         history = histories[pk] if learnable else []
@@ -147,7 +151,8 @@ def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[
         if pk in totals:
             purchases, profile = totals[pk].purchases, profile | totals[pk].features
         bought = all_bought.get(pk) or frozenset(event.item for event in history)
-        found[str(key)] = Customer(str(key), pk, bool(learnable), Person(profile, history, purchases), bought)
+        viewed = tuple(item for item in views.get(str(key), ()) if item not in bought)
+        found[str(key)] = Customer(str(key), pk, bool(learnable), Person(profile, history, purchases), bought, viewed)
     return found
 
 

@@ -11,25 +11,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import structlog
-from django.db.models import Count
-from django.utils import timezone
 
-from recommender import people, serving
+from recommender import people, serving, trends
 from recommender.engine import explain, retrieval
 from recommender.engine.errors import EngineError
-from recommender.engine.inference import Event, Person
+from recommender.engine.inference import Person
 from recommender.engine.inputs import Vectors
 from recommender.errors import RecommendationError
 from recommender.lists import (
+    ALSO_VIEWED,
     BOUGHT_TOGETHER,
-    LONGEST_SCENARIO,
-    MAX_COUNT,
     POPULAR,
+    RECENTLY_VIEWED,
+    TRENDING,
     TWO_TOWER,
     ListRequest,
     RatingPrediction,
@@ -38,17 +37,16 @@ from recommender.lists import (
     RecommendationList,
     Source,
 )
-from recommender.live_catalog import LiveCatalog, Placed, learned_from
+from recommender.live_catalog import LiveCatalog, Placed
 from recommender.models import ServedList
-from recommender.page_tokens import MAX_SHOWN, read_token, write_token
+from recommender.page_tokens import MAX_SHOWN, write_token
+from recommender.plans import CART, Plan, max_history, plan, row_of
 from recommender.source import get_source
+from recommender.together import bought_with, viewed_with
 
 log = structlog.get_logger("recommender.recommendations")
 
 POOL = 5  # candidates for each listed item, where a list is to be diverse
-BUYERS = 500  # the latest buyers of an item, whose other purchases say what it is bought together with
-TOGETHER_SHRINKAGE = 3.0  # so many imaginary buyers bought nothing else: one shared buyer proves little
-LEAST_TOGETHER = 2
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -72,70 +70,116 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
     All people are read with the same few queries and pass the user tower as one batch.
     """
     catalog = serving.catalog()
-    known = people.find([r.customer for r in requests if r.customer is not None], _max_history(catalog))
-    plans: list[_Plan | RecommendationError] = []
+    known = people.find([r.customer for r in requests if r.customer is not None], max_history(catalog))
+    plans: list[Plan | RecommendationError] = []
     for request in requests:
         try:
-            plans.append(_plan(request, known, catalog))
+            asked = plan(request, known, catalog)
+            asked.allowed[catalog.rows(asked.looked_at)] = False
+            plans.append(asked)
         except RecommendationError as error:
             plans.append(error)
-    users = _encode([plan for plan in plans if isinstance(plan, _Plan) and plan.person is not None], catalog)
+    users = _encode([each for each in plans if isinstance(each, Plan) and each.person is not None], catalog)
     answers: list[RecommendationList | RecommendationError] = []
     served: list[ServedList] = []
-    for plan in plans:
-        if isinstance(plan, RecommendationError):
-            answers.append(plan)
+    for each in plans:
+        if isinstance(each, RecommendationError):
+            answers.append(each)
             continue
-        answer = _answer(plan, users.get(id(plan)), catalog)
+        answer = _answer(each, users.get(id(each)), catalog)
         answers.append(answer)
-        if plan.may_be_logged and answer.items:
-            served.append(_log_row(answer, plan.customer.key if plan.customer else "", plan.request.scenario, catalog))
+        if each.may_be_logged and answer.items:
+            served.append(_log_row(answer, each, catalog))
     ServedList.objects.bulk_create(served)
     return answers
 
 
-def popular(count: int = 10, *, scenario: str = "popular") -> RecommendationList:
+def cart(items: Sequence[str], count: int = 10, **options: Any) -> RecommendationList:
+    """What goes with a cart, for whoever fills it; before any model, what people buy with the things in it.
+
+    options : the other fields of ListRequest.
+    """
+    request = {"session_items": tuple(items), "count": count, "scenario": CART, **options}
+    if serving.live() is None:
+        asked, catalog = _planned(**request)
+        inside = [catalog.pks[catalog.row_of[key]] for key in items if catalog.knows(key)]
+        if inside and asked.fallback == "no_model":
+            found = _listed(asked, *bought_with(inside, catalog), catalog, BOUGHT_TOGETHER, "no_model")
+            if found.items:
+                return found
+    return recommend(**request)
+
+
+# --- the same list for everybody, less what this customer bought ------------------------------------------------------
+# options : fields of ListRequest that restrict a list: filter, exclude, page_token, diversity, and customer, whose
+# purchases are left out; scenario is the name the list goes by in the log.
+
+
+def popular(count: int = 10, **options: Any) -> RecommendationList:
     """What most people buy."""
-    return recommend(count=count, scenario=scenario)
+    asked, catalog = _planned(**{"count": count, "scenario": "popular", **options})
+    return _listed(asked, catalog.popular, catalog.purchases[catalog.popular], catalog, POPULAR)
 
 
-def similar(item: str, count: int = 10, *, scenario: str = "similar") -> RecommendationList:
+def trending(count: int = 10, **options: Any) -> RecommendationList:
+    """What sells more this week than the weeks before; what is popular where nothing does."""
+    asked, catalog = _planned(**{"count": count, "scenario": "trending", **options})
+    found = _listed(asked, *trends.trending(catalog), catalog, TRENDING)
+    if found.items:
+        return found
+    return replace(popular(count, **{"scenario": "trending", **options}), fallback_reason="nothing_trends")
+
+
+def similar(item: str, count: int = 10, **options: Any) -> RecommendationList:
     """Items that the same people want as this one, as the model sees it; before any model, items of the same kind."""
-    _check_count(count)
-    catalog = serving.catalog()
-    row = _row_of(item, catalog)
+    asked, catalog = _planned(**{"count": count, "scenario": "similar", **options})
+    row = row_of(item, catalog)
     if catalog.placed is not None:
-        rows, scores = retrieval.similar(catalog.placed.taste, row, count, catalog.shown)
-        return _item_list(rows, scores, catalog, TWO_TOWER, None, scenario)
+        rows, cosines = retrieval.similar(catalog.placed.taste, row, _reach(asked), asked.allowed)
+        return _listed(asked, rows, cosines, catalog, TWO_TOWER, of=int(asked.allowed.sum() - asked.allowed[row]))
     shared = np.zeros(len(catalog))
     for values in catalog.values.values():
         shared += (values == values[row]) & (values[row] != "")
-    order = catalog.popular[catalog.shown[catalog.popular] & (catalog.popular != row)]
-    order = order[np.argsort(-shared[order], kind="stable")][:count]
-    return _item_list(order, shared[order], catalog, POPULAR, "no_model", scenario)
+    alike = catalog.popular[catalog.popular != row]
+    alike = alike[np.argsort(-shared[alike], kind="stable")]
+    return _listed(asked, alike, shared[alike], catalog, POPULAR, "no_model")
 
 
-def bought_together(item: str, count: int = 10, *, scenario: str = "bought_together") -> RecommendationList:
+def bought_together(item: str, count: int = 10, **options: Any) -> RecommendationList:
     """What the latest buyers of this item also buy, more than one would expect; similar items where that is unknown."""
-    found = co_purchased(item, count, scenario=scenario)
+    found = co_purchased(item, count, **options)
     if found.items:
         return found
-    return replace(similar(item, count, scenario=scenario), fallback_reason=found.fallback_reason)
+    stand_in = similar(item, count, **{"scenario": "bought_together", **options})
+    return replace(stand_in, fallback_reason=found.fallback_reason)
 
 
-def co_purchased(item: str, count: int = 10, *, scenario: str = "bought_together") -> RecommendationList:
+def co_purchased(item: str, count: int = 10, **options: Any) -> RecommendationList:
     """What the latest buyers of this item also buy; an empty list where too few of them share anything."""
-    _check_count(count)
-    catalog = serving.catalog()
-    row = _row_of(item, catalog)
-    rows, shared = _co_purchases(catalog.pks[row], catalog)
-    own = min(float(catalog.purchases[row]), BUYERS)
-    # The cosine of the two items' buyers, drawn to nothing where few are shared (Linden, Smith & York 2003).
-    cosine = shared / np.sqrt(np.maximum(own, shared) * np.maximum(catalog.purchases[rows], shared))
-    scores = cosine * shared / (shared + TOGETHER_SHRINKAGE)
-    best = np.argsort(-scores, kind="stable")[:count]
-    fallback = None if len(best) else "never_bought_together"
-    return _item_list(rows[best], scores[best], catalog, BOUGHT_TOGETHER, fallback, scenario)
+    asked, catalog = _planned(**{"count": count, "scenario": "bought_together", **options})
+    found = _listed(asked, *bought_with([catalog.pks[row_of(item, catalog)]], catalog), catalog, BOUGHT_TOGETHER)
+    return found if found.items else replace(found, fallback_reason="never_bought_together")
+
+
+def also_viewed(item: str, count: int = 10, **options: Any) -> RecommendationList:
+    """What the latest viewers of this item also look at, more than one would expect; else similar items."""
+    asked, catalog = _planned(**{"count": count, "scenario": "also_viewed", **options})
+    row_of(item, catalog)
+    found = _listed(asked, *viewed_with(item, catalog), catalog, ALSO_VIEWED)
+    if found.items:
+        return found
+    stand_in = similar(item, count, **{"scenario": "also_viewed", **options})
+    return replace(stand_in, fallback_reason="never_viewed_together")
+
+
+def recently_viewed(session_items: Sequence[str] = (), count: int = 10, **options: Any) -> RecommendationList:
+    """What a customer looked at within a day, or a visitor by their session (the latest last): the latest first."""
+    asked, catalog = _planned(**{"count": count, "scenario": "recently_viewed", **options})
+    on_record = asked.customer.viewed if asked.customer else ()
+    latest_first = dict.fromkeys([*reversed(session_items), *reversed(on_record)])
+    rows = catalog.rows(latest_first)
+    found = _listed(asked, rows, np.arange(len(rows), 0.0, -1), catalog, RECENTLY_VIEWED)
+    return found if found.items else replace(found, fallback_reason="never_viewed")
 
 
 # --- ratings ----------------------------------------------------------------------------------------------------------
@@ -160,14 +204,14 @@ def predict_rating(
     catalog = serving.catalog()
     checked = people.check_profile(profile or {})
     features = people.check_item(item_features or {})
-    row = None if item is None else _row_of(item, catalog)
+    row = None if item is None else row_of(item, catalog)
     average = RatingPrediction(catalog.mean_rating(row), None)
     placed = catalog.placed
     if placed is None:
         return average
     person = Person(checked)
     if customer is not None:
-        known = people.find([customer], _max_history(catalog)).get(customer)
+        known = people.find([customer], max_history(catalog)).get(customer)
         if known is not None and not known.learnable:
             return average
         person = known.person if known else person
@@ -181,107 +225,16 @@ def predict_rating(
     return RatingPrediction(float(inference.ratings(user, described)[0, 0]), placed.live.version)
 
 
-# --- from a request to a plan -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """A request that makes sense: for whom, and which rows may be listed."""
-
-    request: ListRequest
-    customer: people.Customer | None
-    person: Person | None  # None: popular items, because of `fallback`
-    fallback: str | None
-    allowed: np.ndarray
-    shown: np.ndarray  # digests of what earlier pages showed
-
-    @property
-    def may_be_logged(self) -> bool:
-        return self.customer is None or self.customer.learnable
-
-
-def _plan(request: ListRequest, known: Mapping[str, people.Customer], catalog: LiveCatalog) -> _Plan:
-    _check_count(request.count)
-    if request.customer is not None and request.profile is not None:
-        raise RecommendationError("profile", "Give either a customer or a profile, not both.")
-    if isinstance(request.diversity, bool) or not 0 <= request.diversity <= 1:
-        raise RecommendationError("diversity", f"diversity is {request.diversity!r}; it must be from 0 to 1.")
-    if len(request.scenario) > LONGEST_SCENARIO:
-        message = f"scenario has {len(request.scenario)} characters; {LONGEST_SCENARIO} are allowed."
-        raise RecommendationError("scenario", message)
-    profile = None if request.profile is None else people.check_profile(request.profile)
-    customer = known.get(request.customer) if request.customer is not None else None
-    person, fallback = _audience(request, customer, profile, catalog)
-    shown = read_token(request.page_token)
-    allowed = catalog.shown.copy()
-    for name, values in (request.filter or {}).items():
-        allowed &= np.isin(catalog.values[_filter_field(name)], _filter_values(name, values))
-    allowed[catalog.rows(request.exclude)] = False
-    allowed[catalog.rows(request.session_items)] = False
-    if customer is not None and request.exclude_purchased:
-        allowed[catalog.rows(customer.bought)] = False
-    if len(shown):
-        allowed &= ~np.isin(catalog.digests, shown)
-    return _Plan(request, customer, person, fallback, allowed, shown)
-
-
-def _audience(
-    request: ListRequest, customer: people.Customer | None, profile: Mapping[str, object] | None, catalog: LiveCatalog
-) -> tuple[Person | None, str | None]:
-    """Who the towers are to see; or nobody, and why."""
-    looked_at = [key for key in request.session_items if key in catalog.row_of]
-    if request.customer is not None and customer is None:
-        return None, "unknown_customer"
-    if customer is not None and not customer.learnable:
-        return None, "opted_out"
-    if catalog.live is None:
-        return None, "no_model"
-    now = timezone.now().timestamp()
-    session = [Event(item=key, time=now) for key in looked_at]
-    if customer is not None:
-        person = customer.person
-        if session:
-            # What is looked at is history for the sequence, but no purchase: counts and sums stay what they are.
-            settled = catalog.live.inference.with_derived(person)
-            person = replace(person, profile=settled, history=[*person.history, *session])
-        return person, None
-    if profile is None and not session:
-        return None, "anonymous"
-    return Person(profile or {}, session), None
-
-
-def _check_count(count: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_COUNT:
-        raise RecommendationError("count", f"count is {count!r}; it must be a whole number from 1 to {MAX_COUNT}.")
-
-
-def _filter_field(name: str) -> str:
-    fields = get_source().item_filters
-    if name not in fields:
-        raise RecommendationError("filter", f"{name!r} is nothing to filter by; there are {', '.join(fields)}.")
-    return name
-
-
-def _filter_values(name: str, values: object) -> list[str]:
-    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-        raise RecommendationError("filter", f"The filter {name!r} is {values!r}; it must be a list of texts.")
-    return list(values)
-
-
-def _row_of(item: str, catalog: LiveCatalog) -> int:
-    if not catalog.knows(item):
-        raise RecommendationError("item", f"There is no item {item!r}.")
-    return catalog.row_of[item]
-
-
-def _max_history(catalog: LiveCatalog) -> int:
-    return catalog.live.inference.max_history if catalog.live else people.MAX_HISTORY
-
-
 # --- from a plan to a list --------------------------------------------------------------------------------------------
 
 
-def _encode(plans: list[_Plan], catalog: LiveCatalog) -> dict[int, Vectors]:
+def _planned(**request: Any) -> tuple[Plan, LiveCatalog]:
+    asked, catalog = ListRequest(**request), serving.catalog()
+    known = people.find([asked.customer] if asked.customer is not None else [], max_history(catalog))
+    return plan(asked, known, catalog), catalog
+
+
+def _encode(plans: list[Plan], catalog: LiveCatalog) -> dict[int, Vectors]:
     """The vectors of every plan's person, by id of the plan. One batch; where it fails, each on its own."""
     people_of_plans = [plan.person for plan in plans if plan.person is not None]
     if catalog.placed is None or not people_of_plans:
@@ -296,42 +249,77 @@ def _encode(plans: list[_Plan], catalog: LiveCatalog) -> dict[int, Vectors]:
     return {id(plan): users[row : row + 1] for row, plan in enumerate(plans)}
 
 
-def _answer(plan: _Plan, user: Vectors | None, catalog: LiveCatalog) -> RecommendationList:
-    placed, request = catalog.placed, plan.request
-    reach = request.count * (POOL if request.diversity else 1)
-    if placed is None or plan.person is None or user is None:
-        rows = catalog.popular[plan.allowed[catalog.popular]][:reach]
-        rows, scores = _picked(rows, catalog.purchases[rows], request, catalog)
+def _answer(plan: Plan, user: Vectors | None, catalog: LiveCatalog) -> RecommendationList:
+    placed, person = catalog.placed, plan.person
+    candidates = int(plan.allowed.sum())
+    if placed is None or person is None or user is None:
+        rows = catalog.popular[plan.allowed[catalog.popular]][: _reach(plan)]
+        rows, scores = _picked(rows, catalog.purchases[rows], plan, catalog)
         items = [Recommendation(catalog.keys[row], float(score)) for row, score in zip(rows, scores, strict=True)]
-        version, source, fallback = None, POPULAR, plan.fallback or "model_failed"
-    else:
-        found, best = placed.index.top_k(user.rank, reach, mask=plan.allowed)
-        listed = found[0] >= 0
-        rows, scores = _picked(found[0][listed], best[0][listed], request, catalog)
-        items = _explained(plan, plan.person, user, rows, scores, placed, catalog)
-        version, source, fallback = placed.live.version, TWO_TOWER, None
+        return _list(plan, rows, items, candidates, catalog, POPULAR, plan.fallback or "model_failed")
+    found, best = placed.index.top_k(user.rank, _reach(plan), mask=plan.allowed)
+    listed = found[0] >= 0
+    rows, scores = _picked(found[0][listed], best[0][listed], plan, catalog)
+    items = _explained(plan, person, user, rows, scores, placed, catalog)
+    return _list(plan, rows, items, candidates, catalog, TWO_TOWER, None)
+
+
+def _listed(
+    plan: Plan,
+    rows: np.ndarray,
+    scores: np.ndarray,
+    catalog: LiveCatalog,
+    source: Source,
+    fallback: str | None = None,
+    of: int | None = None,
+) -> RecommendationList:
+    """The first of these rows (the best first) that the plan allows, on record. of : how many there are in all."""
+    kept = plan.allowed[rows]
+    rows, scores = rows[kept], scores[kept]
+    candidates = len(rows) if of is None else of
+    rows, scores = _picked(rows[: _reach(plan)], scores[: _reach(plan)], plan, catalog)
+    items = [Recommendation(catalog.keys[row], float(score)) for row, score in zip(rows, scores, strict=True)]
+    answer = _list(plan, rows, items, candidates, catalog, source, fallback)
+    if answer.items and plan.may_be_logged:
+        _log_row(answer, plan, catalog).save(force_insert=True)
+    return answer
+
+
+def _list(
+    plan: Plan,
+    rows: np.ndarray,
+    items: list[Recommendation],
+    candidates: int,
+    catalog: LiveCatalog,
+    source: Source,
+    fallback: str | None,
+) -> RecommendationList:
     return RecommendationList(
         recommendation_id=str(uuid.uuid4()),
-        model_version=version,
+        model_version=catalog.live.version if source == TWO_TOWER and catalog.live else None,
         source=source,
         fallback_reason=fallback,
-        next_page_token=_next_page(plan, rows, catalog),
+        next_page_token=_next_page(plan, rows, candidates, catalog),
         items=tuple(items),
     )
 
 
-def _next_page(plan: _Plan, rows: np.ndarray, catalog: LiveCatalog) -> str | None:
+def _reach(plan: Plan) -> int:
+    """How many of the best are looked at, to list as many as were asked for."""
+    return plan.request.count * (POOL if plan.request.diversity else 1)
+
+
+def _next_page(plan: Plan, rows: np.ndarray, candidates: int, catalog: LiveCatalog) -> str | None:
     """The token of the page after this one, if there is one."""
     shown = [*plan.shown, *catalog.digests[rows]]
-    if len(rows) == 0 or int(plan.allowed.sum()) == len(rows) or len(shown) + plan.request.count > MAX_SHOWN:
+    if len(rows) == 0 or candidates == len(rows) or len(shown) + plan.request.count > MAX_SHOWN:
         return None
     return write_token(shown)
 
 
-def _picked(
-    rows: np.ndarray, scores: np.ndarray, request: ListRequest, catalog: LiveCatalog
-) -> tuple[np.ndarray, np.ndarray]:
+def _picked(rows: np.ndarray, scores: np.ndarray, plan: Plan, catalog: LiveCatalog) -> tuple[np.ndarray, np.ndarray]:
     """The wanted number of the candidates, so unlike each other as was asked for."""
+    request = plan.request
     if catalog.placed is None or not request.diversity or len(rows) == 0:
         return rows[: request.count], scores[: request.count]
     order = retrieval.diversify(catalog.placed.taste[rows], scores, request.count, request.diversity)
@@ -339,7 +327,7 @@ def _picked(
 
 
 def _explained(
-    plan: _Plan,
+    plan: Plan,
     person: Person,
     user: Vectors,
     rows: np.ndarray,
@@ -359,13 +347,13 @@ def _explained(
     ]
 
 
-def _reasons(found: Iterable[explain.Reason], plan: _Plan) -> tuple[Reason, ...]:
+def _reasons(found: Iterable[explain.Reason], plan: Plan) -> tuple[Reason, ...]:
     """The engine's reasons in the visitor's words: what was only looked at was not bought."""
     bought = plan.customer.bought if plan.customer else frozenset()
-    kind = "because_in_your_cart" if plan.request.scenario == "cart" else "because_you_viewed"
+    kind = "because_in_your_cart" if plan.request.scenario == CART else "because_you_viewed"
     reasons = []
     for reason in found:
-        if reason.item is not None and reason.item not in bought and reason.item in plan.request.session_items:
+        if reason.item is not None and reason.item not in bought and reason.item in plan.looked_at:
             reasons.append(Reason(kind, item=reason.item))
         elif not (plan.customer and reason.field in get_source().customer_from_interactions):
             # A customer's totals are no part of a profile that they would recognise.
@@ -373,48 +361,12 @@ def _reasons(found: Iterable[explain.Reason], plan: _Plan) -> tuple[Reason, ...]
     return tuple(reasons)
 
 
-def _co_purchases(item_pk: Any, catalog: LiveCatalog) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the items that the latest buyers of an item bought, too, and how many of them did: int64, float64 [n]."""
-    source = get_source()
-    customer, item = source.interaction_customer, source.interaction_item
-    bought = learned_from(source)
-    buyers = bought.filter(**{item: item_pk}).order_by(f"-{source.interaction_time}").values_list(customer, flat=True)
-    pairs = bought.filter(**{f"{customer}__in": set(buyers[:BUYERS])})
-    counted = (
-        pairs.exclude(**{item: item_pk})
-        .order_by()
-        .values_list(f"{item}__{source.item_key}")
-        .annotate(n=Count(customer, distinct=True))
-    )
-    found = {str(key): n for key, n in counted.filter(n__gte=LEAST_TOGETHER)}
-    rows = catalog.rows(found)
-    rows = rows[catalog.shown[rows]]
-    return rows, np.array([found[catalog.keys[row]] for row in rows], dtype=np.float64)
-
-
-def _item_list(
-    rows: np.ndarray, scores: np.ndarray, catalog: LiveCatalog, source: Source, fallback: str | None, scenario: str
-) -> RecommendationList:
-    """A list that belongs to an item, the same for everybody."""
-    answer = RecommendationList(
-        recommendation_id=str(uuid.uuid4()),
-        model_version=catalog.live.version if source == TWO_TOWER and catalog.live else None,
-        source=source,
-        fallback_reason=fallback,
-        next_page_token=None,
-        items=tuple(Recommendation(catalog.keys[r], float(s)) for r, s in zip(rows, scores, strict=True)),
-    )
-    if answer.items:
-        _log_row(answer, "", scenario, catalog).save(force_insert=True)
-    return answer
-
-
-def _log_row(answer: RecommendationList, customer: str, scenario: str, catalog: LiveCatalog) -> ServedList:
+def _log_row(answer: RecommendationList, plan: Plan, catalog: LiveCatalog) -> ServedList:
     live = catalog.live if answer.model_version else None
     return ServedList(
         id=uuid.UUID(answer.recommendation_id),
-        customer=customer,
-        scenario=scenario,
+        customer=plan.customer.key if plan.customer else "",
+        scenario=plan.request.scenario,
         source=answer.source,
         version_id=live.pk if live else None,
         items=[item.item for item in answer.items],

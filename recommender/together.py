@@ -1,0 +1,87 @@
+"""What goes together: items that the same people bought, or looked at, counted in the shop's own rows as they are.
+
+No table of pairs is kept. The latest people of an item stand for all of them, so that a count costs the same however
+many there are, and what was sold a second ago is in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from django.core.cache import cache
+from django.db.models import Case, Count, F, Q, When
+
+from recommender.live_catalog import LiveCatalog, learned_from
+from recommender.models import Event
+from recommender.source import get_source
+
+PEOPLE = 200  # the latest buyers or viewers of an item
+LEAST_SHARED = 2  # one person who took both proves nothing
+SHRINKAGE = 3.0
+LATEST_VIEWS = 20_000  # of anything, by anybody: how often an item is looked at
+COUNT_EVERY = 300  # seconds between two counts of them
+
+
+class Together(NamedTuple):
+    """rows : int64 [n] of a catalog, the strongest tie first.   lift : float64 [n], over 1."""
+
+    rows: np.ndarray
+    lift: np.ndarray
+
+
+def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
+    """What the latest buyers of any of these items (primary keys) also buy, more than everybody does. Two queries."""
+    source = get_source()
+    customer, item = source.interaction_customer, source.interaction_item
+    latest = learned_from(source).filter(**{f"{item}__in": items}).order_by(f"-{source.interaction_time}")
+    buyers = set(latest.values_list(customer, flat=True)[:PEOPLE])
+    theirs = source.interactions.filter(**{f"{customer}__in": buyers}).exclude(**{f"{item}__in": items}).order_by()
+    shared = dict(theirs.values_list(item).annotate(_n=Count(customer, distinct=True)))
+    rows = {catalog.row_of_pk[pk]: n for pk, n in shared.items() if pk in catalog.row_of_pk}
+    return _strongest(rows, catalog.purchases)
+
+
+def viewed_with(item: str, catalog: LiveCatalog) -> Together:
+    """What the latest viewers of this item (a key) also look at, more than everybody does. Three queries."""
+    views = Event.objects.filter(kind__in=Event.VIEWED)
+    latest = set(views.filter(item=item).order_by("-time").values_list("customer", "session")[:PEOPLE])
+    customers = _who_still_agree({customer for customer, _ in latest if customer})
+    sessions = {session for customer, session in latest if session and not customer}
+    theirs = views.filter(Q(customer__in=customers) | Q(customer="", session__in=sessions)).exclude(item=item)
+    viewer = Case(When(customer="", then=F("session")), default=F("customer"))
+    shared = dict(theirs.order_by().values_list("item").annotate(_n=Count(viewer, distinct=True)))
+    rows = {catalog.row_of[key]: n for key, n in shared.items() if key in catalog.row_of}
+    everybodys = np.zeros(len(catalog))
+    for key, n in (cache.get_or_set("recommender:views", _latest_views, COUNT_EVERY) or {}).items():
+        if key in catalog.row_of:
+            everybodys[catalog.row_of[key]] = n
+    return _strongest(rows, everybodys)
+
+
+def _latest_views() -> dict[str, int]:
+    views = Event.objects.filter(kind__in=Event.VIEWED).order_by("-time")
+    return dict(Counter(views.values_list("item", flat=True)[:LATEST_VIEWS]))
+
+
+def _who_still_agree(customers: set[str]) -> set[str]:
+    source = get_source()
+    found = source.customers.filter(**{f"{source.customer_key}__in": customers})
+    return {str(key) for key in found.values_list(source.customer_key, flat=True)}
+
+
+def _strongest(shared: Mapping[int, int], everybodys: np.ndarray) -> Together:
+    """Items by lift: how many of these people took one, over how many would if they were like everybody.
+
+    shared : row -> people who took it.   everybodys : float64 [rows], how often everybody takes each.
+    Few people prove little: observed and expected both count SHRINKAGE more, which is the mean of the lift's gamma
+    posterior about 1 (DuMouchel 1999).
+    """
+    rows, people = np.array([*shared.items()], dtype=np.int64).reshape(-1, 2).T
+    expected = people.sum() * everybodys[rows] / max(everybodys.sum(), 1)
+    lift = (people + SHRINKAGE) / (expected + SHRINKAGE)
+    kept = np.flatnonzero((people >= LEAST_SHARED) & (lift > 1))
+    kept = kept[np.argsort(-lift[kept], kind="stable")]
+    return Together(rows[kept], lift[kept])
