@@ -24,7 +24,7 @@ FALLBACK_REASONS = {
     "anonymous": "Nothing is known of this visitor.",
     "unknown_customer": "There is no customer of this key.",
     "opted_out": "This customer opted out of personalisation.",
-    "model_failed": "The model could not read this profile; see the log.",
+    "model_failed": "The model did not answer; see the log.",
     "never_bought_together": "Too few people bought this with something else.",
     "never_viewed_together": "Too few people looked at this and at something else.",
     "never_viewed": "Nothing was looked at lately.",

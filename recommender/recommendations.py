@@ -215,13 +215,13 @@ def predict_rating(
         if known is not None and not known.learnable:
             return average
         person = known.person if known else person
+    inference = placed.live.inference
     try:
         user = placed.encode([person])
+        described = inference.encode_items([features]) if row is None else placed.vectors[row : row + 1]
     except EngineError as error:
-        log.error("model_cannot_read_person", customer=customer, error=str(error))
+        log.error("model_failed", customer=customer, error=str(error))
         return average
-    inference = placed.live.inference
-    described = inference.encode_items([features]) if row is None else placed.vectors[row : row + 1]
     return RatingPrediction(float(inference.ratings(user, described)[0, 0]), placed.live.version)
 
 
@@ -244,7 +244,7 @@ def _encode(plans: list[Plan], catalog: LiveCatalog) -> dict[int, Vectors]:
     except EngineError as error:
         if len(plans) > 1:
             return {key: user for plan in plans for key, user in _encode([plan], catalog).items()}
-        log.error("model_cannot_read_person", customer=plans[0].request.customer, error=str(error))
+        log.error("model_failed", customer=plans[0].request.customer, error=str(error))
         return {}
     return {id(plan): users[row : row + 1] for row, plan in enumerate(plans)}
 
@@ -260,7 +260,11 @@ def _answer(plan: Plan, user: Vectors | None, catalog: LiveCatalog) -> Recommend
     found, best = placed.index.top_k(user.rank, _reach(plan), mask=plan.allowed)
     listed = found[0] >= 0
     rows, scores = _picked(found[0][listed], best[0][listed], plan, catalog)
-    items = _explained(plan, person, user, rows, scores, placed, catalog)
+    try:
+        items = _explained(plan, person, user, rows, scores, placed, catalog)
+    except EngineError as error:
+        log.error("model_failed", customer=plan.request.customer, error=str(error))
+        return _answer(plan, None, catalog)
     return _list(plan, rows, items, candidates, catalog, TWO_TOWER, None)
 
 

@@ -20,7 +20,7 @@ from recommender.engine.errors import EngineError
 from recommender.engine.inference import Inference
 from recommender.live_catalog import Live, LiveCatalog, Tally, catalog_state, read_catalog, read_newer, read_tally
 from recommender.models import Promotion
-from recommender.source import get_source
+from recommender.source import RecommenderSource, get_source
 
 log = structlog.get_logger("recommender.serving")
 
@@ -39,9 +39,9 @@ class _Served:
     state: tuple[Any, ...]
     tally: Tally
     recount_at: float
-    broken: int | None = None  # the promotion whose model did not open, to be tried again at `retry_at`
+    promotion: int | None = None
+    problem: str = ""  # with that promotion's model, which is tried again at `retry_at`
     retry_at: float = 0.0
-    problem: str = ""
 
 
 class Process:
@@ -102,7 +102,7 @@ def forget() -> None:
 def _refresh(old: _Served | None) -> _Served:
     source = get_source()
     now = time.monotonic()
-    current, broken, retry_at, problem = _promoted(old, now)
+    promotion, current, problem = _promoted(old, now)
     state = catalog_state(source)
     if old is None or now >= old.recount_at:
         tally, newer = read_tally(source), None
@@ -111,34 +111,50 @@ def _refresh(old: _Served | None) -> _Served:
         newer = read_newer(source, old.tally.last)
         tally, recount_at = old.tally.plus(newer) if newer.counts else old.tally, old.recount_at
     if old is None or current is not old.catalog.live or state != old.state:
-        fresh = read_catalog(source, current, tally)
+        before = old.catalog.live if old and old.catalog.live is not current else None
+        fresh, unplaced = _placed(source, [current, before], tally)
+        problem = unplaced or problem
     elif newer is None:
         fresh = old.catalog.counting_only(tally)
     elif newer.counts:
         fresh = old.catalog.counting(newer)
     else:
         fresh = old.catalog
-    return _Served(fresh, state, tally, recount_at, broken, retry_at, problem)
+    told_before = old is not None and (old.promotion, old.problem) == (promotion, problem)
+    retry_at = old.retry_at if old is not None and told_before and now < old.retry_at else now + RETRY_EVERY
+    return _Served(fresh, state, tally, recount_at, promotion, problem, retry_at)
 
 
-def _promoted(old: _Served | None, now: float) -> tuple[Live | None, int | None, float, str]:
-    """The model that serves from now on, and what is wrong with the promoted one if that is another."""
+def _placed(source: RecommenderSource, models: list[Live | None], tally: Tally) -> tuple[LiveCatalog, str]:
+    """The catalog with the first of the models that can place the items created since; with none, where none can.
+
+    And what is wrong with the first model, if it is not that one.
+    """
+    problem = ""
+    for live in filter(None, models):
+        try:
+            return read_catalog(source, live, tally), problem
+        except EngineError as error:
+            log.error("model_cannot_place_items", version=live.version, error=str(error))
+            problem = problem or f"Version {live.version} cannot place the items created since: {error}"
+    return read_catalog(source, None, tally), problem
+
+
+def _promoted(old: _Served | None, now: float) -> tuple[int | None, Live | None, str]:
+    """The newest promotion, the model to serve from now on, and what is wrong with its own if that is another."""
     serving = old.catalog.live if old else None
     promotion = Promotion.objects.select_related("version").order_by("-pk").first()
     if promotion is None:
-        return None, None, 0.0, ""
+        return None, None, ""
     if serving is not None and serving.pk == promotion.version_id:
-        return serving, None, 0.0, ""
-    if old is not None and old.broken == promotion.pk and now < old.retry_at:
-        return serving, old.broken, old.retry_at, old.problem
+        return promotion.pk, serving, ""
+    if old is not None and old.problem and old.promotion == promotion.pk and now < old.retry_at:
+        return promotion.pk, serving, old.problem
+    name = promotion.version.name
     try:
-        opened = Live(
-            promotion.version_id,
-            promotion.version.name,
-            Inference.open(Path(settings.BUNDLE_ROOT) / promotion.version.name),
-        )
+        opened = Live(promotion.version_id, name, Inference.open(Path(settings.BUNDLE_ROOT) / name))
     except EngineError as error:
-        log.error("model_does_not_open", version=promotion.version.name, error=str(error))
-        return serving, promotion.pk, now + RETRY_EVERY, f"Version {promotion.version.name} does not open: {error}"
+        log.error("model_does_not_open", version=name, error=str(error))
+        return promotion.pk, serving, f"Version {name} does not open: {error}"
     log.info("model_serves", version=opened.version, before=serving.version if serving else None)
-    return opened, None, 0.0, ""
+    return promotion.pk, opened, ""

@@ -244,7 +244,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
     folder = work_folder(run)
     snapshot = folder / "snapshot"
     try:
-        live = _live_bundle(journal)
+        live = live_version()
         if snapshot.exists():
             journal.note("Going on with what an earlier attempt left.")
             journal.curve = list(run.curve)
@@ -262,7 +262,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
         snapshot,
         bundle_folder(_name(run)),
         config=config_of(run.parameters),
-        live=live,
+        live=None if live is None else bundle_folder(live.name),
         progress=journal.engine,
         should_stop=stop.is_set,
         work=folder / "checkpoints",
@@ -270,21 +270,6 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
     if stop.is_set():  # asked for while the bundle was being written
         raise TrainingCancelled("The run was cancelled.")
     return report
-
-
-def _live_bundle(journal: _Journal) -> Path | None:
-    """The bundle to be compared with. One that does not open is no reason to keep it: then popularity alone judges."""
-    from recommender.engine.inference import Inference
-
-    live = live_version()
-    if live is None:
-        return None
-    try:
-        Inference.open(bundle_folder(live.name), weights="judged")
-    except BundleError as error:
-        journal.note(f"The live version {live.name} does not open, so nothing is compared with it: {error}")
-        return None
-    return bundle_folder(live.name)
 
 
 def _beat(run: TrainingRun, journal: _Journal, stop: Event) -> None:

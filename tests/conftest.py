@@ -11,6 +11,7 @@ from django.core.cache import cache
 from recommender import serving
 from recommender.engine.config import TrainConfig
 from recommender.models import ModelVersion, Promotion
+from tests import planted
 from tests.recommender import shop
 
 QUICK = TrainConfig(dim=16, profile_rank=4, rating_dim=4, epochs=8, learning_rate=1e-2, batch_targets=512, bootstrap=50)
@@ -52,10 +53,12 @@ def promote(bundle: Path, settings, tmp_path: Path, db: None):
     """Promotes a copy of the trained bundle under a name, whole or broken, as a worker would."""
     settings.BUNDLE_ROOT = tmp_path / "bundles"
 
-    def promoted(name: str, *, broken: bool = False) -> ModelVersion:
+    def promoted(name: str, *, broken: bool = False, breaks_at_work: bool = False) -> ModelVersion:
         shutil.copytree(bundle, settings.BUNDLE_ROOT / name)
         if broken:
             (settings.BUNDLE_ROOT / name / "model" / "user_tower.onnx").write_bytes(b"not a model")
+        if breaks_at_work:
+            planted.break_tower(settings.BUNDLE_ROOT / name)
         version = ModelVersion.objects.create(name=name)
         Promotion.objects.create(version=version)
         return version

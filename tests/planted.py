@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from recommender.engine.bundle import WEIGHTS, read_manifest, write_manifest
 
 KINDS = "ABCD"
 
@@ -69,3 +72,18 @@ def leaking_label(folder: Path, *, users: int = 300, items: int = 40, seed: int 
         user_categorical=["code"],
         derived={"code": {"take": "latest", "column": "code"}},
     )
+
+
+def break_tower(bundle: Path, weights: str = "served", tower: str = "user_tower", table: str = "gap.weight") -> None:
+    """Make a tower of a bundle open and fail at work: a table of its has one row left, the first.
+
+    Without the other gaps, the user tower answers nobody with two purchases at different times. The manifest is sealed
+    anew: this is not damage but a model that was born like this.
+    """
+    facts = {name: value for name, value in read_manifest(bundle).items() if name not in ("format", "files")}
+    path = bundle / WEIGHTS[weights] / f"{tower}.onnx"
+    model = onnx.load(path)
+    (found,) = (values for values in model.graph.initializer if values.name == table)
+    found.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(found)[:1], table))
+    onnx.save(model, path)
+    write_manifest(bundle, **facts)

@@ -13,6 +13,10 @@ class BundleError(EngineError):
     """A saved model is missing, altered, incomplete or of a newer format."""
 
 
+class InferenceError(EngineError):
+    """A model that opens does not answer, or answers nonsense."""
+
+
 class ProfileError(EngineError):
     """A profile or an item description holds a value of the wrong kind. `field` is its name."""
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from recommender.engine.bundle import WEIGHTS, read_manifest
 from recommender.engine.encoders import Encoders, as_number, as_text
-from recommender.engine.errors import BundleError, ProfileError
+from recommender.engine.errors import BundleError, InferenceError, ProfileError
 from recommender.engine.inputs import UserInputs, Vectors
 from recommender.engine.schema import Schema
 
@@ -71,6 +71,9 @@ class Inference:
         self.popularity = table["purchases"].to_numpy().astype(np.float32)
         if len(self.items) != len(self.item_keys):
             raise BundleError(f"The model has {len(self.items)} item vectors for {len(self.item_keys)} items.")
+        self._user_inputs = {i.name for i in self._user_tower.get_inputs()}
+        self._item_inputs = {i.name for i in self._item_tower.get_inputs()}
+        self._try_out()
 
     @classmethod
     def open(cls, bundle: Path, weights: str = "served", device: str = "cpu") -> Inference:
@@ -88,6 +91,15 @@ class Inference:
     @property
     def schema(self) -> Schema:
         return self.encoders.schema
+
+    def _try_out(self) -> None:
+        """Let both towers answer once: a model that cannot is refused here, and the first visitor waits for nothing."""
+        bought = [Event(key, time=0.0, rating=5.0) for key in self.item_keys[:1]]
+        try:
+            self.encode_users([Person({}, bought), Person({})])
+            self.encode_items([{}])
+        except InferenceError as error:
+            raise BundleError(f"The model opens but does not work. {error}") from error
 
     # --- people ---
 
@@ -148,8 +160,10 @@ class Inference:
         if len(inputs) == 0:  # onnxruntime aborts the whole process on a recurrent layer's empty batch
             return Vectors.of_people(items.rank[:0], items.rate[:0])
         feed = inputs.feed(items, self.dim)
-        wanted = {i.name for i in self._user_tower.get_inputs()}
-        rank, rate = self._user_tower.run(None, {n: a for n, a in feed.items() if n in wanted})
+        rank, rate = _run(self._user_tower, {name: feed[name] for name in self._user_inputs})
+        if rank.shape[1] != items.rank.shape[1] or rate.shape[1] != items.rate.shape[1]:
+            raise InferenceError("The user tower's vectors are not as wide as the items'.")
+
         return Vectors.of_people(rank, rate)
 
     def with_derived(self, person: Person) -> dict[str, object]:
@@ -175,9 +189,8 @@ class Inference:
 
     def run_items(self, rows: np.ndarray, ids: np.ndarray) -> Vectors:
         """Vectors of items in numbers: rows int64 [n] (-1: unknown), ids int64 [n, features]."""
-        wanted = {i.name for i in self._item_tower.get_inputs()}
-        feed = {n: a for n, a in (("row", rows), ("features", ids)) if n in wanted}
-        return Vectors(*self._item_tower.run(None, feed))
+        feed = {"row": rows, "features": ids}
+        return Vectors(*_run(self._item_tower, {name: feed[name] for name in self._item_inputs}))
 
     def ratings(self, users: Vectors, items: Vectors) -> np.ndarray:
         """Predicted ratings, float32 [users, items], 0 to 5."""
@@ -188,6 +201,17 @@ class Inference:
         return 5 / (1 + np.exp(-np.einsum("ur,ukr->uk", users.rate, self.items.rate[rows])))
 
 
+def _run(tower: ort.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """A tower's answer. InferenceError where it gives none, or one that is not of numbers."""
+    try:
+        answer = tower.run(None, feed)
+    except Exception as error:  # onnxruntime's have no common class
+        raise InferenceError(f"The model does not answer: {error}") from error
+    if not all(np.isfinite(part).all() for part in answer):
+        raise InferenceError("The model answers with what is not a number.")
+    return answer
+
+
 def mapped(path: Path) -> np.ndarray:
     """An array that stays in its file, whose pages all processes share; np.memmap itself is slow to slice."""
     return np.load(path, mmap_mode="r").view(np.ndarray)
@@ -196,7 +220,7 @@ def mapped(path: Path) -> np.ndarray:
 def _session(path: Path, device: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # a web process has many threads, each its request
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     if device == "cpu":
         providers = ["CPUExecutionProvider"]
     elif device == "cuda" and "CUDAExecutionProvider" in ort.get_available_providers():

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from recommender.engine.bundle import new_bundle, write_manifest
 from recommender.engine.comparison import open_for_comparison
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, TwoTowerDataset, split
+from recommender.engine.errors import BundleError, InferenceError
 from recommender.engine.report import Report, evaluate
 from recommender.engine.saving import save_artifacts, save_assets, save_towers
 from recommender.engine.tables import Tables, read_snapshot
@@ -92,16 +94,7 @@ def build_from_tables(
         checkpoint=None if work is None else work / "judged.safetensors",
     )
     tell("evaluating", 0.0, "ranking the whole catalog for the held-out purchases")
-    report = evaluate(
-        TorchScorer(judged.model, data),
-        data,
-        how=how,
-        at_most=config.eval_users,
-        resamples=config.bootstrap,
-        live=None if live is None else open_for_comparison(live, tables, data.role),
-        curve=judged.curve,
-        settings=config.to_dict(),
-    )
+    report = _evaluated(judged, data, config, how, live, tell)
     served = _refit(data, config, judged, tell, should_stop, work) if config.refit else judged
     tell("writing", 0.0, "writing the bundle")
     report = _with_seconds(report, time.perf_counter() - started)
@@ -120,6 +113,28 @@ def build_from_tables(
         )
     tell("writing", 1.0, "done")
     return report
+
+
+def _evaluated(
+    judged: Trained, data: TwoTowerDataset, config: TrainConfig, how: str, live: Path | None, tell: _Teller
+) -> Report:
+    """The report, beside the live model where that can be measured. One that cannot is no reason to keep it."""
+    of_this = partial(
+        evaluate,
+        TorchScorer(judged.model, data),
+        data,
+        how=how,
+        at_most=config.eval_users,
+        resamples=config.bootstrap,
+        curve=judged.curve,
+        settings=config.to_dict(),
+    )
+    if live is not None:
+        try:
+            return of_this(live=open_for_comparison(live, data.tables, data.role))
+        except (BundleError, InferenceError) as error:
+            tell("evaluating", 0.5, f"the live model {live.name} is not compared with: {error}")
+    return of_this(live=None)
 
 
 def _refit(

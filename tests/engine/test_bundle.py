@@ -37,7 +37,7 @@ def test_a_manifest_says_what_the_bundle_is_and_how_good(bundle, snapshot):
 def test_workers_share_the_item_matrix_by_mapping_it(bundle):
     items = Inference.open(bundle).items
     for matrix in (items.rank, items.rate, items.trace):
-        assert isinstance(matrix, np.memmap)
+        assert isinstance(matrix.base, np.memmap)
         assert matrix.dtype == np.float32
         assert not matrix.flags.writeable
 

@@ -7,7 +7,8 @@ from django.utils import timezone
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import serving
-from recommender.engine.errors import ProfileError
+from recommender.engine import explain
+from recommender.engine.errors import InferenceError, ProfileError
 from recommender.engine.inference import Inference
 from recommender.errors import RecommendationError
 from recommender.lists import ListRequest
@@ -237,8 +238,33 @@ def test_a_person_the_model_cannot_read_costs_only_their_own_list(trained, monke
     bad, good = recommend_many([ListRequest(customer="C0"), ListRequest(customer="C2")])
     assert (bad.source, bad.fallback_reason) == ("popular", "model_failed")
     assert good.source == "two_tower"
-    assert "model_cannot_read_person" in caplog.text
+    assert "model_failed" in caplog.text
     assert predict_rating(customer="C0", item="P5").model_version is None
+
+
+def test_a_model_that_breaks_at_work_costs_a_popular_list_and_a_line_in_the_log(stocked, promote, caplog):
+    promote("v1", breaks_at_work=True)
+    Customer.objects.create(key="newcomer", gender="F")
+    assert recommend(customer="newcomer").source == "two_tower"  # it broke on longer histories alone
+    for asked in ({"customer": "C0"}, {"session_items": ["P1", "P5"]}):
+        answer = recommend(**asked)
+        assert (answer.source, answer.fallback_reason, answer.model_version) == ("popular", "model_failed", None)
+        assert not bought_by(asked.get("customer", "")) & set(keys(answer))
+    assert caplog.text.count("model_failed") == 2
+    several = recommend_many([ListRequest(customer="C0"), ListRequest(customer="newcomer")])
+    assert [answer.source for answer in several] == ["popular", "two_tower"]
+    average = predict_rating(customer="C0", item="P5")
+    assert (average.rating, average.model_version) == (predict_rating(customer="C0", item="P5").rating, None)
+
+
+def test_reasons_that_the_model_fails_to_give_cost_a_popular_list(trained, monkeypatch, caplog):
+    def fail(*_args):
+        raise InferenceError("The model does not answer.")
+
+    monkeypatch.setattr(explain, "reasons", fail)
+    answer = recommend(customer="C0")
+    assert (answer.source, answer.fallback_reason) == ("popular", "model_failed")
+    assert "model_failed" in caplog.text
 
 
 # --- what may be listed -----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from catalog.models import Product
@@ -16,6 +17,7 @@ from recommender import serving
 from recommender.engine.inference import Person
 from recommender.models import ModelVersion, Promotion
 from recommender.recommendations import recommend
+from tests import planted
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,6 +92,31 @@ def test_a_broken_bundle_is_not_tried_at_every_request(trained, promote, monkeyp
     for _ in range(3):
         serving.live()
     assert tried == []
+
+
+def test_a_model_that_opens_and_answers_nobody_never_serves(trained, promote):
+    promote("v2")
+    planted.break_tower(settings.BUNDLE_ROOT / "v2", table="rating.weight")
+    assert recommend(customer="C0").model_version == "v1"
+    assert "v2 does not open: The model opens but does not work" in serving.problem()
+
+
+def test_a_model_that_cannot_place_a_new_item_gives_way_to_one_that_can(trained, promote, caplog):
+    promote("v2")
+    planted.break_tower(settings.BUNDLE_ROOT / "v2", tower="item_tower", table="features.1.weight")
+    assert recommend(customer="C0").model_version == "v2"
+    Product.objects.create(key="new", name="Running thing new", category="Running")
+    answer = recommend(customer="C0")
+    assert (answer.source, answer.fallback_reason) == ("popular", "no_model")
+    assert "v2 cannot place the items created since" in serving.problem()
+    promote("v3")
+    assert recommend(customer="C0").model_version == "v3"
+    assert serving.problem() == ""
+    promote("v4")
+    planted.break_tower(settings.BUNDLE_ROOT / "v4", tower="item_tower", table="features.1.weight")
+    assert recommend(customer="C0").model_version == "v3"
+    assert "v4 cannot place the items created since" in serving.problem()
+    assert caplog.text.count("model_cannot_place_items") == 2  # once for each, though several requests came by
 
 
 def test_a_first_bundle_that_does_not_open_leaves_popular_lists(stocked, promote):

@@ -13,6 +13,7 @@ from recommender import serving, training
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recommender.recommendations import recommend
+from tests import planted
 from tests.recommender import shop
 
 SMALL = {
@@ -155,8 +156,19 @@ def test_the_next_run_is_compared_with_the_live_model_unless_that_does_not_open(
     (training.bundle_folder(live.name) / "judged" / "user_tower.onnx").write_bytes(b"rubbish")
     third = training.execute_run(run=start(seed=3))
     assert "live" not in third.metrics["paired"]
-    assert f"The live version {live.name} does not open" in third.log
+    assert f"the live model {live.name} is not compared with" in third.log
     assert {first.state, third.state} == {State.PROMOTED}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_live_model_that_opens_and_cannot_run_costs_no_training(bundles):
+    shop.stock_the_shop()
+    first = training.execute_run(run=start())
+    planted.break_tower(training.bundle_folder(training.live_version().name), "judged")
+    second = training.execute_run(run=start(seed=2))
+    assert (second.state, second.error) == (State.PROMOTED, "")
+    assert "live" not in second.metrics["paired"]
+    assert f"the live model {first.version.name} is not compared with: The model does not answer" in second.log
 
 
 @pytest.mark.django_db(transaction=True)
