@@ -5,12 +5,16 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
+import structlog
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest
 from django.utils import timezone
 
-from recommender import people, serving
+from recommender import people, serving, visits
 from recommender.errors import RecommendationError
 from recommender.models import Event, ServedList
+
+log = structlog.get_logger("recommender.events")
 
 
 def record_event(
@@ -59,3 +63,18 @@ def record_event(
         # Told twice at once: the other one was stored between our look and our save.
         return Event.objects.get(event_id=event_id), False
     return event, True
+
+
+def record_view(request: HttpRequest, item: str) -> None:
+    """Whoever sends this request looks at an item: a visitor's session remembers it, a customer's events hold it.
+
+    An item that is not there is passed over, as is everybody who opted out: a page is shown all the same.
+    """
+    customer = people.key_of(request.user)
+    try:
+        event, _ = record_event(kind=Event.Kind.VIEW, item=item, customer=customer, session=visits.session_of(request))
+    except RecommendationError as error:
+        log.info("view_not_recorded", item=item, error=error.message)
+        return
+    if event is not None and customer is None:
+        visits.remember(request, item)

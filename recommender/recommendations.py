@@ -146,7 +146,7 @@ def similar(item: str, count: int = 10, **options: Any) -> RecommendationList:
 
 
 def bought_together(item: str, count: int = 10, **options: Any) -> RecommendationList:
-    """What the latest buyers of this item also buy, more than one would expect; similar items where that is unknown."""
+    """What buyers of this item also buy, more than one would expect; similar items where that is unknown."""
     found = co_purchased(item, count, **options)
     if found.items:
         return found
@@ -162,14 +162,20 @@ def co_purchased(item: str, count: int = 10, **options: Any) -> RecommendationLi
 
 
 def also_viewed(item: str, count: int = 10, **options: Any) -> RecommendationList:
-    """What the latest viewers of this item also look at, more than one would expect; else similar items."""
-    asked, catalog = _planned(**{"count": count, "scenario": "also_viewed", **options})
-    row_of(item, catalog)
-    found = _listed(asked, *viewed_with(item, catalog), catalog, ALSO_VIEWED)
+    """What viewers of this item also look at, more than one would expect; similar items where that is unknown."""
+    found = co_viewed(item, count, **options)
     if found.items:
         return found
     stand_in = similar(item, count, **{"scenario": "also_viewed", **options})
-    return replace(stand_in, fallback_reason="never_viewed_together")
+    return replace(stand_in, fallback_reason=found.fallback_reason)
+
+
+def co_viewed(item: str, count: int = 10, **options: Any) -> RecommendationList:
+    """What the latest viewers of this item also look at; an empty list where too few of them share anything."""
+    asked, catalog = _planned(**{"count": count, "scenario": "also_viewed", **options})
+    row_of(item, catalog)
+    found = _listed(asked, *viewed_with(item, catalog), catalog, ALSO_VIEWED)
+    return found if found.items else replace(found, fallback_reason="never_viewed_together")
 
 
 def recently_viewed(session_items: Sequence[str] = (), count: int = 10, **options: Any) -> RecommendationList:

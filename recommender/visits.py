@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -29,6 +30,16 @@ def viewed(request: HttpRequest | None) -> list[str]:
     if request is None or getattr(request, "session", None) is None or request.user.is_authenticated:
         return []
     return list(request.session.get(_NAME, []))
+
+
+def session_of(request: Any) -> str:
+    """The key of the visitor's session, begun now if need be; "" for those who come with a token."""
+    session = getattr(request, "session", None)
+    if session is None or getattr(request, "auth", None) is not None:
+        return ""
+    if session.session_key is None:
+        session.create()
+    return session.session_key or ""
 
 
 def of_customers(customers: Sequence[str]) -> dict[str, list[str]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from rest_framework import serializers
 
 from recommender.errors import TrainingError
-from recommender.lists import FALLBACK_REASONS, MAX_COUNT, ListRequest
+from recommender.lists import FALLBACK_REASONS, MAX_COUNT, ListRequest, Source
 from recommender.models import Event, ModelVersion, TrainingRun
+from recommender.source import get_source
 from recommender.training import config_of
 
 MOST_REQUESTS = 1_000  # in one batch
@@ -74,7 +75,9 @@ class CountField(serializers.IntegerField):
         super().__init__(min_value=1, max_value=MAX_COUNT, default=10, **options)
 
 
-class ListRequestSerializer(WhoSerializer):
+class OptionsSerializer(StrictSerializer):
+    """What restricts a list."""
+
     count = CountField()
     exclude_purchased = serializers.BooleanField(default=True)
     exclude = KeysField(required=False, help_text="Items not to list.")
@@ -90,6 +93,9 @@ class ListRequestSerializer(WhoSerializer):
     page_token = serializers.CharField(
         required=False, allow_null=True, help_text="`next_page_token` of the page before: nothing is repeated."
     )
+
+
+class ListRequestSerializer(WhoSerializer, OptionsSerializer):
     scenario = serializers.CharField(max_length=50, default="home", help_text="Where the list is shown: your own word.")
     session_items = KeysField(required=False, help_text="Items looked at just now, the latest last.")
 
@@ -105,13 +111,36 @@ class BatchSerializer(StrictSerializer):
     )
 
 
-class CartSerializer(StrictSerializer):
+class CartSerializer(WhoSerializer, OptionsSerializer):
     items = KeysField(allow_empty=False, help_text="What is in the cart, the latest last.")
-    count = CountField()
 
 
-class ItemListQuery(StrictSerializer):
+class ListQuery(StrictSerializer):
+    """What restricts a list that is asked for by its address: `?count=4&category=Books&category=Games&exclude=B7`."""
+
     count = CountField()
+    exclude = KeysField(required=False, help_text="Items not to list; may be given more than once.")
+    page_token = serializers.CharField(
+        required=False, help_text="`next_page_token` of the page before: nothing is repeated."
+    )
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        def one_of(name: str) -> serializers.Field:
+            words = f"Only items whose {name} is this; may be given more than once."
+            child = serializers.CharField()
+            return serializers.ListField(child=child, max_length=MOST_KEYS, required=False, help_text=words)
+
+        return {name: one_of(name) for name in get_source().item_filters} | super().get_fields()
+
+    def options(self) -> dict[str, Any]:
+        """The options of the door's functions."""
+        given = dict(self.validated_data)
+        filters = {name: given.pop(name) for name in get_source().item_filters if name in given}
+        return given | {"filter": filters}
+
+
+class ViewedQuery(ListQuery):
+    customer = KeyField(required=False, help_text="A key. You yourself, unless you hold an API key.")
 
 
 class RatingRequestSerializer(WhoSerializer):
@@ -167,7 +196,7 @@ class ListAnswer(serializers.Serializer):
     recommendation_id = serializers.UUIDField(help_text="Send it with the events that follow.")
     model_version = serializers.CharField(allow_null=True)
     source = serializers.CharField(  # type: ignore[assignment]
-        help_text="two_tower, popular or bought_together."
+        help_text="What made the list: " + ", ".join(get_args(Source)) + "."
     )
     fallback_reason = serializers.CharField(
         allow_null=True, help_text="Why the list is not personal: " + ", ".join(FALLBACK_REASONS) + "."

@@ -30,9 +30,13 @@ urlpatterns = [
     path("", include(router.urls)),
     path("recommendations/", views.RecommendationsView.as_view(), name="api-recommendations"),
     path("recommendations/batch/", views.BatchView.as_view(), name="api-recommendations-batch"),
+    path("recommendations/popular/", views.PopularView.as_view(), name="api-popular"),
+    path("recommendations/trending/", views.TrendingView.as_view(), name="api-trending"),
+    path("recommendations/recently-viewed/", views.RecentlyViewedView.as_view(), name="api-recently-viewed"),
     path("ratings/", views.RatingsView.as_view(), name="api-ratings"),
     path("products/<item_key:key>/similar/", views.SimilarView.as_view(), name="api-similar"),
     path("products/<item_key:key>/bought-together/", views.BoughtTogetherView.as_view(), name="api-bought-together"),
+    path("products/<item_key:key>/also-viewed/", views.AlsoViewedView.as_view(), name="api-also-viewed"),
     path("cart/recommendations/", views.CartView.as_view(), name="api-cart-recommendations"),
     path("events/", views.EventsView.as_view(), name="api-events"),
 ]

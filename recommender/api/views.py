@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.permissions import AllowAny
@@ -21,11 +23,16 @@ from recommender.events import record_event
 from recommender.lists import ListRequest
 from recommender.models import Event
 from recommender.recommendations import (
+    also_viewed,
     bought_together,
+    cart,
+    popular,
     predict_rating,
+    recently_viewed,
     recommend,
     recommend_many,
     similar,
+    trending,
 )
 
 MALFORMED = OpenApiResponse(description="Malformed: an object of lists of sentences, by the name of the field.")
@@ -107,25 +114,60 @@ class RatingsView(RecommenderView):
     )
     def post(self, request: Request) -> Response:
         asked = dict(self.checked(forms.RatingRequestSerializer, request.data).validated_data)
-        if asked.get("customer") is not None:
-            check_may_ask_for(request, asked["customer"])
-        elif asked.get("profile") is None:
-            asked["customer"] = people.key_of(request.user)
-        return Response(predict_rating(**asked).to_dict())
+        return Response(predict_rating(**asked | {"customer": whose(request, asked)}).to_dict())
 
 
-COUNT = OpenApiParameter("count", int, description="1 to 100; 10 unless you say otherwise.")
-
-
-class ItemListView(RecommenderView):
-    """A list that belongs to an item, and is the same for everybody."""
+class ShelfView(RecommenderView):
+    """A list asked for by its address."""
 
     permission_classes = [AllowAny]
 
+    def restricted(self, request: Request, form: type[forms.ListQuery] = forms.ListQuery) -> dict[str, Any]:
+        return self.checked(form, request.query_params).options()
+
+
+class PopularView(ShelfView):
+    @extend_schema(
+        summary="What most people buy",
+        tags=["recommendations"],
+        parameters=[forms.ListQuery],
+        responses={200: forms.ListAnswer, 400: MALFORMED},
+    )
+    def get(self, request: Request) -> Response:
+        return Response(popular(**self.restricted(request)).to_dict())
+
+
+class TrendingView(ShelfView):
+    @extend_schema(
+        summary="What sells more than it used to",
+        description="Popular items where nothing does.",
+        tags=["recommendations"],
+        parameters=[forms.ListQuery],
+        responses={200: forms.ListAnswer, 400: MALFORMED},
+    )
+    def get(self, request: Request) -> Response:
+        return Response(trending(**self.restricted(request)).to_dict())
+
+
+class RecentlyViewedView(ShelfView):
+    @extend_schema(
+        summary="What a customer or this visitor looked at within a day, the latest first",
+        tags=["recommendations"],
+        parameters=[forms.ViewedQuery],
+        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
+    )
+    def get(self, request: Request) -> Response:
+        asked = self.restricted(request, forms.ViewedQuery)
+        answer = recently_viewed(visits.viewed(request), **asked | {"customer": whose(request, asked)})
+        return Response(answer.to_dict())
+
+
+class ItemListView(ShelfView):
+    """A list that belongs to an item, and is the same for everybody."""
+
     def answer(self, request: Request, key: str, made_by: Any) -> Response:
-        count = self.checked(forms.ItemListQuery, request.query_params.dict()).validated_data["count"]
         try:
-            return Response(made_by(key, count).to_dict())
+            return Response(made_by(key, **self.restricted(request)).to_dict())
         except RecommendationError as error:
             raise NotFound(error.message) if error.field == "item" else error from None
 
@@ -134,7 +176,7 @@ class SimilarView(ItemListView):
     @extend_schema(
         summary="Items like this one",
         tags=["recommendations"],
-        parameters=[COUNT],
+        parameters=[forms.ListQuery],
         responses={200: forms.ListAnswer, 400: MALFORMED, 404: UNKNOWN_ITEM},
     )
     def get(self, request: Request, key: str) -> Response:
@@ -146,11 +188,23 @@ class BoughtTogetherView(ItemListView):
         summary="What buyers of this item buy, too",
         description="Similar items where too few people bought this one with something else.",
         tags=["recommendations"],
-        parameters=[COUNT],
+        parameters=[forms.ListQuery],
         responses={200: forms.ListAnswer, 400: MALFORMED, 404: UNKNOWN_ITEM},
     )
     def get(self, request: Request, key: str) -> Response:
         return self.answer(request, key, bought_together)
+
+
+class AlsoViewedView(ItemListView):
+    @extend_schema(
+        summary="What viewers of this item look at, too",
+        description="Similar items where too few people looked at this one and at something else.",
+        tags=["recommendations"],
+        parameters=[forms.ListQuery],
+        responses={200: forms.ListAnswer, 400: MALFORMED, 404: UNKNOWN_ITEM},
+    )
+    def get(self, request: Request, key: str) -> Response:
+        return self.answer(request, key, also_viewed)
 
 
 class CartView(RecommenderView):
@@ -158,17 +212,14 @@ class CartView(RecommenderView):
 
     @extend_schema(
         summary="What goes with a cart",
+        description="Whose cart: a customer's or a profile's; nobody named: whoever is signed in, or this visitor.",
         tags=["recommendations"],
         request=forms.CartSerializer,
-        responses={200: forms.ListAnswer, 400: MALFORMED},
+        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
     )
     def post(self, request: Request) -> Response:
-        asked = self.checked(forms.CartSerializer, request.data).validated_data
-        customer = people.key_of(request.user)
-        answer = recommend(
-            customer=customer, session_items=tuple(asked["items"]), count=asked["count"], scenario="cart"
-        )
-        return Response(answer.to_dict())
+        asked = dict(self.checked(forms.CartSerializer, request.data).validated_data)
+        return Response(cart(**asked | {"customer": whose(request, asked)}).to_dict())
 
 
 class EventsView(RecommenderView):
@@ -190,11 +241,8 @@ class EventsView(RecommenderView):
     )
     def post(self, request: Request) -> Response:
         told = dict(self.checked(forms.EventSerializer, request.data).validated_data)
-        if told.get("customer") is not None:
-            check_may_ask_for(request, told["customer"])
-        else:
-            told["customer"] = people.key_of(request.user)
-        event, new = record_event(session=session_of(request), **told)
+        told["customer"] = whose(request, told)
+        event, new = record_event(session=visits.session_of(request), **told)
         if event is not None and new and told["customer"] is None and event.kind in (Event.Kind.VIEW, Event.Kind.CLICK):
             visits.remember(request, event.item)
         body = {"event_id": told.get("event_id"), "recorded": event is not None}
@@ -205,21 +253,16 @@ class EventsView(RecommenderView):
 
 
 def for_whom(request: Request, asked: ListRequest) -> ListRequest:
-    """The request with its customer settled: the one named, if that is allowed, else whoever is signed in."""
-    if asked.customer is not None:
-        check_may_ask_for(request, asked.customer)
-        return asked
-    if asked.profile is not None:
-        return asked
-    looked_at = [*visits.viewed(request), *asked.session_items]
-    return ListRequest(**{**vars(asked), "customer": people.key_of(request.user), "session_items": looked_at})
+    """The request with its customer settled, and with what this visitor looked at if it is for nobody else."""
+    named = asked.customer is not None or asked.profile is not None
+    looked_at = [] if named else visits.viewed(request)
+    return replace(asked, customer=whose(request, vars(asked)), session_items=[*looked_at, *asked.session_items])
 
 
-def session_of(request: Request) -> str:
-    """The visitor's session, begun now if need be; none for those who come with a token."""
-    session = getattr(request, "session", None)
-    if session is None or request.auth is not None:
-        return ""
-    if session.session_key is None:
-        session.create()
-    return session.session_key or ""
+def whose(request: Request, asked: Mapping[str, Any]) -> str | None:
+    """The customer a request is about: the one named, if that is allowed; with nobody named, whoever is signed in."""
+    named: str | None = asked.get("customer")
+    if named is not None:
+        check_may_ask_for(request, named)
+        return named
+    return None if asked.get("profile") is not None else people.key_of(request.user)

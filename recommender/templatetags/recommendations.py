@@ -1,8 +1,13 @@
 """Lists and ratings on pages: `{% load recommendations %}`.
 
     {% recommendations customer=customer.key count=8 scenario="home" title="For you" %}
+    {% popular_items count=8 %}
+    {% trending_items count=8 %}
+    {% recently_viewed customer=customer.key count=8 %}
     {% similar_items item=product.key count=6 %}
     {% bought_together item=product.key count=4 %}
+    {% also_viewed item=product.key count=4 %}
+    {% goes_with_cart items=keys customer=customer.key count=4 %}
     {% predicted_rating customer=customer.key item=product.key as rating %}
     {% remember_view item=product.key %}
 
@@ -22,6 +27,7 @@ from django.core.exceptions import FieldDoesNotExist
 from recommender import recommendations as door
 from recommender import serving, visits
 from recommender.errors import RecommendationError
+from recommender.events import record_view
 from recommender.lists import POPULAR, Reason, RecommendationList
 from recommender.source import RecommenderSource, get_source
 
@@ -68,6 +74,31 @@ def recommendations(
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
+def popular_items(
+    context: template.Context, *, count: int = 10, scenario: str = "popular", title: str = "Popular"
+) -> dict[str, Any]:
+    return page(context, door.popular(count, scenario=scenario), title, about=ABOUT_OTHERS, empty="")
+
+
+@register.inclusion_tag("recommender/list.html", takes_context=True)
+def trending_items(
+    context: template.Context, *, count: int = 10, scenario: str = "trending", title: str = "Trending"
+) -> dict[str, Any]:
+    """What sells more than it used to; what is popular, and says so, where nothing does."""
+    answer = door.trending(count, scenario=scenario)
+    return page(context, answer, title, about=ABOUT_OTHERS if answer.source == POPULAR else "", empty="")
+
+
+@register.inclusion_tag("recommender/list.html", takes_context=True)
+def recently_viewed(
+    context: template.Context, *, customer: object = None, count: int = 10, title: str = "Recently viewed"
+) -> dict[str, Any]:
+    """What the customer, or this visitor, looked at within a day; nothing where that is nothing."""
+    looked_at = visits.viewed(context.get("request"))
+    return page(context, door.recently_viewed(looked_at, count, customer=key_of(customer)), title, about="", empty="")
+
+
+@register.inclusion_tag("recommender/list.html", takes_context=True)
 def similar_items(context: template.Context, *, item: object, count: int = 6, title: str = "Similar") -> dict[str, Any]:
     return item_list(context, door.similar, item, count, title)
 
@@ -78,6 +109,30 @@ def bought_together(
 ) -> dict[str, Any]:
     """What buyers of the item buy, too; nothing where that is not known, for similar items are another list."""
     return item_list(context, door.co_purchased, item, count, title)
+
+
+@register.inclusion_tag("recommender/list.html", takes_context=True)
+def also_viewed(
+    context: template.Context, *, item: object, count: int = 4, title: str = "Others also looked at"
+) -> dict[str, Any]:
+    """What viewers of the item look at, too; nothing where that is not known."""
+    return item_list(context, door.co_viewed, item, count, title)
+
+
+@register.inclusion_tag("recommender/list.html", takes_context=True)
+def goes_with_cart(
+    context: template.Context,
+    *,
+    items: Iterable[object],
+    customer: object = None,
+    count: int = 4,
+    title: str = "Goes with your cart",
+) -> dict[str, Any]:
+    """What suits what is in a cart (keys, the latest last) and whoever fills it; nothing for an empty cart."""
+    inside = [str(item) for item in items]
+    if not inside:
+        return {"cards": [], "empty": ""}
+    return page(context, door.cart(inside, count, customer=key_of(customer)), title, about="", empty="")
 
 
 @register.simple_tag
@@ -93,10 +148,10 @@ def predicted_rating(*, item: object, customer: object = None) -> float | None:
 
 @register.simple_tag(takes_context=True)
 def remember_view(context: template.Context, *, item: object) -> str:
-    """Note that this visitor looks at an item: their next list starts from it. Shows nothing."""
+    """Note that whoever sees this page looks at an item: their next list starts from it. Shows nothing."""
     request = context.get("request")
     if request is not None:
-        visits.remember(request, str(item))
+        record_view(request, str(item))
     return ""
 
 

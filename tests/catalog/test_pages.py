@@ -6,6 +6,7 @@ from django.urls import reverse
 from catalog.models import Product
 from catalog.templatetags.catalog import hue, initial, money, stars
 from customers.models import Customer, Purchase
+from recommender.models import Event
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +110,14 @@ def test_a_product_page_tells_price_description_and_what_others_thought(client):
     assert "Made of brass." in page
     assert "from 2 ratings" in page
     assert 'aria-label="4.5 out of 5"' in page
+
+
+def test_a_product_page_is_on_record_as_looked_at(client):
+    product = Product.objects.create(key="P", name="Lamp")
+    client.get(product.get_absolute_url())
+    view = Event.objects.get()
+    assert (view.kind, view.item, view.customer) == ("view", "P", "")
+    assert view.session == client.session.session_key
 
 
 def test_a_product_nobody_rated_says_so(client):

@@ -12,7 +12,7 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.api.throttles import VisitorThrottle
 from recommender.models import Event, ServedList
-from tests.recommender.shop import category_of
+from tests.recommender.shop import PRODUCTS, category_of
 
 LISTS = "/api/v1/recommendations/"
 SHAPE = {"recommendation_id", "model_version", "source", "fallback_reason", "next_page_token", "items"}
@@ -243,10 +243,10 @@ def test_ratings_of_others_are_not_for_strangers(trained, ada, stranger):
     assert ada.post("/api/v1/ratings/", asked).status_code == 403
 
 
-# --- lists of an item or a cart ---------------------------------------------------------------------------------------
+# --- lists of an item, of a cart and of the shop ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["similar", "bought-together"])
+@pytest.mark.parametrize("kind", ["similar", "bought-together", "also-viewed"])
 def test_an_items_lists_are_for_everybody(trained, stranger, kind):
     response = stranger.get(f"/api/v1/products/P1/{kind}/?count=3")
     assert len(keys(response)) == 3
@@ -254,6 +254,57 @@ def test_an_items_lists_are_for_everybody(trained, stranger, kind):
     assert stranger.get(f"/api/v1/products/nothing/{kind}/").status_code == 404
     assert list(stranger.get(f"/api/v1/products/P1/{kind}/?count=0").json()) == ["count"]
     assert list(stranger.get(f"/api/v1/products/P1/{kind}/?size=0").json()) == ["size"]
+
+
+ADDRESSES = [
+    *[f"/api/v1/products/P1/{kind}/" for kind in ("similar", "bought-together", "also-viewed")],
+    *[f"/api/v1/recommendations/{kind}/" for kind in ("popular", "trending", "recently-viewed")],
+]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_lists_with_an_address_of_their_own_take_filters_exclusions_and_pages(trained, stranger, address):
+    for p in range(30):
+        stranger.post("/api/v1/events/", {"kind": "view", "item": f"P{p}"})
+    kitchen = stranger.get(f"{address}?count=3&category=Kitchen")
+    assert set(kitchen.json()) == SHAPE
+    assert {category_of(key) for key in keys(kitchen)} == {"Kitchen"}
+    two = keys(stranger.get(f"{address}?count=100&category=Kitchen&category=Books"))
+    assert {category_of(key) for key in two} <= {"Kitchen", "Books"}
+    left_out = keys(kitchen)[:2]
+    rest = keys(stranger.get(f"{address}?category=Kitchen&exclude={left_out[0]}&exclude={left_out[1]}"))
+    assert rest
+    assert not set(left_out) & set(rest)
+    second = stranger.get(address, {"count": 3, "category": "Kitchen", "page_token": kitchen.json()["next_page_token"]})
+    assert keys(second)
+    assert not set(keys(kitchen)) & set(keys(second))
+    assert list(stranger.get(f"{address}?count=many").json()) == ["count"]
+    assert list(stranger.get(f"{address}?colour=red").json()) == ["colour"]
+    assert list(stranger.get(f"{address}?page_token=x").json()) == ["page_token"]
+
+
+def test_what_was_looked_at_is_listed_for_whoever_looked(trained, stranger, ada, api_key):
+    address = "/api/v1/recommendations/recently-viewed/"
+    stranger.post("/api/v1/events/", {"kind": "view", "item": "P3"})
+    unbought = [f"P{p}" for p in range(1, PRODUCTS, 4)]  # of another taste than hers
+    for item in unbought[:2]:
+        ada.post("/api/v1/events/", {"kind": "view", "item": item})
+    assert keys(stranger.get(address)) == ["P3"]
+    assert keys(ada.get(address)) == unbought[1::-1]
+    assert keys(api_key.get(f"{address}?customer=C0")) == unbought[1::-1]
+    assert keys(api_key.get(address)) == []
+    assert stranger.get(f"{address}?customer=C0").status_code == 401
+    assert ada.get(f"{address}?customer=C1").status_code == 403
+
+
+def test_a_view_told_a_moment_ago_changes_the_next_list(trained, api_key):
+    before = keys(api_key.post(LISTS, {"customer": "C0", "count": 6}))
+    for item in ("P3", "P7", "P11"):
+        api_key.post("/api/v1/events/", {"kind": "view", "item": item, "customer": "C0"})
+    after = api_key.post(LISTS, {"customer": "C0", "count": 6})
+    assert keys(after) != before
+    reasons = [reason for item in after.json()["items"] for reason in item["reasons"]]
+    assert {r["item"] for r in reasons if r["kind"] == "because_you_viewed"} & {"P3", "P7", "P11"}
 
 
 def test_a_key_may_hold_slashes(trained, stranger):
@@ -268,6 +319,13 @@ def test_a_cart_gets_what_goes_with_it(trained, stranger, ada):
         assert not {"P3", "P7", "P11"} & set(listed)
         assert "Garden" in {category_of(key) for key in listed}
     assert ServedList.objects.filter(scenario="cart", customer="C0").count() == 1
+    asked = {"items": ["P3", "P7"], "filter": {"category": ["Books"]}, "exclude": ["P2"], "count": 12}
+    books = keys(stranger.post("/api/v1/cart/recommendations/", asked))
+    assert {category_of(key) for key in books} == {"Books"}
+    assert len(books) == 11
+    assert "P2" not in books
+    assert stranger.post("/api/v1/cart/recommendations/", asked | {"customer": "C1"}).status_code == 401
+    assert ada.post("/api/v1/cart/recommendations/", asked | {"customer": "C1"}).status_code == 403
     assert list(stranger.post("/api/v1/cart/recommendations/", {"items": []}).json()) == ["items"]
     assert list(stranger.post("/api/v1/cart/recommendations/", {}).json()) == ["items"]
 
@@ -392,6 +450,10 @@ def test_the_schema_names_every_address_of_ours(stranger):
         "ratings/",
         "products/{key}/similar/",
         "products/{key}/bought-together/",
+        "products/{key}/also-viewed/",
+        "recommendations/popular/",
+        "recommendations/trending/",
+        "recommendations/recently-viewed/",
         "cart/recommendations/",
         "events/",
     ):

@@ -10,7 +10,7 @@ from django.template import Context, Template
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import serving
-from recommender.models import ServedList
+from recommender.models import Event, ServedList
 
 
 @pytest.fixture
@@ -72,6 +72,45 @@ def test_what_a_visitor_looks_at_shapes_their_next_list(trained, show, request_)
     assert re.search("Because you looked at Garden thing (3|7|11)<", html)
     request_.user = User.objects.create_user("ada")
     assert "What most people buy." in show("{% recommendations count=6 %}")
+
+
+def test_what_a_customer_looks_at_is_on_record_and_shapes_their_next_list(trained, show, request_):
+    request_.user = User.objects.create_user("ada")
+    Customer.objects.filter(key="C0").update(user=request_.user)
+    for key in ("P3", "P7", "P11"):
+        show("{% remember_view item=key %}", key=key)
+    assert Event.objects.filter(kind="view", customer="C0").count() == 3
+    assert "Because you looked at Garden thing" in show('{% recommendations customer="C0" count=6 %}')
+    assert products(show('{% recently_viewed customer="C0" %}')) == ["11", "7", "3"]
+
+
+def test_looking_leaves_no_trace_of_who_opted_out_and_unknown_items_break_no_page(trained, show, request_):
+    show('{% remember_view item="nothing" %}')
+    request_.user = User.objects.create_user("ada")
+    Customer.objects.filter(key="C0").update(user=request_.user, personalisation=False)
+    show('{% remember_view item="P3" %}')
+    assert Event.objects.count() == 0
+    assert show('{% recently_viewed customer="C0" %}').strip() == ""
+
+
+def test_lists_of_the_shop_and_of_a_cart(trained, show):
+    assert len(products(show("{% popular_items count=3 %}"))) == 3
+    trending = show('{% trending_items count=3 title="Hot" %}')
+    assert "<h2>Hot</h2>" in trending
+    assert len(products(trending)) == 3
+    cart = show('{% goes_with_cart items=keys customer="C2" count=3 %}', keys=["P3", "P7"])
+    assert len(products(cart)) == 3
+    assert not {"3", "7"} & set(products(cart))
+    assert show("{% goes_with_cart items=keys %}", keys=[]).strip() == ""
+
+
+def test_what_others_looked_at_shows_nothing_where_nothing_is_known(stocked, show):
+    assert show('{% also_viewed item="P1" %}').strip() == ""
+    for session in ("a", "b"):
+        for item in ("P1", "P2"):
+            Event.objects.create(kind="view", item=item, session=session)
+        Event.objects.create(kind="view", item="P40", session=f"else {session}")
+    assert products(show('{% also_viewed item="P1" %}')) == ["2"]
 
 
 def test_similar_items_never_show_the_item_itself(trained, show):
