@@ -20,7 +20,12 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from recommender import training
 from recommender.engine.config import LOSSES, TrainConfig
@@ -93,6 +98,15 @@ class RetrainForm(forms.Form):
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="At most so many passes over the purchases; training stops by itself when it no longer helps.",
     )
+    warm_start = forms.BooleanField(
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Go on from the version that serves, its weights and settings: a fraction of the time.",
+    )
+
+    def parameters(self) -> dict[str, Any]:
+        """What was chosen; what was left alone is not named."""
+        return {name: value for name, value in self.cleaned_data.items() if value}
 
 
 @admin.register(TrainingRun)
@@ -196,7 +210,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         form = RetrainForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
-                run = queue_run(parameters=form.cleaned_data, started_by=staff(request))
+                run = queue_run(parameters=form.parameters(), started_by=staff(request))
             except TrainingError as error:
                 form.add_error(None, str(error))
             else:

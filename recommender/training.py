@@ -13,6 +13,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from math import isfinite
@@ -67,9 +68,9 @@ Tell = Callable[[float, str], None]
 def start_run(*, parameters: Mapping[str, Any], started_by: User | None = None) -> TrainingRun:
     """A queued run. TrainingError when a parameter makes no sense or another run is active.
 
-    parameters : any of TrainConfig's settings, by name.
+    parameters : any of TrainConfig's settings by name, and those of Plan.
     """
-    config_of(parameters)
+    plan_of(parameters)
     fail_stale_runs()
     run = TrainingRun(parameters=dict(parameters), started_by=started_by)
     try:
@@ -126,19 +127,36 @@ def active_run() -> TrainingRun | None:
     return _active().first()
 
 
-def config_of(parameters: Mapping[str, Any]) -> TrainConfig:
-    """The engine's settings. TrainingError names the parameter that is unknown, of the wrong type or out of range."""
-    kinds = {f.name: type(f.default) for f in fields(TrainConfig)}
+@dataclass(frozen=True)
+class Plan:
+    """What a run's parameters ask for. settings : those of TrainConfig that are not to take their defaults.
+
+    warm_start : go on from the live version, its weights and settings.
+    """
+
+    settings: dict[str, Any]
+    warm_start: bool = False
+
+
+def plan_of(parameters: Mapping[str, Any]) -> Plan:
+    """TrainingError names the parameter that is unknown, of the wrong type or out of range."""
+    options = {"warm_start": bool}
+    kinds = {f.name: type(f.default) for f in fields(TrainConfig)} | options
     for name, value in parameters.items():
         if name not in kinds:
             raise TrainingError(f"{name!r} is no training parameter; there are {', '.join(kinds)}.")
         kind = kinds[name]
         if not (type(value) is kind or (kind is float and type(value) is int)):
             raise TrainingError(f"{name} is {value!r}; it must be {_A[kind]}.")
+    plan = Plan(
+        settings={name: value for name, value in parameters.items() if name not in options},
+        **{name: value for name, value in parameters.items() if name in options},
+    )
     try:
-        return TrainConfig.from_dict(dict(parameters))
+        TrainConfig.from_dict(plan.settings)
     except EngineError as error:
         raise TrainingError(str(error)) from None
+    return plan
 
 
 _A = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
@@ -241,10 +259,11 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
     """From the shop's rows to a bundle. Runs in a thread of its own, with its own database connection."""
     from recommender.engine.pipeline import build_bundle
 
-    folder = work_folder(run)
+    folder, plan = work_folder(run), plan_of(run.parameters)
     snapshot = folder / "snapshot"
     try:
-        live = live_version()
+        version = live_version()
+        live = None if version is None else bundle_folder(version.name)
         if snapshot.exists():
             journal.note("Going on with what an earlier attempt left.")
             journal.curve = list(run.curve)
@@ -261,8 +280,9 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
     report = build_bundle(
         snapshot,
         bundle_folder(_name(run)),
-        config=config_of(run.parameters),
-        live=None if live is None else bundle_folder(live.name),
+        config=_config(plan, live),
+        live=live,
+        warm_start=plan.warm_start,
         progress=journal.engine,
         should_stop=stop.is_set,
         work=folder / "checkpoints",
@@ -270,6 +290,16 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
     if stop.is_set():  # asked for while the bundle was being written
         raise TrainingCancelled("The run was cancelled.")
     return report
+
+
+def _config(plan: Plan, live: Path | None) -> TrainConfig:
+    """The settings of a run. A warm start takes those of the live bundle where none are given."""
+    from recommender.engine.warm_start import settings_of
+
+    if plan.warm_start and live is not None:
+        with suppress(BundleError):  # the run says so: it starts cold
+            return settings_of(live, plan.settings)
+    return TrainConfig.from_dict(plan.settings)
 
 
 def _beat(run: TrainingRun, journal: _Journal, stop: Event) -> None:

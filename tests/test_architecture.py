@@ -17,7 +17,17 @@ FORBIDDEN = {  # of a package: what it may not import
 SITE = {"django", "rest_framework", "celery", "recsite", "customers", "catalog"}  # nothing of these in the engine
 TRAINING = {  # the engine's modules that may know torch
     f"recommender.engine.{name}"
-    for name in ("towers", "losses", "trainer", "linear_path", "saving", "pipeline", "tuner", "distributed")
+    for name in (
+        "towers",
+        "losses",
+        "trainer",
+        "linear_path",
+        "saving",
+        "pipeline",
+        "tuner",
+        "distributed",
+        "warm_start",
+    )
 }
 UNSAFE = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
 UNSAFE_CALLS = ("torch.load", "read_pickle")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,7 @@ class TwoTowers:
             linear = LinearSettings(**self.like["linear"])
             like = Trained(model=None, **{**self.like, "linear": linear})  # type: ignore[arg-type]
         trained = train_two_tower_model(data, config, like=like)
-        chosen = {f.name: getattr(trained, f.name) for f in fields(trained) if f.name not in ("model", "curve")}
-        self.decided["like"] = {**chosen, "linear": asdict(trained.linear)}
+        self.decided["like"] = trained.decided()
         self.scorer = TorchScorer(trained.model, data)
 
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:

@@ -11,7 +11,7 @@ from recommender.errors import TrainingError
 from recommender.lists import FALLBACK_REASONS, MAX_COUNT, ListRequest, Source
 from recommender.models import Event, ModelVersion, TrainingRun
 from recommender.source import get_source
-from recommender.training import config_of
+from recommender.training import plan_of
 
 MOST_REQUESTS = 1_000  # in one batch
 MOST_KEYS = 1_000  # in one list of a request
@@ -236,12 +236,13 @@ class StartRunSerializer(StrictSerializer):
     parameters = serializers.DictField(
         child=serializers.JSONField(),
         default=dict,
-        help_text='Settings by name, such as {"loss": "softmax", "epochs": 20}; the others take their defaults.',
+        help_text='Settings by name, such as {"loss": "softmax", "epochs": 20}; the others take their defaults. '
+        '"warm_start": true goes on from the live version.',
     )
 
     def validate_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
         try:
-            config_of(parameters)
+            plan_of(parameters)
         except TrainingError as error:
             raise serializers.ValidationError(str(error)) from None
         return parameters

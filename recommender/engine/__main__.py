@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 def train(options: argparse.Namespace) -> None:
     """Train on a snapshot and write a bundle; the report stands beside popularity."""
     from recommender.engine.pipeline import Progress, build_bundle
+    from recommender.engine.warm_start import settings_of
 
     given = {
         n: getattr(options, n) for n in ("loss", "interaction", "epochs", "seed") if getattr(options, n) is not None
@@ -60,8 +61,10 @@ def train(options: argparse.Namespace) -> None:
         report = build_bundle(
             options.data,
             options.out,
-            config=TrainConfig(**given),
+            config=TrainConfig(**given) if options.warm_start is None else settings_of(options.warm_start, given),
             split=options.split,
+            live=options.warm_start,
+            warm_start=options.warm_start is not None,
             progress=tell,
             work=options.work,
         )
@@ -128,6 +131,8 @@ def _print_report(report: dict[str, Any], as_json: bool, bundle: str) -> None:
         ours = next(m for m in report["models"] if m["model"] == "two_tower")
         print(json.dumps({"bundle": bundle, "metrics": ours, **report}))
         return
+    if report["start"] != "cold":
+        print(f"started {report['start']}")
     print(f"{report['users']:,} users held out ({report['split']}), every item not yet bought ranked")
     print(f"{'model':<20}{'NDCG@10':>9}{'interval':>18}{'HR@10':>8}{'recall@20':>11}{'MRR':>8}{'coverage':>10}")
     for row in report["models"]:
@@ -165,6 +170,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--interaction", choices=INTERACTIONS)
     command.add_argument("--epochs", type=int)
     command.add_argument("--seed", type=int)
+    command.add_argument(
+        "--warm-start", type=Path, metavar="BUNDLE", help="go on from this bundle's weights and settings"
+    )
     command.add_argument("--work", type=Path, help="a folder for checkpoints: the same folder again resumes")
     command.add_argument("--json", action="store_true", help="print the report as one JSON object")
     command.set_defaults(run=train)

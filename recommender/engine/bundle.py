@@ -2,12 +2,14 @@
 
     manifest.json             format, checksums, fingerprint of the data, settings, metrics
     report.json               how good it is, beside what
+    training.json             what validation chose, so that another training can repeat or continue this one
     artifacts.json            encoders and sizes: how a profile becomes numbers
     model/                    what serves: user_tower.onnx, item_tower.onnx, weights.safetensors, item_rank.npy,
                               item_rate.npy, item_trace.npy
     judged/                   the same, trained without the held-out purchases: what the report speaks of, and what the
                               next candidate is compared with (the served weights have seen the answers)
-    assets/                   items.parquet, users.parquet, history_*.npy: what a recommender without a database needs
+    assets/                   items.parquet, users.parquet, history_*.npy: what a recommender without a database needs,
+                              and which purchases were held out (history_role.npy)
 
 No torch here: reading and checking is the web process's part, too.
 """

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
-from recommender.engine.dataset import TwoTowerDataset
+from recommender.engine.dataset import TEST, VALID, TwoTowerDataset
 from recommender.engine.inference import Inference
 from recommender.engine.inputs import UserInputs, Vectors
 from recommender.engine.schema import Schema
@@ -33,6 +34,32 @@ def open_for_comparison(bundle: Path, tables: Tables, role: np.ndarray) -> tuple
     inference = Inference.open(bundle, weights="judged")
     data = TwoTowerDataset.build(_under(inference.schema, tables), role, inference.encoders)
     return BundleScorer(inference, data), data
+
+
+def learned_by(bundle: Path, tables: Tables) -> np.ndarray:
+    """bool [n]: which purchases of a snapshot the bundle's judged weights have learned from."""
+    assets = Path(bundle) / "assets"
+    first_row, item, time, role = (np.load(assets / f"history_{n}.npy") for n in ("first_row", "item", "time", "role"))
+    user = np.repeat(np.arange(len(first_row) - 1), np.diff(first_row))
+    rows_now = [
+        _rows(pq.read_table(assets / f"{name}s.parquet", columns=[name])[name].to_pylist(), keys)
+        for name, keys in (("user", tables.user_keys), ("item", tables.item_keys))
+    ]
+    there = _purchases(rows_now[0][user], rows_now[1][item], time, len(tables.item_keys))
+    here = _purchases(tables.user, tables.item, tables.time, len(tables.item_keys))
+    return np.isin(here, there[(role != VALID) & (role != TEST)])
+
+
+def _rows(keys: list[str], of: np.ndarray) -> np.ndarray:
+    """int64: the row that each key has among other keys, -1 where it has none."""
+    row_of = {key: row for row, key in enumerate(of.tolist())}
+    return np.array([row_of.get(key, -1) for key in keys], dtype=np.int64)
+
+
+def _purchases(user: np.ndarray, item: np.ndarray, time: np.ndarray, n_items: int) -> np.ndarray:
+    """One value a purchase, by which to find it again. Complex numbers hold two: who bought what, and when."""
+    pair = np.where((user < 0) | (item < 0), -1, user.astype(np.int64) * n_items + item)
+    return pair + 1j * time
 
 
 def _under(schema: Schema, tables: Tables) -> Tables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -126,8 +126,16 @@ class TwoTowerDataset:
         return len(self.tables.user_keys)
 
     @classmethod
-    def build(cls, tables: Tables, role: np.ndarray | None = None, encoders: Encoders | None = None) -> TwoTowerDataset:
-        """Encode a snapshot. No role: every purchase is TRAIN. Encoders not given are fitted on the TRAIN purchases."""
+    def build(
+        cls,
+        tables: Tables,
+        role: np.ndarray | None = None,
+        encoders: Encoders | None = None,
+        number: Mapping[str, Standardizer] | None = None,
+    ) -> TwoTowerDataset:
+        """Encode a snapshot. No role: every purchase is TRAIN. Encoders not given are fitted on the TRAIN purchases;
+        `number` replaces those of numerical features, so that weights that read them keep their meaning.
+        """
         role = np.full(len(tables), TRAIN, dtype=np.int8) if role is None else role
         baskets = comes_in_baskets(tables)
         context = _context(tables, baskets)
@@ -135,6 +143,8 @@ class TwoTowerDataset:
         none_yet = _user_columns_with_no_purchase(tables)
         if encoders is None:
             encoders = fit_encoders(tables, before, role == TRAIN)
+        if number is not None:
+            encoders = replace(encoders, number=number)
         profile_ids, profile_numbers = encoders.encode_users(before, len(tables))
         bare_ids, bare_numbers = encoders.encode_users(none_yet, len(tables.user_keys))
         return cls(

@@ -17,6 +17,10 @@ class InferenceError(EngineError):
     """A model that opens does not answer, or answers nonsense."""
 
 
+class WarmStartError(EngineError):
+    """The model that serves is nothing to go on from: it has another shape, or learned what would be held out."""
+
+
 class ProfileError(EngineError):
     """A profile or an item description holds a value of the wrong kind. `field` is its name."""
 

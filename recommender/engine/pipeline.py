@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,15 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from recommender.engine.bundle import new_bundle, write_manifest
+from recommender.engine.bundle import WEIGHTS, new_bundle, write_manifest
 from recommender.engine.comparison import open_for_comparison
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, TwoTowerDataset, split
-from recommender.engine.errors import BundleError, InferenceError
+from recommender.engine.errors import BundleError, InferenceError, WarmStartError
 from recommender.engine.report import Report, evaluate
 from recommender.engine.saving import save_artifacts, save_assets, save_towers
 from recommender.engine.tables import Tables, read_snapshot
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
+from recommender.engine.warm_start import Warm, hold_out_unlearned
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def build_bundle(
     config: TrainConfig = TrainConfig(),  # noqa: B008 (frozen)
     split: str = "last-out",
     live: Path | None = None,
+    warm_start: bool = False,
     progress: ProgressCallback | None = None,
     should_stop: Callable[[], bool] | None = None,
     work: Path | None = None,
@@ -53,6 +56,8 @@ def build_bundle(
     """Train on the snapshot folder `data` and write the bundle `out`, whole or not at all.
 
     live : the bundle that serves now, to be measured on the same held-out purchases (with its judged weights).
+    warm_start : go on from the weights of `live` (warm_start.py); where that cannot be, a message says why and training
+        starts cold.
     work : a folder for checkpoints; a run that was killed goes on from there when called with the same folder.
     Raises SnapshotError, BundleError or TrainingCancelled; `out` is then as it was.
     """
@@ -62,7 +67,8 @@ def build_bundle(
         config=config,
         how=split,
         live=live,
-        tell=_Teller(progress),
+        warm_start=warm_start,
+        progress=progress,
         should_stop=should_stop,
         work=work,
     )
@@ -74,15 +80,27 @@ def build_from_tables(
     *,
     config: TrainConfig,
     how: str,
-    live: Path | None,
-    tell: _Teller,
-    should_stop: Callable[[], bool] | None,
-    work: Path | None,
+    live: Path | None = None,
+    warm_start: bool = False,
+    progress: ProgressCallback | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    work: Path | None = None,
 ) -> Report:
-    started = time.perf_counter()
+    """The same from tables in memory."""
+    started, tell = time.perf_counter(), _Teller(progress)
     torch.set_num_threads(max(torch.get_num_threads(), 1))
     tell("reading", 0.5, f"{len(tables):,} purchases of {len(tables.item_keys):,} items")
-    data = TwoTowerDataset.build(tables, split(tables, how, config.seed))
+    role = split(tables, how, config.seed)
+    warm: dict[str, Warm] = {}
+    start = "cold"
+    if warm_start:
+        try:
+            warm, role = _go_on_from(live, config, tables, role)
+            start = "warm"
+        except (WarmStartError, BundleError) as error:
+            start = f"cold, not from the live model: {error}"
+        tell("reading", 0.6, f"starts {start}")
+    data = TwoTowerDataset.build(tables, role, number=warm["judged"].encoders.number if warm else None)
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
 
@@ -92,15 +110,19 @@ def build_from_tables(
         on_epoch=lambda entry: tell.epoch("training", entry, config.epochs),
         should_stop=should_stop,
         checkpoint=None if work is None else work / "judged.safetensors",
+        warm=warm.get("judged"),
     )
     tell("evaluating", 0.0, "ranking the whole catalog for the held-out purchases")
-    report = _evaluated(judged, data, config, how, live, tell)
-    served = _refit(data, config, judged, tell, should_stop, work) if config.refit else judged
+    report = _evaluated(judged, data, config, how, live, start, tell)
+    served = judged
+    if config.refit:
+        served = _refit(data, config, judged, warm.get("served"), tell, should_stop, work)
     tell("writing", 0.0, "writing the bundle")
     report = _with_seconds(report, time.perf_counter() - started)
     with new_bundle(out) as folder:
         save_towers(served.model, data, folder / "model")
         save_towers(judged.model, data, folder / "judged")
+        (folder / "training.json").write_text(json.dumps(judged.decided()) + "\n", encoding="utf-8")
         save_artifacts(data.encoders, config, folder / "artifacts.json")
         save_assets(data, folder / "assets")
         report.write(folder / "report.json")
@@ -115,8 +137,18 @@ def build_from_tables(
     return report
 
 
+def _go_on_from(
+    live: Path | None, config: TrainConfig, tables: Tables, role: np.ndarray
+) -> tuple[dict[str, Warm], np.ndarray]:
+    """The live bundle's weights, and the roles with nothing held out that they have seen. Raises WarmStartError."""
+    if live is None:
+        raise WarmStartError("there is none.")
+    warm = {weights: Warm.open(live, weights, config, tables) for weights in WEIGHTS}
+    return warm, hold_out_unlearned(role, live, tables)
+
+
 def _evaluated(
-    judged: Trained, data: TwoTowerDataset, config: TrainConfig, how: str, live: Path | None, tell: _Teller
+    judged: Trained, data: TwoTowerDataset, config: TrainConfig, how: str, live: Path | None, start: str, tell: _Teller
 ) -> Report:
     """The report, beside the live model where that can be measured. One that cannot is no reason to keep it."""
     of_this = partial(
@@ -128,6 +160,7 @@ def _evaluated(
         resamples=config.bootstrap,
         curve=judged.curve,
         settings=config.to_dict(),
+        start=start,
     )
     if live is not None:
         try:
@@ -141,6 +174,7 @@ def _refit(
     data: TwoTowerDataset,
     config: TrainConfig,
     judged: Trained,
+    warm: Warm | None,
     tell: _Teller,
     should_stop: Callable[[], bool] | None,
     work: Path | None,
@@ -154,6 +188,7 @@ def _refit(
         should_stop=should_stop,
         checkpoint=None if work is None else work / "served.safetensors",
         like=judged,
+        warm=warm,
     )
 
 

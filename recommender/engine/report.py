@@ -31,6 +31,7 @@ class Report:
     models : a row a model with its metrics. paired : NDCG@10 of the two towers minus another model's, person by person.
     segments : NDCG@10 by what is known of the person, beside popularity; "profile only" hides the whole history.
     ratings : RMSE and MAE in stars beside two baselines, None where nothing is rated.
+    start : "warm", from the weights of the live model, or "cold", and why where a warm start was asked for.
     """
 
     split: str
@@ -43,6 +44,7 @@ class Report:
     fingerprint: str
     curve: list[dict[str, float]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    start: str = "cold"
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,6 +69,7 @@ def evaluate(
     live: tuple[Scorer, TwoTowerDataset] | None = None,
     curve: list[dict[str, float]] | None = None,
     settings: dict[str, Any] | None = None,
+    start: str = "cold",
     seconds: float = 0.0,
 ) -> Report:
     """Measure a model on the TEST purchases of `data` beside popularity, popularity by segment and the live model.
@@ -103,6 +106,7 @@ def evaluate(
         fingerprint=data.tables.fingerprint(),
         curve=curve or [],
         settings=settings or {},
+        start=start,
         seconds=seconds,
     )
 

@@ -123,3 +123,4 @@ def save_assets(data: TwoTowerDataset, folder: Path) -> None:
     np.save(folder / "history_item.npy", data.item)
     np.save(folder / "history_time.npy", data.time)
     np.save(folder / "history_rating.npy", data.rating)
+    np.save(folder / "history_role.npy", data.role)

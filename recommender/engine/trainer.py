@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from scipy import sparse
 from torch import Tensor
 
-from recommender.engine import losses
+from recommender.engine import losses, warm_start
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, VALID, NegativeSampler, TwoTowerDataset, Window, batches, windows
 from recommender.engine.encoders import FIRST
@@ -24,6 +24,7 @@ from recommender.engine.inputs import UserInputs, Vectors, rating_bucket
 from recommender.engine.linear_path import LinearSettings, fit_linear_path
 from recommender.engine.profile_path import fit_profile_path
 from recommender.engine.towers import TowerSizes, TwoTowerHybrid
+from recommender.engine.warm_start import Warm
 
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity
 EpochCallback = Callable[[dict[str, float]], None]
@@ -45,6 +46,11 @@ class Trained:
     trust: float = 1.0
     seconds: float = 0.0
 
+    def decided(self) -> dict[str, Any]:
+        """What another training takes to repeat or to continue this one, as JSON."""
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("model", "curve")}
+        return {**kept, "linear": asdict(self.linear)}
+
 
 def train_two_tower_model(
     data: TwoTowerDataset,
@@ -54,6 +60,7 @@ def train_two_tower_model(
     should_stop: Callable[[], bool] | None = None,
     checkpoint: Path | None = None,
     like: Trained | None = None,
+    warm: Warm | None = None,
 ) -> Trained:
     """Train on the TRAIN purchases, stopping early on the VALID ones, and give back the best model.
 
@@ -63,13 +70,16 @@ def train_two_tower_model(
     like : an earlier run on part of the data; its number of epochs, rates and trust are repeated with no validation
         (for refitting on everything). Above `repeat_up_to` purchases its weights are continued for one epoch instead,
         unless they are closed forms, which are quickly had of everything.
+    warm : an earlier model, on part of the data, to go on from.
     """
     started = time.perf_counter()
+    if warm is not None:
+        config = replace(config, learning_rate=warm_start.RATE * config.learning_rate, patience=warm_start.PATIENCE)
     torch.manual_seed(config.seed)
-    run = _Run(data, config, should_stop, None if like is None else like.linear)
+    run = _Run(data, config, should_stop, None if like is None else like.linear, warm)
     start, closed_forms = (run.validate() if like is None else like.start), run.averaged()
     rates = None if like is None else like.rates
-    if like is not None and like.rates and len(data) > config.repeat_up_to:
+    if like is not None and like.rates and warm is None and len(data) > config.repeat_up_to:
         run.start_from(like.model)
         rates = like.rates[-1:]
     state = _Progress()
@@ -151,6 +161,7 @@ class _Run:
         config: TrainConfig,
         should_stop: Callable[[], bool] | None,
         linear: LinearSettings | None,
+        warm: Warm | None,
     ):
         if not (data.role == TRAIN).any():
             raise SnapshotError("No purchase is left to learn from after the split.")
@@ -159,7 +170,11 @@ class _Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = TwoTowerHybrid(tower_sizes(data), config).to(self.device)
         self.counts = data.item_counts()
-        self.linear = self._start_from_closed_forms(linear)
+        if warm is not None:
+            self.linear = self._start_from_closed_forms(warm.linear)
+            warm.continue_in(self.model, data)
+        else:
+            self.linear = self._start_from_closed_forms(linear)
         self.windows = windows(data, config.max_history)
         self.cases = data.cases(VALID, config.eval_users, seed=0)
         self.sampler = NegativeSampler.fit(self.counts)
@@ -179,7 +194,7 @@ class _Run:
         )
 
         self.average = self.weights()
-        self.steps = 0
+        self.steps = 0 if warm is None else 2 * config.average_steps  # what is gone on from is an average already
 
     @torch.no_grad()
     def _start_from_closed_forms(self, settings: LinearSettings | None) -> LinearSettings:

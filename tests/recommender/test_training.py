@@ -73,6 +73,7 @@ def test_the_database_itself_allows_one_active_run(state):
         ({"epochs": "ten"}, "epochs is 'ten'; it must be a whole number"),
         ({"epochs": True}, "epochs is True; it must be a whole number"),
         ({"seed": -1}, "seed is -1; it must be 0 or more"),
+        ({"warm_start": "yes"}, "warm_start is 'yes'; it must be true or false"),
         ({"depth": 3}, "'depth' is no training parameter; there are loss"),
     ],
 )
@@ -169,6 +170,23 @@ def test_a_live_model_that_opens_and_cannot_run_costs_no_training(bundles):
     assert (second.state, second.error) == (State.PROMOTED, "")
     assert "live" not in second.metrics["paired"]
     assert f"the live model {first.version.name} is not compared with: The model does not answer" in second.log
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_warm_start_goes_on_from_the_live_version_with_its_settings(bundles):
+    shop.stock_the_shop()
+    first = training.execute_run(run=training.start_run(parameters={**SMALL, "warm_start": True}))
+    assert "Reading: starts cold, not from the live model: there is none." in first.log
+    assert first.version.report["start"] == "cold, not from the live model: there is none."
+    second = training.execute_run(run=training.start_run(parameters={"warm_start": True, "epochs": 5}))
+    assert second.version.report["start"] == "warm"
+    assert second.version.report["settings"] == {**first.version.report["settings"], "epochs": 5}
+    assert second.metrics["two_tower"]["ndcg_10"] > second.metrics["popularity"]["ndcg_10"]
+
+    (training.bundle_folder(second.version.name) / "judged" / "weights.safetensors").write_bytes(b"rubbish")
+    third = training.execute_run(run=start(warm_start=True))
+    assert third.state == State.PROMOTED
+    assert "is altered or truncated" in third.version.report["start"]
 
 
 @pytest.mark.django_db(transaction=True)

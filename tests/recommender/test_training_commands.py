@@ -94,11 +94,11 @@ def test_without_json_the_models_stand_beside_each_other(run, learns, capsys):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_loss_epochs_and_seed_reach_the_run(run, learns):
+def test_what_is_asked_for_reaches_the_run(run, learns):
     shop.stock_the_shop()
     learns()
-    run("train", "--loss", "bpr", "--epochs", "3", "--seed", "9")
-    assert TrainingRun.objects.get().parameters == {"loss": "bpr", "epochs": 3, "seed": 9}
+    run("train", "--loss", "bpr", "--epochs", "3", "--seed", "9", "--warm-start")
+    assert TrainingRun.objects.get().parameters == {"loss": "bpr", "epochs": 3, "seed": 9, "warm_start": True}
 
 
 @pytest.mark.django_db(transaction=True)

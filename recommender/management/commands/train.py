@@ -18,7 +18,7 @@ from recommender.models import ModelVersion, TrainingRun
 from recommender.report_lines import ReportLines, lines_of
 from recommender.training import Tell, execute_run, start_run
 
-PARAMETERS = ("loss", "epochs", "seed")
+PARAMETERS = ("loss", "epochs", "seed", "warm_start")
 
 
 class Command(BaseCommand):
@@ -28,6 +28,12 @@ class Command(BaseCommand):
         parser.add_argument("--loss", choices=LOSSES, help="how lists are learned (default softmax)")
         parser.add_argument("--epochs", type=int, metavar="N", help="at most so many passes over the purchases")
         parser.add_argument("--seed", type=int, metavar="N", help="of the random numbers")
+        parser.add_argument(
+            "--warm-start",
+            action="store_true",
+            default=None,
+            help="go on from the live version: its weights, and its settings where none are given",
+        )
         parser.add_argument("--json", action="store_true", help="end with one JSON object on a line of its own")
 
     def handle(self, *args: Any, **options: Any) -> None:

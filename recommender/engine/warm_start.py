@@ -1,0 +1,179 @@
+"""Goes on from an earlier model: what it learned, over today's people, items and purchases.
+
+What training found by gradient is kept, row by row: items by their key, features and profile fields by their value (a
+value it never met starts as the unknown one, as which it has been served). What is known in closed form (popularity,
+the profile path) is made anew. An item that the earlier model never saw sold starts from today's linear path, turned
+into the earlier model's coordinates: by the least-squares map between the two over the items that both know.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from recommender.engine.bundle import WEIGHTS, read_manifest
+from recommender.engine.comparison import learned_by
+from recommender.engine.config import TrainConfig
+from recommender.engine.dataset import LEFT_OUT, TEST, VALID, TwoTowerDataset
+from recommender.engine.encoders import FIRST, Encoders, Vocabulary
+from recommender.engine.errors import WarmStartError
+from recommender.engine.linear_path import LinearSettings
+from recommender.engine.tables import Tables
+from recommender.engine.towers import ItemTower, TowerSizes, TwoTowerHybrid, UserTower
+
+SHAPE = ("interaction", "dim", "rating_dim")  # settings with which the weights would mean something else
+RATE, PATIENCE = 0.5, 1  # of the first learning rate, and epochs without a better one: most is learned already
+MUST_REMAIN = 0.5  # of the held-out purchases: with fewer, nothing judges the model
+# Of the user tower: what the closed forms make, validation chooses or the end of training sets.
+MADE_ANEW = ("profile.", "trust", "standard")
+
+
+@dataclass(frozen=True)
+class Warm:
+    """An earlier model to go on from.
+
+    items, users : the tensors of its towers by name.   row_of : its row of each item that it saw sold, by key.
+    encoders : what its ids mean.   linear : what validation chose for its linear path.
+    """
+
+    items: dict[str, Tensor]
+    users: dict[str, Tensor]
+    row_of: dict[str, int]
+    encoders: Encoders
+    linear: LinearSettings
+
+    @classmethod
+    def open(cls, bundle: Path, weights: str, config: TrainConfig, tables: Tables) -> Warm:
+        """From a bundle. weights : "served" or "judged". Raises WarmStartError where a training on these tables with
+        these settings cannot go on from it.
+        """
+        manifest = read_manifest(bundle)
+        if "training.json" not in manifest["files"]:
+            raise WarmStartError("it was made by an earlier version, which did not keep what this takes.")
+        before = settings_of(bundle, {})
+        encoders = Encoders.from_dict(_read(bundle / "artifacts.json")["encoders"])
+        for thing, names, its, ours in (
+            ("setting", SHAPE, before, config),
+            ("features", ("user_categorical", "user_numerical", "item_categorical"), encoders.schema, tables.schema),
+        ):
+            for name in names:
+                if getattr(its, name) != getattr(ours, name):
+                    raise WarmStartError(f"its {thing} {name} was {getattr(its, name)}, and is {getattr(ours, name)}.")
+        tensors = load_file(bundle / WEIGHTS[weights] / "weights.safetensors")
+        table = pq.read_table(bundle / "assets" / "items.parquet", columns=["item", "purchases"])
+        if _shapes(tensors) != _shapes(_empty(len(table), encoders, before)):
+            raise WarmStartError("its towers were built by another version of the engine.")
+        keys = table["item"].to_pylist()
+        sold = np.flatnonzero(table["purchases"].to_numpy() > 0).tolist()
+        row_of = {keys[row]: row for row in sold}
+        if row_of.keys().isdisjoint(tables.item_keys.tolist()):
+            raise WarmStartError("it knows none of the items.")
+        return cls(
+            items=_under("items.", tensors),
+            users=_under("users.", tensors),
+            row_of=row_of,
+            encoders=encoders,
+            linear=LinearSettings(**_read(bundle / "training.json")["linear"]),
+        )
+
+    @torch.no_grad()
+    def continue_in(self, model: TwoTowerHybrid, data: TwoTowerDataset) -> None:
+        """Put what was learned into `model`, which stands at the closed forms of `data`."""
+        self._continue_items(model.items, data)
+        self._continue_users(model.users, data.encoders)
+
+    def _continue_items(self, tower: ItemTower, data: TwoTowerDataset) -> None:
+        rows = torch.tensor([self.row_of.get(key, -1) for key in data.tables.item_keys])
+        known = rows >= 0
+        rows = rows[known]
+        path = tower.id.weight[:-1].clone()  # [items, dim] the linear path: what the features say, and the item's rest
+        said = torch.zeros_like(path)  # [items, dim] what the features say from here on
+        fields = zip(data.encoders.schema.item_categorical, tower.features, strict=True)
+        for f, (name, table) in enumerate(fields):
+            of_item = torch.from_numpy(data.item_features[:, f]).to(path.device)
+            path += table(of_item)
+            ids = _ids(data.encoders.item[name], self.encoders.item[name])
+            table.weight.copy_(self.items[f"features.{f}.weight"][ids])
+            said += table(of_item)
+        learned = self.items["id.weight"][rows].to(path.device)
+        tower.id.weight[:-1] = _turned(path, known, learned + said[known]) - said
+        tower.id.weight[:-1][known] = learned
+        trace = tower.trace.weight[:-1]
+        learned = self.items["trace.weight"][rows].to(path.device)
+        trace.copy_(_turned(trace.clone(), known, learned))
+        trace[known] = learned
+        for name in ("rate_factors", "rate_bias"):
+            getattr(tower, name).weight[:-1][known] = self.items[f"{name}.weight"][rows].to(path.device)
+
+    def _continue_users(self, tower: UserTower, encoders: Encoders) -> None:
+        now = tower.state_dict()
+        by_value = ("fields.", "rate_profile.")
+        for name, tensor in self.users.items():
+            if not name.startswith((*MADE_ANEW, *by_value)):
+                now[name].copy_(tensor)
+        categorical = encoders.schema.user_categorical
+        for f, name in enumerate(encoders.schema.user_fields):
+            for table in by_value:
+                earlier = self.users[f"{table}{f}.weight"]
+                ids = _ids(encoders.user[name], self.encoders.user[name]) if name in categorical else slice(None)
+                now[f"{table}{f}.weight"].copy_(earlier[ids])
+
+
+def settings_of(bundle: Path, given: Mapping[str, Any]) -> TrainConfig:
+    """The settings a bundle was trained with, with those `given` in place of its own."""
+    known = {f.name for f in fields(TrainConfig)}
+    return TrainConfig.from_dict(
+        {n: v for n, v in read_manifest(bundle)["settings"].items() if n in known} | dict(given)
+    )
+
+
+def hold_out_unlearned(role: np.ndarray, bundle: Path, tables: Tables) -> np.ndarray:
+    """The roles int8 [n] of a split, less what the bundle's judged weights have learned already: that is LEFT_OUT.
+
+    Little of it is held out as a rule: what is held out is the latest, and came later. Where another split, deleted
+    purchases or the like make it more than half, WarmStartError is raised.
+    """
+    held_out = (role == VALID) | (role == TEST)
+    learned = held_out & learned_by(bundle, tables)
+    if learned.sum() > (1 - MUST_REMAIN) * held_out.sum():
+        raise WarmStartError(f"it learned from {learned.sum():,} of the {held_out.sum():,} purchases to be held out.")
+    return np.where(learned, LEFT_OUT, role).astype(np.int8)
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _ids(now: Vocabulary, earlier: Vocabulary) -> np.ndarray:
+    """int64 [values now]: the earlier id of each id."""
+    return np.concatenate([np.arange(FIRST), earlier.encode(now.values)])
+
+
+def _turned(path: Tensor, known: Tensor, learned: Tensor) -> Tensor:
+    """The vectors `path` [items, dim] in the coordinates of what was learned of the known ones [known, dim]."""
+    return path @ torch.linalg.lstsq(path[known].cpu(), learned.cpu()).solution.to(path.device)
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def _empty(items: int, encoders: Encoders, config: TrainConfig) -> dict[str, Tensor]:
+    """The tensors of a model of this shape, without their contents."""
+    numbers = 2 * len(encoders.schema.user_numerical)
+    sizes = TowerSizes(items, encoders.item_sizes, encoders.field_sizes, numbers, rated=True)
+    with torch.device("meta"):
+        return TwoTowerHybrid(sizes, config).state_dict()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
