@@ -1,4 +1,4 @@
-"""What a list is trained against, and what a rating is."""
+"""What a list is trained against."""
 
 from __future__ import annotations
 
@@ -36,8 +36,3 @@ def bpr_loss(own: Tensor, others: Tensor) -> Tensor:
 def bce_loss(own: Tensor, others: Tensor) -> Tensor:
     """Binary cross entropy: a purchase is a yes, each of the K sampled items a no, at equal weight in all -> scalar"""
     return -(F.logsigmoid(own).mean() + F.logsigmoid(-others).mean())
-
-
-def rating_loss(logit: Tensor, rating: Tensor) -> Tensor:
-    """Mean squared error in stars. logit [P] of the rating vectors' dot product, rating [P] 0..5 -> scalar"""
-    return F.mse_loss(5 * torch.sigmoid(logit), rating)

@@ -10,9 +10,9 @@ A person's vector and an item's vector each have three parts, and their dot prod
                 history grows
     popularity  1 x the item's bias, which starts at its log share of purchases
 
-A second, small pair of vectors predicts ratings: the person's rated purchases vote with their residuals
-(Asymmetric-SVD, Koren 2008), so that no rating needs an id of the person, and a new one counts at once.
-rating = 5 sigmoid(dot). Where nothing is rated, the dot of the ranking vectors, standardised, takes its place.
+A second, small pair of vectors predicts ratings, rating = 5 sigmoid(dot): the person's is a small ridge regression of
+their own ratings on the vectors of what they rated (rating_path.py), solved here, so that a new rating counts at once.
+Where nothing is rated, the dot of the ranking vectors, standardised, takes its place.
 
 Nothing in the user tower belongs to one user: whoever has a profile or a purchase has a vector.
 """
@@ -29,6 +29,8 @@ from torch.nn import functional as F
 
 from recommender.engine.config import TrainConfig
 from recommender.engine.inputs import GAP_BUCKETS, RATING_BUCKETS
+
+SOLVER_STEPS = 8  # of conjugate gradients; a rating is within .001 of the exact solution's
 
 
 @dataclass(frozen=True)
@@ -70,22 +72,22 @@ class ItemTower(nn.Module):
         self.profile = nn.Embedding(sizes.items + 1, config.profile_rank)
         self.rate_factors = nn.Embedding(sizes.items + 1, config.rating_dim)
         self.rate_bias = nn.Embedding(sizes.items + 1, 1)
-        self.sizes = [1, config.profile_rank, config.rating_dim, 1, config.dim]
+        self.rate_trace = nn.Embedding(sizes.items + 1, config.rating_dim + 1)
+        self.sizes = [1, config.profile_rank, config.rating_dim, 1, config.rating_dim + 1, config.dim]
         cold = sum(self.sizes)
         self.cold = FieldTables(sizes.item_features, cold)
         self.cold_default = nn.Parameter(torch.zeros(cold), requires_grad=False)
         for table in (self.id, *self.features):
             nn.init.normal_(table.weight, std=config.dim**-0.5)
-        for table in (self.trace, self.bias, self.profile, self.rate_factors, self.rate_bias, *self.cold):
+        closed_forms = (self.profile, self.rate_factors, self.rate_bias, self.rate_trace, *self.cold)
+        for table in (self.trace, self.bias, *closed_forms):
             nn.init.zeros_(table.weight)
         with torch.no_grad():
             self.id.weight[-1] = 0
-            nn.init.normal_(self.rate_factors.weight[:-1], std=0.1)
             for table in self.features:
                 table.weight[0] = 0
-        for table in self.cold:
+        for table in closed_forms:  # they stay: trained on, the profile's fell below popularity
             table.weight.requires_grad_(False)
-        self.profile.weight.requires_grad_(False)  # the closed form stays: trained on, it fell below popularity
 
     def sequence(self, row: Tensor, features: Tensor, known: Tensor) -> Tensor:
         """[..., dim] the part that the history is made of and meets. known [...]: 0 hides the id (id dropout)."""
@@ -96,21 +98,21 @@ class ItemTower(nn.Module):
 
     def forward(self, row: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """row int64 [B] (-1: unknown), features int64 [B, F]
-        -> rank [B, dim + profile_rank + 1], rate [B, r], trace [B, dim]
+        -> rank [B, dim + profile_rank + 1], rate [B, 2 rating_dim + 3], trace [B, dim]
         """
         known = (row >= 0).to(self.id.weight.dtype)  # [B]
         row = torch.where(row >= 0, row, torch.full_like(row, self.id.num_embeddings - 1))
         sequence = self.sequence(row, features, known)
         own = [table(row) for table in self._own()]
-        bias, profile, rate, rate_bias, trace = (
+        bias, profile, factors, rate_bias, rate_trace, trace = (
             torch.cat(own, -1).lerp(self._cold(features), 1 - known[:, None]).split(self.sizes, -1)
         )
         rank, one = torch.cat([sequence, profile, bias], -1), torch.ones_like(bias)
-        return rank, torch.cat([rate, rate_bias, one] if self.rated else [rank, one], -1), trace
+        return rank, torch.cat([factors, one, rate_bias, rate_trace] if self.rated else [rank, one], -1), trace
 
     def _own(self) -> list[nn.Embedding]:
         """The tables of what only a known item has."""
-        return [self.bias, self.profile, self.rate_factors, self.rate_bias, self.trace]
+        return [self.bias, self.profile, self.rate_factors, self.rate_bias, self.rate_trace, self.trace]
 
     def _cold(self, features: Tensor) -> Tensor:
         """[B, cold]: the mean of what the features' known items have; the default where no feature is known."""
@@ -169,15 +171,13 @@ class UserTower(nn.Module):
         self.log_temperature = nn.Parameter(torch.tensor(math.log(12.0 if self.normalised else 1.0)))
         self.trust = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # set on validation after training
         self.dropout = nn.Dropout(config.dropout)
-        self.rate_out = nn.Linear(config.rating_dim, config.rating_dim, bias=False)
-        self.rate_shrink = nn.Parameter(torch.tensor([2.0, 5.0, 1.0]))
+        self.rate_profile = FieldTables(sizes.profile_fields, config.rating_dim + 1)
+        self.rate_precision = nn.Parameter(torch.ones(config.rating_dim + 1), requires_grad=False)
         self.standard = nn.Parameter(torch.tensor([1.0, 0.0]), requires_grad=False)  # scores to logits, where unrated
-        self.rate_profile = FieldTables(sizes.profile_fields, 1, padding_idx=0)
         for table in (self.rating, self.gap, *self.fields):
             nn.init.normal_(table.weight, std=0.1 * dim**-0.5)
         for table in (*self.profile, *self.rate_profile):
             nn.init.zeros_(table.weight)
-        for table in self.profile:
             table.weight.requires_grad_(False)
         nn.init.zeros_(self.profile_head.weight)
         nn.init.zeros_(self.profile_head.bias)
@@ -230,24 +230,23 @@ class UserTower(nn.Module):
         fade = torch.sigmoid(self.fade[0] + self.fade[1] * torch.log(known.clamp(min=1)))
         return total * torch.where(known > 0, fade, torch.ones_like(fade))
 
-    def rate_votes(self, factors: Tensor, rating: Tensor) -> tuple[Tensor, Tensor]:
-        """What each rated purchase adds: its residual times its factors, and (residual, 1); zeros where not rated.
-        factors [B, L, rating_dim + 2] of the items, rating [B, L] 0..5 or nan
+    def rate_query(self, factors: Tensor, rating: Tensor, length: Tensor, ids: Tensor) -> Tensor:
+        """The rating vector: `rating_path.posterior` of everybody in the batch. factors [B, L, 2 rating_dim + 3] of the
+        items bought, rating [B, L] 0..5 or nan, length [B], ids [B, F] -> [B, 2 rating_dim + 3]
         """
-        rated = torch.isfinite(rating)
-        expected = torch.sigmoid(factors[..., -2])
-        residual = torch.where(rated, torch.nan_to_num(rating) / 5 - expected, torch.zeros_like(expected))  # [B, L]
-        return factors[..., :-2] * residual[..., None], torch.stack([residual, rated.to(residual.dtype)], -1)
-
-    def rate_query(self, votes: Tensor, totals: Tensor, ids: Tensor) -> Tensor:
-        """The rating vector from summed votes [P, rating_dim], totals [P, 2] and profile ids -> [P, rating_dim + 2]"""
-        own, shared, strength = self.rate_shrink.abs().unbind()
-        n = totals[:, 1:]
-        taste = self.rate_out(votes) / (n + own).sqrt()
-        generosity = strength * 5 * totals[:, :1] / (n + shared)
+        d = len(self.rate_precision)
+        factors, bias, trace = factors[..., :d], factors[..., d], factors[..., d + 1 :]
+        bought = (torch.arange(rating.shape[1], device=rating.device) < length[:, None]).to(trace.dtype)  # [B, L]
+        mean = (trace * bought[..., None]).sum(1) / bought.sum(1, keepdim=True).clamp(min=1).sqrt()
         for f, table in enumerate(self.rate_profile):
-            generosity = generosity + table(ids[:, f])
-        return torch.cat([taste, torch.ones_like(generosity), generosity], -1)
+            mean = mean + table(ids[:, f])  # [B, d]
+        expected = 5 * torch.sigmoid(bias + (factors * mean[:, None]).sum(-1))
+        slope = torch.where(torch.isfinite(rating), expected * (1 - expected / 5), torch.zeros_like(expected))
+        seen = factors * slope[..., None]  # [B, L, d]
+        pull = (seen * (torch.nan_to_num(rating) - expected)[..., None]).sum(1)
+        gram = seen.transpose(1, 2) @ seen + self.rate_precision * torch.eye(d, device=rating.device)  # [B, d, d]
+        vector = mean + _solve(gram, pull)
+        return torch.cat([vector, torch.ones_like(vector[:, :1]), torch.zeros_like(vector)], -1)
 
     def forward(
         self, history: Tensor, trace: Tensor, factors: Tensor, rating: Tensor, bucket: Tensor, gap: Tensor,
@@ -265,8 +264,24 @@ class UserTower(nn.Module):
         rank = self.query(state, self.last_votes(trace, length), known, ids, numbers)
         if not self.rated:
             return rank, torch.cat([rank * self.standard[0], torch.zeros_like(rank[:, :1]) + self.standard[1]], -1)
-        votes, totals = self.rate_votes(factors, rating)
-        return rank, self.rate_query(votes.sum(1), totals.sum(1), ids)
+        return rank, self.rate_query(factors, rating, length, ids)
+
+
+def _solve(matrix: Tensor, right: Tensor) -> Tensor:
+    """matrix^-1 right by conjugate gradients, scaled by the diagonal. [B, d, d] and [B, d], positive definite -> [B, d]
+
+    ONNX has no solver, but it has these products.
+    """
+    scale = torch.diagonal(matrix, dim1=1, dim2=2).rsqrt()  # [B, d]
+    matrix, rest = matrix * scale[:, :, None] * scale[:, None, :], right * scale
+    found, way, size = torch.zeros_like(rest), rest, (rest**2).sum(1, keepdim=True)
+    for _ in range(SOLVER_STEPS):
+        image = (matrix @ way[:, :, None])[:, :, 0]
+        far = size / (way * image).sum(1, keepdim=True).clamp(min=1e-12)
+        found, rest = found + far * way, rest - far * image
+        size, before = (rest**2).sum(1, keepdim=True), size
+        way = rest + size / before.clamp(min=1e-12) * way
+    return found * scale
 
 
 class TwoTowerHybrid(nn.Module):

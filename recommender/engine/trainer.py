@@ -19,10 +19,11 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, VALID, NegativeSampler, TwoTowerDataset, Window, batches, windows
 from recommender.engine.encoders import FIRST
 from recommender.engine.errors import SnapshotError, TrainingCancelled
-from recommender.engine.evaluation import case_inputs, predict_held_out_ratings, rank_targets, user_metrics
+from recommender.engine.evaluation import case_inputs, rank_targets, user_metrics
 from recommender.engine.inputs import UserInputs, Vectors, rating_bucket
 from recommender.engine.linear_path import LinearSettings, fit_linear_path
 from recommender.engine.profile_path import fit_profile_path
+from recommender.engine.rating_path import RatingSettings, fit_rating_path
 from recommender.engine.towers import TowerSizes, TwoTowerHybrid
 from recommender.engine.warm_start import Warm
 
@@ -34,7 +35,7 @@ EpochCallback = Callable[[dict[str, float]], None]
 class Trained:
     """A trained model and how it came about. curve : an entry an epoch. rates : the learning rates of those kept, none
     where the closed forms alone served validation best. start : validation NDCG@10 of the closed forms alone.
-    linear : what was chosen for the linear path.
+    linear, ratings : what was chosen for the linear path and for the rating vectors (None: nothing is rated).
     """
 
     model: TwoTowerHybrid
@@ -42,14 +43,14 @@ class Trained:
     start: float = 0.0
     curve: list[dict[str, float]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
-    rating_epochs: int = 0
+    ratings: RatingSettings | None = None
     trust: float = 1.0
     seconds: float = 0.0
 
     def decided(self) -> dict[str, Any]:
         """What another training takes to repeat or to continue this one, as JSON."""
         kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("model", "curve")}
-        return {**kept, "linear": asdict(self.linear)}
+        return {**kept, "linear": asdict(self.linear), "ratings": self.ratings and asdict(self.ratings)}
 
 
 def train_two_tower_model(
@@ -104,7 +105,8 @@ def train_two_tower_model(
     run.model.load_state_dict(best_weights)
     trust = run.choose_trust() if like is None else like.trust
     run.set_trust(trust)
-    rating_epochs = run.fit_ratings(None if like is None else like.rating_epochs)
+    earlier = like or warm
+    ratings = run.fit_ratings(None if earlier is None else earlier.ratings)
     run.finish()
     return Trained(
         model=run.model,
@@ -112,7 +114,7 @@ def train_two_tower_model(
         start=start,
         curve=state.curve,
         rates=best_rates,
-        rating_epochs=rating_epochs,
+        ratings=ratings,
         trust=trust,
         seconds=time.perf_counter() - started,
     )
@@ -183,7 +185,7 @@ class _Run:
         self.half = self.device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
         # Popularity is known, let it move slowly; what is one number has a longer way to go.
         own_pace = {"items.bias.weight": 0.1, "users.recency": 5.0, "users.loudness": 5.0}
-        named = {n: p for n, p in self.model.named_parameters() if p.requires_grad and "rate_" not in n}
+        named = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self.optimiser = torch.optim.AdamW(
             [
                 {"params": [p for n, p in named.items() if n not in own_pace], "scale": 1.0},
@@ -214,7 +216,6 @@ class _Run:
         items.profile.weight[:-1] = torch.from_numpy(path.items)
         for table, values in zip(users.profile, path.users, strict=True):
             table.weight.copy_(torch.from_numpy(values))
-        items.rate_bias.weight[:, 0] = torch.from_numpy(_rating_bias(self.data)).float()
         return linear.settings
 
     # --- ranking ---
@@ -329,59 +330,21 @@ class _Run:
 
     # --- ratings ---
 
-    def fit_ratings(self, epochs: int | None) -> int:
-        """Train the rating vectors, stopping early on validation RMSE (or for `epochs`); gives back the epochs kept."""
+    @torch.no_grad()
+    def fit_ratings(self, settings: RatingSettings | None) -> RatingSettings | None:
+        """Set the rating vectors in closed form; gives back what was chosen for them, None where nothing is rated."""
+        items, users = self.model.items, self.model.users
         if not self.model.sizes.rated:
             self._standardise_scores()
-            return 0
-        parameters = [p for n, p in self.model.named_parameters() if "rate_" in n]
-        optimiser = torch.optim.Adam(parameters, lr=1e-2)
-        best, best_weights, kept, since = np.inf, self.weights(), 0, 0
-        for epoch in range(epochs if epochs is not None else self.config.epochs):
-            rng = np.random.default_rng((self.config.seed, 7, epoch))
-            self.model.train()
-            for group in batches(self.windows, 2 * self.config.batch_targets, rng):
-                if self.should_stop():
-                    raise TrainingCancelled("The run was cancelled.")
-                loss = self._rating_loss(_Batch.of(group, self.data, self.device))
-                if loss is None:
-                    continue
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-            if epochs is None:
-                rmse = self._rating_rmse()
-                if rmse < best - 1e-4:
-                    best, best_weights, kept, since = rmse, self.weights(), epoch + 1, 0
-                else:
-                    since += 1
-                    if since >= self.config.patience:
-                        break
-        if epochs is None:
-            self.model.load_state_dict(best_weights)
-            return kept
-        return epochs
-
-    def _rating_loss(self, batch: _Batch) -> Tensor | None:
-        rated = torch.isfinite(batch.target_rating)
-        if not rated.any():
             return None
-        items = self.model.items
-        one = torch.ones_like(batch.rating)[..., None]
-        factors = torch.cat([items.rate_factors(batch.items), items.rate_bias(batch.items), one], -1)
-        votes, totals = self.model.users.rate_votes(factors, batch.rating)
-        votes, totals = votes.cumsum(1).flatten(0, 1), totals.cumsum(1).flatten(0, 1)
-        votes = torch.cat([votes.new_zeros(1, votes.shape[-1]), votes])[batch.state[rated]]
-        totals = torch.cat([totals.new_zeros(1, 2), totals])[batch.state[rated]]
-        query = self.model.users.rate_query(votes, totals, batch.ids[rated])
-        target = batch.target[rated]
-        own = torch.cat([items.rate_factors(target), items.rate_bias(target), torch.ones_like(query[:, :1])], -1)
-        decay = 2e-3 * (items.rate_factors(target) ** 2).mean() + 2e-3 * (query[:, :-2] ** 2).mean()
-        return losses.rating_loss((query * own).sum(-1), batch.target_rating[rated]) + decay
-
-    def _rating_rmse(self) -> float:
-        predicted, actual = predict_held_out_ratings(self.scorer(), self.data, VALID)
-        return float(np.sqrt(np.mean((predicted - actual) ** 2))) if len(actual) else 0.0
+        path = fit_rating_path(self.data, self.config.rating_dim, self.config.seed, settings)
+        items.rate_factors.weight[:-1] = torch.from_numpy(path.factors[:, :-1])
+        items.rate_bias.weight[:-1, 0] = torch.from_numpy(path.bias)
+        items.rate_trace.weight[:-1] = torch.from_numpy(path.traces)
+        users.rate_precision.copy_(torch.from_numpy(path.precision))
+        for table, values in zip(users.rate_profile, path.profile, strict=True):
+            table.weight.copy_(torch.from_numpy(values))
+        return path.settings
 
     def _standardise_scores(self) -> None:
         """Where nothing is rated, a rating is the score's place among all scores of a sample of people."""
@@ -459,18 +422,16 @@ class _Run:
 class _Batch:
     """B windows padded to L purchases, of which P are predicted.
 
-    items, bucket, gap : int64 [B, L].   rating : float32 [B, L], nan where none.
+    items, bucket, gap : int64 [B, L].
     state : int64 [P], 1 + the flat place of the last known purchase, 0 when nothing is known.
-    target : int64 [P] item rows.   target_rating : float32 [P].   known : float32 [P].   ids [P, F], numbers [P, N].
+    target : int64 [P] item rows.   known : float32 [P].   ids [P, F], numbers [P, N].
     """
 
     items: Tensor
-    rating: Tensor
     bucket: Tensor
     gap: Tensor
     state: Tensor
     target: Tensor
-    target_rating: Tensor
     known: Tensor
     ids: Tensor
     numbers: Tensor
@@ -491,12 +452,10 @@ class _Batch:
         known = data.context[row] - first[b] + 1
         tensors = (
             data.item[rows].astype(np.int64),
-            data.rating[rows],
             rating_bucket(data.rating[rows]),
             data.gap[rows],
             np.where(place >= 0, 1 + b * rows.shape[1] + place, 0),
             data.item[row].astype(np.int64),
-            data.rating[row],
             known.astype(np.float32),
             data.profile_ids[row],
             data.profile_numbers[row],
@@ -537,16 +496,3 @@ def _means_by_value(vectors: np.ndarray, ids: np.ndarray, values: int, shrinkage
     means = (members @ vectors) / (np.bincount(ids, minlength=values)[:, None] + shrinkage)
     means[:FIRST] = 0
     return means.astype(np.float32)
-
-
-def _rating_bias(data: TwoTowerDataset, shrinkage: float = 5.0) -> np.ndarray:
-    """float64 [items + 1]: logit of each item's mean rating shrunk to the mean of all; the last is the unknown item."""
-    rated = np.isfinite(data.rating) & (data.role == TRAIN)
-    if not rated.any():
-        return np.zeros(data.n_items + 1)
-    mean = float(data.rating[rated].mean())
-    total = np.bincount(data.item[rated], data.rating[rated], minlength=data.n_items)
-    count = np.bincount(data.item[rated], minlength=data.n_items)
-    share = np.append((total + shrinkage * mean) / (count + shrinkage), mean) / 5
-    share = share.clip(0.02, 0.98)
-    return np.log(share / (1 - share))

@@ -2,7 +2,7 @@
 
 What training found by gradient is kept, row by row: items by their key, features and profile fields by their value (a
 value it never met starts as the unknown one, as which it has been served). What is known in closed form (popularity,
-the profile path) is made anew. An item that the earlier model never saw sold starts from today's linear path, turned
+the profile path, ratings) is made anew. An item that the earlier model never saw sold starts from today's linear path, turned
 into the earlier model's coordinates: by the least-squares map between the two over the items that both know.
 """
 
@@ -27,6 +27,7 @@ from recommender.engine.dataset import LEFT_OUT, TEST, VALID, TwoTowerDataset
 from recommender.engine.encoders import FIRST, Encoders, Vocabulary
 from recommender.engine.errors import WarmStartError
 from recommender.engine.linear_path import LinearSettings
+from recommender.engine.rating_path import RatingSettings
 from recommender.engine.tables import Tables
 from recommender.engine.towers import ItemTower, TowerSizes, TwoTowerHybrid, UserTower
 
@@ -34,7 +35,7 @@ SHAPE = ("interaction", "dim", "rating_dim")  # settings with which the weights 
 RATE, PATIENCE = 0.5, 1  # of the first learning rate, and epochs without a better one: most is learned already
 MUST_REMAIN = 0.5  # of the held-out purchases: with fewer, nothing judges the model
 # Of the user tower: what the closed forms make, validation chooses or the end of training sets.
-MADE_ANEW = ("profile.", "trust", "standard")
+MADE_ANEW = ("profile.", "trust", "standard", "rate_")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Warm:
     """An earlier model to go on from.
 
     items, users : the tensors of its towers by name.   row_of : its row of each item that it saw sold, by key.
-    encoders : what its ids mean.   linear : what validation chose for its linear path.
+    encoders : what its ids mean.   linear, ratings : what validation chose for its linear path and its ratings.
     """
 
     items: dict[str, Tensor]
@@ -50,6 +51,7 @@ class Warm:
     row_of: dict[str, int]
     encoders: Encoders
     linear: LinearSettings
+    ratings: RatingSettings | None
 
     @classmethod
     def open(cls, bundle: Path, weights: str, config: TrainConfig, tables: Tables) -> Warm:
@@ -77,12 +79,14 @@ class Warm:
         row_of = {keys[row]: row for row in sold}
         if row_of.keys().isdisjoint(tables.item_keys.tolist()):
             raise WarmStartError("it knows none of the items.")
+        chosen = _read(bundle / "training.json")
         return cls(
             items=_under("items.", tensors),
             users=_under("users.", tensors),
             row_of=row_of,
             encoders=encoders,
-            linear=LinearSettings(**_read(bundle / "training.json")["linear"]),
+            linear=LinearSettings(**chosen["linear"]),
+            ratings=RatingSettings(**chosen["ratings"]) if chosen["ratings"] else None,
         )
 
     @torch.no_grad()
@@ -111,21 +115,17 @@ class Warm:
         learned = self.items["trace.weight"][rows].to(path.device)
         trace.copy_(_turned(trace.clone(), known, learned))
         trace[known] = learned
-        for name in ("rate_factors", "rate_bias"):
-            getattr(tower, name).weight[:-1][known] = self.items[f"{name}.weight"][rows].to(path.device)
 
     def _continue_users(self, tower: UserTower, encoders: Encoders) -> None:
         now = tower.state_dict()
-        by_value = ("fields.", "rate_profile.")
         for name, tensor in self.users.items():
-            if not name.startswith((*MADE_ANEW, *by_value)):
+            if not name.startswith((*MADE_ANEW, "fields.")):
                 now[name].copy_(tensor)
         categorical = encoders.schema.user_categorical
         for f, name in enumerate(encoders.schema.user_fields):
-            for table in by_value:
-                earlier = self.users[f"{table}{f}.weight"]
-                ids = _ids(encoders.user[name], self.encoders.user[name]) if name in categorical else slice(None)
-                now[f"{table}{f}.weight"].copy_(earlier[ids])
+            earlier = self.users[f"fields.{f}.weight"]
+            ids = _ids(encoders.user[name], self.encoders.user[name]) if name in categorical else slice(None)
+            now[f"fields.{f}.weight"].copy_(earlier[ids])
 
 
 def settings_of(bundle: Path, given: Mapping[str, Any]) -> TrainConfig:
