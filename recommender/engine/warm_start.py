@@ -2,8 +2,8 @@
 
 What training found by gradient is kept, row by row: items by their key, features and profile fields by their value (a
 value it never met starts as the unknown one, as which it has been served). What is known in closed form (popularity,
-the profile path, ratings) is made anew. An item that the earlier model never saw sold starts from today's linear path, turned
-into the earlier model's coordinates: by the least-squares map between the two over the items that both know.
+the profile path, ratings) is made anew. An item that the earlier model never saw sold starts from today's linear path,
+turned into the earlier model's coordinates: by the least-squares map between the two over the items that both know.
 """
 
 from __future__ import annotations
