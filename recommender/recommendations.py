@@ -350,7 +350,9 @@ def _explained(
     ratings = inference.ratings(user, listed)[0]
     if not catalog.has_ratings:  # nobody ever taught the model what a rating is
         ratings = [None] * len(rows)
-    found = explain.reasons(inference, person, listed, placed.vectors, placed.row_of)
+    # A customer's totals are no part of a profile that they would recognise.
+    settled = tuple(get_source().customer_from_interactions) if plan.customer else ()
+    found = explain.reasons(inference, person, listed, placed.vectors, placed.row_of, settled)
     return [
         Recommendation(catalog.keys[row], float(score), None if rating is None else float(rating), _reasons(why, plan))
         for row, score, rating, why in zip(rows, scores, ratings, found, strict=True)
@@ -365,8 +367,7 @@ def _reasons(found: Iterable[explain.Reason], plan: Plan) -> tuple[Reason, ...]:
     for reason in found:
         if reason.item is not None and reason.item not in bought and reason.item in plan.looked_at:
             reasons.append(Reason(kind, item=reason.item))
-        elif not (plan.customer and reason.field in get_source().customer_from_interactions):
-            # A customer's totals are no part of a profile that they would recognise.
+        else:
             reasons.append(Reason(reason.kind, item=reason.item, field=reason.field))
     return tuple(reasons)
 

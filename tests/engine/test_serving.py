@@ -8,7 +8,6 @@ import pytest
 from recommender.engine import standalone
 from recommender.engine.__main__ import main
 from recommender.engine.errors import EngineError, ProfileError
-from recommender.engine.explain import reasons
 from recommender.engine.inference import Event, Inference, Person
 from recommender.engine.pipeline import build_bundle
 from recommender.engine.retrieval import Index, best_rows, diversify, similar
@@ -137,20 +136,6 @@ def test_a_new_item_is_placed_among_its_like(recommender):
     kinds = [kind(recommender.recommend_for_user("u3")[0].item)]
     scores = user.rank @ vectors.rank.T
     assert (scores[0].argmax() == 0) == (kinds[0] == 0) or kinds[0] in (1, 3)
-
-
-def test_the_reason_named_is_the_purchase_that_planted_it(recommender):
-    """One purchase of kind A among three of kind C: an A item stands there because of the A purchase."""
-    inference = recommender.inference
-    history = [Event(item, 1.7e9 + n) for n, item in enumerate(("i2", "i6", "i10", "i4"))]
-    person = Person({}, history)
-    listed = [inference.row_of["i8"], inference.row_of["i14"]]
-    named = reasons(inference, person, inference.items[listed])
-    assert named[0][0].kind == "because_you_bought"
-    assert named[0][0].item == "i4"
-    without = inference.encode_users([Person({}, history[:3])]).rank @ inference.items.rank[listed].T
-    with_it = inference.encode_users([person]).rank @ inference.items.rank[listed].T
-    assert without[0, 0] < with_it[0, 0]
 
 
 def test_top_k_is_exact_with_masks_and_exclusions():

@@ -21,6 +21,7 @@ from recommender.recommendations import (
     recommend_many,
     similar,
 )
+from recommender.source import get_source
 from tests.recommender.shop import PRODUCTS, category_of
 
 
@@ -167,6 +168,26 @@ def test_reasons_name_what_was_bought_or_a_field_of_the_profile(trained):
         else:
             assert (reason.kind, reason.item) == ("because_of_your_profile", None)
             assert reason.field in {"gender", "age", "country"}
+
+
+def test_the_purchase_a_reason_names_is_why_the_item_is_listed(trained):
+    """Two tastes that nobody else mixes: without the one garden purchase there is nothing of the garden."""
+    Customer.objects.create(key="newcomer")
+    for product in ("P1", "P5", "P3"):
+        buy("newcomer", product)
+    garden = [item for item in recommend(customer="newcomer", count=10).items if category_of(item.item) == "Garden"]
+    assert len(garden) >= 3
+    assert {reason.item for item in garden for reason in item.reasons} == {"P3"}
+    Purchase.objects.filter(customer__key="newcomer", product__key="P3").delete()
+    assert not {item.item for item in garden} & set(keys(recommend(customer="newcomer", count=10)))
+
+
+def test_a_customers_totals_are_no_reasons_and_hide_none(trained):
+    """Who looks at things has settled totals; every item still gets the reason that comes next."""
+    answer = recommend(customer="C2", session_items=["P3"], count=10)
+    assert all(item.reasons for item in answer.items)
+    named = {reason.field for item in answer.items for reason in item.reasons}
+    assert not named & set(get_source().customer_from_interactions)
 
 
 def test_a_visitor_gets_more_of_what_they_look_at_and_is_not_told_they_bought_it(trained):
