@@ -128,7 +128,7 @@ def untrained_bundle(out: Path, users: int) -> Path:
     features = {"user_categorical": ["gender", "country"], "user_numerical": ["age"], "item_categorical": ["category"]}
     data = TwoTowerDataset.build(from_frame(frame, user="user", item="item", time="time", rating="rating", **features))
     torch.manual_seed(0)
-    model = TwoTowerHybrid(tower_sizes(data), CONFIG)
+    model = TwoTowerHybrid(tower_sizes(data, CONFIG.dim), CONFIG)
     for parameter in model.parameters():  # zeros, as training starts from, would give everybody one list of equals
         torch.nn.init.normal_(parameter, std=0.1)
     with new_bundle(out) as folder:

@@ -41,7 +41,7 @@ class Placed:
     @property
     def taste(self) -> np.ndarray:
         """float32 [n, dim]: the part of the items' vectors that says who wants them, less how many do."""
-        return self.vectors.rank[:, : self.live.inference.dim]
+        return self.vectors.rank[:, : self.vectors.trace.shape[1]]
 
     def encode(self, people: Sequence[Person]) -> Vectors:
         """Vectors of people, whose histories may hold items newer than the model."""

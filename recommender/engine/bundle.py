@@ -27,7 +27,7 @@ from typing import Any
 
 from recommender.engine.errors import BundleError
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS = {"served": "model", "judged": "judged"}
 
 

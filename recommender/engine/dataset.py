@@ -387,6 +387,10 @@ class NegativeSampler:
         probability = 0.5 * popular + 0.5 / len(counts)
         return cls(probability, np.cumsum(probability))
 
+    def inclusion(self, n: int) -> np.ndarray:
+        """float64 [items]: how likely each is to be among n draws."""
+        return -np.expm1(n * np.log1p(-self.probability.clip(max=1 - 1e-12)))
+
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """int64 [n] item rows, with repetition."""
         rows = np.searchsorted(self.cumulative, rng.random(n) * self.cumulative[-1], side="right")

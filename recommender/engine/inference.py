@@ -55,7 +55,6 @@ class Inference:
         try:
             saved = json.loads(Path(artifacts).read_text(encoding="utf-8"))
             self.encoders = Encoders.from_dict(saved["encoders"])
-            self.dim: int = saved["dim"]
             self.max_history: int = saved["max_history"]
             table = pq.read_table(items)
             self.items = Vectors(*(mapped(Path(model) / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
@@ -159,11 +158,10 @@ class Inference:
         items = self.items if items is None else items
         if len(inputs) == 0:  # onnxruntime aborts the whole process on a recurrent layer's empty batch
             return Vectors.of_people(items.rank[:0], items.rate[:0])
-        feed = inputs.feed(items, self.dim)
+        feed = inputs.feed(items)
         rank, rate = _run(self._user_tower, {name: feed[name] for name in self._user_inputs})
         if rank.shape[1] != items.rank.shape[1] or rate.shape[1] != items.rate.shape[1]:
             raise InferenceError("The user tower's vectors are not as wide as the items'.")
-
         return Vectors.of_people(rank, rate)
 
     def with_derived(self, person: Person) -> dict[str, object]:

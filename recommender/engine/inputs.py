@@ -14,7 +14,8 @@ GAP_BUCKETS = 16  # log2 of the hours since the purchase before
 class Vectors:
     """Vectors of n people or items. rank : float32 [n, d], their dot products rank. rate : float32 [n, r], ratings.
 
-    trace : float32 [n, dim], what an item leaves in the vector of who bought it; width 0 for people.
+    trace : float32 [n, width], what an item leaves in the vector of who bought it, and what the first `width` columns
+        of its `rank` are met with; 0 wide for people.
     """
 
     rank: np.ndarray
@@ -57,10 +58,10 @@ class UserInputs:
     def __len__(self) -> int:
         return len(self.length)
 
-    def feed(self, items: Vectors, dim: int) -> dict[str, np.ndarray]:
+    def feed(self, items: Vectors) -> dict[str, np.ndarray]:
         """The user tower's inputs by name. Padding reads item 0, which a causal tower never sees."""
         return {
-            "history": items.rank[self.items, :dim],
+            "history": items.rank[self.items, : items.trace.shape[1]],
             "trace": items.trace[self.items],
             "factors": items.rate[self.items],
             "rating": self.rating,

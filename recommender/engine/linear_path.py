@@ -8,9 +8,9 @@ filtering with side-information", RecSys 2020). Of rank d it is a dot product of
     B ~ history @ items.T     history float32 [items, d], items float32 [items, d]
 
 Where the catalog is small, B is computed and reduced by the regression that weighs it by people (`items` are the top
-right singular vectors of M B). Where it is large, neither B nor any other matrix of items by items is: with the
-truncated SVD M ~ U S V', P = (I - V diag(s2 / (s2 + ridge)) V') / ridge, and off its diagonal, which only concerns
-items already bought, B = (V diag(s2 / (s2 + ridge)) / ridge) @ (V / diag P)'.
+right singular vectors of M B), and d may grow where validation says that it pays. Where it is large, neither B nor any
+other matrix of items by items is: with the truncated SVD M ~ U S V', P = (I - V diag(s2 / (s2 + ridge)) V') / ridge,
+and off its diagonal, which only concerns items already bought, B = (V diag(s2 / (s2 + ridge)) / ridge) @ (V / diag P)'.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ HALF_LIVES = (0.0, 0.3, 0.1)  # of the time the data spans; 0: purchases never f
 CASES = 2000  # held-out people on whom the settings are chosen
 SCORES = 60_000_000  # at most, each time something is tried
 EXACT_UP_TO = 6000  # items and features; an inverse of that size takes a few seconds
+WIDER = (2, 4)  # times the width asked for, where the votes are exact
+MULTIPLICATIONS = 1e12  # at most, of purchases x items x width: an epoch of training takes a minute or two then
 OVERSAMPLE, POWER_STEPS = 32, 4
 
 
@@ -46,10 +48,11 @@ OVERSAMPLE, POWER_STEPS = 32, 4
 class LinearSettings:
     """What validation chose. An item's score is scale * (votes for it) + popularity * (log share of purchases).
 
-    ridge : shrinks the votes.   recency : the purchase k steps back counts (1 + k)^-recency.
+    rank : of the votes.   ridge : shrinks them.   recency : the purchase k steps back counts (1 + k)^-recency.
     features : weight of the item features in M.   half_life : of a purchase in the popularity, as a share of the span.
     """
 
+    rank: int = 128
     ridge: float = 300.0
     recency: float = 0.5
     features: float = 0.0
@@ -70,13 +73,21 @@ class LinearPath:
     settings: LinearSettings
 
 
+Votes = tuple[np.ndarray, np.ndarray]  # history, items; their first r columns are the votes of rank r
+
+
 def fit_linear_path(data: TwoTowerDataset, rank: int, settings: LinearSettings | None = None) -> LinearPath:
-    """From the TRAIN purchases. Settings not given are chosen on the VALID ones; without any, they are the defaults."""
-    if settings is None:
-        cases = data.cases(VALID, max(min(CASES, SCORES // data.n_items), 1))
-        settings = _choose(data, cases, rank) if len(cases) else LinearSettings()
-    history, items = _votes(_evidence(data, settings.features), data, settings, rank)
-    pad = ((0, 0), (0, rank - history.shape[1]))
+    """From the TRAIN purchases. Settings not given are chosen on the VALID ones; without any, they are the defaults.
+
+    rank : the least that validation chooses from, or the one where there is no validation.
+    """
+    cases = data.cases(VALID, max(min(CASES, SCORES // data.n_items), 1))
+    if settings is None and len(cases):
+        settings, (history, items) = _choose(data, cases, rank)
+    else:
+        settings = LinearSettings(rank=rank) if settings is None else settings
+        history, items = _solver(_evidence(data, settings.features), data.n_items, settings.rank)(settings.ridge)
+    pad = ((0, 0), (0, settings.rank - history.shape[1]))
     popular = settings.popularity * log_share(data, settings.half_life)
     # As long as random vectors would be, so that a step of training changes both by about the same share.
     items_size, history_size = (float(np.sqrt((v**2).mean() * rank)) or 1.0 for v in (items, history))
@@ -129,40 +140,51 @@ def _evidence(data: TwoTowerDataset, weight: float) -> _Evidence:
     return _Evidence(sparse.hstack([bought, often]).tocsr(), features)
 
 
-def _votes(
-    evidence: _Evidence, data: TwoTowerDataset, settings: LinearSettings, rank: int
-) -> tuple[np.ndarray, np.ndarray]:
-    if evidence.m.shape[1] <= EXACT_UP_TO:
-        history, items = _exact(evidence.m, data.n_items, settings.ridge, rank)
-    else:
-        history, items = _factored(evidence.m, data.n_items, settings.ridge, rank)
-    own, of_features = history[: data.n_items], history[data.n_items :]
-    return (own + evidence.features @ of_features).astype(np.float32), items.astype(np.float32)
+def _solver(evidence: _Evidence, n_items: int, rank: int) -> Callable[[float], Votes]:
+    """The votes by ridge, with what does not depend on it computed once."""
+    solve = (_exact if _is_exact(evidence) else _factored)(evidence.m, n_items, rank)
+
+    def votes(ridge: float) -> Votes:
+        history, items = solve(ridge)
+        return (history[:n_items] + evidence.features @ history[n_items:]).astype(np.float32), items.astype(np.float32)
+
+    return votes
 
 
-def _exact(m: sparse.csr_matrix, n_items: int, ridge: float, rank: int) -> tuple[np.ndarray, np.ndarray]:
+def _is_exact(evidence: _Evidence) -> bool:
+    return evidence.m.shape[1] <= EXACT_UP_TO
+
+
+def _exact(m: sparse.csr_matrix, n_items: int, rank: int) -> Callable[[float], Votes]:
     gram = (m.T @ m).toarray().astype(np.float64)
-    gram[np.diag_indices_from(gram)] += ridge
-    factor, _ = lapack.dpotrf(gram, lower=True, overwrite_a=True)
-    inverse, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    votes = (-inverse / np.diag(inverse))[:, :n_items]
-    votes[np.arange(n_items), np.arange(n_items)] = 0
-    votes = votes.astype(np.float32)
 
-    def seen(block: np.ndarray) -> np.ndarray:  # (M B)' (M B) @ block
-        return votes.T @ (m.T @ (m @ (votes @ block)))
+    def solve(ridge: float) -> Votes:
+        factor, _ = lapack.dpotrf(gram + ridge * np.eye(len(gram)), lower=True, overwrite_a=True)
+        inverse, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        votes = (-inverse / np.diag(inverse))[:, :n_items]
+        votes[np.arange(n_items), np.arange(n_items)] = 0
+        votes = votes.astype(np.float32)
 
-    items = _top_vectors(seen, n_items, min(rank, n_items, m.shape[0]))
-    return votes @ items, items
+        def seen(block: np.ndarray) -> np.ndarray:  # (M B)' (M B) @ block
+            return votes.T @ (m.T @ (m @ (votes @ block)))
+
+        items = _top_vectors(seen, n_items, min(rank, n_items, m.shape[0]))
+        return votes @ items, items
+
+    return solve
 
 
-def _factored(m: sparse.csr_matrix, n_items: int, ridge: float, rank: int) -> tuple[np.ndarray, np.ndarray]:
+def _factored(m: sparse.csr_matrix, n_items: int, rank: int) -> Callable[[float], Votes]:
     vectors = _top_vectors(lambda block: m.T @ (m @ block), m.shape[1], min(rank, *m.shape))
     values = ((m @ vectors) ** 2).sum(0)
-    shrunk = values / (values + ridge)
-    diagonal = (1 - (vectors**2 * shrunk).sum(1)) / ridge
-    return vectors * (shrunk / ridge), (vectors / diagonal[:, None])[:n_items]
+
+    def solve(ridge: float) -> Votes:
+        shrunk = values / (values + ridge)
+        diagonal = (1 - (vectors**2 * shrunk).sum(1)) / ridge
+        return vectors * (shrunk / ridge), (vectors / diagonal[:, None])[:n_items]
+
+    return solve
 
 
 def _top_vectors(times: Callable[[np.ndarray], np.ndarray], n: int, rank: int) -> np.ndarray:
@@ -207,35 +229,56 @@ def summed_votes(data: TwoTowerDataset, cases: Cases, history: np.ndarray, recen
     return sparse.csr_matrix((weights.astype(np.float32), (rows, columns)), shape) @ history
 
 
-def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> LinearSettings:
+def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSettings, Votes]:
     """One setting after the other by NDCG@10; the scale, which no order depends on, by likelihood."""
     nothing = np.zeros(data.n_items, np.float32)
 
-    def ndcg(history: np.ndarray, items: np.ndarray, recency: float, popular: np.ndarray = nothing) -> np.ndarray:
-        return user_metrics(rank_targets(_Sum(history, items, recency, popular), data, cases))["ndcg_10"]
+    def ndcg(votes: Votes, recency: float, popular: np.ndarray = nothing) -> np.ndarray:
+        return user_metrics(rank_targets(_Sum(*votes, recency, popular), data, cases))["ndcg_10"]
 
-    none = np.zeros((data.n_items, 1), np.float32)
-    half_life = max(HALF_LIVES, key=lambda h: ndcg(none, none, 0.0, log_share(data, h)).mean())
+    none = np.zeros((data.n_items, 1), np.float32), np.zeros((data.n_items, 1), np.float32)
+    half_life = max(HALF_LIVES, key=lambda h: ndcg(none, 0.0, log_share(data, h)).mean())
     popular = log_share(data, half_life)
-    best, settings, votes = -1.0, LinearSettings(half_life=half_life), (none, none)
+    settings, votes, best = LinearSettings(rank=rank), none, np.full(len(cases), -1.0)
     for features in FEATURES if data.encoders.item_sizes else FEATURES[:1]:
         evidence = _evidence(data, features)
+        widths = _widths(data, evidence, rank)
+        solve = _solver(evidence, data.n_items, widths[-1])
         for ridge in RIDGES:
-            tried = LinearSettings(ridge=ridge, features=features, half_life=half_life)
-            history, items = _votes(evidence, data, tried, rank)
-            found = float(ndcg(history, items, tried.recency).mean())
-            if found > best:
-                best, settings, votes = found, tried, (history, items)
-    settings = replace(settings, recency=max(RECENCIES, key=lambda r: ndcg(*votes, r).mean()))
-    spread = float((summed_votes(data, cases, votes[0], settings.recency) @ votes[1].T).std()) or 1.0
-    share = max(POPULARITIES, key=lambda p: ndcg(*votes, settings.recency, p * spread * popular).mean())
-    gain = ndcg(*votes, settings.recency, share * spread * popular) - ndcg(none, none, 0.0, popular)
-    if gain.mean() <= gain.std() / np.sqrt(len(gain)):  # thin data: what most people buy is all there is to know
-        return replace(settings, scale=0.0, popularity=1.0)
+            widest = solve(ridge)
+            for width in widths:
+                tried = LinearSettings(rank=width, ridge=ridge, features=features, half_life=half_life)
+                found = ndcg(_cut(widest, width), tried.recency)
+                # A wider path costs time in training and in serving, so it has to prove its worth.
+                if found.mean() > best.mean() and (width <= settings.rank or _proven(found - best)):
+                    best, settings, votes = found, tried, _cut(widest, width)
+    recency = max(RECENCIES, key=lambda r: ndcg(votes, r).mean())
+    settings = replace(settings, recency=recency)
+    spread = float((summed_votes(data, cases, votes[0], recency) @ votes[1].T).std()) or 1.0
+    share = max(POPULARITIES, key=lambda p: ndcg(votes, recency, p * spread * popular).mean())
+    if not _proven(ndcg(votes, recency, share * spread * popular) - ndcg(none, 0.0, popular)):
+        # Thin data: what most people buy is all there is to know.
+        return replace(settings, scale=0.0, popularity=1.0), votes
     few = cases[:300]
-    scale = _likeliest_scale(_Sum(*votes, settings.recency, nothing).scores(data, few) / spread, popular, data, few)
+    scale = _likeliest_scale(_Sum(*votes, recency, nothing).scores(data, few) / spread, popular, data, few)
     scale *= CONFIDENCE
-    return replace(settings, scale=scale / spread, popularity=scale * share)
+    return replace(settings, scale=scale / spread, popularity=scale * share), votes
+
+
+def _cut(votes: Votes, rank: int) -> Votes:
+    return votes[0][:, :rank], votes[1][:, :rank]
+
+
+def _widths(data: TwoTowerDataset, evidence: _Evidence, rank: int) -> list[int]:
+    """The ranks to choose from."""
+    cost = float(len(data)) * data.n_items * rank
+    wider = [rank * times for times in WIDER if _is_exact(evidence) and cost * times <= MULTIPLICATIONS]
+    return [rank, *wider]
+
+
+def _proven(gain: np.ndarray) -> bool:
+    """Whether the paired gain [cases] is more than a standard error."""
+    return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
 
 
 def _likeliest_scale(votes: np.ndarray, popular: np.ndarray, data: TwoTowerDataset, cases: Cases) -> float:

@@ -56,7 +56,7 @@ def _example(data: TwoTowerDataset, items: Vectors, config: TrainConfig) -> tupl
     ids = np.tile(data.bare_ids[:1], (3, 1))
     numbers = np.tile(data.bare_numbers[:1], (3, 1))
     inputs = UserInputs.of(histories, np.array([2.0, 1.0, 0.0]), ids, numbers, config.max_history)
-    feed = inputs.feed(items, config.dim)
+    feed = inputs.feed(items)
     return tuple(torch.from_numpy(np.ascontiguousarray(feed[n])) for n in USER_INPUTS)
 
 
@@ -103,7 +103,7 @@ def _check(module: torch.nn.Module, example: tuple[torch.Tensor, ...], names: li
 
 def save_artifacts(encoders: Encoders, config: TrainConfig, path: Path) -> None:
     """How a profile becomes numbers, as JSON."""
-    saved = {"encoders": encoders.to_dict(), "dim": config.dim, "max_history": config.max_history}
+    saved = {"encoders": encoders.to_dict(), "max_history": config.max_history}
     path.write_text(json.dumps(saved) + "\n", encoding="utf-8")
 
 

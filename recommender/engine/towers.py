@@ -35,9 +35,11 @@ SOLVER_STEPS = 8  # of conjugate gradients; a rating is within .001 of the exact
 
 @dataclass(frozen=True)
 class TowerSizes:
-    """What of the data decides the shapes: items, ids of each item feature and profile field, numbers, any ratings."""
+    """What of the data decides the shapes: items, the width in which histories meet them, ids of each item feature and
+    profile field, numbers, any ratings."""
 
     items: int
+    width: int
     item_features: tuple[int, ...]
     profile_fields: tuple[int, ...]
     profile_numbers: int
@@ -65,20 +67,20 @@ class ItemTower(nn.Module):
     def __init__(self, sizes: TowerSizes, config: TrainConfig):
         super().__init__()
         self.normalised, self.rated = config.interaction == "cosine", sizes.rated
-        self.id = nn.Embedding(sizes.items + 1, config.dim)  # the last row, all zero, is the unknown item
-        self.trace = nn.Embedding(sizes.items + 1, config.dim)
-        self.features = FieldTables(sizes.item_features, config.dim, padding_idx=0)
+        self.id = nn.Embedding(sizes.items + 1, sizes.width)  # the last row, all zero, is the unknown item
+        self.trace = nn.Embedding(sizes.items + 1, sizes.width)
+        self.features = FieldTables(sizes.item_features, sizes.width, padding_idx=0)
         self.bias = nn.Embedding(sizes.items + 1, 1)
         self.profile = nn.Embedding(sizes.items + 1, config.profile_rank)
         self.rate_factors = nn.Embedding(sizes.items + 1, config.rating_dim)
         self.rate_bias = nn.Embedding(sizes.items + 1, 1)
         self.rate_trace = nn.Embedding(sizes.items + 1, config.rating_dim + 1)
-        self.sizes = [1, config.profile_rank, config.rating_dim, 1, config.rating_dim + 1, config.dim]
+        self.sizes = [1, config.profile_rank, config.rating_dim, 1, config.rating_dim + 1, sizes.width]
         cold = sum(self.sizes)
         self.cold = FieldTables(sizes.item_features, cold)
         self.cold_default = nn.Parameter(torch.zeros(cold), requires_grad=False)
         for table in (self.id, *self.features):
-            nn.init.normal_(table.weight, std=config.dim**-0.5)
+            nn.init.normal_(table.weight, std=sizes.width**-0.5)
         closed_forms = (self.profile, self.rate_factors, self.rate_bias, self.rate_trace, *self.cold)
         for table in (self.trace, self.bias, *closed_forms):
             nn.init.zeros_(table.weight)
@@ -90,7 +92,7 @@ class ItemTower(nn.Module):
             table.weight.requires_grad_(False)
 
     def sequence(self, row: Tensor, features: Tensor, known: Tensor) -> Tensor:
-        """[..., dim] the part that the history is made of and meets. known [...]: 0 hides the id (id dropout)."""
+        """[..., width] the part that the history is made of and meets. known [...]: 0 hides the id (id dropout)."""
         vector = self.id(row) * known[..., None]
         for f, table in enumerate(self.features):
             vector = vector + table(features[..., f])
@@ -98,7 +100,7 @@ class ItemTower(nn.Module):
 
     def forward(self, row: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """row int64 [B] (-1: unknown), features int64 [B, F]
-        -> rank [B, dim + profile_rank + 1], rate [B, 2 rating_dim + 3], trace [B, dim]
+        -> rank [B, width + profile_rank + 1], rate [B, 2 rating_dim + 3], trace [B, width]
         """
         known = (row >= 0).to(self.id.weight.dtype)  # [B]
         row = torch.where(row >= 0, row, torch.full_like(row, self.id.num_embeddings - 1))
@@ -156,16 +158,16 @@ class UserTower(nn.Module):
         super().__init__()
         self.normalised, self.rated = config.interaction == "cosine", sizes.rated
         self.profile_rank = config.profile_rank
-        dim = config.dim
-        self.rating = nn.Embedding(RATING_BUCKETS, dim)
-        self.gap = nn.Embedding(GAP_BUCKETS, dim)
-        self.gru = nn.GRU(dim, dim, batch_first=True)
-        self.head = nn.Linear(dim, dim)
+        dim, width = config.dim, sizes.width
+        self.rating = nn.Embedding(RATING_BUCKETS, width)
+        self.gap = nn.Embedding(GAP_BUCKETS, width)
+        self.gru = nn.GRU(width, dim, batch_first=True)
+        self.head = nn.Linear(dim, width)
         self.recency = nn.Parameter(torch.tensor(0.5))
         self.loudness = nn.Parameter(torch.tensor(1.0))
         self.fields = FieldTables(sizes.profile_fields, dim, padding_idx=0)
         self.numbers = nn.Linear(sizes.profile_numbers, dim, bias=False) if sizes.profile_numbers else None
-        self.profile_head = nn.Linear(dim, dim)
+        self.profile_head = nn.Linear(dim, width)
         self.profile = FieldTables(sizes.profile_fields, config.profile_rank)
         self.fade = nn.Parameter(torch.tensor([1.0, -1.0]))
         self.log_temperature = nn.Parameter(torch.tensor(math.log(12.0 if self.normalised else 1.0)))
@@ -175,7 +177,7 @@ class UserTower(nn.Module):
         self.rate_precision = nn.Parameter(torch.ones(config.rating_dim + 1), requires_grad=False)
         self.standard = nn.Parameter(torch.tensor([1.0, 0.0]), requires_grad=False)  # scores to logits, where unrated
         for table in (self.rating, self.gap, *self.fields):
-            nn.init.normal_(table.weight, std=0.1 * dim**-0.5)
+            nn.init.normal_(table.weight, std=0.1 * table.embedding_dim**-0.5)
         for table in (*self.profile, *self.rate_profile):
             nn.init.zeros_(table.weight)
             table.weight.requires_grad_(False)
@@ -185,19 +187,19 @@ class UserTower(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def states(self, history: Tensor, rating: Tensor, gap: Tensor) -> Tensor:
-        """What is known after each purchase. history [B, L, dim], rating and gap int64 [B, L] -> [B, L, dim]"""
-        events = history + self.rating(rating) + self.gap(gap)  # [B, L, dim]
+        """What is known after each purchase. history [B, L, width], rating and gap int64 [B, L] -> [B, L, dim]"""
+        events = history + self.rating(rating) + self.gap(gap)  # [B, L, width]
         return self.gru(self.dropout(events * self.head.out_features**0.5))[0]
 
     def votes(self, trace: Tensor) -> Tensor:
-        """The votes of all purchases up to each one. trace [B, L, dim] -> [B, L, dim]"""
+        """The votes of all purchases up to each one. trace [B, L, width] -> [B, L, width]"""
         place = torch.arange(trace.shape[1], device=trace.device)
         back = place[:, None] - place  # [L, L]
         weight = torch.where(back >= 0, self._weight(back), torch.zeros((), device=trace.device))
         return torch.einsum("tk,bkd->btd", weight, trace)
 
     def last_votes(self, trace: Tensor, length: Tensor) -> Tensor:
-        """The same after the last purchase alone. trace [B, L, dim], length [B] -> [B, dim]"""
+        """The same after the last purchase alone. trace [B, L, width], length [B] -> [B, width]"""
         back = length[:, None] - 1 - torch.arange(trace.shape[1], device=trace.device)  # [B, L]
         weight = torch.where(back >= 0, self._weight(back), torch.zeros((), device=trace.device))
         return torch.einsum("bk,bkd->bd", weight, trace)
@@ -206,17 +208,17 @@ class UserTower(nn.Module):
         return torch.exp(-self.recency * torch.log1p(back.clamp(min=0).to(self.recency.dtype)))
 
     def query(self, state: Tensor, votes: Tensor, known: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
-        """The ranking vector. state and votes [P, dim], known [P] purchases known, ids [P, F], numbers [P, N]
-        -> [P, dim + profile_rank + 1]
+        """The ranking vector. state [P, dim], votes [P, width], known [P] purchases known, ids [P, F],
+        numbers [P, N] -> [P, width + profile_rank + 1]
         """
         known = known.to(state.dtype)[:, None]
-        profile = torch.zeros_like(state[:, : self.head.out_features])
+        profile = torch.zeros_like(state)
         for f, table in enumerate(self.fields):
             profile = profile + table(ids[:, f])
         if self.numbers is not None:
             profile = profile + self.numbers(numbers)
         adjusted = self.head(self.dropout(state)) + self.profile_head(torch.relu(self.dropout(profile)))
-        sequence = self.loudness * votes + adjusted  # [P, dim]
+        sequence = self.loudness * votes + adjusted  # [P, width]
         if self.normalised:
             sequence = F.normalize(sequence, dim=-1)
         sequence = sequence * self.log_temperature.exp() * self.trust * (known > 0)  # no history: no say
@@ -254,8 +256,8 @@ class UserTower(nn.Module):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """One vector pair a person, as serving asks for it. Histories are right-padded to L >= 1; length [B] may be 0.
 
-        history and trace [B, L, dim], factors [B, L, rate width], rating float [B, L] (nan: none), bucket and gap int64
-        [B, L], known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> rank, rate
+        history and trace [B, L, width], factors [B, L, rate width], rating float [B, L] (nan: none), bucket and gap
+        int64 [B, L], known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> rank, rate
         """
         states = self.states(history, bucket, gap)
         last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[-1])

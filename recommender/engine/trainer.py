@@ -21,7 +21,7 @@ from recommender.engine.encoders import FIRST
 from recommender.engine.errors import SnapshotError, TrainingCancelled
 from recommender.engine.evaluation import case_inputs, rank_targets, user_metrics
 from recommender.engine.inputs import UserInputs, Vectors, rating_bucket
-from recommender.engine.linear_path import LinearSettings, fit_linear_path
+from recommender.engine.linear_path import LinearPath, LinearSettings, fit_linear_path
 from recommender.engine.profile_path import fit_profile_path
 from recommender.engine.rating_path import RatingSettings, fit_rating_path
 from recommender.engine.towers import TowerSizes, TwoTowerHybrid
@@ -170,13 +170,13 @@ class _Run:
         self.data, self.config = data, config
         self.should_stop = should_stop or (lambda: False)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = TwoTowerHybrid(tower_sizes(data), config).to(self.device)
+        path = fit_linear_path(data, config.dim, linear if warm is None else warm.linear)
+        self.linear = path.settings
+        self.model = TwoTowerHybrid(tower_sizes(data, path.settings.rank), config).to(self.device)
         self.counts = data.item_counts()
+        self._start_from_closed_forms(path)
         if warm is not None:
-            self.linear = self._start_from_closed_forms(warm.linear)
             warm.continue_in(self.model, data)
-        else:
-            self.linear = self._start_from_closed_forms(linear)
         self.windows = windows(data, config.max_history)
         self.cases = data.cases(VALID, config.eval_users, seed=0)
         self.sampler = NegativeSampler.fit(self.counts)
@@ -199,9 +199,8 @@ class _Run:
         self.steps = 0 if warm is None else 2 * config.average_steps  # what is gone on from is an average already
 
     @torch.no_grad()
-    def _start_from_closed_forms(self, settings: LinearSettings | None) -> LinearSettings:
+    def _start_from_closed_forms(self, linear: LinearPath) -> None:
         items, users = self.model.items, self.model.users
-        linear = fit_linear_path(self.data, self.config.dim, settings)
         rest = linear.items.copy()
         for f, table in enumerate(items.features):  # an item is what its features say, and its own rest
             told = _means_by_value(rest, self.data.item_features[:, f], table.num_embeddings)
@@ -216,7 +215,6 @@ class _Run:
         items.profile.weight[:-1] = torch.from_numpy(path.items)
         for table, values in zip(users.profile, path.users, strict=True):
             table.weight.copy_(torch.from_numpy(values))
-        return linear.settings
 
     # --- ranking ---
 
@@ -262,7 +260,7 @@ class _Run:
         if full:
             rows = torch.arange(n, device=self.device)
         else:
-            sampled = torch.from_numpy(self.sampler.draw(config.negatives, rng)).to(self.device)
+            sampled = torch.from_numpy(np.unique(self.sampler.draw(config.negatives, rng))).to(self.device)
             rows = torch.unique(torch.cat([batch.items.flatten(), sampled]))
         dropped = config.item_id_dropout if self.model.sizes.item_features else 0.0
         known = (torch.rand(len(rows), device=self.device) >= dropped).float()
@@ -272,12 +270,12 @@ class _Run:
         query = self._query(batch, sequence[here], self.model.items.trace(batch.items))  # [P, D]
         target = torch.searchsorted(rows, batch.target)
         if full:
-            return losses.softmax_loss(query, vectors, target)
+            return losses.softmax_loss(query, vectors, target, batch.bought())
         if config.loss == "softmax":
-            expected = torch.from_numpy(self.sampler.probability).to(self.device)[sampled] * len(sampled)
+            likely = torch.from_numpy(self.sampler.inclusion(config.negatives)).to(self.device)[sampled]
             return losses.sampled_softmax_loss(
                 query, vectors[target], batch.target, vectors[torch.searchsorted(rows, sampled)], sampled,
-                expected.log().float(),
+                likely.log().float(), batch.bought(),
             )  # fmt: skip
         own = (query * vectors[target]).sum(-1)  # [P]
         each = max(config.negatives // 64, 1)
@@ -287,9 +285,9 @@ class _Run:
 
     def _query(self, batch: _Batch, history: Tensor, trace: Tensor) -> Tensor:
         users = self.model.users
-        said = torch.cat([users.states(history, batch.bucket, batch.gap), users.votes(trace)], -1)  # [B, L, 2 dim]
+        said = torch.cat([users.states(history, batch.bucket, batch.gap), users.votes(trace)], -1)  # [B, L, d + width]
         flat = torch.cat([said.new_zeros(1, said.shape[-1]), said.flatten(0, 1)])
-        state, votes = flat[batch.state].chunk(2, -1)
+        state, votes = flat[batch.state].split([said.shape[-1] - trace.shape[-1], trace.shape[-1]], -1)
         return users.query(state, votes, batch.known, batch.ids, batch.numbers)
 
     # --- validation ---
@@ -436,6 +434,16 @@ class _Batch:
     ids: Tensor
     numbers: Tensor
 
+    def bought(self) -> Tensor:
+        """int64 [2, m]: (number of the target, item row) of every purchase of its window that came before it."""
+        length = self.items.shape[1]
+        last = self.state - 1
+        place = torch.where(last >= 0, last % length, last)
+        before = torch.arange(length, device=last.device) <= place[:, None]  # [P, L]
+        target, k = before.nonzero(as_tuple=True)
+        window = torch.div(last, length, rounding_mode="floor")[target]
+        return torch.stack([target, self.items[window, k]])
+
     @classmethod
     def of(cls, group: list[Window], data: TwoTowerDataset, device: torch.device) -> _Batch:
         start = np.array([w.start for w in group])
@@ -474,14 +482,15 @@ class TorchScorer:
 
     @torch.no_grad()
     def users(self, inputs: UserInputs) -> Vectors:
-        feed = inputs.feed(self.items, self.model.config.dim)
+        feed = inputs.feed(self.items)
         rank, rate = self.model.users(**{n: torch.from_numpy(a).to(self.device) for n, a in feed.items()})
         return Vectors.of_people(rank.cpu().numpy(), rate.cpu().numpy())
 
 
-def tower_sizes(data: TwoTowerDataset) -> TowerSizes:
+def tower_sizes(data: TwoTowerDataset, width: int) -> TowerSizes:
     return TowerSizes(
         items=data.n_items,
+        width=width,
         item_features=data.encoders.item_sizes,
         profile_fields=data.encoders.field_sizes,
         profile_numbers=data.profile_numbers.shape[1],

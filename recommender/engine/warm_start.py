@@ -72,20 +72,21 @@ class Warm:
                     raise WarmStartError(f"its {thing} {name} was {getattr(its, name)}, and is {getattr(ours, name)}.")
         tensors = load_file(bundle / WEIGHTS[weights] / "weights.safetensors")
         table = pq.read_table(bundle / "assets" / "items.parquet", columns=["item", "purchases"])
-        if _shapes(tensors) != _shapes(_empty(len(table), encoders, before)):
+        chosen = _read(bundle / "training.json")
+        linear = LinearSettings(**chosen["linear"])
+        if _shapes(tensors) != _shapes(_empty(len(table), linear.rank, encoders, before)):
             raise WarmStartError("its towers were built by another version of the engine.")
         keys = table["item"].to_pylist()
         sold = np.flatnonzero(table["purchases"].to_numpy() > 0).tolist()
         row_of = {keys[row]: row for row in sold}
         if row_of.keys().isdisjoint(tables.item_keys.tolist()):
             raise WarmStartError("it knows none of the items.")
-        chosen = _read(bundle / "training.json")
         return cls(
             items=_under("items.", tensors),
             users=_under("users.", tensors),
             row_of=row_of,
             encoders=encoders,
-            linear=LinearSettings(**chosen["linear"]),
+            linear=linear,
             ratings=RatingSettings(**chosen["ratings"]) if chosen["ratings"] else None,
         )
 
@@ -99,8 +100,8 @@ class Warm:
         rows = torch.tensor([self.row_of.get(key, -1) for key in data.tables.item_keys])
         known = rows >= 0
         rows = rows[known]
-        path = tower.id.weight[:-1].clone()  # [items, dim] the linear path: what the features say, and the item's rest
-        said = torch.zeros_like(path)  # [items, dim] what the features say from here on
+        path = tower.id.weight[:-1].clone()  # [items, width] what the features say, and the rest
+        said = torch.zeros_like(path)  # [items, width] what the features say from here on
         fields = zip(data.encoders.schema.item_categorical, tower.features, strict=True)
         for f, (name, table) in enumerate(fields):
             of_item = torch.from_numpy(data.item_features[:, f]).to(path.device)
@@ -159,7 +160,7 @@ def _ids(now: Vocabulary, earlier: Vocabulary) -> np.ndarray:
 
 
 def _turned(path: Tensor, known: Tensor, learned: Tensor) -> Tensor:
-    """The vectors `path` [items, dim] in the coordinates of what was learned of the known ones [known, dim]."""
+    """The vectors `path` [items, width] in the coordinates of what was learned of the known ones [known, width]."""
     return path @ torch.linalg.lstsq(path[known].cpu(), learned.cpu()).solution.to(path.device)
 
 
@@ -167,10 +168,10 @@ def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in tensors.items()}
 
 
-def _empty(items: int, encoders: Encoders, config: TrainConfig) -> dict[str, Tensor]:
+def _empty(items: int, width: int, encoders: Encoders, config: TrainConfig) -> dict[str, Tensor]:
     """The tensors of a model of this shape, without their contents."""
     numbers = 2 * len(encoders.schema.user_numerical)
-    sizes = TowerSizes(items, encoders.item_sizes, encoders.field_sizes, numbers, rated=True)
+    sizes = TowerSizes(items, width, encoders.item_sizes, encoders.field_sizes, numbers, rated=True)
     with torch.device("meta"):
         return TwoTowerHybrid(sizes, config).state_dict()
 

@@ -84,8 +84,9 @@ def test_onnx_and_torch_answer_alike(snapshot, bundle):
 
     data = TwoTowerDataset.build(read_snapshot(snapshot), encoders=Inference.open(bundle).encoders)
     config = TrainConfig.from_dict(read_manifest(bundle)["settings"])
-    model = TwoTowerHybrid(tower_sizes(data), config)
-    model.load_state_dict(load_file(bundle / "model" / "weights.safetensors"))
+    weights = load_file(bundle / "model" / "weights.safetensors")
+    model = TwoTowerHybrid(tower_sizes(data, weights["items.trace.weight"].shape[1]), config)
+    model.load_state_dict(weights)
     with torch.no_grad():
         scorer = TorchScorer(model, data)
         cases = data.cases(0)

@@ -1,6 +1,7 @@
 """The closed form that training starts from."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recommender.engine import linear_path
@@ -8,7 +9,7 @@ from recommender.engine.baselines import Popularity
 from recommender.engine.dataset import VALID, TwoTowerDataset, split
 from recommender.engine.evaluation import rank_targets, user_metrics
 from recommender.engine.linear_path import LinearSettings, fit_linear_path, summed_votes
-from recommender.engine.tables import read_snapshot
+from recommender.engine.tables import from_frame, read_snapshot
 from tests import planted
 
 
@@ -31,9 +32,9 @@ def test_both_ways_to_the_votes_are_ease_where_nothing_is_cut_off():
     m = (np.random.default_rng(0).random((80, 20)) < 0.2).astype(np.float32)
     expected = ease(m, 10.0)
     elsewhere = ~np.eye(20, dtype=bool)
-    history, items = linear_path._factored(sparse.csr_matrix(m), 20, 10.0, 20)
+    history, items = linear_path._factored(sparse.csr_matrix(m), 20, 20)(10.0)
     np.testing.assert_allclose((history @ items.T)[elsewhere], expected[elsewhere], atol=1e-3)
-    history, items = linear_path._exact(sparse.csr_matrix(m), 20, 10.0, 20)
+    history, items = linear_path._exact(sparse.csr_matrix(m), 20, 20)(10.0)
     np.testing.assert_allclose(history @ items.T, expected, atol=1e-3)
 
 
@@ -70,7 +71,25 @@ def test_where_purchases_are_random_popularity_is_all_that_is_claimed(tmp_path):
 
 
 def test_settings_given_are_kept_for_the_refit(snapshot):
-    given = LinearSettings(ridge=30.0, recency=0.3, features=0.3, scale=2.0, popularity=0.1, half_life=0.3)
-    path = fit_linear_path(load(snapshot), 8, given)
+    given = LinearSettings(rank=8, ridge=30.0, recency=0.3, features=0.3, scale=2.0, popularity=0.1, half_life=0.3)
+    path = fit_linear_path(load(snapshot), 4, given)
     assert path.settings == given
     assert path.history.shape == path.items.shape == (60, 8)
+
+
+def test_the_path_is_wider_only_where_that_is_proven():
+    """Forty kinds that a person buys nothing but one of take more than eight dimensions; two kinds do not."""
+    assert fit_linear_path(kinds(40), 8).settings.rank > 8
+    assert fit_linear_path(kinds(2), 8).settings.rank == 8
+
+
+def kinds(number: int, people: int = 400, items: int = 200) -> TwoTowerDataset:
+    """People who buy five different items of one kind, at random."""
+    rng = np.random.default_rng(0)
+    of_kind = np.arange(items) % number
+    bought = [rng.choice(np.flatnonzero(of_kind == p % number), 5, replace=False) for p in range(people)]
+    frame = pd.DataFrame(
+        {"user": np.repeat(np.arange(people), 5), "item": np.concatenate(bought), "time": np.tile(np.arange(5), people)}
+    )
+    tables = from_frame(frame, user="user", item="item", time="time")
+    return TwoTowerDataset.build(tables, split(tables, "last-out"))

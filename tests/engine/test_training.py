@@ -91,7 +91,7 @@ def test_closed_forms_that_serve_alone_are_fitted_again_on_everything_however_la
     large = train_two_tower_model(everything, replace(QUICK, repeat_up_to=100), like=judged).model.items
     small = train_two_tower_model(everything, QUICK, like=judged).model.items
     assert torch.equal(large.trace.weight, small.trace.weight)
-    assert not torch.allclose(large.bias.weight, judged.model.items.bias.weight)
+    assert not torch.allclose(large.trace.weight, judged.model.items.trace.weight)
 
 
 def test_a_run_asked_to_stop_stops_and_writes_nothing(snapshot, tmp_path):
@@ -157,7 +157,7 @@ def test_a_step_touches_no_state_of_later_purchases(snapshot):
     """Causality: the states after purchase k do not change when purchase k + 1 does."""
     data = load(snapshot)
     model = train_two_tower_model(data, replace(QUICK, epochs=1)).model
-    history = torch.randn(1, 5, QUICK.dim)
+    history = torch.randn(1, 5, model.sizes.width)
     changed = history.clone()
     changed[:, 3:] += 1
     zeros = torch.zeros(1, 5, dtype=torch.long)

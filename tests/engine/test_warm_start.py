@@ -60,7 +60,8 @@ def test_before_the_first_step_the_lists_are_the_earlier_models(today, live):
     scores = []
     for scorer, under in ((earlier, its_data), *((TorchScorer(t.model, data), data) for t in (warm, cold))):
         people = scorer.users(case_inputs(under, cases, QUICK.max_history))
-        scores.append((people.rank[:, : QUICK.dim] @ scorer.items.rank[known, : QUICK.dim].T).ravel())
+        width = scorer.items.trace.shape[1]
+        scores.append((people.rank[:, :width] @ scorer.items.rank[known, :width].T).ravel())
     like_warm, like_cold = np.corrcoef(scores)[0, 1:]
     assert like_warm > 0.995
     assert like_cold < 0.98
