@@ -82,7 +82,7 @@ def check_profile(profile: Mapping[str, object]) -> dict[str, object]:
     """A profile in the source's own names. RecommendationError names a field that is unknown or of the wrong type."""
     source = get_source()
     checked: dict[str, object] = {}
-    for given, value in profile.items():
+    for given, value in _fields("profile", profile):
         name = source.customer_aliases.get(given, given)
         if name in source.customer_categorical:
             read: Any = as_text
@@ -101,7 +101,7 @@ def check_item(features: Mapping[str, object]) -> dict[str, object]:
     """An item description in the source's own names, with errors like `check_profile`."""
     source = get_source()
     checked: dict[str, object] = {}
-    for given, value in features.items():
+    for given, value in _fields("item_features", features):
         name = source.item_aliases.get(given, given)
         if name not in source.item_categorical:
             known = ", ".join(source.item_categorical)
@@ -115,6 +115,12 @@ def check_item(features: Mapping[str, object]) -> dict[str, object]:
 def _storable(key: str) -> bool:
     """Whether a database can be asked for the key: NUL and halves of surrogate pairs are in no row."""
     return "\x00" not in key and key == key.encode(errors="ignore").decode()
+
+
+def _fields(field: str, given: Mapping[str, object]) -> Iterable[tuple[str, object]]:
+    if not isinstance(given, Mapping):
+        raise RecommendationError(field, f"{field} is {given!r}; it must be an object of fields and values.")
+    return given.items()
 
 
 def _read(field: str, name: str, value: object, read: Any) -> object:

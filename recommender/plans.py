@@ -42,8 +42,9 @@ def plan(request: ListRequest, known: Mapping[str, people.Customer], catalog: Li
     RecommendationError names the part of the request that makes no sense.
     """
     _check_count(request.count)
-    if request.customer is not None and request.profile is not None:
-        raise RecommendationError("profile", "Give either a customer or a profile, not both.")
+    check_who(request.customer, request.profile)
+    _check_keys("exclude", request.exclude)
+    _check_keys("session_items", request.session_items)
     if isinstance(request.diversity, bool) or not 0 <= request.diversity <= 1:
         raise RecommendationError("diversity", f"diversity is {request.diversity!r}; it must be from 0 to 1.")
     if len(request.scenario) > LONGEST_SCENARIO:
@@ -65,9 +66,17 @@ def plan(request: ListRequest, known: Mapping[str, people.Customer], catalog: Li
     return Plan(request, customer, person, fallback, looked_at, allowed, shown)
 
 
+def check_who(customer: object, profile: object) -> None:
+    """RecommendationError unless a customer is a key, and nobody is named twice."""
+    if customer is not None and profile is not None:
+        raise RecommendationError("profile", "Give either a customer or a profile, not both.")
+    if customer is not None and not isinstance(customer, str):
+        raise RecommendationError("customer", f"customer is {customer!r}; it must be a key, as text.")
+
+
 def row_of(item: str, catalog: LiveCatalog) -> int:
     """The row of an item that exists now. RecommendationError for any other."""
-    if not catalog.knows(item):
+    if not isinstance(item, str) or not catalog.knows(item):
         raise RecommendationError("item", f"There is no item {item!r}.")
     return catalog.row_of[item]
 
@@ -118,6 +127,11 @@ def _audience(
 def _check_count(count: int) -> None:
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_COUNT:
         raise RecommendationError("count", f"count is {count!r}; it must be a whole number from 1 to {MAX_COUNT}.")
+
+
+def _check_keys(field: str, keys: object) -> None:
+    if not isinstance(keys, list | tuple | set | frozenset) or not all(isinstance(key, str) for key in keys):
+        raise RecommendationError(field, f"{field} is {keys!r}; it must be a list of keys, as text.")
 
 
 def _filter_field(name: str) -> str:

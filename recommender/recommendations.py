@@ -40,7 +40,7 @@ from recommender.lists import (
 from recommender.live_catalog import LiveCatalog, Placed
 from recommender.models import ServedList
 from recommender.page_tokens import MAX_SHOWN, write_token
-from recommender.plans import CART, Plan, max_history, plan, row_of
+from recommender.plans import CART, Plan, check_who, max_history, plan, row_of
 from recommender.source import get_source
 from recommender.together import bought_with, viewed_with
 
@@ -70,7 +70,7 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
     All people are read with the same few queries and pass the user tower as one batch.
     """
     catalog = serving.catalog()
-    known = people.find([r.customer for r in requests if r.customer is not None], max_history(catalog))
+    known = people.find([r.customer for r in requests if isinstance(r.customer, str)], max_history(catalog))
     plans: list[Plan | RecommendationError] = []
     for request in requests:
         try:
@@ -99,7 +99,7 @@ def cart(items: Sequence[str], count: int = 10, **options: Any) -> Recommendatio
 
     options : the other fields of ListRequest.
     """
-    request = {"session_items": tuple(items), "count": count, "scenario": CART, **options}
+    request = {"session_items": items, "count": count, "scenario": CART, **options}
     if serving.live() is None:
         asked, catalog = _planned(**request)
         inside = [catalog.pks[catalog.row_of[key]] for key in items if catalog.knows(key)]
@@ -203,13 +203,12 @@ def predict_rating(
     Without a model, and for a customer who opted out, it is what people gave the item on average, drawn to the shop's
     mean where few did. RecommendationError for an unknown item, an unknown field or a value of the wrong type.
     """
-    if customer is not None and profile is not None:
-        raise RecommendationError("profile", "Give either a customer or a profile, not both.")
+    check_who(customer, profile)
     if (item is None) == (item_features is None):
         raise RecommendationError("item", "Give either an item or item_features.")
     catalog = serving.catalog()
-    checked = people.check_profile(profile or {})
-    features = people.check_item(item_features or {})
+    checked = people.check_profile({} if profile is None else profile)
+    features = people.check_item({} if item_features is None else item_features)
     row = None if item is None else row_of(item, catalog)
     average = RatingPrediction(catalog.mean_rating(row), None)
     placed = catalog.placed
@@ -236,7 +235,7 @@ def predict_rating(
 
 def _planned(**request: Any) -> tuple[Plan, LiveCatalog]:
     asked, catalog = ListRequest(**request), serving.catalog()
-    known = people.find([asked.customer] if asked.customer is not None else [], max_history(catalog))
+    known = people.find([asked.customer] if isinstance(asked.customer, str) else [], max_history(catalog))
     return plan(asked, known, catalog), catalog
 
 

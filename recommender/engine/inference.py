@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ class Inference:
     def check_profile(self, profile: Mapping[str, object]) -> dict[str, object]:
         """The profile under the model's own field names. Raises ProfileError naming a field or value that is wrong."""
         checked: dict[str, object] = {}
-        for given, value in profile.items():
+        for given, value in _fields("profile", profile):
             name = self.schema.aliases.get(given, given)
             if name in self.schema.user_categorical:
                 checked[name] = as_text(given, value)
@@ -120,7 +120,7 @@ class Inference:
     def check_item(self, features: Mapping[str, object]) -> dict[str, object]:
         """An item description under the model's own names. Raises ProfileError like `check_profile`."""
         checked: dict[str, object] = {}
-        for given, value in features.items():
+        for given, value in _fields("item", features):
             name = self.schema.aliases.get(given, given)
             if name not in self.schema.item_categorical:
                 known = ", ".join(self.schema.item_categorical) or "none"
@@ -213,6 +213,12 @@ def _run(tower: ort.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.nd
 def mapped(path: Path) -> np.ndarray:
     """An array that stays in its file, whose pages all processes share; np.memmap itself is slow to slice."""
     return np.load(path, mmap_mode="r").view(np.ndarray)
+
+
+def _fields(what: str, given: Mapping[str, object]) -> Iterable[tuple[str, object]]:
+    if not isinstance(given, Mapping):
+        raise ProfileError(what, f"{given!r} is not a mapping of fields to values.")
+    return given.items()
 
 
 def _session(path: Path, device: str) -> ort.InferenceSession:

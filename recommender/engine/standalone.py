@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ class StandaloneRecommender:
         self, ids: Sequence[str | int], top_k: int = 5, exclude_purchased: bool = True
     ) -> list[list[Recommendation]]:
         """The lists of many customers, in the order of `ids`."""
-        keys = [str(key) for key in ids]
+        keys = [_key("customer", key) for key in ids]
         return [listed for part in _parts(keys) for listed in self._lists_of(part, top_k, exclude_purchased)]
 
     def stream(self, ids: Sequence[str], top_k: int, exclude_purchased: bool = True) -> Iterator[Lists]:
@@ -169,14 +170,18 @@ class StandaloneRecommender:
     # --- ratings ---
 
     def predict_rating(self, user: str | int | Profile, item: str | int | Profile) -> float:
-        """The rating, 0 to 5, that a customer (key or profile) would give an item (key or features)."""
+        """The rating, 0 to 5, that a customer (key or profile) would give an item (key or features).
+
+        A customer never seen rates as an empty profile would. EngineError for an item that the model does not know, a
+        field it does not know, or a value of the wrong type.
+        """
         if isinstance(user, Mapping):
             users = self.inference.encode_users([Person(self.inference.check_profile(user))])
         else:
-            users = self._stored(np.array([self._row_of_user.get(str(user), -1)]))
+            users = self._stored(np.array([self._row_of_user.get(_key("user", user), -1)]))
         if isinstance(item, Mapping):
             items = self.inference.encode_items([self.inference.check_item(item)])
-        elif str(item) in self.inference.row_of:
+        elif _key("item", item) in self.inference.row_of:
             items = self.inference.items[np.array([self.inference.row_of[str(item)]])]
         else:
             raise EngineError(f"The model knows no item {item!r}; describe it by its features to place it.")
@@ -229,8 +234,8 @@ class StandaloneRecommender:
         return found
 
     def _lists(self, keys: Sequence[str], users: Vectors, top_k: int, bought: list[np.ndarray] | None) -> Lists:
-        if top_k < 1:
-            raise EngineError(f"top_k is {top_k}; it must be 1 or more.")
+        if not isinstance(top_k, int) or top_k < 1:
+            raise EngineError(f"top_k is {top_k!r}; it must be a whole number, 1 or more.")
         rows, scores = self._index.top_k(users.rank, top_k, mask=self._available, exclude=bought)
         ratings = self.inference.ratings_in_lists(users, rows)
         return Lists(keys, self._item_keys[rows], scores, ratings)
@@ -239,3 +244,10 @@ class StandaloneRecommender:
 def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(keys), USERS_AT_ONCE):
         yield keys[start : start + USERS_AT_ONCE]
+
+
+def _key(what: str, given: object) -> str:
+    """A key as text: numbers are keys, too."""
+    if isinstance(given, bool) or not isinstance(given, str | Integral):
+        raise EngineError(f"The {what} is {given!r}; a key is text or a whole number.")
+    return str(given)

@@ -63,12 +63,61 @@ def test_missing_and_unseen_values_are_welcome_and_wrong_types_are_not(recommend
         recommender.recommend_for_new_user({"shoe_size": 44})
 
 
-def test_a_rating_exists_for_every_pair(recommender):
-    for user in ("u3", "nobody", {}, {"age": 30}):
-        for item in ("i5", {"kind": "A"}, {"kind": "unseen"}, {}):
-            assert 0 <= recommender.predict_rating(user, item) <= 5
-    with pytest.raises(EngineError, match="no item 'i999'"):
-        recommender.predict_rating("u3", "i999")
+@pytest.mark.parametrize(
+    "user",
+    ["u3", "nobody", 3, {"gender": "F", "age": 30}, {"age": "30"}, {"gender": "X"}, {"gender": None}, {}],
+    ids=str,
+)
+def test_a_rating_exists_for_every_pair(recommender, user):
+    for item in ("i5", {"kind": "A"}, {"kind": "unseen"}, {"kind": None}, {}):
+        assert 0 <= recommender.predict_rating(user, item) <= 5
+
+
+def test_who_and_what_say_nothing_are_rated_alike(recommender):
+    for item in ("i5", {"kind": "A"}, {}):
+        nobody = recommender.predict_rating({}, item)
+        assert recommender.predict_rating("nobody", item) == pytest.approx(nobody, abs=1e-6)
+        assert recommender.predict_rating({"gender": "", "age": None}, item) == pytest.approx(nobody, abs=1e-6)
+    assert recommender.predict_rating("u3", {}) == pytest.approx(recommender.predict_rating("u3", {"kind": ""}))
+
+
+@pytest.mark.parametrize(
+    ("user", "item", "words"),
+    [
+        ("u3", "i999", "no item 'i999'"),
+        ("u3", ["i5"], "The item is ['i5']"),
+        ("u3", None, "The item is None"),
+        (None, "i5", "The user is None; a key is text or a whole number."),
+        (True, "i5", "The user is True"),
+        (3.5, "i5", "The user is 3.5"),
+        ({"age": "old"}, "i5", "age: 'old' is not a number."),
+        ({"age": [30]}, "i5", "age: [30] is not a number."),
+        ({"gender": {}}, "i5", "gender: {} is not text."),
+        ({"shoe_size": 44}, "i5", "shoe_size: this model knows no such field of a profile; it knows gender, age."),
+        ("u3", {"colour": "red"}, "colour: this model knows no such field of an item; it knows kind."),
+        ("u3", {"kind": ["A"]}, "kind: ['A'] is not text."),
+    ],
+    ids=str,
+)
+def test_a_rating_of_nothing_is_refused_in_a_sentence(recommender, user, item, words):
+    with pytest.raises(EngineError) as caught:
+        recommender.predict_rating(user, item)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("top_k", [0, -1, "3", 2.0])
+def test_a_senseless_length_is_refused(recommender, top_k):
+    with pytest.raises(EngineError, match="top_k is"):
+        recommender.recommend_for_user("u3", top_k=top_k)
+    with pytest.raises(EngineError, match="top_k is"):
+        recommender.recommend_for_new_user({}, top_k=top_k)
+
+
+def test_a_profile_that_is_none_is_refused(recommender):
+    with pytest.raises(ProfileError, match=r"profile: 'u3' is not a mapping"):
+        recommender.recommend_for_new_user("u3")
+    with pytest.raises(EngineError, match="The customer is None"):
+        recommender.recommend_for_users(["u3", None])
 
 
 def test_one_by_one_and_in_a_batch_the_lists_are_the_same(recommender):
