@@ -131,9 +131,10 @@ def untrained_bundle(out: Path, users: int) -> Path:
     model = TwoTowerHybrid(tower_sizes(data, CONFIG.dim), CONFIG)
     for parameter in model.parameters():  # zeros, as training starts from, would give everybody one list of equals
         torch.nn.init.normal_(parameter, std=0.1)
+    torch.nn.init.ones_(model.users.rate_precision)
     with new_bundle(out) as folder:
         save_towers(model, data, folder / "model")
-        save_artifacts(data.encoders, CONFIG, folder / "artifacts.json")
+        save_artifacts(data.encoders, model, folder / "artifacts.json")
         save_assets(data, folder / "assets")
         write_manifest(folder)
     return out

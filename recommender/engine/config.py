@@ -22,7 +22,8 @@ class TrainConfig:
     dim : width of the part of both towers in which history and items meet.
     profile_rank : rank of the profile path.
     rating_dim : width of the factors that predict ratings.
-    max_history : purchases of a person that the user tower reads, the latest ones.
+    max_history : purchases of a person that their lists are made from, the latest ones.
+    max_ratings : purchases of a person whose ratings are read, the latest ones.
     epochs, patience : at most so many passes, and so many without a better validation NDCG@10 before stopping.
     learning_rate : the first rate; halved whenever an epoch brings no improvement.
     average_steps : the weights that are judged and served are a running average over about so many steps.
@@ -39,6 +40,7 @@ class TrainConfig:
     profile_rank: int = 16
     rating_dim: int = 16
     max_history: int = 100
+    max_ratings: int = 400
     epochs: int = 30
     patience: int = 3
     learning_rate: float = 1e-3
@@ -65,6 +67,7 @@ class TrainConfig:
             "profile_rank",
             "rating_dim",
             "max_history",
+            "max_ratings",
             "epochs",
             "patience",
             "average_steps",

@@ -47,6 +47,7 @@ class Inference:
     """The towers of one bundle with its encoders and item vectors. Safe to use from many threads.
 
     item_keys : list of str; items : Vectors of the same order; popularity : float32 [items], purchases in training.
+    max_history : purchases of a person that are read, the latest ones.
     """
 
     def __init__(
@@ -55,7 +56,8 @@ class Inference:
         try:
             saved = json.loads(Path(artifacts).read_text(encoding="utf-8"))
             self.encoders = Encoders.from_dict(saved["encoders"])
-            self.max_history: int = saved["max_history"]
+            self.max_history: int = saved["reads"]
+            self._of_lists: int = saved["max_history"]
             table = pq.read_table(items)
             self.items = Vectors(*(mapped(Path(model) / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
             self._user_tower = _session(Path(model) / "user_tower.onnx", device)
@@ -158,7 +160,7 @@ class Inference:
         items = self.items if items is None else items
         if len(inputs) == 0:  # onnxruntime aborts the whole process on a recurrent layer's empty batch
             return Vectors.of_people(items.rank[:0], items.rate[:0])
-        feed = inputs.feed(items)
+        feed = inputs.feed(items, self._of_lists)
         rank, rate = _run(self._user_tower, {name: feed[name] for name in self._user_inputs})
         if rank.shape[1] != items.rank.shape[1] or rate.shape[1] != items.rate.shape[1]:
             raise InferenceError("The user tower's vectors are not as wide as the items'.")

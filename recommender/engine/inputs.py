@@ -39,7 +39,8 @@ class Vectors:
 
 @dataclass(frozen=True)
 class UserInputs:
-    """B people. Histories are right-padded to L >= 1 purchases, oldest first.
+    """B people. Histories are right-padded to L >= 1 purchases, oldest first: for ratings more of them are read than
+    for lists, which are made from the latest.
 
     items : int64 [B, L] rows of the item vectors, 0 in the padding.   rating : float32 [B, L], nan where none.
     gap : int64 [B, L] bucket of the time since the purchase before.   length : int64 [B], may be 0.
@@ -58,16 +59,21 @@ class UserInputs:
     def __len__(self) -> int:
         return len(self.length)
 
-    def feed(self, items: Vectors) -> dict[str, np.ndarray]:
+    def feed(self, items: Vectors, max_history: int) -> dict[str, np.ndarray]:
         """The user tower's inputs by name. Padding reads item 0, which a causal tower never sees."""
+        width = self.items.shape[1]
+        latest = (self.length - max_history).clip(min=0)[:, None] + np.arange(min(width, max_history))
+        latest = latest.clip(max=width - 1)  # [B, places in the history]
+        of_list, rating, gap = (np.take_along_axis(a, latest, 1) for a in (self.items, self.rating, self.gap))
         return {
-            "history": items.rank[self.items, : items.trace.shape[1]],
-            "trace": items.trace[self.items],
+            "history": items.rank[of_list, : items.trace.shape[1]],
+            "trace": items.trace[of_list],
+            "bucket": rating_bucket(rating),
+            "gap": gap,
+            "length": self.length.clip(max=max_history),
             "factors": items.rate[self.items],
             "rating": self.rating,
-            "bucket": rating_bucket(self.rating),
-            "gap": self.gap,
-            "length": self.length,
+            "read": self.length,
             "known": self.known,
             "ids": self.ids,
             "numbers": self.numbers,

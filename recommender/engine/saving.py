@@ -20,7 +20,8 @@ from recommender.engine.errors import BundleError
 from recommender.engine.inputs import UserInputs, Vectors
 from recommender.engine.towers import TwoTowerHybrid
 
-USER_INPUTS = ("history", "trace", "factors", "rating", "bucket", "gap", "length", "known", "ids", "numbers")
+LISTS, RATINGS = ("history", "trace", "bucket", "gap"), ("factors", "rating")
+USER_INPUTS = (*LISTS, "length", *RATINGS, "read", "known", "ids", "numbers")
 
 
 def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
@@ -32,11 +33,10 @@ def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> N
         np.save(folder / f"item_{name}.npy", getattr(items, name))
     save_file({n: t.contiguous() for n, t in model.state_dict().items()}, folder / "weights.safetensors")
     example = _example(data, items, model.config)
-    batch, length = {0: "people"}, {0: "people", 1: "length"}
-    shapes = [length] * 6 + [batch] * 4
-    _export(
-        model.users, example, dict(zip(USER_INPUTS, shapes, strict=True)), ["rank", "rate"], folder / "user_tower.onnx"
-    )
+    shapes = {name: {0: "people"} for name in USER_INPUTS}
+    for names, length in ((LISTS, "length"), (RATINGS, "read")):
+        shapes |= {name: {0: "people", 1: length} for name in names}
+    _export(model.users, example, shapes, ["rank", "rate"], folder / "user_tower.onnx")
     item_example = (torch.tensor([0, -1]), torch.from_numpy(data.item_features[[0, 0]]))
     item_shapes = {"row": {0: "items"}, "features": {0: "items"}}
     _export(model.items, item_example, item_shapes, ["rank", "rate", "trace"], folder / "item_tower.onnx")
@@ -56,7 +56,7 @@ def _example(data: TwoTowerDataset, items: Vectors, config: TrainConfig) -> tupl
     ids = np.tile(data.bare_ids[:1], (3, 1))
     numbers = np.tile(data.bare_numbers[:1], (3, 1))
     inputs = UserInputs.of(histories, np.array([2.0, 1.0, 0.0]), ids, numbers, config.max_history)
-    feed = inputs.feed(items)
+    feed = inputs.feed(items, config.max_history)
     return tuple(torch.from_numpy(np.ascontiguousarray(feed[n])) for n in USER_INPUTS)
 
 
@@ -101,9 +101,9 @@ def _check(module: torch.nn.Module, example: tuple[torch.Tensor, ...], names: li
                 raise BundleError(f"{path.name} does not answer as the trained tower does; nothing was saved.")
 
 
-def save_artifacts(encoders: Encoders, config: TrainConfig, path: Path) -> None:
-    """How a profile becomes numbers, as JSON."""
-    saved = {"encoders": encoders.to_dict(), "max_history": config.max_history}
+def save_artifacts(encoders: Encoders, model: TwoTowerHybrid, path: Path) -> None:
+    """How a person becomes numbers, as JSON."""
+    saved = {"encoders": encoders.to_dict(), "max_history": model.config.max_history, "reads": model.reads}
     path.write_text(json.dumps(saved) + "\n", encoding="utf-8")
 
 

@@ -232,32 +232,33 @@ class UserTower(nn.Module):
         fade = torch.sigmoid(self.fade[0] + self.fade[1] * torch.log(known.clamp(min=1)))
         return total * torch.where(known > 0, fade, torch.ones_like(fade))
 
-    def rate_query(self, factors: Tensor, rating: Tensor, length: Tensor, ids: Tensor) -> Tensor:
-        """The rating vector: `rating_path.posterior` of everybody in the batch. factors [B, L, 2 rating_dim + 3] of the
-        items bought, rating [B, L] 0..5 or nan, length [B], ids [B, F] -> [B, 2 rating_dim + 3]
+    def rate_query(self, factors: Tensor, rating: Tensor, read: Tensor, ids: Tensor) -> Tensor:
+        """The rating vector: `rating_path.posterior` of everybody in the batch. factors [B, R, 2 rating_dim + 3] of the
+        items bought, rating [B, R] 0..5 or nan, read [B], ids [B, F] -> [B, 2 rating_dim + 3]
         """
         d = len(self.rate_precision)
         factors, bias, trace = factors[..., :d], factors[..., d], factors[..., d + 1 :]
-        bought = (torch.arange(rating.shape[1], device=rating.device) < length[:, None]).to(trace.dtype)  # [B, L]
+        bought = (torch.arange(rating.shape[1], device=rating.device) < read[:, None]).to(trace.dtype)  # [B, R]
         mean = (trace * bought[..., None]).sum(1) / bought.sum(1, keepdim=True).clamp(min=1).sqrt()
         for f, table in enumerate(self.rate_profile):
             mean = mean + table(ids[:, f])  # [B, d]
         expected = 5 * torch.sigmoid(bias + (factors * mean[:, None]).sum(-1))
         slope = torch.where(torch.isfinite(rating), expected * (1 - expected / 5), torch.zeros_like(expected))
-        seen = factors * slope[..., None]  # [B, L, d]
+        seen = factors * slope[..., None]  # [B, R, d]
         pull = (seen * (torch.nan_to_num(rating) - expected)[..., None]).sum(1)
         gram = seen.transpose(1, 2) @ seen + self.rate_precision * torch.eye(d, device=rating.device)  # [B, d, d]
         vector = mean + _solve(gram, pull)
         return torch.cat([vector, torch.ones_like(vector[:, :1]), torch.zeros_like(vector)], -1)
 
     def forward(
-        self, history: Tensor, trace: Tensor, factors: Tensor, rating: Tensor, bucket: Tensor, gap: Tensor,
-        length: Tensor, known: Tensor, ids: Tensor, numbers: Tensor,
+        self, history: Tensor, trace: Tensor, bucket: Tensor, gap: Tensor, length: Tensor, factors: Tensor,
+        rating: Tensor, read: Tensor, known: Tensor, ids: Tensor, numbers: Tensor,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """One vector pair a person, as serving asks for it. Histories are right-padded to L >= 1; length [B] may be 0.
 
-        history and trace [B, L, width], factors [B, L, rate width], rating float [B, L] (nan: none), bucket and gap
-        int64 [B, L], known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> rank, rate
+        Of the latest purchases: history and trace [B, L, width], bucket and gap int64 [B, L], length int64 [B]. Of all
+        that are read for ratings: factors [B, R, rate width], rating float [B, R] (nan: none), read int64 [B].
+        known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> rank, rate
         """
         states = self.states(history, bucket, gap)
         last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[-1])
@@ -266,7 +267,7 @@ class UserTower(nn.Module):
         rank = self.query(state, self.last_votes(trace, length), known, ids, numbers)
         if not self.rated:
             return rank, torch.cat([rank * self.standard[0], torch.zeros_like(rank[:, :1]) + self.standard[1]], -1)
-        return rank, self.rate_query(factors, rating, length, ids)
+        return rank, self.rate_query(factors, rating, read, ids)
 
 
 def _solve(matrix: Tensor, right: Tensor) -> Tensor:
@@ -294,6 +295,11 @@ class TwoTowerHybrid(nn.Module):
         self.sizes, self.config = sizes, config
         self.items = ItemTower(sizes, config)
         self.users = UserTower(sizes, config)
+
+    @property
+    def reads(self) -> int:
+        """Purchases of a person that a user tower of this shape reads, the latest ones."""
+        return max(self.config.max_history, self.config.max_ratings if self.sizes.rated else 0)
 
     @torch.no_grad()
     def item_vectors(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -475,14 +475,14 @@ class TorchScorer:
     """A model in training, seen as what evaluation needs: vectors of people and of all items."""
 
     def __init__(self, model: TwoTowerHybrid, data: TwoTowerDataset):
-        self.model, self.max_history = model.eval(), model.config.max_history
+        self.model, self.max_history = model.eval(), model.reads
         self.device = next(model.parameters()).device
         vectors = model.item_vectors(torch.from_numpy(data.item_features).to(self.device))
         self.items = Vectors(*(part.cpu().numpy() for part in vectors))
 
     @torch.no_grad()
     def users(self, inputs: UserInputs) -> Vectors:
-        feed = inputs.feed(self.items)
+        feed = inputs.feed(self.items, self.model.config.max_history)
         rank, rate = self.model.users(**{n: torch.from_numpy(a).to(self.device) for n, a in feed.items()})
         return Vectors.of_people(rank.cpu().numpy(), rate.cpu().numpy())
 

@@ -10,6 +10,7 @@ from recommender.engine.bundle import read_manifest
 from recommender.engine.dataset import TwoTowerDataset
 from recommender.engine.errors import BundleError
 from recommender.engine.inference import Inference
+from recommender.engine.inputs import UserInputs
 from recommender.engine.standalone import StandaloneRecommender
 from recommender.engine.tables import read_snapshot
 
@@ -50,7 +51,7 @@ def test_workers_share_the_item_matrix_by_mapping_it(bundle):
         (lambda b: (b / "artifacts.json").write_text("{}"), "altered or truncated"),
         (lambda b: (b / "model" / "item_rank.npy").write_bytes(b""), "item_rank.npy does not match"),
         (lambda b: edit_manifest(b, format=99), "format 99, .*: a newer version wrote it; upgrade"),
-        (lambda b: edit_manifest(b, format=1), "format 1, .*: train again"),
+        (lambda b: edit_manifest(b, format=2), "format 2, .*: train again"),
         (lambda b: edit_manifest(b, format=None), "is not the manifest of a bundle"),
         (lambda b: edit_manifest(b, files=["model"]), "does not list the files"),
         (lambda b: edit_manifest(b, files={"artifacts.json": "?"}), "artifacts.json does not match"),
@@ -89,12 +90,15 @@ def test_onnx_and_torch_answer_alike(snapshot, bundle):
     model.load_state_dict(weights)
     with torch.no_grad():
         scorer = TorchScorer(model, data)
-        cases = data.cases(0)
-        inputs = case_inputs(data, cases, config.max_history)
-        theirs = scorer.users(inputs)
-    ours = Inference.open(bundle).run_users(inputs)
-    np.testing.assert_allclose(ours.rank, theirs.rank, atol=1e-4)
-    np.testing.assert_allclose(ours.rate, theirs.rate, atol=1e-4)
+        many = np.arange(150)  # more than a list is made from, fewer than ratings are read
+        faithful = [(many % data.n_items, 3600.0 * many, many % 5 + 1.0)]
+        for inputs in (
+            case_inputs(data, data.cases(0), scorer.max_history),
+            UserInputs.of(faithful, np.array([150.0]), data.bare_ids[:1], data.bare_numbers[:1], scorer.max_history),
+        ):
+            theirs, ours = scorer.users(inputs), Inference.open(bundle).run_users(inputs)
+            np.testing.assert_allclose(ours.rank, theirs.rank, atol=1e-4)
+            np.testing.assert_allclose(ours.rate, theirs.rate, atol=1e-4)
 
 
 def test_serving_imports_neither_torch_nor_django(bundle):
