@@ -98,6 +98,14 @@ class RetrainForm(forms.Form):
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="At most so many passes over the purchases; training stops by itself when it no longer helps.",
     )
+    tune = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=training.MOST_TRIALS,
+        initial=0,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Try so many settings first and take the best. Each trial takes up to as long as a training.",
+    )
     warm_start = forms.BooleanField(
         required=False,
         widget=UnfoldBooleanSwitchWidget,

@@ -58,6 +58,19 @@ class RatingLine:
 
 
 @dataclass(frozen=True)
+class TrialLine:
+    """One trial of a tuning. chosen : whether its settings became those of the model."""
+
+    number: int
+    settings: str
+    ndcg: str
+    epochs: int
+    state: str
+    seconds: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
 class ReportLines:
     """Everything a report says, ready to print. Empty lists where nothing was measured."""
 
@@ -67,6 +80,7 @@ class ReportLines:
     segments: list[SegmentLine]
     ratings: list[RatingLine]
     rated: int
+    trials: list[TrialLine]
 
 
 def lines_of(report: Mapping[str, Any]) -> ReportLines:
@@ -79,6 +93,7 @@ def lines_of(report: Mapping[str, Any]) -> ReportLines:
         segments=[_segment(row) for row in report.get("segments", [])],
         ratings=[RatingLine(label, score(ratings[name])) for name, label in errors.items() if name in ratings],
         rated=ratings.get("n", 0),
+        trials=_trials(report.get("study", [])),
     )
 
 
@@ -125,6 +140,26 @@ def _segment(row: Mapping[str, Any]) -> SegmentLine:
         popularity=score(row.get("popularity")),
         difference=_difference("popularity", row),
     )
+
+
+def _trials(study: Sequence[Mapping[str, Any]]) -> list[TrialLine]:
+    best = max((trial["ndcg_10"] for trial in study), default=None)
+    return [
+        TrialLine(
+            number=trial["number"],
+            settings=", ".join(f"{name} {_short(value)}" for name, value in trial["settings"].items()),
+            ndcg=f"{trial['ndcg_10']:.4f}".lstrip("0"),
+            epochs=len(trial["curve"]),
+            state=trial["state"],
+            seconds=f"{trial['seconds']:.0f}",
+            chosen=trial["ndcg_10"] == best,
+        )
+        for trial in study
+    ]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 # --- the curve of a run -----------------------------------------------------------------------------------------------

@@ -50,9 +50,11 @@ TICK = 1.0  # seconds between two signs of life
 STALE_AFTER = timedelta(minutes=2)  # without a sign of life, a run that was being executed is dead
 PATIENCE_WITH_WORKER = timedelta(minutes=15)  # and one that waits for a worker waits in vain
 LOG_LINES = 200
+MOST_TRIALS = 1_000
 EXPORT_SHARE = 0.05  # of the progress bar
 OF_PHASE = {  # the state of a run in each phase of the engine's pipeline
     "reading": TrainingRun.State.TRAINING,
+    "tuning": TrainingRun.State.TRAINING,
     "training": TrainingRun.State.TRAINING,
     "evaluating": TrainingRun.State.EVALUATING,
     "refitting": TrainingRun.State.EVALUATING,
@@ -131,16 +133,17 @@ def active_run() -> TrainingRun | None:
 class Plan:
     """What a run's parameters ask for. settings : those of TrainConfig that are not to take their defaults.
 
-    warm_start : go on from the live version, its weights and settings.
+    tune : so many trials of other settings first.   warm_start : go on from the live version, its weights and settings.
     """
 
     settings: dict[str, Any]
+    tune: int = 0
     warm_start: bool = False
 
 
 def plan_of(parameters: Mapping[str, Any]) -> Plan:
     """TrainingError names the parameter that is unknown, of the wrong type or out of range."""
-    options = {"warm_start": bool}
+    options = {"tune": int, "warm_start": bool}
     kinds = {f.name: type(f.default) for f in fields(TrainConfig)} | options
     for name, value in parameters.items():
         if name not in kinds:
@@ -152,6 +155,8 @@ def plan_of(parameters: Mapping[str, Any]) -> Plan:
         settings={name: value for name, value in parameters.items() if name not in options},
         **{name: value for name, value in parameters.items() if name in options},
     )
+    if not 0 <= plan.tune <= MOST_TRIALS:
+        raise TrainingError(f"tune is {plan.tune}; it must lie between 0 and {MOST_TRIALS:,}.")
     try:
         TrainConfig.from_dict(plan.settings)
     except EngineError as error:
@@ -283,6 +288,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
         config=_config(plan, live),
         live=live,
         warm_start=plan.warm_start,
+        tune=plan.tune,
         progress=journal.engine,
         should_stop=stop.is_set,
         work=folder / "checkpoints",

@@ -237,7 +237,7 @@ class StartRunSerializer(StrictSerializer):
         child=serializers.JSONField(),
         default=dict,
         help_text='Settings by name, such as {"loss": "softmax", "epochs": 20}; the others take their defaults. '
-        '"warm_start": true goes on from the live version.',
+        '"warm_start": true goes on from the live version, "tune": 20 tries 20 settings first.',
     )
 
     def validate_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:

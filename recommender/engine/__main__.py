@@ -65,6 +65,7 @@ def train(options: argparse.Namespace) -> None:
             split=options.split,
             live=options.warm_start,
             warm_start=options.warm_start is not None,
+            tune=options.tune,
             progress=tell,
             work=options.work,
         )
@@ -133,6 +134,9 @@ def _print_report(report: dict[str, Any], as_json: bool, bundle: str) -> None:
         return
     if report["start"] != "cold":
         print(f"started {report['start']}")
+    for trial in report["study"]:
+        tried = " ".join(f"{n}={v:.2g}" if isinstance(v, float) else f"{n}={v}" for n, v in trial["settings"].items())
+        print(f"trial {trial['number']:>3} {trial['state']:<7} validation NDCG@10 {trial['ndcg_10']:.4f} {tried}")
     print(f"{report['users']:,} users held out ({report['split']}), every item not yet bought ranked")
     print(f"{'model':<20}{'NDCG@10':>9}{'interval':>18}{'HR@10':>8}{'recall@20':>11}{'MRR':>8}{'coverage':>10}")
     for row in report["models"]:
@@ -173,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--warm-start", type=Path, metavar="BUNDLE", help="go on from this bundle's weights and settings"
     )
+    command.add_argument("--tune", type=int, default=0, metavar="N", help="try N settings on validation, take the best")
     command.add_argument("--work", type=Path, help="a folder for checkpoints: the same folder again resumes")
     command.add_argument("--json", action="store_true", help="print the report as one JSON object")
     command.set_defaults(run=train)

@@ -84,7 +84,8 @@ def rank_targets(
     for part, scores in score_batches(scorer, data, cases, profile_only):
         for row, case in enumerate(part):
             own = scores[row, cases.targets[case]]
-            ranks[case] = (scores[row][None, :] >= own[:, None]).sum(1)  # itself included: the best has rank 1
+            below = scores[row][None, :] < own[:, None]  # asked this way, what is not a number ranks last
+            ranks[case] = scores.shape[1] - below.sum(1)  # itself included: the best has rank 1
         if shown is not None:
             k = min(TOP, scores.shape[1])
             shown[np.argpartition(-scores, k - 1, axis=1)[:, :k].ravel()] = True

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 
+from recommender.engine import tuner
 from recommender.engine.bundle import WEIGHTS, new_bundle, write_manifest
 from recommender.engine.comparison import open_for_comparison
 from recommender.engine.config import TrainConfig
@@ -38,7 +41,7 @@ class Progress:
 
 ProgressCallback = Callable[[Progress], None]
 # The share of a run that each phase takes, as measured on data of three sizes: for the progress bar only.
-SHARES = {"reading": 0.03, "training": 0.52, "evaluating": 0.05, "refitting": 0.37, "writing": 0.03}
+SHARES = {"reading": 0.03, "tuning": 0.0, "training": 0.52, "evaluating": 0.05, "refitting": 0.37, "writing": 0.03}
 
 
 def build_bundle(
@@ -49,6 +52,7 @@ def build_bundle(
     split: str = "last-out",
     live: Path | None = None,
     warm_start: bool = False,
+    tune: int = 0,
     progress: ProgressCallback | None = None,
     should_stop: Callable[[], bool] | None = None,
     work: Path | None = None,
@@ -58,6 +62,7 @@ def build_bundle(
     live : the bundle that serves now, to be measured on the same held-out purchases (with its judged weights).
     warm_start : go on from the weights of `live` (warm_start.py); where that cannot be, a message says why and training
         starts cold.
+    tune : so many trials of other settings than `config` (tuner.py); the best of them take its place.
     work : a folder for checkpoints; a run that was killed goes on from there when called with the same folder.
     Raises SnapshotError, BundleError or TrainingCancelled; `out` is then as it was.
     """
@@ -68,6 +73,7 @@ def build_bundle(
         how=split,
         live=live,
         warm_start=warm_start,
+        tune=tune,
         progress=progress,
         should_stop=should_stop,
         work=work,
@@ -82,12 +88,13 @@ def build_from_tables(
     how: str,
     live: Path | None = None,
     warm_start: bool = False,
+    tune: int = 0,
     progress: ProgressCallback | None = None,
     should_stop: Callable[[], bool] | None = None,
     work: Path | None = None,
 ) -> Report:
     """The same from tables in memory."""
-    started, tell = time.perf_counter(), _Teller(progress)
+    started, tell = time.perf_counter(), _Teller(progress, tune)
     torch.set_num_threads(max(torch.get_num_threads(), 1))
     tell("reading", 0.5, f"{len(tables):,} purchases of {len(tables.item_keys):,} items")
     role = split(tables, how, config.seed)
@@ -104,21 +111,35 @@ def build_from_tables(
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
 
+    checkpoint, study = None if work is None else work / "judged.safetensors", []
+    if tune:
+        with TemporaryDirectory() if work is None else nullcontext(work) as folder:
+            found = tuner.tune(
+                data,
+                config,
+                tune,
+                work=Path(folder),
+                on_epoch=tell.trial,
+                should_stop=should_stop,
+                warm=warm.get("judged"),
+            )
+        config, study = found.config, [asdict(trial) for trial in found.trials]
+        checkpoint = None if work is None else found.checkpoint
     judged = train_two_tower_model(
         data,
         config,
         on_epoch=lambda entry: tell.epoch("training", entry, config.epochs),
         should_stop=should_stop,
-        checkpoint=None if work is None else work / "judged.safetensors",
+        checkpoint=checkpoint,
         warm=warm.get("judged"),
     )
     tell("evaluating", 0.0, "ranking the whole catalog for the held-out purchases")
-    report = _evaluated(judged, data, config, how, live, start, tell)
+    report = _evaluated(judged, data, config, how, live, tell)
     served = judged
     if config.refit:
         served = _refit(data, config, judged, warm.get("served"), tell, should_stop, work)
     tell("writing", 0.0, "writing the bundle")
-    report = _with_seconds(report, time.perf_counter() - started)
+    report = replace(report, start=start, study=study, seconds=time.perf_counter() - started)
     with new_bundle(out) as folder:
         save_towers(served.model, data, folder / "model")
         save_towers(judged.model, data, folder / "judged")
@@ -148,7 +169,7 @@ def _go_on_from(
 
 
 def _evaluated(
-    judged: Trained, data: TwoTowerDataset, config: TrainConfig, how: str, live: Path | None, start: str, tell: _Teller
+    judged: Trained, data: TwoTowerDataset, config: TrainConfig, how: str, live: Path | None, tell: _Teller
 ) -> Report:
     """The report, beside the live model where that can be measured. One that cannot is no reason to keep it."""
     of_this = partial(
@@ -160,7 +181,6 @@ def _evaluated(
         resamples=config.bootstrap,
         curve=judged.curve,
         settings=config.to_dict(),
-        start=start,
     )
     if live is not None:
         try:
@@ -192,21 +212,20 @@ def _refit(
     )
 
 
-def _with_seconds(report: Report, seconds: float) -> Report:
-    return Report(**{**report.__dict__, "seconds": seconds})
-
-
 class _Teller:
     """Says how far the whole run is from how far a phase is."""
 
-    def __init__(self, progress: ProgressCallback | None):
-        self.progress = progress
+    def __init__(self, progress: ProgressCallback | None, trials: int = 0):
+        self.progress, self.trials = progress, trials
+        # Most trials are given up early, and the best one's model is taken as it is.
+        parts = SHARES | {"tuning": 0.5 * trials * SHARES["training"], "training": 0.01} if trials else SHARES
+        self.parts = {phase: part / sum(parts.values()) for phase, part in parts.items()}
 
     def __call__(self, phase: str, share: float, message: str, metrics: dict[str, Any] | None = None) -> None:
         if self.progress is None:
             return
         before = 0.0
-        for name, part in SHARES.items():
+        for name, part in self.parts.items():
             if name == phase:
                 self.progress(Progress(phase, before + part * min(share, 1.0), message, metrics or {}))
                 return
@@ -217,3 +236,7 @@ class _Teller:
         if not np.isnan(entry["ndcg_10"]):
             message += f", validation NDCG@10 {entry['ndcg_10']:.4f}"
         self(phase, entry["epoch"] / of, message, entry if phase == "training" else {})
+
+    def trial(self, trial: tuner.Trial, entry: dict[str, float]) -> None:
+        message = f"trial {trial.number} of {self.trials}, epoch {entry['epoch']:.0f}, NDCG@10 {entry['ndcg_10']:.4f}"
+        self("tuning", (trial.number - 0.5) / self.trials, message)

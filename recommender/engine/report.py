@@ -31,6 +31,7 @@ class Report:
     models : a row a model with its metrics. paired : NDCG@10 of the two towers minus another model's, person by person.
     segments : NDCG@10 by what is known of the person, beside popularity; "profile only" hides the whole history.
     ratings : RMSE and MAE in stars beside two baselines, None where nothing is rated.
+    study : a row a trial, where settings were tuned (tuner.Trial).
     start : "warm", from the weights of the live model, or "cold", and why where a warm start was asked for.
     """
 
@@ -44,6 +45,7 @@ class Report:
     fingerprint: str
     curve: list[dict[str, float]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    study: list[dict[str, Any]] = field(default_factory=list)
     start: str = "cold"
     seconds: float = 0.0
 
@@ -69,8 +71,6 @@ def evaluate(
     live: tuple[Scorer, TwoTowerDataset] | None = None,
     curve: list[dict[str, float]] | None = None,
     settings: dict[str, Any] | None = None,
-    start: str = "cold",
-    seconds: float = 0.0,
 ) -> Report:
     """Measure a model on the TEST purchases of `data` beside popularity, popularity by segment and the live model.
 
@@ -106,8 +106,6 @@ def evaluate(
         fingerprint=data.tables.fingerprint(),
         curve=curve or [],
         settings=settings or {},
-        start=start,
-        seconds=seconds,
     )
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from scipy import sparse
 from torch import Tensor
 
-from recommender.engine import losses, warm_start
+from recommender.engine import losses
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, VALID, NegativeSampler, TwoTowerDataset, Window, batches, windows
 from recommender.engine.encoders import FIRST
@@ -25,7 +25,7 @@ from recommender.engine.linear_path import LinearPath, LinearSettings, fit_linea
 from recommender.engine.profile_path import fit_profile_path
 from recommender.engine.rating_path import RatingSettings, fit_rating_path
 from recommender.engine.towers import TowerSizes, TwoTowerHybrid
-from recommender.engine.warm_start import Warm
+from recommender.engine.warm_start import PATIENCE, Warm
 
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity
 EpochCallback = Callable[[dict[str, float]], None]
@@ -75,7 +75,7 @@ def train_two_tower_model(
     """
     started = time.perf_counter()
     if warm is not None:
-        config = replace(config, learning_rate=warm_start.RATE * config.learning_rate, patience=warm_start.PATIENCE)
+        config = replace(config, patience=min(config.patience, PATIENCE))
     torch.manual_seed(config.seed)
     run = _Run(data, config, should_stop, None if like is None else like.linear, warm)
     start, closed_forms = (run.validate() if like is None else like.start), run.averaged()

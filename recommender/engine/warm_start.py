@@ -32,7 +32,7 @@ from recommender.engine.tables import Tables
 from recommender.engine.towers import ItemTower, TowerSizes, TwoTowerHybrid, UserTower
 
 SHAPE = ("interaction", "dim", "rating_dim")  # settings with which the weights would mean something else
-RATE, PATIENCE = 0.5, 1  # of the first learning rate, and epochs without a better one: most is learned already
+PATIENCE = 1  # epochs without a better one: most is learned already
 MUST_REMAIN = 0.5  # of the held-out purchases: with fewer, nothing judges the model
 # Of the user tower: what the closed forms make, validation chooses or the end of training sets.
 MADE_ANEW = ("profile.", "trust", "standard", "rate_")

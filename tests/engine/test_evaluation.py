@@ -27,6 +27,12 @@ def test_ties_count_against_the_model(snapshot):
     assert [r[0] for r in ranks] == left.tolist()
 
 
+def test_what_is_not_a_number_ranks_last(snapshot):
+    data = load(snapshot)
+    ranks = rank_targets(Fixed(np.full(data.n_items, np.nan)), data, data.cases(TEST))
+    assert user_metrics(ranks)["hr_10"].sum() == 0
+
+
 def test_bought_items_are_no_rivals(snapshot):
     data = load(snapshot)
     cases = data.cases(TEST)[:1]

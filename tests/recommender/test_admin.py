@@ -72,10 +72,11 @@ def test_the_retrain_button_queues_a_run_in_ones_own_name(client, staff, sent, d
     assert RETRAIN in text_of(client.get("/admin/recommender/trainingrun/"))
     assert RULE.split(".")[0] in text_of(client.get(RETRAIN))
     with django_capture_on_commit_callbacks(execute=True):
-        response = client.post(RETRAIN, {"loss": "bpr", "epochs": "7"})
+        response = client.post(RETRAIN, {"loss": "bpr", "epochs": "7", "tune": "4", "warm_start": "on"})
     run = TrainingRun.objects.get()
     assert response.url == page(run)
-    assert (run.state, run.parameters, run.started_by) == (State.QUEUED, {"loss": "bpr", "epochs": 7}, grace)
+    asked = {"loss": "bpr", "epochs": 7, "tune": 4, "warm_start": True}
+    assert (run.state, run.parameters, run.started_by) == (State.QUEUED, asked, grace)
     assert sent == [run.pk]
 
 
@@ -240,6 +241,16 @@ def test_what_has_ended_cannot_be_cancelled_and_says_so(client, staff):
     run = planted_runs.version("v1").run
     shown = text_of(client.post(f"/admin/recommender/trainingrun/{run.pk}/cancel/", follow=True))
     assert "only a run that has not ended can be cancelled" in shown
+
+
+def test_the_trials_of_a_tuning_are_on_the_pages_of_run_and_version(client, staff):
+    staff()
+    version = planted_runs.version("v1", study=planted_runs.STUDY)
+    for shown in (text_of(client.get(page(version))), text_of(client.get(page(version.run)))):
+        assert "Trials of other settings" in shown
+        assert "<td>.1420</td><td>5</td><td>22</td><td>chosen</td>" in shown
+        assert "learning_rate 0.0021, dim 64" in shown
+    assert "Trials of other settings" not in text_of(client.get(page(planted_runs.version("v2"))))
 
 
 # --- choosing what serves ---------------------------------------------------------------------------------------------

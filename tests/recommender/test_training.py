@@ -73,6 +73,7 @@ def test_the_database_itself_allows_one_active_run(state):
         ({"epochs": "ten"}, "epochs is 'ten'; it must be a whole number"),
         ({"epochs": True}, "epochs is True; it must be a whole number"),
         ({"seed": -1}, "seed is -1; it must be 0 or more"),
+        ({"tune": -1}, "tune is -1; it must lie between 0 and 1,000"),
         ({"warm_start": "yes"}, "warm_start is 'yes'; it must be true or false"),
         ({"depth": 3}, "'depth' is no training parameter; there are loss"),
     ],
@@ -187,6 +188,19 @@ def test_a_warm_start_goes_on_from_the_live_version_with_its_settings(bundles):
     third = training.execute_run(run=start(warm_start=True))
     assert third.state == State.PROMOTED
     assert "is altered or truncated" in third.version.report["start"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tuned_run_keeps_its_trials_and_says_which_one_it_is_in(bundles):
+    shop.stock_the_shop()
+    run = training.execute_run(run=start(tune=3, epochs=2))
+    assert run.state == State.PROMOTED
+    assert "Tuning: trial 3 of 3, epoch 1, NDCG@10 " in run.log
+    trials = run.version.report["study"]
+    assert [trial["number"] for trial in trials] == [1, 2, 3]
+    best = max(trials, key=lambda trial: trial["ndcg_10"])
+    assert best["settings"].items() <= run.version.report["settings"].items()
+    assert [entry["ndcg_10"] for entry in run.curve] == best["curve"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -94,11 +94,23 @@ def test_without_json_the_models_stand_beside_each_other(run, learns, capsys):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_trials_of_a_tuning_stand_below_what_they_led_to(run, learns):
+    shop.stock_the_shop()
+    learns(study=planted_runs.STUDY)
+    lines = run("train", "--tune", "2").splitlines()
+    head = next(at for at, line in enumerate(lines) if "tried on validation" in line)
+    assert lines[head + 1].split()[:5] == ["1", ".1310", "7", "31", "done"]
+    assert lines[head + 2].split()[:5] == ["2", ".1420", "5", "22", "chosen"]
+    assert lines[head + 2].endswith("learning_rate 0.0021, dim 64")
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_is_asked_for_reaches_the_run(run, learns):
     shop.stock_the_shop()
     learns()
-    run("train", "--loss", "bpr", "--epochs", "3", "--seed", "9", "--warm-start")
-    assert TrainingRun.objects.get().parameters == {"loss": "bpr", "epochs": 3, "seed": 9, "warm_start": True}
+    run("train", "--loss", "bpr", "--epochs", "3", "--seed", "9", "--warm-start", "--tune", "5")
+    asked = {"loss": "bpr", "epochs": 3, "seed": 9, "tune": 5, "warm_start": True}
+    assert TrainingRun.objects.get().parameters == asked
 
 
 @pytest.mark.django_db(transaction=True)

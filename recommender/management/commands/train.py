@@ -14,11 +14,12 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from recommender.engine.config import LOSSES
 from recommender.errors import TrainingError
+from recommender.management.arguments import whole_number
 from recommender.models import ModelVersion, TrainingRun
 from recommender.report_lines import ReportLines, lines_of
 from recommender.training import Tell, execute_run, start_run
 
-PARAMETERS = ("loss", "epochs", "seed", "warm_start")
+PARAMETERS = ("loss", "epochs", "seed", "tune", "warm_start")
 
 
 class Command(BaseCommand):
@@ -28,6 +29,9 @@ class Command(BaseCommand):
         parser.add_argument("--loss", choices=LOSSES, help="how lists are learned (default softmax)")
         parser.add_argument("--epochs", type=int, metavar="N", help="at most so many passes over the purchases")
         parser.add_argument("--seed", type=int, metavar="N", help="of the random numbers")
+        parser.add_argument(
+            "--tune", type=whole_number, metavar="N", help="try N settings on validation, take the best"
+        )
         parser.add_argument(
             "--warm-start",
             action="store_true",
@@ -107,4 +111,13 @@ def as_table(report: ReportLines) -> str:
     if report.ratings:
         errors = ", ".join(f"{r.rmse} by {r.label}" for r in report.ratings)
         lines += ["", f"Error of predicted ratings (RMSE, {report.rated:,} ratings): {errors}."]
+    if report.trials:
+        lines += [
+            "",
+            f"{'trial':>5} {'NDCG@10':>9}{'epochs':>8}{'seconds':>9} {'ended':<8} settings, tried on validation",
+        ]
+        lines += [
+            f"{t.number:>5} {t.ndcg:>9}{t.epochs:>8}{t.seconds:>9} {'chosen' if t.chosen else t.state:<8} {t.settings}"
+            for t in report.trials
+        ]
     return "\n".join(lines)
