@@ -90,7 +90,8 @@ def tune(
         study.enqueue_trial({name: getattr(config, name) for name in space})
     while len(ended) < trials:
         asked = study.ask(space)
-        trial, interrupted = interrupted or Trial(len(ended) + 1, dict(asked.params)), None
+        trial = replace(interrupted or Trial(len(ended) + 1, {}), settings=dict(asked.params))
+        interrupted = None
         watch = _Watch(trial, asked, partial(_write, work, [*ended, trial]), on_epoch)
         try:
             trained = train_two_tower_model(
