@@ -1,0 +1,14 @@
+"""gunicorn as the site is deployed: gunicorn -c deploy/gunicorn.conf.py recsite.wsgi
+
+Any of it can be overridden on the command line, and the number of processes by WEB_CONCURRENCY.
+"""
+
+import os
+
+# Each request has a thread. Arithmetic with threads of its own beside it would only take turns with the other requests.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+worker_class = "gthread"
+threads = 4
+keepalive = 15  # seconds; longer than the proxy in front keeps an idle connection, or it would send into a closed one
