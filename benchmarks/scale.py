@@ -134,7 +134,7 @@ def untrained_bundle(out: Path, users: int) -> Path:
     torch.nn.init.ones_(model.users.rate_precision)
     with new_bundle(out) as folder:
         save_towers(model, data, folder / "model")
-        save_artifacts(data.encoders, model, folder / "artifacts.json")
+        save_artifacts(data, model, folder / "artifacts.json")
         save_assets(data, folder / "assets")
         write_manifest(folder)
     return out

@@ -33,7 +33,6 @@ from recommender.engine.bundle import read_manifest
 from recommender.engine.config import TrainConfig
 from recommender.engine.errors import BundleError, EngineError, TrainingCancelled
 from recommender.errors import RecommenderError, TrainingError
-from recommender.export import export_snapshot
 from recommender.gate import Decision, decide
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recommender.source import get_source
@@ -263,6 +262,7 @@ def _claim(run: TrainingRun) -> None:
 def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
     """From the shop's rows to a bundle. Runs in a thread of its own, with its own database connection."""
     from recommender.engine.pipeline import build_bundle
+    from recommender.export import export_snapshot
 
     folder, plan = work_folder(run), plan_of(run.parameters)
     snapshot = folder / "snapshot"

@@ -3,7 +3,7 @@
     manifest.json             format, checksums, fingerprint of the data, settings, metrics
     report.json               how good it is, beside what
     training.json             what validation chose, so that another training can repeat or continue this one
-    artifacts.json            encoders and sizes: how a profile becomes numbers
+    artifacts.json            encoders, sizes and item keys: how a profile becomes numbers, and what the items' rows are
     model/                    what serves: user_tower.onnx, item_tower.onnx, weights.safetensors, item_rank.npy,
                               item_rate.npy, item_trace.npy
     judged/                   the same, trained without the held-out purchases: what the report speaks of, and what the
@@ -27,7 +27,7 @@ from typing import Any
 
 from recommender.engine.errors import BundleError
 
-FORMAT = 3
+FORMAT = 4
 WEIGHTS = {"served": "model", "judged": "judged"}
 
 

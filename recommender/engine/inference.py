@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-import pyarrow.parquet as pq
 
 from recommender.engine.bundle import WEIGHTS, read_manifest
 from recommender.engine.encoders import Encoders, as_number, as_text
@@ -46,19 +45,17 @@ class Person:
 class Inference:
     """The towers of one bundle with its encoders and item vectors. Safe to use from many threads.
 
-    item_keys : list of str; items : Vectors of the same order; popularity : float32 [items], purchases in training.
+    item_keys : list of str; items : Vectors of the same order.
     max_history : purchases of a person that are read, the latest ones.
     """
 
-    def __init__(
-        self, *, model: Path, artifacts: Path, items: Path, manifest: dict[str, Any] | None = None, device: str = "cpu"
-    ):
+    def __init__(self, *, model: Path, artifacts: Path, manifest: dict[str, Any] | None = None, device: str = "cpu"):
         try:
             saved = json.loads(Path(artifacts).read_text(encoding="utf-8"))
             self.encoders = Encoders.from_dict(saved["encoders"])
             self.max_history: int = saved["reads"]
             self._of_lists: int = saved["max_history"]
-            table = pq.read_table(items)
+            self.item_keys: list[str] = saved["items"]
             self.items = Vectors(*(mapped(Path(model) / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
             self._user_tower = _session(Path(model) / "user_tower.onnx", device)
             self._item_tower = _session(Path(model) / "item_tower.onnx", device)
@@ -67,9 +64,7 @@ class Inference:
         except Exception as error:
             raise BundleError(f"The model at {model} cannot be opened: {error}") from error
         self.manifest = manifest or {}
-        self.item_keys: list[str] = table["item"].to_pylist()
         self.row_of = {key: row for row, key in enumerate(self.item_keys)}
-        self.popularity = table["purchases"].to_numpy().astype(np.float32)
         if len(self.items) != len(self.item_keys):
             raise BundleError(f"The model has {len(self.items)} item vectors for {len(self.item_keys)} items.")
         self._user_inputs = {i.name for i in self._user_tower.get_inputs()}
@@ -84,7 +79,6 @@ class Inference:
         return cls(
             model=bundle / WEIGHTS[weights],
             artifacts=bundle / "artifacts.json",
-            items=bundle / "assets" / "items.parquet",
             manifest=manifest,
             device=device,
         )
@@ -226,6 +220,7 @@ def _fields(what: str, given: Mapping[str, object]) -> Iterable[tuple[str, objec
 def _session(path: Path, device: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # a web process has many threads, each its request
+    options.enable_cpu_mem_arena = False  # it keeps 10 MB for the next answer, and makes none faster
     options.log_severity_level = 4
     if device == "cpu":
         providers = ["CPUExecutionProvider"]

@@ -144,7 +144,7 @@ def build_from_tables(
         save_towers(served.model, data, folder / "model")
         save_towers(judged.model, data, folder / "judged")
         (folder / "training.json").write_text(json.dumps(judged.decided()) + "\n", encoding="utf-8")
-        save_artifacts(data.encoders, served.model, folder / "artifacts.json")
+        save_artifacts(data, served.model, folder / "artifacts.json")
         save_assets(data, folder / "assets")
         report.write(folder / "report.json")
         write_manifest(

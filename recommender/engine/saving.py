@@ -15,7 +15,6 @@ from safetensors.torch import save_file
 
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TwoTowerDataset
-from recommender.engine.encoders import Encoders
 from recommender.engine.errors import BundleError
 from recommender.engine.inputs import UserInputs, Vectors
 from recommender.engine.towers import TwoTowerHybrid
@@ -101,9 +100,14 @@ def _check(module: torch.nn.Module, example: tuple[torch.Tensor, ...], names: li
                 raise BundleError(f"{path.name} does not answer as the trained tower does; nothing was saved.")
 
 
-def save_artifacts(encoders: Encoders, model: TwoTowerHybrid, path: Path) -> None:
-    """How a person becomes numbers, as JSON."""
-    saved = {"encoders": encoders.to_dict(), "max_history": model.config.max_history, "reads": model.reads}
+def save_artifacts(data: TwoTowerDataset, model: TwoTowerHybrid, path: Path) -> None:
+    """How a person becomes numbers, and whose vector each row of the item vectors is, as JSON."""
+    saved = {
+        "encoders": data.encoders.to_dict(),
+        "max_history": model.config.max_history,
+        "reads": model.reads,
+        "items": data.tables.item_keys.tolist(),
+    }
     path.write_text(json.dumps(saved) + "\n", encoding="utf-8")
 
 

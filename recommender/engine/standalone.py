@@ -95,7 +95,6 @@ class StandaloneRecommender:
         self.inference = Inference(
             model=model if model.is_dir() else model.parent,
             artifacts=Path(artifacts_path),
-            items=assets / "items.parquet",
             device=device,
         )
         schema = self.inference.schema
