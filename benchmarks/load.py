@@ -1,7 +1,7 @@
 """Asks one site the same kind of question again and again: N clients, each with a connection that stays open.
 
-A process of its own, so that asking takes nothing of the time of whoever measures: a job as JSON on standard input, what
-each request took on standard output.
+A process of its own, whose work is not counted as the site's: a job as JSON on standard input, what each request took
+on standard output.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Job:
-    """bodies : what is posted, one after the other; each client begins at another place. [""]: a GET.
+    """bodies : what is posted, one after the other; each client begins at another place.
     seconds : how long to go on.   warm_up : requests of each client that are not counted.
     """
 
@@ -33,10 +33,8 @@ class Job:
 
     def requests(self) -> list[bytes]:
         head = f"Host: 127.0.0.1:{self.port}\r\nAuthorization: Token {self.token}\r\nContent-Type: application/json\r\n"
-        return [
-            f"{'POST' if body else 'GET'} {self.path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-            for body in self.bodies
-        ]
+        line = f"POST {self.path} HTTP/1.1\r\n{head}"
+        return [f"{line}Content-Length: {len(body)}\r\n\r\n{body}".encode() for body in self.bodies]
 
 
 @dataclass(frozen=True)

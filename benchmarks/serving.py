@@ -1,9 +1,9 @@
-"""Lists over HTTP beside an empty view, under gunicorn as deployed: milliseconds, requests a second, memory of a worker.
+"""Lists over HTTP beside an empty view, under gunicorn as deployed: milliseconds, requests a second, memory.
 
-    DATABASE_URL=postgres://... REDIS_URL=redis://... BUNDLE_ROOT=... python -m benchmarks.serving [--json] [--promotions 20]
+    DATABASE_URL=postgres://... REDIS_URL=redis://... BUNDLE_ROOT=... python -m benchmarks.serving [--promotions 20]
 
-The database is filled with a generated shop and a model is trained where there is none yet. Every case takes its turn in
-every round, so that whatever else the machine does slows all alike; ratios are medians over the rounds.
+The database is filled with a generated shop and a model is trained where there is none yet. Every case takes its turn
+in every round, so that whatever else the machine does slows all alike; ratios are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -337,7 +337,7 @@ def _print_table(found: dict[str, Any]) -> None:
         if "p50_ms" in row if isinstance(row, dict) else False:
             print(f"{name:<16}" + "".join(f"{value:>11.2f}" for value in row.values()))
     print(
-        f"worker: {found['worker_mb']:.0f} MB; without the recommender app {found['worker_mb_without_recommender']:.0f} MB"
+        f"worker: {found['worker_mb']:.0f} MB; without the recommender {found['worker_mb_without_recommender']:.0f} MB"
     )
     for name, value in found["ratios"].items():
         print(f"{name.replace('_', ' ')}: {value:.2f}")

@@ -7,11 +7,13 @@ there means missing), counts and sums are over all of them. A purchase made a se
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, F, OuterRef, QuerySet, Window
 from django.db.models.functions import RowNumber
@@ -21,6 +23,7 @@ from recommender.engine.encoders import as_number, as_text
 from recommender.engine.errors import ProfileError
 from recommender.engine.inference import Event, Person
 from recommender.errors import RecommendationError
+from recommender.prepared import Prepared
 from recommender.source import Count, RecommenderSource, Sum, get_source
 
 AT_ONCE = 500  # customers in one query: SQLite binds so many values and more
@@ -53,7 +56,7 @@ class Totals(NamedTuple):
 def find(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Customer]:
     """The customers of these keys, those that exist. Three queries, two more where not every purchase is read."""
     source = get_source()
-    wanted = [key for key in dict.fromkeys(keys) if _storable(key)]
+    wanted = [key for key in dict.fromkeys(keys) if _storable(key, source)]
     found: dict[str, Customer] = {}
     for start in range(0, len(wanted), AT_ONCE):
         found |= _find(source, wanted[start : start + AT_ONCE], max_history)
@@ -73,7 +76,7 @@ def key_of(user: Any) -> str | None:
 def may_be_learned_from(key: str) -> bool | None:
     """Whether the customer of this key agrees to personalisation; None where there is no such customer."""
     source = get_source()
-    if not _storable(key):
+    if not _storable(key, source):
         return None
     return _with_consent(source).filter(**{source.customer_key: key}).values_list("_learnable", flat=True).first()
 
@@ -112,8 +115,13 @@ def check_item(features: Mapping[str, object]) -> dict[str, object]:
     return checked
 
 
-def _storable(key: str) -> bool:
-    """Whether a database can be asked for the key: NUL and halves of surrogate pairs are in no row."""
+def _storable(key: str, source: RecommenderSource) -> bool:
+    """Whether a database can be asked for the key: NUL and halves of surrogate pairs are in no row, nor is a word
+    among numbers."""
+    try:
+        source.customer_field.to_python(key)
+    except ValidationError:
+        return False
     return "\x00" not in key and key == key.encode(errors="ignore").decode()
 
 
@@ -134,18 +142,53 @@ def _read(field: str, name: str, value: object, read: Any) -> object:
 # --- reading rows -----------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Queries:
+    """What is asked of the database for every list, compiled once. Values: keys or primary keys of customers."""
+
+    customers: Prepared
+    histories: Prepared
+    history_columns: Sequence[str]
+
+
+@lru_cache(maxsize=8)
+def _queries(source: RecommenderSource, at_most: int) -> _Queries:
+    """at_most : the last so many purchases of each customer are read, oldest first."""
+    who, what = source.interaction_customer, f"{source.interaction_item}__{source.item_key}"
+    optional = [name for name in (source.interaction_rating, source.interaction_quantity) if name]
+    columns = list(dict.fromkeys([who, source.interaction_time, what, *optional, *source.interaction_columns]))
+    newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
+    return _Queries(
+        customers=Prepared(
+            lambda keys: (
+                _with_consent(source)
+                .filter(**{f"{source.customer_key}__in": keys})
+                .order_by()
+                .values_list("pk", source.customer_key, "_learnable", *source.static_features)
+            ),
+            source.customer_field,
+        ),
+        histories=Prepared(
+            lambda customers: (
+                source.interactions.filter(**{f"{who}__pk__in": customers})
+                .annotate(_place=Window(RowNumber(), partition_by=[F(who)], order_by=newest_first))
+                .filter(_place__lte=at_most)
+                .order_by(who, "-_place")
+                .values_list(*columns)
+            ),
+            source.customers.model._meta.pk,
+        ),
+        history_columns=columns,
+    )
+
+
 def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[str, Customer]:
     static = source.static_features
-    rows = list(
-        source.everybody()
-        .filter(**{f"{source.customer_key}__in": keys})
-        .order_by()
-        .annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
-        .values_list("pk", source.customer_key, "_learnable", *static)
-    )
-    read = [row[0] for row in rows if row[2]]
     # One purchase more than the model reads: the first one's distance in time counts, too.
-    histories = _histories(source, read, max_history + 1)
+    queries = _queries(source, max_history + 1)
+    rows = queries.customers.rows(keys)
+    read = [row[0] for row in rows if row[2]]
+    histories = _histories(source, queries, read)
     many = [pk for pk in read if len(histories[pk]) > max_history]
     totals, all_bought = _totals(source, many), _bought(source, many)
     views = visits.of_customers([str(row[1]) for row in rows if row[2]])
@@ -166,38 +209,21 @@ def _with_consent(source: RecommenderSource) -> QuerySet:
     return source.everybody().annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
 
 
-def _histories(source: RecommenderSource, customers: list[Any], at_most: int) -> dict[Any, list[Event]]:
-    """The last `at_most` purchases of each customer, oldest first."""
+def _histories(source: RecommenderSource, queries: _Queries, customers: list[Any]) -> dict[Any, list[Event]]:
+    """The last purchases of each customer, oldest first."""
     histories: dict[Any, list[Event]] = defaultdict(list)
-    if not customers:
-        return histories
-    columns = source.interaction_columns
-    optional = [name for name in (source.interaction_rating, source.interaction_quantity) if name]
-    newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
-    rows = (
-        _of(source, customers)
-        .annotate(
-            _place=Window(RowNumber(), partition_by=[F(source.interaction_customer)], order_by=newest_first),
-        )
-        .filter(_place__lte=at_most)
-        .order_by(source.interaction_customer, "-_place")
-        .values(
-            source.interaction_customer,
-            source.interaction_time,
-            f"{source.interaction_item}__{source.item_key}",
-            *dict.fromkeys([*optional, *columns]),
-        )
-    )
-    for row in rows:
-        rating = row[source.interaction_rating] if source.interaction_rating else None
-        quantity = row[source.interaction_quantity] if source.interaction_quantity else None
-        histories[row[source.interaction_customer]].append(
+    place: dict[str | None, int] = {name: n for n, name in enumerate(queries.history_columns)}
+    rating, quantity = place.get(source.interaction_rating), place.get(source.interaction_quantity)
+    read = [(name, place[name]) for name in source.interaction_columns]
+    for row in queries.histories.rows(customers) if customers else ():
+        rated, bought = (None if n is None else row[n] for n in (rating, quantity))
+        histories[row[0]].append(
             Event(
-                item=str(row[f"{source.interaction_item}__{source.item_key}"]),
-                time=seconds(row[source.interaction_time]),
-                rating=None if rating is None else float(rating),
-                quantity=1.0 if quantity is None else float(quantity),
-                values={name: plain(row[name]) for name in columns},
+                item=str(row[2]),
+                time=seconds(row[1]),
+                rating=None if rated is None else float(rated),
+                quantity=1.0 if bought is None else float(bought),
+                values={name: plain(row[n]) for name, n in read},
             )
         )
     return histories

@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Field, Q, QuerySet
 from django.utils.module_loading import import_string
 
 from recommender.engine.schema import Derived, Schema
@@ -85,6 +85,14 @@ class RecommenderSource:
     def everybody(self) -> QuerySet[Any]:
         """All customers a list may be asked for."""
         return (self.customers if self.all_customers is None else self.all_customers).all()
+
+    @property
+    def customer_field(self) -> Field[Any, Any]:
+        """The field of a customer that holds the key."""
+        about = self.customers.model._meta
+        field = about.pk if self.customer_key == "pk" else about.get_field(self.customer_key)
+        assert isinstance(field, Field)
+        return field
 
     @property
     def static_features(self) -> list[str]:

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from recommender.models import Event
+from recommender.prepared import Prepared
 
 KEPT = 20
 LATELY = timedelta(days=1)
@@ -42,14 +43,20 @@ def session_of(request: Any) -> str:
     return session.session_key or ""
 
 
+_views = Prepared(
+    lambda who: (
+        Event.objects.filter(customer__in=who[:-1], kind__in=Event.VIEWED, time__gte=who[-1])
+        .order_by("-time", "-pk")
+        # Somebody who looked at the same few things a thousand times costs no more than this.
+        .values_list("customer", "item")[: 5 * KEPT * (len(who) - 1)]
+    )
+)
+
+
 def of_customers(customers: Sequence[str]) -> dict[str, list[str]]:
     """Keys of what customers (by key) looked at within a day: each item once, the latest last, KEPT at most."""
     latest_first: dict[str, list[str]] = defaultdict(list)
     if customers:
-        views = Event.objects.filter(
-            customer__in=customers, kind__in=Event.VIEWED, time__gte=timezone.now() - LATELY
-        ).order_by("-time", "-pk")
-        # Somebody who looked at the same few things a thousand times costs no more than this.
-        for customer, item in views.values_list("customer", "item")[: 5 * KEPT * len(customers)]:
+        for customer, item in _views.rows([*customers, timezone.now() - LATELY]):
             latest_first[customer].append(item)
     return {customer: list(dict.fromkeys(items))[:KEPT][::-1] for customer, items in latest_first.items()}

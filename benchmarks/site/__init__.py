@@ -1,1 +1,1 @@
-"""The site as benchmarks/serving.py has gunicorn serve it: with one more address, the empty view, and once without us."""
+"""The site as benchmarks/serving.py has it served: with an empty view beside the rest, and without the recommender."""

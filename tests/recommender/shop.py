@@ -9,8 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
@@ -79,6 +77,9 @@ def stock_the_shop() -> None:
 
 def write_snapshot(folder: Path) -> Path:
     """The same shop as the engine reads it."""
+    import pyarrow as pa  # a web process that serves this shop has none
+    import pyarrow.parquet as pq
+
     folder.mkdir(parents=True)
     source, bought = get_source(), rows()
     static = [profile_of(c) for c in range(CUSTOMERS)]
@@ -110,4 +111,6 @@ def write_snapshot(folder: Path) -> Path:
 
 
 def _typed(name, values, source):
+    import pyarrow as pa
+
     return pa.array(values, pa.float64() if name in source.customer_numerical else pa.string())

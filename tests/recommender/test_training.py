@@ -11,6 +11,7 @@ from django.utils import timezone
 from customers.models import Customer, Purchase
 from recommender import serving, training
 from recommender.errors import TrainingError
+from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recommender.recommendations import recommend
 from tests import planted
@@ -230,20 +231,20 @@ def test_a_shop_without_purchases_fails_in_one_sentence(bundles):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("where", ["export_snapshot", "promote"])
+@pytest.mark.parametrize("where", ["export.export_snapshot", "training.promote"])
 def test_a_failed_run_leaves_the_live_model_serving_and_nothing_behind(bundles, monkeypatch, where):
     shop.stock_the_shop()
     good = training.execute_run(run=start()).version
 
     def broken(**kwargs):
-        if where == "promote":
+        if where == "training.promote":
             raise TrainingError("The disk is full.")
         raise MemoryError("no room for 3 GB")
 
-    monkeypatch.setattr(training, where, broken)
+    monkeypatch.setattr(f"recommender.{where}", broken)
     run = training.execute_run(run=start(seed=2))
     assert run.state == State.FAILED
-    if where == "promote":
+    if where == "training.promote":
         assert run.error == "The disk is full."
     else:
         assert run.error == "Training broke on MemoryError: no room for 3 GB. The log says where."
@@ -297,7 +298,7 @@ def test_a_run_whose_process_was_killed_goes_on_with_the_same_data(bundles):
     shop.stock_the_shop()
     run = start()
     source = training.get_source()
-    training.export_snapshot(source=source, folder=training.work_folder(run) / "snapshot")
+    export_snapshot(source=source, folder=training.work_folder(run) / "snapshot")
     TrainingRun.objects.filter(pk=run.pk).update(state=State.TRAINING, log="09:00:00 Before the crash")
     last_sign_of_life(run, timedelta(minutes=3))
     Purchase.objects.all().delete()
