@@ -88,7 +88,7 @@ _PRODUCTION = {
 def measure(token: str, options: argparse.Namespace) -> dict[str, Any]:
     version = _prepare()
     cases = _cases()
-    with gunicorn(WITH, "recsite.wsgi") as site:
+    with gunicorn(WITH, "recsite.wsgi", "-c", "deploy/gunicorn.conf.py") as site:
         for _ in range(options.rounds):
             for case in cases:
                 _round(case, site, token, options.seconds)
@@ -96,7 +96,9 @@ def measure(token: str, options: argparse.Namespace) -> dict[str, Any]:
         found["worker_mb"] = site.worker_mb()
         if options.promotions:
             found["promotions"] = promotions(site, token, version, options.promotions)
-    with gunicorn(WITHOUT, "django.core.wsgi:get_wsgi_application()") as site:
+    # The same settings of gunicorn, less the thread that follows promotions.
+    bare = ("--worker-class", "gthread", "--threads", "4")
+    with gunicorn(WITHOUT, "django.core.wsgi:get_wsgi_application()", *bare) as site:
         for _ in range(2):
             _round(cases[0], site, token, options.seconds, counted=False)
         found["worker_mb_without_recommender"] = site.worker_mb()
@@ -255,21 +257,12 @@ class Site:
 
 
 @contextmanager
-def gunicorn(settings: str, application: str) -> Iterator[Site]:
+def gunicorn(settings: str, application: str, *options: str) -> Iterator[Site]:
     """One worker, as deployed."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "-c",
-        "deploy/gunicorn.conf.py",
-        "-b",
-        f"127.0.0.1:{port}",
-        application,
-    ]
+    command = [sys.executable, "-m", "gunicorn", *options, "-b", f"127.0.0.1:{port}", application]
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings, "WEB_CONCURRENCY": "1"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:

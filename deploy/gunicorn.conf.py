@@ -12,3 +12,10 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 worker_class = "gthread"
 threads = 4
 keepalive = 15  # seconds; longer than the proxy in front keeps an idle connection, or it would send into a closed one
+
+
+def post_worker_init(worker):
+    """Each worker follows what is promoted in a thread of its own: no visitor waits for a model that opens."""
+    from recommender import serving
+
+    serving.keep_watch()

@@ -90,7 +90,7 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
         answers.append(answer)
         if each.may_be_logged and answer.items:
             served.append(_log_row(answer, each, catalog))
-    ServedList.objects.bulk_create(served)
+    _record(served)
     return answers
 
 
@@ -290,7 +290,7 @@ def _listed(
     items = [Recommendation(catalog.keys[row], float(score)) for row, score in zip(rows, scores, strict=True)]
     answer = _list(plan, rows, items, candidates, catalog, source, fallback)
     if answer.items and plan.may_be_logged:
-        _log_row(answer, plan, catalog).save(force_insert=True)
+        _record([_log_row(answer, plan, catalog)])
     return answer
 
 
@@ -369,6 +369,14 @@ def _reasons(found: Iterable[explain.Reason], plan: Plan) -> tuple[Reason, ...]:
         else:
             reasons.append(Reason(reason.kind, item=reason.item, field=reason.field))
     return tuple(reasons)
+
+
+def _record(served: list[ServedList]) -> None:
+    """One insert for all. A single row needs no transaction around it, which would be two more round trips."""
+    if len(served) == 1:
+        served[0].save(force_insert=True)
+    else:
+        ServedList.objects.bulk_create(served)
 
 
 def _log_row(answer: RecommendationList, plan: Plan, catalog: LiveCatalog) -> ServedList:

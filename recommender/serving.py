@@ -1,8 +1,9 @@
 """What this process serves: the promoted model, opened once, beside the catalog as it is now.
 
-Every process asks the database at most once a second whether another model was promoted or an item changed, and swaps
-both in one assignment; whoever is making a list keeps the object it took. A model that does not open is logged and
-the old one goes on serving. No torch here.
+Every process asks the database once a second whether another model was promoted or an item changed, and swaps both in
+one assignment; whoever is making a list keeps the object it took. Where `keep_watch` was called, as gunicorn's workers
+do, a thread of its own looks, so that no request waits for a model that opens; elsewhere the first request of a second
+does. A model that does not open is logged and the old one goes on serving. No torch here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.db import DatabaseError, close_old_connections
 
 from recommender.engine.errors import EngineError
 from recommender.engine.inference import Inference
@@ -25,6 +27,7 @@ from recommender.source import RecommenderSource, get_source
 log = structlog.get_logger("recommender.serving")
 
 CHECK_EVERY = 1.0  # seconds between two looks at the database
+LOOKING_SHARE = 0.1  # of its time that a watch looks, at most: counting a huge catalog takes a while
 RETRY_EVERY = 30.0  # seconds before a model that did not open is tried again: its files may have arrived
 # Counting every purchase again corrects what counting only the new ones misses (deleted, late or withdrawn ones). It is
 # done every ten minutes, and never for more than a hundredth of the time where counting is slow.
@@ -49,12 +52,13 @@ class Process:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._watch = threading.Thread(target=self._look_again_and_again, name="recommender-watch", daemon=True)
         self._served: _Served | None = None
         self._checked = float("-inf")
 
     def served(self) -> _Served:
         served = self._served
-        if served is not None and time.monotonic() - self._checked < CHECK_EVERY:
+        if served is not None and (self._watch.is_alive() or time.monotonic() - self._checked < CHECK_EVERY):
             return served
         # Whoever has nothing to serve waits for the first look; everybody else serves what there is meanwhile.
         if not self._lock.acquire(blocking=served is None):
@@ -67,6 +71,21 @@ class Process:
             return self._served
         finally:
             self._lock.release()
+
+    def keep_watch(self) -> None:
+        self._watch.start()
+
+    def _look_again_and_again(self) -> None:
+        while True:
+            started = time.monotonic()
+            close_old_connections()
+            try:
+                with self._lock:
+                    self._served = _refresh(self._served)
+                    self._checked = time.monotonic()
+            except DatabaseError as error:
+                log.warning("database_does_not_answer", error=str(error))
+            time.sleep(max(CHECK_EVERY, (time.monotonic() - started) / LOOKING_SHARE))
 
     def forget(self) -> None:
         with self._lock:
@@ -89,6 +108,11 @@ def live() -> Live | None:
 def problem() -> str:
     """Why the model that was promoted last is not the one that serves, as a sentence; "" when it is."""
     return PROCESS.served().problem
+
+
+def keep_watch() -> None:
+    """From now on a thread looks at the database once a second. For a process that serves, once, after any fork."""
+    PROCESS.keep_watch()
 
 
 def forget() -> None:

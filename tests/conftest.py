@@ -9,6 +9,7 @@ import pytest
 from django.core.cache import cache
 
 from recommender import serving
+from recommender.api import access
 from recommender.engine.config import TrainConfig
 from recommender.models import ModelVersion, Promotion
 from tests import planted
@@ -22,6 +23,7 @@ def _a_process_that_just_started(monkeypatch):
     """Nothing that one test made this process remember is there in the next; the database is looked at each time."""
     monkeypatch.setattr(serving, "CHECK_EVERY", 0.0)
     serving.forget()
+    access.forget()
     cache.clear()
     yield
     serving.forget()

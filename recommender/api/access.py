@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.core.cache.backends.locmem import LocMemCache
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -14,9 +15,22 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
+REMEMBERED = 5  # seconds that an answer to "may they?" holds: asked anew for every list, it took two queries each time
+_may = LocMemCache("recommender.access", {})  # of this process
+
+
 def may_ask_for_anyone(request: Request) -> bool:
-    """An API key: a user (of a token or a session) with this permission."""
-    return bool(request.user.is_authenticated and request.user.has_perm("recommender.recommend_for_anyone"))
+    """An API key: a user (of a token or a session) with this permission. Giving and taking it works within seconds;
+    a token that is deleted or a user who is deactivated is turned away at once."""
+    user = request.user
+    if not user.is_authenticated:
+        return False
+    return bool(_may.get_or_set(user.pk, lambda: user.has_perm("recommender.recommend_for_anyone"), REMEMBERED))
+
+
+def forget() -> None:
+    """Ask anew who may: for tests, whose users come and go with the same primary keys."""
+    _may.clear()
 
 
 def check_may_ask_for(request: Request, customer: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,23 +132,20 @@ class Inference:
 
         items, row_of : a wider catalog than the model's own (its items and newer ones), where there is one.
         """
-        rows = self.row_of if row_of is None else row_of
+        return self.run_users(self.inputs(people, row_of), items)
+
+    def inputs(self, people: Sequence[Person], row_of: Mapping[str, int] | None = None) -> UserInputs:
+        """People in numbers, as the user tower reads them."""
+        row_in = (self.row_of if row_of is None else row_of).get
         histories, profiles, known = [], [], []
         for person in people:
-            seen = [e for e in person.history if e.item in rows]
-            histories.append(
-                (
-                    np.array([rows[e.item] for e in seen], dtype=np.int64),
-                    np.array([e.time for e in seen], dtype=np.float64),
-                    np.array([np.nan if e.rating is None else e.rating for e in seen], dtype=np.float32),
-                )
-            )
+            seen = [(row, e.time, e.rating) for e in person.history if (row := row_in(e.item)) is not None]
+            items, times, ratings = zip(*seen, strict=True) if seen else ((), (), ())
+            histories.append((np.array(items, np.int64), np.array(times, np.float64), np.array(ratings, np.float32)))
             profiles.append(self.with_derived(person))
             known.append(float(len(person.history) if person.purchases is None else person.purchases))
-        columns = self.encoders.profile_columns(profiles)
-        ids, numbers = self.encoders.encode_users(columns, len(people))
-        inputs = UserInputs.of(histories, np.array(known), ids, numbers, self.max_history)
-        return self.run_users(inputs, items)
+        ids, numbers = self.encoders.encode_users(self.encoders.profile_columns(profiles), len(people))
+        return UserInputs.of(histories, np.array(known), ids, numbers, self.max_history)
 
     def run_users(self, inputs: UserInputs, items: Vectors | None = None) -> Vectors:
         """Vectors of people already in numbers; `items` are the vectors that the rows of their histories mean."""
@@ -168,8 +166,9 @@ class Inference:
             if derived.take == "count":
                 profile[name] = float(len(person.history))
             elif derived.take == "sum":
-                found = (as_number(name, e.values.get(derived.column or "")) for e in person.history)
-                profile[name] = float(sum(v for v in found if not np.isnan(v)))
+                told = (e.values.get(derived.column or "") for e in person.history)
+                found = (value if type(value) is float else as_number(name, value) for value in told)
+                profile[name] = math.fsum(value for value in found if value == value)  # nan is not
             else:
                 profile[name] = person.history[-1].values.get(derived.column or "") if person.history else None
         return profile

@@ -4,11 +4,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from django.conf import settings
+from django.db import OperationalError
 from django.utils import timezone
 
 from catalog.models import Product
@@ -234,6 +236,60 @@ def test_many_threads_share_one_first_look(monkeypatch):
         thread.join()
     assert len(looks) == 1
     assert len({id(catalog) for catalog in found}) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # SystemExit ends the watch
+def test_where_a_process_keeps_watch_no_request_looks_itself_nor_waits(monkeypatch):
+    """The first look is quick, the second opens a model: it takes until the test lets it go."""
+    opening, may_go_on, done, looks = threading.Event(), threading.Event(), threading.Event(), []
+
+    def refresh(old):
+        if done.is_set():
+            raise SystemExit
+        looks.append(threading.current_thread().name)
+        if old is not None:
+            opening.set()
+            may_go_on.wait(10)
+        return f"what look {len(looks)} found"
+
+    monkeypatch.setattr(serving, "_refresh", refresh)
+    monkeypatch.setattr(serving, "CHECK_EVERY", 0.5)
+    process = serving.Process()
+    process.keep_watch()
+    assert process.served() == "what look 1 found"
+    process._checked = float("-inf")  # a request without a watch would look now
+    assert process.served() == "what look 1 found"
+    assert opening.wait(10)
+    assert process.served() == "what look 1 found"
+    may_go_on.set()
+    until = time.monotonic() + 10
+    while process.served() == "what look 1 found" and time.monotonic() < until:
+        time.sleep(0.01)
+    assert process.served() == "what look 2 found"
+    assert set(looks) == {"recommender-watch"}
+    done.set()
+    process._watch.join(10)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # SystemExit ends the watch
+def test_a_watch_outlives_a_database_that_is_away(monkeypatch, caplog):
+    looks = []
+
+    def refresh(old):
+        looks.append(old)
+        if len(looks) == 2:
+            raise OperationalError("the connection is closed")
+        if len(looks) == 5:
+            raise SystemExit  # ends the thread
+        return f"look {len(looks)}"
+
+    monkeypatch.setattr(serving, "_refresh", refresh)
+    monkeypatch.setattr(serving, "CHECK_EVERY", 0.01)
+    process = serving.Process()
+    process.keep_watch()
+    process._watch.join(10)
+    assert looks[:4] == [None, "look 1", "look 1", "look 3"]
+    assert "the connection is closed" in caplog.text
 
 
 def test_a_web_process_serves_a_list_without_torch(bundle, tmp_path):
