@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, Sum, Value, When
 
+from recommender.engine.explain import Weighed, weigh
 from recommender.engine.inference import Inference, Person
 from recommender.engine.inputs import Vectors
 from recommender.engine.retrieval import Index
@@ -42,6 +43,10 @@ class Placed:
     def taste(self) -> np.ndarray:
         """float32 [n, dim]: the part of the items' vectors that says who wants them, less how many do."""
         return self.vectors.rank[:, : self.vectors.trace.shape[1]]
+
+    def weigh(self, people: Sequence[tuple[Person, Collection[str]]]) -> list[Weighed]:
+        """People in vectors, with and without each piece of what is known of them."""
+        return weigh(self.live.inference, people, self.vectors, self.row_of)
 
     def encode(self, people: Sequence[Person]) -> Vectors:
         """Vectors of people, whose histories may hold items newer than the model."""

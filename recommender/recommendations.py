@@ -20,8 +20,8 @@ import structlog
 from recommender import people, serving, trends
 from recommender.engine import explain, retrieval
 from recommender.engine.errors import EngineError
+from recommender.engine.explain import Weighed
 from recommender.engine.inference import Person
-from recommender.engine.inputs import Vectors
 from recommender.errors import RecommendationError
 from recommender.lists import (
     ALSO_VIEWED,
@@ -67,7 +67,7 @@ def recommend(**request: Any) -> RecommendationList:
 def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList | RecommendationError]:
     """One answer for each request, in their order; a request that makes no sense gets its error as the answer.
 
-    All people are read with the same few queries and pass the user tower as one batch.
+    All people are read with the same few queries and pass the user tower together.
     """
     catalog = serving.catalog()
     known = people.find([r.customer for r in requests if isinstance(r.customer, str)], max_history(catalog))
@@ -79,14 +79,14 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
             plans.append(asked)
         except RecommendationError as error:
             plans.append(error)
-    users = _encode([each for each in plans if isinstance(each, Plan) and each.person is not None], catalog)
+    weighed = _weigh([each for each in plans if isinstance(each, Plan) and each.person is not None], catalog)
     answers: list[RecommendationList | RecommendationError] = []
     served: list[ServedList] = []
     for each in plans:
         if isinstance(each, RecommendationError):
             answers.append(each)
             continue
-        answer = _answer(each, users.get(id(each)), catalog)
+        answer = _answer(each, weighed.get(id(each)), catalog)
         answers.append(answer)
         if each.may_be_logged and answer.items:
             served.append(_log_row(answer, each, catalog))
@@ -239,37 +239,35 @@ def _planned(**request: Any) -> tuple[Plan, LiveCatalog]:
     return plan(asked, known, catalog), catalog
 
 
-def _encode(plans: list[Plan], catalog: LiveCatalog) -> dict[int, Vectors]:
-    """The vectors of every plan's person, by id of the plan. One batch; where it fails, each on its own."""
-    people_of_plans = [plan.person for plan in plans if plan.person is not None]
-    if catalog.placed is None or not people_of_plans:
+def _weigh(plans: list[Plan], catalog: LiveCatalog) -> dict[int, Weighed]:
+    """Every plan's person as the towers see them, by id of the plan. Together; where that fails, each on their own."""
+    # A customer's totals are no part of a profile that they would recognise.
+    totals = tuple(get_source().customer_from_interactions)
+    whom = [(plan.person, totals if plan.customer else ()) for plan in plans if plan.person is not None]
+    if catalog.placed is None or not whom:
         return {}
     try:
-        users = catalog.placed.encode(people_of_plans)
+        weighed = catalog.placed.weigh(whom)
     except EngineError as error:
         if len(plans) > 1:
-            return {key: user for plan in plans for key, user in _encode([plan], catalog).items()}
+            return {key: one for plan in plans for key, one in _weigh([plan], catalog).items()}
         log.error("model_failed", customer=plans[0].request.customer, error=str(error))
         return {}
-    return {id(plan): users[row : row + 1] for row, plan in enumerate(plans)}
+    return {id(plan): one for plan, one in zip(plans, weighed, strict=True)}
 
 
-def _answer(plan: Plan, user: Vectors | None, catalog: LiveCatalog) -> RecommendationList:
-    placed, person = catalog.placed, plan.person
+def _answer(plan: Plan, person: Weighed | None, catalog: LiveCatalog) -> RecommendationList:
+    placed = catalog.placed
     candidates = int(plan.allowed.sum())
-    if placed is None or person is None or user is None:
+    if placed is None or person is None:
         rows = catalog.popular[plan.allowed[catalog.popular]][: _reach(plan)]
         rows, scores = _picked(rows, catalog.purchases[rows], plan, catalog)
         items = [Recommendation(catalog.keys[row], float(score)) for row, score in zip(rows, scores, strict=True)]
         return _list(plan, rows, items, candidates, catalog, POPULAR, plan.fallback or "model_failed")
-    found, best = placed.index.top_k(user.rank, _reach(plan), mask=plan.allowed)
+    found, best = placed.index.top_k(person.user.rank, _reach(plan), mask=plan.allowed)
     listed = found[0] >= 0
     rows, scores = _picked(found[0][listed], best[0][listed], plan, catalog)
-    try:
-        items = _explained(plan, person, user, rows, scores, placed, catalog)
-    except EngineError as error:
-        log.error("model_failed", customer=plan.request.customer, error=str(error))
-        return _answer(plan, None, catalog)
+    items = _explained(plan, person, rows, scores, placed, catalog)
     return _list(plan, rows, items, candidates, catalog, TWO_TOWER, None)
 
 
@@ -337,24 +335,20 @@ def _picked(rows: np.ndarray, scores: np.ndarray, plan: Plan, catalog: LiveCatal
 
 def _explained(
     plan: Plan,
-    person: Person,
-    user: Vectors,
+    person: Weighed,
     rows: np.ndarray,
     scores: np.ndarray,
     placed: Placed,
     catalog: LiveCatalog,
 ) -> list[Recommendation]:
     """The rows as recommendations, with the rating this person would give and the evidence that lifted each."""
-    inference, listed = placed.live.inference, placed.vectors[rows]
-    ratings = inference.ratings(user, listed)[0]
+    listed = placed.vectors[rows]
+    ratings: list[float | None] = placed.live.inference.ratings(person.user, listed)[0].tolist()
     if not catalog.has_ratings:  # nobody ever taught the model what a rating is
         ratings = [None] * len(rows)
-    # A customer's totals are no part of a profile that they would recognise.
-    settled = tuple(get_source().customer_from_interactions) if plan.customer else ()
-    found = explain.reasons(inference, person, listed, placed.vectors, placed.row_of, settled)
     return [
-        Recommendation(catalog.keys[row], float(score), None if rating is None else float(rating), _reasons(why, plan))
-        for row, score, rating, why in zip(rows, scores, ratings, found, strict=True)
+        Recommendation(catalog.keys[row], score, rating, _reasons(why, plan))
+        for row, score, rating, why in zip(rows, scores.tolist(), ratings, person.reasons(listed), strict=True)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from recommender.engine.inference import Inference, Person
 from recommender.engine.inputs import Vectors
 
-MAX_PURCHASES = 20  # the latest ones are tried; each costs one more row in the same batch
+MOST_EVIDENCE = 16  # pieces tried: each costs as much as one more person. The profile first, then the latest purchases
 LEAST_DROP = 1e-3
+AT_ONCE = 512  # people, with and without, in one pass of the user tower
 
 
 @dataclass(frozen=True)
@@ -23,42 +24,69 @@ class Reason:
     field: str | None = None
 
 
-def reasons(
+@dataclass(frozen=True)
+class Weighed:
+    """Somebody's vectors beside those that they would have without each piece of evidence.
+
+    user : Vectors of one.   evidence : what can be taken away.   without : float32 [evidence, d], in the same order.
+    """
+
+    user: Vectors
+    evidence: Sequence[Reason]
+    without: np.ndarray
+
+    def reasons(self, items: Vectors) -> list[list[Reason]]:
+        """For each listed item the evidence whose removal lowers its score most, or nothing where none does."""
+        if not self.evidence or len(items) == 0:
+            return [[] for _ in range(len(items))]
+        drop = (self.user.rank - self.without) @ items.rank.T  # [evidence, k]
+        best = drop.argmax(0)
+        return [[self.evidence[b]] if drop[b, k] > LEAST_DROP else [] for k, b in enumerate(best.tolist())]
+
+
+def weigh(
     inference: Inference,
-    person: Person,
-    items: Vectors,
+    people: Sequence[tuple[Person, Collection[str]]],
     catalog: Vectors | None = None,
     row_of: dict[str, int] | None = None,
-    settled: Collection[str] = (),
-) -> list[list[Reason]]:
-    """For each listed item the evidence whose removal lowers its score most, or nothing where none does.
+) -> list[Weighed]:
+    """People in vectors, whole and without each piece of evidence, in as few passes of the user tower as memory allows.
 
-    One batched pass: a row for each piece of evidence. settled : fields of the profile that are no evidence, because
-    the person would not know them as their own.
+    people : each with the fields of their profile that are no evidence, because they would not know them as their own.
+    catalog, row_of : as for `Inference.encode_users`.
     """
-    evidence = _evidence(person, settled)
-    if not evidence or len(items) == 0:
-        return [[] for _ in range(len(items))]
-    people = [person, *(without for _, without in evidence)]
-    scores = inference.encode_users(people, catalog, row_of).rank @ items.rank.T  # [1 + evidence, k]
-    drop = scores[0] - scores[1:]  # [evidence, k]
-    best = drop.argmax(0)
-    return [[evidence[b][0]] if drop[b, k] > LEAST_DROP else [] for k, b in enumerate(best)]
+    found: list[Weighed] = []
+    batch: list[list[tuple[Reason | None, Person]]] = []
+    for number, (person, settled) in enumerate(people, 1):
+        batch.append([(None, person), *_evidence(person, settled)])
+        if number == len(people) or sum(map(len, batch)) >= AT_ONCE:
+            vectors = inference.encode_users([one for rows in batch for _, one in rows], catalog, row_of)
+            start = 0
+            for rows in batch:
+                evidence = [reason for reason, _ in rows if reason is not None]
+                end = start + len(rows)
+                found.append(Weighed(vectors[start : start + 1], evidence, vectors.rank[start + 1 : end]))
+                start = end
+            batch = []
+    return found
 
 
 def _evidence(person: Person, settled: Collection[str]) -> list[tuple[Reason, Person]]:
     """Each piece of evidence with the person as they would be without it."""
+    fields = [name for name, value in person.profile.items() if name not in settled and not _missing(value)]
+    bought = list(dict.fromkeys(e.item for e in reversed(person.history)))
     found = []
-    bought = list(dict.fromkeys(e.item for e in reversed(person.history)))[:MAX_PURCHASES]
-    for item in bought:
+    for item in bought[: max(MOST_EVIDENCE - len(fields), MOST_EVIDENCE // 2)]:
         history = [e for e in person.history if e.item != item]
         gone = len(person.history) - len(history)
         purchases = None if person.purchases is None else person.purchases - gone
         without = replace(person, history=history, purchases=purchases)
         found.append((Reason("because_you_bought", item=item), without))
-    for name, value in person.profile.items():
-        if name in settled or value in (None, "") or (isinstance(value, float) and np.isnan(value)):
-            continue
-        profile = {n: v for n, v in person.profile.items() if n != name}
-        found.append((Reason("because_of_your_profile", field=name), replace(person, profile=profile)))
+    for field in fields:
+        profile = {name: value for name, value in person.profile.items() if name != field}
+        found.append((Reason("because_of_your_profile", field=field), replace(person, profile=profile)))
     return found
+
+
+def _missing(value: object) -> bool:
+    return value in (None, "") or value != value  # nan

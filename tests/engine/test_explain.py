@@ -1,12 +1,15 @@
 """Reasons are true to the model: what is named is what the score hangs on, on data where the cause was planted."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from recommender.engine.explain import Reason, reasons
+from recommender.engine import explain
+from recommender.engine.explain import MOST_EVIDENCE, Reason, weigh
 from recommender.engine.inference import Event, Inference, Person
+from recommender.engine.inputs import Vectors
 from recommender.engine.retrieval import Index
 
 
@@ -17,6 +20,11 @@ def inference(bundle):
 
 def who_bought(*items: str, **profile: object) -> Person:
     return Person(profile, [Event(item, 1.7e9 + 86_400 * n) for n, item in enumerate(items)])
+
+
+def reasons(inference: Inference, person: Person, items: Vectors, settled: Sequence[str] = ()) -> list[list[Reason]]:
+    (weighed,) = weigh(inference, [(person, settled)])
+    return weighed.reasons(items)
 
 
 def top(inference: Inference, person: Person, k: int) -> np.ndarray:
@@ -106,3 +114,19 @@ def test_a_purchase_taken_away_is_taken_from_the_count_too(inference):
 
     reasons(Spying(), spy, inference.items[np.arange(2)])
     assert [person.purchases for person in seen] == [300, 299, 298]
+
+
+def test_many_people_are_weighed_as_each_would_be_alone(inference, monkeypatch):
+    people = [who_bought("i0", "i5", gender="F"), Person({}), who_bought("i3"), Person({"gender": "M", "age": 30.0})]
+    listed = inference.items[np.arange(8)]
+    monkeypatch.setattr(explain, "AT_ONCE", 3)
+    together = [weighed.reasons(listed) for weighed in weigh(inference, [(person, ()) for person in people])]
+    monkeypatch.undo()
+    assert together == [reasons(inference, person, listed) for person in people]
+
+
+def test_of_a_long_history_the_latest_purchases_are_weighed(inference):
+    person = who_bought(*[f"i{n}" for n in range(40)], gender="F")
+    (weighed,) = weigh(inference, [(person, ())])
+    latest = [f"i{n}" for n in range(39, 39 - MOST_EVIDENCE + 1, -1)]
+    assert [piece.item for piece in weighed.evidence] == [*latest, None]

@@ -7,8 +7,7 @@ from django.utils import timezone
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import serving
-from recommender.engine import explain
-from recommender.engine.errors import InferenceError, ProfileError
+from recommender.engine.errors import ProfileError
 from recommender.engine.inference import Inference
 from recommender.errors import RecommendationError
 from recommender.lists import ListRequest
@@ -266,16 +265,6 @@ def test_a_model_that_breaks_at_work_costs_a_popular_list_and_a_line_in_the_log(
     assert [answer.source for answer in several] == ["popular", "two_tower"]
     average = predict_rating(customer="C0", item="P5")
     assert (average.rating, average.model_version) == (predict_rating(customer="C0", item="P5").rating, None)
-
-
-def test_reasons_that_the_model_fails_to_give_cost_a_popular_list(trained, monkeypatch, caplog):
-    def fail(*_args):
-        raise InferenceError("The model does not answer.")
-
-    monkeypatch.setattr(explain, "reasons", fail)
-    answer = recommend(customer="C0")
-    assert (answer.source, answer.fallback_reason) == ("popular", "model_failed")
-    assert "model_failed" in caplog.text
 
 
 # --- what may be listed -----------------------------------------------------------------------------------------------
