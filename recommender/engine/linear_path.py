@@ -239,6 +239,11 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
     none = np.zeros((data.n_items, 1), np.float32), np.zeros((data.n_items, 1), np.float32)
     half_life = max(HALF_LIVES, key=lambda h: ndcg(none, 0.0, log_share(data, h)).mean())
     popular = log_share(data, half_life)
+
+    def best_recency(votes: Votes) -> float:
+        return max(RECENCIES, key=lambda r: ndcg(votes, r).mean())
+
+    recency = best_recency(_solver(_evidence(data, 0.0), data.n_items, rank)(LinearSettings.ridge))
     settings, votes, best = LinearSettings(rank=rank), none, np.full(len(cases), -1.0)
     for features in FEATURES if data.encoders.item_sizes else FEATURES[:1]:
         evidence = _evidence(data, features)
@@ -247,12 +252,12 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
         for ridge in RIDGES:
             widest = solve(ridge)
             for width in widths:
-                tried = LinearSettings(rank=width, ridge=ridge, features=features, half_life=half_life)
-                found = ndcg(_cut(widest, width), tried.recency)
+                found = ndcg(_cut(widest, width), recency)
                 # A wider path costs time in training and in serving, so it has to prove its worth.
                 if found.mean() > best.mean() and (width <= settings.rank or _proven(found - best)):
-                    best, settings, votes = found, tried, _cut(widest, width)
-    recency = max(RECENCIES, key=lambda r: ndcg(votes, r).mean())
+                    best, votes = found, _cut(widest, width)
+                    settings = LinearSettings(rank=width, ridge=ridge, features=features, half_life=half_life)
+    recency = best_recency(votes)
     settings = replace(settings, recency=recency)
     spread = float((summed_votes(data, cases, votes[0], recency) @ votes[1].T).std()) or 1.0
     share = max(POPULARITIES, key=lambda p: ndcg(votes, recency, p * spread * popular).mean())
