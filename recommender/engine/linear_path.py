@@ -8,9 +8,10 @@ filtering with side-information", RecSys 2020). Of rank d it is a dot product of
     B ~ history @ items.T     history float32 [items, d], items float32 [items, d]
 
 Where the catalog is small, B is computed and reduced by the regression that weighs it by people (`items` are the top
-right singular vectors of M B), and d may grow where validation says that it pays. Where it is large, neither B nor any
-other matrix of items by items is: with the truncated SVD M ~ U S V', P = (I - V diag(s2 / (s2 + ridge)) V') / ridge,
-and off its diagonal, which only concerns items already bought, B = (V diag(s2 / (s2 + ridge)) / ridge) @ (V / diag P)'.
+right singular vectors of M B). Where it is large, neither B nor any other matrix of items by items is: with the
+truncated SVD M ~ U S V', P = (I - V diag(s2 / (s2 + ridge)) V') / ridge, and off its diagonal, which only concerns
+items already bought, B = (V diag(s2 / (s2 + ridge)) / ridge) @ (V / diag P)'. What d may be depends on the data: where
+every item has a few companions of its own, 128 dimensions cut most of that off.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ HALF_LIVES = (0.0, 0.3, 0.1)  # of the time the data spans; 0: purchases never f
 CASES = 2000  # held-out people on whom the settings are chosen
 SCORES = 60_000_000  # at most, each time something is tried
 EXACT_UP_TO = 6000  # items and features; an inverse of that size takes a few seconds
-WIDER = (2, 4)  # times the width asked for, where the votes are exact
+WIDER_EXACT, WIDER_FACTORED = (2, 4), (2, 4, 8)  # times the width asked for; the exact votes' take longer to find
 MULTIPLICATIONS = 1e12  # at most, of purchases x items x width: an epoch of training takes a minute or two then
+CELLS = 1 << 24  # at most, of items x width: 64 MB
 OVERSAMPLE, POWER_STEPS = 32, 4
 
 
@@ -276,9 +278,9 @@ def _cut(votes: Votes, rank: int) -> Votes:
 
 def _widths(data: TwoTowerDataset, evidence: _Evidence, rank: int) -> list[int]:
     """The ranks to choose from."""
-    cost = float(len(data)) * data.n_items * rank
-    wider = [rank * times for times in WIDER if _is_exact(evidence) and cost * times <= MULTIPLICATIONS]
-    return [rank, *wider]
+    cells, purchases = data.n_items * rank, float((data.role == TRAIN).sum())
+    wider = WIDER_EXACT if _is_exact(evidence) else WIDER_FACTORED
+    return [rank, *(rank * w for w in wider if w * cells <= CELLS and w * cells * purchases <= MULTIPLICATIONS)]
 
 
 def _proven(gain: np.ndarray) -> bool:
