@@ -34,7 +34,7 @@ RECENCIES = (0.0, 0.3, 0.5, 0.7, 1.0)
 FEATURES = (0.0, 0.3)
 POPULARITIES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # of a standard deviation of the votes
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)  # standard deviations that the scores get
-CONFIDENCE = 0.25  # of what is likeliest for held-out people: the votes have seen the purchases that training predicts
+CONFIDENCE = 0.5  # of what is likeliest for held-out people: the votes have seen the purchases that training predicts
 BESIDE = (0.0, 0.25, 0.5, 0.75, 1.0)  # weights of popularity beside the votes
 HALF_LIVES = (0.0, 0.3, 0.1)  # of the time the data spans; 0: purchases never fade
 CASES = 2000  # held-out people on whom the settings are chosen
@@ -66,7 +66,7 @@ class LinearSettings:
 @dataclass(frozen=True)
 class LinearPath:
     """history, items : float32 [items, rank], the vote of item i for item j is loudness * history[i] . items[j].
-    popular : float32 [items], the log share of purchases, weighted already."""
+    popular : float32 [items], the log share of purchases; a list counts it `settings.popularity` times."""
 
     history: np.ndarray
     items: np.ndarray
@@ -90,14 +90,13 @@ def fit_linear_path(data: TwoTowerDataset, rank: int, settings: LinearSettings |
         settings = LinearSettings(rank=rank) if settings is None else settings
         history, items = _solver(_evidence(data, settings.features), data.n_items, settings.rank)(settings.ridge)
     pad = ((0, 0), (0, settings.rank - history.shape[1]))
-    popular = settings.popularity * log_share(data, settings.half_life)
     # As long as random vectors would be, so that a step of training changes both by about the same share.
     items_size, history_size = (float(np.sqrt((v**2).mean() * rank)) or 1.0 for v in (items, history))
     return LinearPath(
         np.pad(history / history_size, pad),
         np.pad(items / items_size, pad),
         settings.scale * items_size * history_size,
-        popular,
+        log_share(data, settings.half_life),
         settings,
     )
 

@@ -8,7 +8,8 @@ A person's vector and an item's vector each have three parts, and their dot prod
                 It meets the item's vector in a plain dot product, or in a cosine with a learned temperature
     profile     what the profile says: a sum over its fields of low-rank log ratios (profile_path.py), fading as the
                 history grows
-    popularity  1 x the item's bias, which starts at its log share of purchases
+    popularity  the item's bias, which starts at its log share of purchases, times 1 for a newcomer and in training, for
+                the others times what validation says: what is likeliest need not be what a list should show
 
 A second, small pair of vectors predicts ratings, rating = 5 sigmoid(dot): the person's is a small ridge regression of
 their own ratings on the vectors of what they rated (rating_path.py), solved here, so that a new rating counts at once.
@@ -172,6 +173,7 @@ class UserTower(nn.Module):
         self.fade = nn.Parameter(torch.tensor([1.0, -1.0]))
         self.log_temperature = nn.Parameter(torch.tensor(math.log(12.0 if self.normalised else 1.0)))
         self.trust = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # set on validation after training
+        self.popularity = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # likewise; 1 while training
         self.dropout = nn.Dropout(config.dropout)
         self.rate_profile = FieldTables(sizes.profile_fields, config.rating_dim + 1)
         self.rate_precision = nn.Parameter(torch.ones(config.rating_dim + 1), requires_grad=False)
@@ -222,7 +224,8 @@ class UserTower(nn.Module):
         if self.normalised:
             sequence = F.normalize(sequence, dim=-1)
         sequence = sequence * self.log_temperature.exp() * self.trust * (known > 0)  # no history: no say
-        return torch.cat([sequence, self.profile_opinion(ids, known), torch.ones_like(known)], -1)
+        popularity = torch.where(known > 0, self.popularity, torch.ones_like(known))
+        return torch.cat([sequence, self.profile_opinion(ids, known), popularity], -1)
 
     def profile_opinion(self, ids: Tensor, known: Tensor) -> Tensor:
         """[P, profile_rank]: the sum over the fields, whole for a newcomer, fading as log(1 + purchases) grows."""

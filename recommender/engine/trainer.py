@@ -16,7 +16,7 @@ from torch import Tensor
 
 from recommender.engine import losses
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TRAIN, VALID, NegativeSampler, TwoTowerDataset, Window, batches, windows
+from recommender.engine.dataset import TRAIN, VALID, Cases, NegativeSampler, TwoTowerDataset, Window, batches, windows
 from recommender.engine.encoders import FIRST
 from recommender.engine.errors import SnapshotError, TrainingCancelled
 from recommender.engine.evaluation import case_inputs, rank_targets, user_metrics
@@ -28,6 +28,8 @@ from recommender.engine.towers import TowerSizes, TwoTowerHybrid
 from recommender.engine.warm_start import PATIENCE, Warm
 
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity
+SLOWER = 2  # halvings of the rate where the first epoch is worse than the closed forms
+POPULARITIES = (0.0, 0.1, 0.25, 0.5, 1.0)  # weights of popularity beside a history
 EpochCallback = Callable[[dict[str, float]], None]
 
 
@@ -35,6 +37,7 @@ EpochCallback = Callable[[dict[str, float]], None]
 class Trained:
     """A trained model and how it came about. curve : an entry an epoch. rates : the learning rates of those kept, none
     where the closed forms alone served validation best. start : validation NDCG@10 of the closed forms alone.
+    popularity, trust : the weights in a list of popularity and of the history.
     linear, ratings : what was chosen for the linear path and for the rating vectors (None: nothing is rated).
     """
 
@@ -44,6 +47,7 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     ratings: RatingSettings | None = None
+    popularity: float = 1.0
     trust: float = 1.0
     seconds: float = 0.0
 
@@ -68,7 +72,7 @@ def train_two_tower_model(
     on_epoch : called after each epoch with its epoch, loss, ndcg_10 and learning_rate.
     should_stop : asked before each batch; TrainingCancelled is raised when it says yes.
     checkpoint : a file written after each epoch; where it exists already, training goes on from there.
-    like : an earlier run on part of the data; its number of epochs, rates and trust are repeated with no validation
+    like : an earlier run on part of the data; its number of epochs, rates and weights are repeated with no validation
         (for refitting on everything). Above `repeat_up_to` purchases its weights are continued for one epoch instead,
         unless they are closed forms, which are quickly had of everything.
     warm : an earlier model, on part of the data, to go on from.
@@ -93,6 +97,10 @@ def train_two_tower_model(
         ndcg = run.validate() if rates is None else float("nan")
         entry = {"epoch": state.epoch, "loss": loss, "ndcg_10": ndcg, "learning_rate": rate}
         state.record(entry, run.averaged() if rates is None and ndcg > state.best else None)
+        if state.epoch == 1 and ndcg < start and warm is None:
+            # A step that is too long for this data breaks more of the closed forms than it finds.
+            run.begin_again(closed_forms)
+            state.begin_again()
         if checkpoint is not None:
             run.save(checkpoint, state)
         if on_epoch is not None:
@@ -103,8 +111,8 @@ def train_two_tower_model(
     elif best_weights is None or state.best <= start:  # no epoch was worth it
         best_rates, best_weights = [], closed_forms
     run.model.load_state_dict(best_weights)
-    trust = run.choose_trust() if like is None else like.trust
-    run.set_trust(trust)
+    popularity, trust = run.choose_weights() if like is None else (like.popularity, like.trust)
+    run.set_weights(popularity, trust)
     earlier = like or warm
     ratings = run.fit_ratings(None if earlier is None else earlier.ratings)
     run.finish()
@@ -115,6 +123,7 @@ def train_two_tower_model(
         curve=state.curve,
         rates=best_rates,
         ratings=ratings,
+        popularity=popularity,
         trust=trust,
         seconds=time.perf_counter() - started,
     )
@@ -146,6 +155,11 @@ class _Progress:
         elif not np.isnan(entry["ndcg_10"]):
             self.since_best += 1
             self.halvings += 1
+
+    def begin_again(self) -> None:
+        """Forget the epochs so far, but for the curve, and be slower from here on."""
+        self.best, self.since_best, self.halvings = -1.0, 0, SLOWER
+        self.tried_rates, self.best_rates, self.best_weights = [], [], None
 
 
 def _finished(state: _Progress, config: TrainConfig, rates: list[float] | None) -> bool:
@@ -296,34 +310,38 @@ class _Run:
         return TorchScorer(self.model, self.data)
 
     def validate(self) -> float:
-        """Mean NDCG@10 of the averaged weights over the validation cases, 0 where there are none."""
+        """Mean NDCG@10 of the averaged weights over the validation cases, popularity weighing what serves them best; 0
+        where there are none."""
         if not len(self.cases):
             return 0.0
         latest = self.weights()
         self.model.load_state_dict(self.average)
-        ndcg = float(self._ndcg_of_cases().mean())
+        held_out = _HeldOut(self.scorer(), self.data, self.cases)
         self.model.load_state_dict(latest)
-        return ndcg
+        return max(float(held_out.ndcg(popularity).mean()) for popularity in self._popularities())
 
-    def _ndcg_of_cases(self) -> np.ndarray:
-        return user_metrics(rank_targets(self.scorer(), self.data, self.cases))["ndcg_10"]
+    def _popularities(self) -> list[float]:
+        return sorted({*POPULARITIES, self.linear.popularity})
 
-    def choose_trust(self) -> float:
-        """How far the history may move the list, chosen on validation: on thin data a small say beats a loud one.
+    def choose_weights(self) -> tuple[float, float]:
+        """The weight of popularity beside a history that serves validation best, and how far the history may move the
+        list: on thin data a small say beats a loud one.
 
         Another trust than the trained one must be better by more than a standard error of the paired difference.
         """
         if len(self.cases) < 2:
-            return 1.0
-        trained, best, chosen = self._ndcg_of_cases(), 0.0, 1.0
+            return 1.0, 1.0
+        held_out = _HeldOut(self.scorer(), self.data, self.cases)
+        popularity = max(self._popularities(), key=lambda weight: held_out.ndcg(weight).mean())
+        trained, best, chosen = held_out.ndcg(popularity), 0.0, 1.0
         for trust in TRUSTS:
-            self.set_trust(trust)
-            gain = self._ndcg_of_cases() - trained
+            gain = held_out.ndcg(popularity, trust) - trained
             if gain.mean() > max(best, gain.std() / np.sqrt(len(gain))):
                 best, chosen = float(gain.mean()), trust
-        return chosen
+        return popularity, chosen
 
-    def set_trust(self, trust: float) -> None:
+    def set_weights(self, popularity: float, trust: float) -> None:
+        self.model.users.popularity.data.fill_(popularity)
         self.model.users.trust.data.fill_(trust)
 
     # --- ratings ---
@@ -355,6 +373,12 @@ class _Run:
         self.model.users.standard.data.copy_(torch.tensor([1 / std, -float(scores.mean()) / std]))
 
     # --- keeping ---
+
+    def begin_again(self, weights: dict[str, Tensor]) -> None:
+        """From these weights, and with nothing remembered of earlier steps."""
+        self.model.load_state_dict(weights)
+        self.average, self.steps = self.weights(), 0
+        self.optimiser.state.clear()
 
     def start_from(self, model: TwoTowerHybrid) -> None:
         """Go on from the weights of a model of the same shape."""
@@ -469,6 +493,28 @@ class _Batch:
             data.profile_numbers[row],
         )
         return cls(*(torch.from_numpy(np.ascontiguousarray(t)).to(device) for t in tensors))
+
+
+class _HeldOut:
+    """The validation cases with everybody's vectors, found once, measured under several weights of their parts."""
+
+    def __init__(self, scorer: TorchScorer, data: TwoTowerDataset, cases: Cases):
+        self.data, self.cases, self.items = data, cases, scorer.items.rank
+        self.width = scorer.items.trace.shape[1]
+        parts = np.array_split(np.arange(len(cases)), len(cases) // 512 + 1)
+        inputs = (case_inputs(data, cases[part], scorer.max_history) for part in parts if len(part))
+        self.people = np.concatenate([scorer.users(i).rank for i in inputs])
+        self.weighed = self.people
+
+    def ndcg(self, popularity: float, trust: float = 1.0) -> np.ndarray:
+        """NDCG@10 [cases]."""
+        self.weighed = self.people.copy()
+        self.weighed[self.cases.lengths(self.data) > 0, -1] = popularity
+        self.weighed[:, : self.width] *= trust
+        return user_metrics(rank_targets(self, self.data, self.cases))["ndcg_10"]
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return self.weighed[np.searchsorted(self.cases.rows, cases.rows)] @ self.items.T
 
 
 class TorchScorer:
