@@ -54,10 +54,11 @@ def test_the_purchase_that_planted_an_item_is_named_wherever_it_stands(inference
 
 @pytest.mark.parametrize("planted", PLANTED)
 def test_without_the_purchase_that_is_named_the_item_is_out_of_the_list(inference, planted):
-    with_it = top(inference, who_bought("i2", planted), 3)
-    assert {kind_of(inference, row) for row in with_it} == {int(planted[1:]) % 4}
+    listed = top(inference, who_bought("i2", planted), 10)
+    with_it = np.array([row for row in listed if kind_of(inference, row) == int(planted[1:]) % 4])
+    assert len(with_it) >= 3
     named = reasons(inference, who_bought("i2", planted), inference.items[with_it])
-    assert named == [[Reason("because_you_bought", item=planted)]] * 3
+    assert named == [[Reason("because_you_bought", item=planted)]] * len(with_it)
     assert not set(with_it) & set(top(inference, who_bought("i2"), 10))
 
 
