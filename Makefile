@@ -17,7 +17,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/dev.stamp: requirements.txt requirements-dev.txt | $(BIN)/python
+.venv/dev.stamp: requirements.txt requirements-milvus.txt requirements-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ .venv/site.stamp
 
@@ -38,4 +38,4 @@ format: .venv/dev.stamp ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 audit: .venv/dev.stamp ## known holes in what we depend on; each exception is explained in .pip-audit-ignore
-	$(BIN)/pip-audit --disable-pip --no-deps -r requirements.txt $$(sed -n 's/^\([A-Z][A-Za-z0-9-]*\).*/--ignore-vuln \1/p' .pip-audit-ignore)
+	$(BIN)/pip-audit --disable-pip --no-deps -r requirements-milvus.txt $$(sed -n 's/^\([A-Z][A-Za-z0-9-]*\).*/--ignore-vuln \1/p' .pip-audit-ignore)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, Sum, Value, When
@@ -14,7 +14,11 @@ from recommender.engine.explain import Weighed, weigh
 from recommender.engine.inference import Inference, Person
 from recommender.engine.inputs import Vectors
 from recommender.engine.retrieval import Index
+from recommender.retrieval import index_of
 from recommender.source import RecommenderSource
+
+if TYPE_CHECKING:
+    from recommender.engine.milvus import MilvusIndex, MilvusVectors
 
 SHRINKAGE = 5.0  # an item's mean rating counts as if so many ratings at the shop's mean stood beside it
 NEUTRAL_RATING = 2.5  # the middle of 0 to 5: what is expected where nobody ever rated anything
@@ -23,11 +27,15 @@ DIGEST_BYTES = 6
 
 @dataclass(frozen=True)
 class Live:
-    """The promoted model, open in this process. pk and version : of its ModelVersion row."""
+    """The promoted model, open in this process. pk and version : of its ModelVersion row.
+
+    collection : its item vectors on a server that searches them, where there is one.
+    """
 
     pk: int
     version: str
     inference: Inference
+    collection: MilvusVectors | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Placed:
 
     live: Live
     vectors: Vectors
-    index: Index
+    index: Index | MilvusIndex
     row_of: dict[str, int]
 
     @property
@@ -201,7 +209,7 @@ def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int
     vectors = live.inference.items
     if described:
         vectors = Vectors.concat([vectors, live.inference.encode_items(described)])
-    return Placed(live, vectors, Index(vectors.rank), row_of)
+    return Placed(live, vectors, index_of(live.collection, vectors), row_of)
 
 
 def read_tally(source: RecommenderSource) -> Tally:

@@ -134,15 +134,21 @@ def similar(item: str, count: int = 10, **options: Any) -> RecommendationList:
     """Items that the same people want as this one, as the model sees it; before any model, items of the same kind."""
     asked, catalog = _planned(**{"count": count, "scenario": "similar", **options})
     row = row_of(item, catalog)
+    fallback = "no_model"
     if catalog.placed is not None:
-        rows, cosines = retrieval.similar(catalog.placed.taste, row, _reach(asked), asked.allowed)
-        return _listed(asked, rows, cosines, catalog, TWO_TOWER, of=int(asked.allowed.sum() - asked.allowed[row]))
+        try:
+            rows, cosines = catalog.placed.index.similar(row, _reach(asked), asked.allowed)
+        except EngineError as error:
+            log.error("model_failed", item=item, error=str(error))
+            fallback = "model_failed"
+        else:
+            return _listed(asked, rows, cosines, catalog, TWO_TOWER, of=int(asked.allowed.sum() - asked.allowed[row]))
     shared = np.zeros(len(catalog))
     for values in catalog.values.values():
         shared += (values == values[row]) & (values[row] != "")
     alike = catalog.popular[catalog.popular != row]
     alike = alike[np.argsort(-shared[alike], kind="stable")]
-    return _listed(asked, alike, shared[alike], catalog, POPULAR, "no_model")
+    return _listed(asked, alike, shared[alike], catalog, POPULAR, fallback)
 
 
 def bought_together(item: str, count: int = 10, **options: Any) -> RecommendationList:
@@ -264,7 +270,11 @@ def _answer(plan: Plan, person: Weighed | None, catalog: LiveCatalog) -> Recomme
         rows, scores = _picked(rows, catalog.purchases[rows], plan, catalog)
         items = [Recommendation(catalog.keys[row], float(score)) for row, score in zip(rows, scores, strict=True)]
         return _list(plan, rows, items, candidates, catalog, POPULAR, plan.fallback or "model_failed")
-    found, best = placed.index.top_k(person.user.rank, _reach(plan), mask=plan.allowed)
+    try:
+        found, best = placed.index.top_k(person.user.rank, _reach(plan), mask=plan.allowed)
+    except EngineError as error:
+        log.error("model_failed", customer=plan.request.customer, error=str(error))
+        return _answer(plan, None, catalog)
     listed = found[0] >= 0
     rows, scores = _picked(found[0][listed], best[0][listed], plan, catalog)
     items = _explained(plan, person, rows, scores, placed, catalog)

@@ -22,6 +22,7 @@ from recommender.engine.errors import EngineError
 from recommender.engine.inference import Inference
 from recommender.live_catalog import Live, LiveCatalog, Tally, catalog_state, read_catalog, read_newer, read_tally
 from recommender.models import Promotion
+from recommender.retrieval import collection_of
 from recommender.source import RecommenderSource, get_source
 
 log = structlog.get_logger("recommender.serving")
@@ -176,7 +177,8 @@ def _promoted(old: _Served | None, now: float) -> tuple[int | None, Live | None,
         return promotion.pk, serving, old.problem
     name = promotion.version.name
     try:
-        opened = Live(promotion.version_id, name, Inference.open(Path(settings.BUNDLE_ROOT) / name))
+        inference = Inference.open(Path(settings.BUNDLE_ROOT) / name)
+        opened = Live(promotion.version_id, name, inference, collection_of(inference))
     except EngineError as error:
         log.error("model_does_not_open", version=name, error=str(error))
         return promotion.pk, serving, f"Version {name} does not open: {error}"

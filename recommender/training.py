@@ -35,6 +35,7 @@ from recommender.engine.errors import BundleError, EngineError, TrainingCancelle
 from recommender.errors import RecommenderError, TrainingError
 from recommender.gate import Decision, decide
 from recommender.models import ModelVersion, Promotion, TrainingRun
+from recommender.retrieval import send
 from recommender.source import get_source
 
 if TYPE_CHECKING:  # at run time the engine is imported where it is used: it brings torch along
@@ -295,6 +296,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
     )
     if stop.is_set():  # asked for while the bundle was being written
         raise TrainingCancelled("The run was cancelled.")
+    journal.note(send(bundle_folder(_name(run))))
     return report
 
 

@@ -231,6 +231,8 @@ SPECTACULAR_SETTINGS = {
 # --- the recommender --------------------------------------------------------------------------------------------------
 
 RECOMMENDER_SOURCE = "recsite.source.ShopSource"
+# A Milvus server that searches the items, http://user:password@host:19530/database; empty: every process itself.
+RECOMMENDER_RETRIEVAL_ADDRESS = env.str("RETRIEVAL_ADDRESS", default="")
 # Requests by one visitor (by address) and by one signed-in user; empty: as many as they like. API keys are not counted.
 RECOMMENDER_THROTTLES = {
     "visitor": env.str("THROTTLE_VISITOR", default="300/min") or None,

@@ -17,6 +17,10 @@ class InferenceError(EngineError):
     """A model that opens does not answer, or answers nonsense."""
 
 
+class RetrievalError(EngineError):
+    """The server that searches the items does not answer."""
+
+
 class WarmStartError(EngineError):
     """The model that serves is nothing to go on from: it has another shape, or learned what would be held out."""
 

@@ -12,10 +12,14 @@ GROUPS = 8  # groups of scores for each wanted place
 
 
 class Index:
-    """The ranking vectors of a catalog, ready to be searched. vectors : float32 [n, d], may be memory mapped."""
+    """The ranking vectors of a catalog, ready to be searched.
 
-    def __init__(self, vectors: np.ndarray):
-        self.vectors = vectors
+    vectors : float32 [n, d], may be memory mapped.   width : the first columns, which say who wants an item; the rest
+    say how many do.
+    """
+
+    def __init__(self, vectors: np.ndarray, width: int | None = None):
+        self.vectors, self.width = vectors, vectors.shape[1] if width is None else width
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -51,6 +55,17 @@ class Index:
                 scores[people, np.concatenate(left_out)] = -np.inf
             rows[part], found[part] = best_rows(scores, k)
         return rows, found
+
+    def similar(self, row: int, k: int, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The k items wanted by the same people as the one in `row`: (rows int64 [<= k], cosines float32 [<= k])."""
+        taste = self.vectors[:, : self.width]
+        cosine = cosines(taste, taste[row])
+        cosine[row] = -np.inf
+        if mask is not None:
+            cosine[~mask] = -np.inf
+        rows, found = best_rows(cosine[None], k)
+        listed = rows[0] >= 0
+        return rows[0][listed], found[0][listed]
 
 
 def best_rows(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -100,16 +115,14 @@ def _the_best(scores: np.ndarray, k: int) -> np.ndarray:
     return above | equal & (equal.cumsum(1) <= k - np.count_nonzero(above, axis=1)[:, None])
 
 
-def similar(vectors: np.ndarray, row: int, k: int, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The k items most like the one in `row`, by cosine of vectors [n, d]: (rows int64 [<= k], cosines float32)."""
-    own = vectors[row]
-    cosine = (vectors @ own) / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(own) + 1e-12)
-    cosine[row] = -np.inf
-    if mask is not None:
-        cosine[~mask] = -np.inf
-    rows, found = best_rows(cosine[None], k)
-    listed = rows[0] >= 0
-    return rows[0][listed], found[0][listed]
+def cosines(vectors: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Cosines float32 [n] of vectors [n, d] with one of their kind [d]; 0 where either has no length."""
+    return (vectors @ own) / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(own) + 1e-12)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """The vectors [n, d] at length one; those without a length stay what they are."""
+    return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12)
 
 
 def diversify(vectors: np.ndarray, relevance: np.ndarray, k: int, diversity: float) -> np.ndarray:
@@ -118,7 +131,7 @@ def diversify(vectors: np.ndarray, relevance: np.ndarray, k: int, diversity: flo
     vectors [n, d] of the candidates, relevance [n] their scores, diversity 0 (the plain order) to 1.
     """
     n = len(relevance)
-    norm = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12)
+    norm = unit(vectors)
     spread = float(relevance.max() - relevance.min()) if n else 0.0
     worth = (relevance - relevance.min()) / spread if spread else np.zeros(n)
     nearest = np.full(n, -1.0)

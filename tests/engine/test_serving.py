@@ -10,7 +10,7 @@ from recommender.engine.__main__ import main
 from recommender.engine.errors import EngineError, ProfileError
 from recommender.engine.inference import Event, Inference, Person
 from recommender.engine.pipeline import build_bundle
-from recommender.engine.retrieval import Index, best_rows, diversify, similar
+from recommender.engine.retrieval import Index, best_rows, diversify
 from recommender.engine.standalone import StandaloneRecommender
 from recommender.engine.tables import read_snapshot
 from tests.engine.conftest import QUICK
@@ -208,7 +208,7 @@ def test_a_list_longer_than_the_catalog_ends_in_minus_one():
 
 def test_similar_leaves_out_the_item_itself():
     vectors = np.array([[1, 0], [0.9, 0.1], [0, 1]], dtype=np.float32)
-    assert similar(vectors, 0, 5)[0].tolist() == [1, 2]
+    assert Index(vectors).similar(0, 5)[0].tolist() == [1, 2]
 
 
 def test_diversity_breaks_up_twins():

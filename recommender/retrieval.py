@@ -1,0 +1,63 @@
+"""Where items are searched: in this process, or by the Milvus server that RECOMMENDER_RETRIEVAL_ADDRESS names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from recommender.engine.errors import RetrievalError
+from recommender.engine.inference import Inference
+from recommender.engine.inputs import Vectors
+from recommender.engine.retrieval import Index
+
+if TYPE_CHECKING:
+    from recommender.engine.milvus import MilvusIndex, MilvusVectors
+
+
+def send(bundle: Path) -> str:
+    """Write a new model's items to the server before anybody serves them. What became of it, as a sentence."""
+    if not _address():
+        return "Every process searches the items itself."
+    try:
+        collection_of(Inference.open(bundle))
+    except RetrievalError as error:
+        return f"{error} The items are sent when this version is served."
+    return "The retrieval server has the items."
+
+
+def collection_of(inference: Inference) -> MilvusVectors | None:
+    """The item vectors of a model on the server, written there now if need be; None where no server is named.
+
+    RetrievalError when it does not answer.
+    """
+    address = _address()
+    if not address:
+        return None
+    try:
+        from recommender.engine.milvus import MilvusVectors
+    except ModuleNotFoundError as error:
+        raise RetrievalError(
+            f"RETRIEVAL_ADDRESS is set, and {error.name} is not installed: pip install -r requirements-milvus.txt."
+        ) from None
+    checksum = inference.manifest["files"]["model/item_rank.npy"]["sha256"]
+    return MilvusVectors.open(address, checksum, inference.items.rank, _width(inference.items))
+
+
+def index_of(collection: MilvusVectors | None, vectors: Vectors) -> Index | MilvusIndex:
+    """The search through a catalog: the items of the model, then those created since."""
+    if collection is None:
+        return Index(vectors.rank, _width(vectors))
+    from recommender.engine.milvus import MilvusIndex
+
+    return MilvusIndex(collection, vectors.rank, _width(vectors))
+
+
+def _address() -> str:
+    return getattr(settings, "RECOMMENDER_RETRIEVAL_ADDRESS", "")
+
+
+def _width(vectors: Vectors) -> int:
+    """The columns that say who wants an item, less how many do."""
+    return vectors.trace.shape[1]
