@@ -104,7 +104,9 @@ class ListRequest:
     customer : a key.   profile : any part of one, instead of a customer.   session_items : keys of what is being
     looked at (in the scenario "cart": of what is in the cart), the latest last; they count as the latest history.
     filter : field -> allowed values.   exclude : keys not to list.   diversity : 0 (best first) to 1 (all different).
+    rotation : 0 (always the same order) to 1: how far items of nearly the same score change places from day to day.
     page_token : `next_page_token` of the page before, to go on without repeating an item.
+    reasons : whether to say why each item is there, which costs about as much as the rest of a customer's list.
     """
 
     customer: str | None = None
@@ -115,5 +117,7 @@ class ListRequest:
     exclude: Sequence[str] = ()
     filter: Mapping[str, Sequence[str]] | None = None
     diversity: float = 0.0
+    rotation: float = 0.0
     page_token: str | None = None
     scenario: str = "home"
+    reasons: bool = True

@@ -45,8 +45,9 @@ def plan(request: ListRequest, known: Mapping[str, people.Customer], catalog: Li
     check_who(request.customer, request.profile)
     _check_keys("exclude", request.exclude)
     _check_keys("session_items", request.session_items)
-    if isinstance(request.diversity, bool) or not 0 <= request.diversity <= 1:
-        raise RecommendationError("diversity", f"diversity is {request.diversity!r}; it must be from 0 to 1.")
+    for name, share in (("diversity", request.diversity), ("rotation", request.rotation)):
+        if isinstance(share, bool) or not 0 <= share <= 1:
+            raise RecommendationError(name, f"{name} is {share!r}; it must be from 0 to 1.")
     if len(request.scenario) > LONGEST_SCENARIO:
         message = f"scenario has {len(request.scenario)} characters; {LONGEST_SCENARIO} are allowed."
         raise RecommendationError("scenario", message)
@@ -57,7 +58,7 @@ def plan(request: ListRequest, known: Mapping[str, people.Customer], catalog: Li
     shown = read_token(request.page_token)
     allowed = catalog.shown.copy()
     for name, values in (request.filter or {}).items():
-        allowed &= np.isin(catalog.values[_filter_field(name)], _filter_values(name, values))
+        allowed &= catalog.values[_filter_field(name)].is_any_of(_filter_values(name, values))
     allowed[catalog.rows(request.exclude)] = False
     if customer is not None and request.exclude_purchased:
         allowed[catalog.rows(customer.bought)] = False

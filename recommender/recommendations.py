@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import structlog
+from django.utils import timezone
 
 from recommender import people, serving, trends
 from recommender.engine import explain, retrieval
@@ -41,6 +42,7 @@ from recommender.live_catalog import LiveCatalog, Placed
 from recommender.models import ServedList
 from recommender.page_tokens import MAX_SHOWN, write_token
 from recommender.plans import CART, Plan, check_who, max_history, plan, row_of
+from recommender.rotation import rotated
 from recommender.source import get_source
 from recommender.together import bought_with, viewed_with
 
@@ -144,8 +146,8 @@ def similar(item: str, count: int = 10, **options: Any) -> RecommendationList:
         else:
             return _listed(asked, rows, cosines, catalog, TWO_TOWER, of=int(asked.allowed.sum() - asked.allowed[row]))
     shared = np.zeros(len(catalog))
-    for values in catalog.values.values():
-        shared += (values == values[row]) & (values[row] != "")
+    for facet in catalog.values.values():
+        shared += facet.same_as(row)
     alike = catalog.popular[catalog.popular != row]
     alike = alike[np.argsort(-shared[alike], kind="stable")]
     return _listed(asked, alike, shared[alike], catalog, POPULAR, fallback)
@@ -249,7 +251,11 @@ def _weigh(plans: list[Plan], catalog: LiveCatalog) -> dict[int, Weighed]:
     """Every plan's person as the towers see them, by id of the plan. Together; where that fails, each on their own."""
     # A customer's totals are no part of a profile that they would recognise.
     totals = tuple(get_source().customer_from_interactions)
-    whom = [(plan.person, totals if plan.customer else ()) for plan in plans if plan.person is not None]
+    whom = [
+        (plan.person, None if not plan.request.reasons else totals if plan.customer else ())
+        for plan in plans
+        if plan.person is not None
+    ]
     if catalog.placed is None or not whom:
         return {}
     try:
@@ -323,7 +329,7 @@ def _list(
 
 def _reach(plan: Plan) -> int:
     """How many of the best are looked at, to list as many as were asked for."""
-    return plan.request.count * (POOL if plan.request.diversity else 1)
+    return plan.request.count * (POOL if plan.request.diversity or plan.request.rotation else 1)
 
 
 def _next_page(plan: Plan, rows: np.ndarray, candidates: int, catalog: LiveCatalog) -> str | None:
@@ -335,8 +341,12 @@ def _next_page(plan: Plan, rows: np.ndarray, candidates: int, catalog: LiveCatal
 
 
 def _picked(rows: np.ndarray, scores: np.ndarray, plan: Plan, catalog: LiveCatalog) -> tuple[np.ndarray, np.ndarray]:
-    """The wanted number of the candidates, so unlike each other as was asked for."""
+    """The wanted number of the candidates, turned as far and so unlike each other as was asked for."""
     request = plan.request
+    if request.rotation and len(rows):
+        visitor = plan.customer.key if plan.customer else ""
+        order = rotated(scores, catalog.digests[rows], request.rotation, visitor, timezone.localdate())
+        rows, scores = rows[order], scores[order]
     if catalog.placed is None or not request.diversity or len(rows) == 0:
         return rows[: request.count], scores[: request.count]
     order = retrieval.diversify(catalog.placed.taste[rows], scores, request.count, request.diversity)

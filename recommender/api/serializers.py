@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from django.utils.functional import cached_property
 from rest_framework import serializers
 
 from recommender.errors import TrainingError
@@ -18,8 +19,18 @@ MOST_KEYS = 1_000  # in one list of a request
 LONGEST_KEY = 64
 
 
+_FIELDS: dict[type[serializers.Serializer], Any] = {}
+
+
 class StrictSerializer(serializers.Serializer):
     """A field nobody knows is a mistake worth hearing about."""
+
+    @cached_property
+    def fields(self) -> Any:
+        """Of the class, not of each form: copying them took longer than checking what was sent."""
+        if type(self) not in _FIELDS:
+            _FIELDS[type(self)] = super().fields
+        return _FIELDS[type(self)]
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
@@ -90,6 +101,12 @@ class OptionsSerializer(StrictSerializer):
     diversity = serializers.FloatField(
         min_value=0, max_value=1, default=0.0, help_text="0: the best first. 1: as unlike each other as can be."
     )
+    rotation = serializers.FloatField(
+        min_value=0,
+        max_value=1,
+        default=0.0,
+        help_text="0: always in the same order. 1: items of like score change places from one day to the next.",
+    )
     page_token = serializers.CharField(
         required=False, allow_null=True, help_text="`next_page_token` of the page before: nothing is repeated."
     )
@@ -98,6 +115,7 @@ class OptionsSerializer(StrictSerializer):
 class ListRequestSerializer(WhoSerializer, OptionsSerializer):
     scenario = serializers.CharField(max_length=50, default="home", help_text="Where the list is shown: your own word.")
     session_items = KeysField(required=False, help_text="Items looked at just now, the latest last.")
+    reasons = serializers.BooleanField(default=True, help_text="false: do not say why; it is quicker.")
 
     def list_request(self) -> ListRequest:
         return ListRequest(**{name: value for name, value in self.validated_data.items() if value is not None})

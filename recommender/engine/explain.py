@@ -46,19 +46,20 @@ class Weighed:
 
 def weigh(
     inference: Inference,
-    people: Sequence[tuple[Person, Collection[str]]],
+    people: Sequence[tuple[Person, Collection[str] | None]],
     catalog: Vectors | None = None,
     row_of: dict[str, int] | None = None,
 ) -> list[Weighed]:
     """People in vectors, whole and without each piece of evidence, in as few passes of the user tower as memory allows.
 
-    people : each with the fields of their profile that are no evidence, because they would not know them as their own.
+    people : each with the fields of their profile that are no evidence, because they would not know them as their own;
+    None: nothing is taken away.
     catalog, row_of : as for `Inference.encode_users`.
     """
     found: list[Weighed] = []
     batch: list[list[tuple[Reason | None, Person]]] = []
     for number, (person, settled) in enumerate(people, 1):
-        batch.append([(None, person), *_evidence(person, settled)])
+        batch.append([(None, person), *([] if settled is None else _evidence(person, settled))])
         if number == len(people) or sum(map(len, batch)) >= AT_ONCE:
             vectors = inference.encode_users([one for rows in batch for _, one in rows], catalog, row_of)
             start = 0

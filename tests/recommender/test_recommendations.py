@@ -1,12 +1,14 @@
 """The one door: what a list holds, for whom, and what it never holds."""
 
+from datetime import date
+
 import pytest
 from django.core import signing
 from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import serving
+from recommender import recommendations, serving
 from recommender.engine.errors import ProfileError
 from recommender.engine.inference import Inference
 from recommender.errors import RecommendationError
@@ -283,11 +285,11 @@ def test_filters_and_exclusions_hold(trained, who):
 
 
 @pytest.mark.parametrize("who", [{"customer": "C0"}, {"profile": {"Gender": "F"}}, {"session_items": ["P3"]}, {}])
-@pytest.mark.parametrize("diversity", [0.0, 0.6])
-def test_pages_never_repeat_an_item_and_end(trained, who, diversity):
+@pytest.mark.parametrize("how", [{}, {"diversity": 0.6}, {"rotation": 1.0}, {"rotation": 0.5, "diversity": 0.5}])
+def test_pages_never_repeat_an_item_and_end(trained, who, how):
     seen, token, pages = [], None, 0
     while pages == 0 or token is not None:
-        page = recommend(**who, count=7, page_token=token, diversity=diversity)
+        page = recommend(**who, count=7, page_token=token, **how)
         assert page.items
         seen += keys(page)
         token, pages = page.next_page_token, pages + 1
@@ -325,6 +327,25 @@ def test_a_page_token_of_somebody_elses_making_is_refused(stocked, token):
     assert caught.value.field == "page_token"
 
 
+@pytest.mark.parametrize("who", [{"customer": "C0"}, {}])
+def test_rotation_shows_other_items_on_other_days_and_the_same_ones_all_day(trained, monkeypatch, who):
+    def on(day: int) -> list[str]:
+        monkeypatch.setattr(recommendations.timezone, "localdate", lambda: date(2026, 11, day))
+        return keys(recommend(**who, count=5, rotation=1.0))
+
+    assert on(1) == on(1)
+    assert len({tuple(on(day)) for day in range(1, 11)}) > 5
+    assert len({key for day in range(1, 11) for key in on(day)}) > 5
+    assert len({tuple(keys(recommend(**who, count=5))) for _ in range(3)}) == 1
+
+
+def test_without_reasons_the_list_is_the_same_and_says_less(trained):
+    told, untold = recommend(customer="C2"), recommend(customer="C2", reasons=False)
+    assert [(i.item, pytest.approx(i.score, abs=1e-5)) for i in told.items] == [(i.item, i.score) for i in untold.items]
+    assert any(item.reasons for item in told.items)
+    assert not any(item.reasons for item in untold.items)
+
+
 def test_diversity_brings_other_categories_and_keeps_the_length(trained):
     plain = recommend(session_items=["P3", "P7", "P11"], count=6)
     diverse = recommend(session_items=["P3", "P7", "P11"], count=6, diversity=0.8)
@@ -342,6 +363,8 @@ def test_diversity_brings_other_categories_and_keeps_the_length(trained):
         ({"count": True}, "count"),
         ({"diversity": 1.1}, "diversity"),
         ({"diversity": -0.1}, "diversity"),
+        ({"rotation": 2}, "rotation"),
+        ({"rotation": True}, "rotation"),
         ({"filter": {"colour": ["red"]}}, "filter"),
         ({"filter": {"category": "Books"}}, "filter"),
         ({"filter": {"category": [1]}}, "filter"),
