@@ -56,8 +56,8 @@ OF_PHASE = {  # the state of a run in each phase of the engine's pipeline
     "reading": TrainingRun.State.TRAINING,
     "tuning": TrainingRun.State.TRAINING,
     "training": TrainingRun.State.TRAINING,
+    "refitting": TrainingRun.State.TRAINING,
     "evaluating": TrainingRun.State.EVALUATING,
-    "refitting": TrainingRun.State.EVALUATING,
     "writing": TrainingRun.State.EVALUATING,
 }
 

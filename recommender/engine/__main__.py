@@ -7,8 +7,10 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -17,6 +19,9 @@ from tqdm import tqdm
 
 from recommender.engine.config import INTERACTIONS, LOSSES, TrainConfig
 from recommender.engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from recommender.engine.pipeline import Progress
 
 LIST_SCHEMA = pa.schema(
     [
@@ -44,32 +49,43 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(options: argparse.Namespace) -> None:
     """Train on a snapshot and write a bundle; the report stands beside popularity."""
-    from recommender.engine.pipeline import Progress, build_bundle
+    from recommender.engine import distributed
+    from recommender.engine.pipeline import build_from_tables, help_to_learn
+    from recommender.engine.tables import read_snapshot
     from recommender.engine.warm_start import settings_of
 
     given = {
         n: getattr(options, n) for n in ("loss", "interaction", "epochs", "seed") if getattr(options, n) is not None
     }
-    bar = tqdm(total=100, unit="%", file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed} {postfix}")
-
-    def tell(progress: Progress) -> None:
-        bar.set_description(progress.phase, refresh=False)
-        bar.set_postfix_str(progress.message, refresh=False)
-        bar.update(100 * progress.done - bar.n)
-
-    with bar:
-        report = build_bundle(
-            options.data,
-            options.out,
-            config=TrainConfig(**given) if options.warm_start is None else settings_of(options.warm_start, given),
-            split=options.split,
-            live=options.warm_start,
-            warm_start=options.warm_start is not None,
-            tune=options.tune,
-            progress=tell,
-            work=options.work,
-        )
+    asked = {
+        "config": TrainConfig(**given) if options.warm_start is None else settings_of(options.warm_start, given),
+        "how": options.split,
+        "live": options.warm_start,
+        "warm_start": options.warm_start is not None,
+        "tune": options.tune,
+        "work": options.work,
+    }
+    with distributed.joined():
+        tables = read_snapshot(options.data)
+        if not distributed.is_first():
+            help_to_learn(tables, **asked)
+            return
+        with _bar() as tell:
+            report = build_from_tables(tables, options.out, progress=tell, **asked)
     _print_report(report.to_dict(), options.json, bundle=str(options.out))
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    """A bar on stderr that says what is being done."""
+    with tqdm(total=100, unit="%", file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed} {postfix}") as bar:
+
+        def tell(progress: Progress) -> None:
+            bar.set_description(progress.phase, refresh=False)
+            bar.set_postfix_str(progress.message, refresh=False)
+            bar.update(100 * progress.done - bar.n)
+
+        yield tell
 
 
 def evaluate(options: argparse.Namespace) -> None:

@@ -41,7 +41,7 @@ class Progress:
 
 ProgressCallback = Callable[[Progress], None]
 # The share of a run that each phase takes, as measured on data of three sizes: for the progress bar only.
-SHARES = {"reading": 0.03, "tuning": 0.0, "training": 0.52, "evaluating": 0.05, "refitting": 0.37, "writing": 0.03}
+SHARES = {"reading": 0.03, "tuning": 0.0, "training": 0.52, "refitting": 0.37, "evaluating": 0.05, "writing": 0.03}
 
 
 def build_bundle(
@@ -95,6 +95,64 @@ def build_from_tables(
 ) -> Report:
     """The same from tables in memory."""
     started, tell = time.perf_counter(), _Teller(progress, tune)
+    learned = _learn(tables, config, how, live, warm_start, tune, tell, should_stop, work)
+    data, config = learned.data, learned.config
+    tell("evaluating", 0.0, "ranking the whole catalog for the held-out purchases")
+    report = _evaluated(learned.judged, data, config, how, live, tell)
+    tell("writing", 0.0, "writing the bundle")
+    report = replace(report, start=learned.start, study=learned.study, seconds=time.perf_counter() - started)
+    with new_bundle(out) as folder:
+        save_towers(learned.served.model, data, folder / "model")
+        save_towers(learned.judged.model, data, folder / "judged")
+        (folder / "training.json").write_text(json.dumps(learned.judged.decided()) + "\n", encoding="utf-8")
+        save_artifacts(data, learned.served.model, folder / "artifacts.json")
+        save_assets(data, folder / "assets")
+        report.write(folder / "report.json")
+        write_manifest(
+            folder,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            fingerprint=report.fingerprint,
+            settings=config.to_dict(),
+            metrics=report.metrics,
+        )
+    tell("writing", 1.0, "done")
+    return report
+
+
+def help_to_learn(
+    tables: Tables, *, config: TrainConfig, how: str, live: Path | None, warm_start: bool, tune: int, work: Path | None
+) -> None:
+    """The part of the other processes where several train one model (distributed.py): they learn, the first one tells,
+    measures and writes.
+    """
+    _learn(tables, config, how, live, warm_start, tune, _Teller(None, tune), None, work)
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """config : with the settings that tuning chose.   judged, served : without and with the held-out purchases.
+    start, study : as in the report.
+    """
+
+    config: TrainConfig
+    data: TwoTowerDataset
+    judged: Trained
+    served: Trained
+    start: str
+    study: list[dict[str, Any]]
+
+
+def _learn(
+    tables: Tables,
+    config: TrainConfig,
+    how: str,
+    live: Path | None,
+    warm_start: bool,
+    tune: int,
+    tell: _Teller,
+    should_stop: Callable[[], bool] | None,
+    work: Path | None,
+) -> _Learned:
     torch.set_num_threads(max(torch.get_num_threads(), 1))
     tell("reading", 0.5, f"{len(tables):,} purchases of {len(tables.item_keys):,} items")
     role = split(tables, how, config.seed)
@@ -133,29 +191,10 @@ def build_from_tables(
         checkpoint=checkpoint,
         warm=warm.get("judged"),
     )
-    tell("evaluating", 0.0, "ranking the whole catalog for the held-out purchases")
-    report = _evaluated(judged, data, config, how, live, tell)
     served = judged
     if config.refit:
         served = _refit(data, config, judged, warm.get("served"), tell, should_stop, work)
-    tell("writing", 0.0, "writing the bundle")
-    report = replace(report, start=start, study=study, seconds=time.perf_counter() - started)
-    with new_bundle(out) as folder:
-        save_towers(served.model, data, folder / "model")
-        save_towers(judged.model, data, folder / "judged")
-        (folder / "training.json").write_text(json.dumps(judged.decided()) + "\n", encoding="utf-8")
-        save_artifacts(data, served.model, folder / "artifacts.json")
-        save_assets(data, folder / "assets")
-        report.write(folder / "report.json")
-        write_manifest(
-            folder,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            fingerprint=report.fingerprint,
-            settings=config.to_dict(),
-            metrics=report.metrics,
-        )
-    tell("writing", 1.0, "done")
-    return report
+    return _Learned(config, data, judged, served, start, study)
 
 
 def _go_on_from(

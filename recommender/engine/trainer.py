@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from scipy import sparse
 from torch import Tensor
 
-from recommender.engine import losses
+from recommender.engine import distributed, losses
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, VALID, Cases, NegativeSampler, TwoTowerDataset, Window, batches, windows
 from recommender.engine.encoders import FIRST
@@ -101,7 +101,7 @@ def train_two_tower_model(
             # A step that is too long for this data breaks more of the closed forms than it finds.
             run.begin_again(closed_forms)
             state.begin_again()
-        if checkpoint is not None:
+        if checkpoint is not None and distributed.is_first():
             run.save(checkpoint, state)
         if on_epoch is not None:
             on_epoch(entry)
@@ -114,7 +114,7 @@ def train_two_tower_model(
     popularity, trust = run.choose_weights() if like is None else (like.popularity, like.trust)
     run.set_weights(popularity, trust)
     earlier = like or warm
-    ratings = run.fit_ratings(None if earlier is None else earlier.ratings)
+    ratings = run.fit_ratings(None if earlier is None else earlier.ratings) if distributed.is_first() else None
     run.finish()
     return Trained(
         model=run.model,
@@ -183,14 +183,19 @@ class _Run:
             raise SnapshotError("No purchase is left to learn from after the split.")
         self.data, self.config = data, config
         self.should_stop = should_stop or (lambda: False)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        path = fit_linear_path(data, config.dim, linear if warm is None else warm.linear)
-        self.linear = path.settings
-        self.model = TwoTowerHybrid(tower_sizes(data, path.settings.rank), config).to(self.device)
+        self.device = distributed.device()
+        path = None
+        if distributed.is_first():
+            path = fit_linear_path(data, config.dim, linear if warm is None else warm.linear)
+        width = int(distributed.the_firsts(path.settings.rank if path else 0))
+        self.linear = path.settings if path else LinearSettings(rank=width)
+        self.model = TwoTowerHybrid(tower_sizes(data, width), config).to(self.device)
         self.counts = data.item_counts()
-        self._start_from_closed_forms(path)
-        if warm is not None:
-            warm.continue_in(self.model, data)
+        if path:
+            self._start_from_closed_forms(path)
+            if warm is not None:
+                warm.continue_in(self.model, data)
+        distributed.share(self.model)
         self.windows = windows(data, config.max_history)
         self.cases = data.cases(VALID, config.eval_users, seed=0)
         self.sampler = NegativeSampler.fit(self.counts)
@@ -200,6 +205,7 @@ class _Run:
         # Popularity is known, let it move slowly; what is one number has a longer way to go.
         own_pace = {"items.bias.weight": 0.1, "users.recency": 5.0, "users.loudness": 5.0}
         named = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        self.learned = list(named.values())
         self.optimiser = torch.optim.AdamW(
             [
                 {"params": [p for n, p in named.items() if n not in own_pace], "scale": 1.0},
@@ -238,24 +244,27 @@ class _Run:
         for settings in self.optimiser.param_groups:
             settings["lr"] = rate * settings["scale"]
         rng = np.random.default_rng((self.config.seed, number))
-        torch.manual_seed(int(rng.integers(2**62)))  # an epoch draws the same after a resume as without one
+        # An epoch draws the same after a resume as without one; no two processes do.
+        torch.manual_seed(int(rng.integers(2**62)) + distributed.rank())
         total = targets = 0.0
         for group in batches(self.windows, self.config.batch_targets, rng):
-            if self.should_stop():
+            if distributed.sum_of(self.should_stop()):
                 raise TrainingCancelled("The run was cancelled.")
-            batch = _Batch.of(group, self.data, self.device)
-            if not len(batch.target):
-                continue
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
-                loss = self._loss(batch, rng)
+            batch = _Batch.of(distributed.my_share(group), self.data, self.device)
             self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+            if len(batch.target):
+                with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+                    loss = self._loss(batch, rng)
+                loss.backward()
+                total += loss.item() * len(batch.target)
+            learned = distributed.average_gradients(self.learned, len(batch.target))
+            if not learned:
+                continue
+            torch.nn.utils.clip_grad_norm_(self.learned, 5.0)
             self.optimiser.step()
             self._add_to_average()
-            total += loss.item() * len(batch.target)
-            targets += len(batch.target)
-        return total / max(targets, 1)
+            targets += learned
+        return distributed.sum_of(total) / max(targets, 1)
 
     @torch.no_grad()
     def _add_to_average(self) -> None:
@@ -312,13 +321,14 @@ class _Run:
     def validate(self) -> float:
         """Mean NDCG@10 of the averaged weights over the validation cases, popularity weighing what serves them best; 0
         where there are none."""
-        if not len(self.cases):
-            return 0.0
-        latest = self.weights()
-        self.model.load_state_dict(self.average)
-        held_out = _HeldOut(self.scorer(), self.data, self.cases)
-        self.model.load_state_dict(latest)
-        return max(float(held_out.ndcg(popularity).mean()) for popularity in self._popularities())
+        ndcg = 0.0
+        if len(self.cases) and distributed.is_first():
+            latest = self.weights()
+            self.model.load_state_dict(self.average)
+            held_out = _HeldOut(self.scorer(), self.data, self.cases)
+            self.model.load_state_dict(latest)
+            ndcg = max(float(held_out.ndcg(popularity).mean()) for popularity in self._popularities())
+        return distributed.the_firsts(ndcg)
 
     def _popularities(self) -> list[float]:
         return sorted({*POPULARITIES, self.linear.popularity})
@@ -329,7 +339,7 @@ class _Run:
 
         Another trust than the trained one must be better by more than a standard error of the paired difference.
         """
-        if len(self.cases) < 2:
+        if len(self.cases) < 2 or not distributed.is_first():
             return 1.0, 1.0
         held_out = _HeldOut(self.scorer(), self.data, self.cases)
         popularity = max(self._popularities(), key=lambda weight: held_out.ndcg(weight).mean())
@@ -383,6 +393,7 @@ class _Run:
     def start_from(self, model: TwoTowerHybrid) -> None:
         """Go on from the weights of a model of the same shape."""
         self.model.load_state_dict(model.state_dict())
+        distributed.share(self.model)
         self.average = self.weights()
 
     def finish(self) -> None:
@@ -469,11 +480,11 @@ class _Batch:
         return torch.stack([target, self.items[window, k]])
 
     @classmethod
-    def of(cls, group: list[Window], data: TwoTowerDataset, device: torch.device) -> _Batch:
-        start = np.array([w.start for w in group])
-        stop = np.array([w.stop for w in group])
-        target_from = np.array([w.target_from for w in group])
-        rows = start[:, None] + np.arange((stop - start).max())  # [B, L]
+    def of(cls, group: Sequence[Window], data: TwoTowerDataset, device: torch.device) -> _Batch:
+        start = np.array([w.start for w in group], dtype=np.int64)
+        stop = np.array([w.stop for w in group], dtype=np.int64)
+        target_from = np.array([w.target_from for w in group], dtype=np.int64)
+        rows = start[:, None] + np.arange((stop - start).max(initial=1))  # [B, L]
         inside = rows < stop[:, None]
         rows = np.where(inside, rows, start[:, None])
         first = data.first_row[data.user[start]]

@@ -23,9 +23,10 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
+from recommender.engine import distributed
 from recommender.engine.config import INTERACTIONS, TrainConfig
 from recommender.engine.dataset import VALID, TwoTowerDataset
-from recommender.engine.errors import SnapshotError
+from recommender.engine.errors import EngineError, SnapshotError
 from recommender.engine.trainer import train_two_tower_model
 from recommender.engine.warm_start import SHAPE, Warm
 
@@ -78,6 +79,8 @@ def tune(
     warm : an earlier model that every trial goes on from; what would change its shape is not tried.
     Raises SnapshotError where nobody is there to validate on, and TrainingCancelled.
     """
+    if trials < 1:
+        raise EngineError(f"There shall be {trials} trials; tuning takes 1 or more.")
     if not len(data.cases(VALID, 1)):
         raise SnapshotError("No purchase is held out for validation: there is nothing to choose settings by.")
     space, known = _space(config, data, warm), _read(work)
@@ -109,7 +112,7 @@ def tune(
         ended.append(trial)
         _write(work, ended)
         for other in ended:
-            if other is not best_of(ended):
+            if other is not best_of(ended) and distributed.is_first():
                 _checkpoint(work, other).unlink(missing_ok=True)
     best = best_of(ended)
     return Study(replace(config, **best.settings), _checkpoint(work, best), ended)
@@ -191,6 +194,8 @@ def _read(work: Path) -> list[Trial]:
 
 def _write(work: Path, trials: list[Trial]) -> None:
     """Under a temporary name first: a killed writer leaves the table before."""
+    if not distributed.is_first():
+        return
     temporary = work / "study.json.part"
     temporary.write_text(json.dumps([asdict(trial) for trial in trials]) + "\n", encoding="utf-8")
     temporary.replace(work / "study.json")
