@@ -106,7 +106,7 @@ def untrained_bundle(out: Path, users: int) -> Path:
     """
     import torch
 
-    from recommender.engine.saving import save_artifacts, save_assets, save_towers
+    from recommender.engine.saving import save_model
     from recommender.engine.towers import TwoTowerHybrid
     from recommender.engine.trainer import tower_sizes
 
@@ -133,9 +133,7 @@ def untrained_bundle(out: Path, users: int) -> Path:
         torch.nn.init.normal_(parameter, std=0.1)
     torch.nn.init.ones_(model.users.rate_precision)
     with new_bundle(out) as folder:
-        save_towers(model, data, folder / "model")
-        save_artifacts(data, model, folder / "artifacts.json")
-        save_assets(data, folder / "assets")
+        save_model(model, data, folder)
         write_manifest(folder)
     return out
 

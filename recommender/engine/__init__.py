@@ -21,6 +21,9 @@ _HOME = {
     "build_bundle": "pipeline",
     "read_snapshot": "tables",
     "from_frame": "tables",
+    "Derived": "schema",
+    "split": "dataset",
+    "save_model": "saving",
 }
 __all__ = sorted(_HOME)
 

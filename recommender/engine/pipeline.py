@@ -23,7 +23,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, TwoTowerDataset, split
 from recommender.engine.errors import BundleError, InferenceError, WarmStartError
 from recommender.engine.report import Report, evaluate
-from recommender.engine.saving import save_artifacts, save_assets, save_towers
+from recommender.engine.saving import save_model, save_towers
 from recommender.engine.tables import Tables, read_snapshot
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
 from recommender.engine.warm_start import Warm, hold_out_unlearned
@@ -102,11 +102,9 @@ def build_from_tables(
     tell("writing", 0.0, "writing the bundle")
     report = replace(report, start=learned.start, study=learned.study, seconds=time.perf_counter() - started)
     with new_bundle(out) as folder:
-        save_towers(learned.served.model, data, folder / "model")
+        save_model(learned.served.model, data, folder)
         save_towers(learned.judged.model, data, folder / "judged")
         (folder / "training.json").write_text(json.dumps(learned.judged.decided()) + "\n", encoding="utf-8")
-        save_artifacts(data, learned.served.model, folder / "artifacts.json")
-        save_assets(data, folder / "assets")
         report.write(folder / "report.json")
         write_manifest(
             folder,

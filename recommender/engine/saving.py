@@ -23,6 +23,14 @@ LISTS, RATINGS = ("history", "trace", "bucket", "gap"), ("factors", "rating")
 USER_INPUTS = (*LISTS, "length", *RATINGS, "read", "known", "ids", "numbers")
 
 
+def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
+    """What a StandaloneRecommender opens: `model`, `artifacts.json` and `assets`, in a folder that may be there."""
+    folder = Path(folder)
+    save_towers(model, data, folder / "model")
+    save_artifacts(data, model, folder / "artifacts.json")
+    save_assets(data, folder / "assets")
+
+
 def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
     """Both towers, the weights and the vectors of every known item, then a check that ONNX answers as torch does."""
     folder.mkdir(parents=True)

@@ -1,9 +1,19 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from recommender.engine.dataset import TEST, TRAIN, VALID, NegativeSampler, TwoTowerDataset, split, windows
+from recommender.engine.dataset import (
+    TEST,
+    TRAIN,
+    VALID,
+    NegativeSampler,
+    TwoTowerDataset,
+    split,
+    split_by_date,
+    windows,
+)
 from recommender.engine.errors import SnapshotError
-from recommender.engine.tables import read_snapshot
+from recommender.engine.tables import from_frame, read_snapshot
 from tests import planted
 
 
@@ -105,3 +115,14 @@ def test_negatives_are_drawn_as_often_as_the_sampler_says():
     drawn = np.bincount(sampler.draw(200_000, np.random.default_rng(0)), minlength=4) / 200_000
     np.testing.assert_allclose(drawn, sampler.probability, atol=0.005)
     assert sampler.probability[3] > 0
+
+
+@pytest.mark.parametrize(
+    ("days", "held_out"), [([0, 1], [TEST]), ([0, 1, 2], [VALID, TEST]), ([0, 1, 2, 3], [VALID, TEST])]
+)
+def test_by_date_the_last_days_are_held_out_however_few_there_are(days, held_out):
+    frame = pd.DataFrame({"user": ["a"] * 5 * len(days), "item": "x", "time": np.repeat(days, 5)})
+    role = split_by_date(from_frame(frame, user="user", item="item", time="time")).reshape(-1, 5)
+    assert (role == role[:, :1]).all()
+    assert role[-len(held_out) :, 0].tolist() == held_out
+    assert (role[: -len(held_out)] == TRAIN).all()
