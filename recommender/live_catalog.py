@@ -16,6 +16,7 @@ from recommender.engine.inputs import Vectors
 from recommender.engine.retrieval import Index
 from recommender.retrieval import index_of
 from recommender.source import RecommenderSource
+from recommender.trends import trends
 
 if TYPE_CHECKING:
     from recommender.engine.milvus import MilvusIndex, MilvusVectors
@@ -90,17 +91,21 @@ class Facet:
 
 @dataclass(frozen=True)
 class Tally:
-    """Purchases by item. counts : item pk -> (purchases, rated, sum of ratings). last : the newest pk counted."""
+    """Purchases by item. counts : item pk -> (purchases, rated, sum of ratings). last : the newest pk counted.
+
+    trends : (item pk, score) of what sells more of late, as of when everything was counted.
+    """
 
     counts: Mapping[Any, tuple[int, int, float]] = field(default_factory=dict)
     last: Any = None
+    trends: Sequence[tuple[Any, float]] = ()
 
     def plus(self, newer: Tally) -> Tally:
         counts = dict(self.counts)
         for pk, (n, rated, total) in newer.counts.items():
             before = counts.get(pk, (0, 0, 0.0))
             counts[pk] = (before[0] + n, before[1] + rated, before[2] + total)
-        return Tally(counts, newer.last)
+        return Tally(counts, newer.last, self.trends)
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,7 @@ class LiveCatalog:
     digests : uint64 [n], what a page token holds of an item.
     newest : int64 [n], 0 for the item created last.
     purchases, rated, rating_sum : float64 [n].   popular : int64 [n], rows from the most bought down.
+    trending : rows int64 [<= n] of what sells more of late, the steepest first, and their scores float64.
     """
 
     placed: Placed | None
@@ -131,6 +137,7 @@ class LiveCatalog:
     rated: np.ndarray
     rating_sum: np.ndarray
     popular: np.ndarray
+    trending: tuple[np.ndarray, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -175,7 +182,10 @@ class LiveCatalog:
     def counting_only(self, tally: Tally) -> LiveCatalog:
         """The same catalog with these purchases instead of those it counts."""
         nothing = np.zeros(len(self))
-        return replace(self, purchases=nothing, rated=nothing, rating_sum=nothing).counting(tally)
+        here = [(self.row_of_pk[pk], score) for pk, score in tally.trends if pk in self.row_of_pk]
+        rows, scores = np.array(here, dtype=np.float64).reshape(-1, 2).T
+        trending = (rows.astype(np.int64), scores)
+        return replace(self, purchases=nothing, rated=nothing, rating_sum=nothing, trending=trending).counting(tally)
 
 
 def digest(key: str) -> int:
@@ -228,8 +238,9 @@ def read_catalog(source: RecommenderSource, live: Live | None, tally: Tally) -> 
         rated=nothing,
         rating_sum=nothing,
         popular=np.arange(len(keys)),
+        trending=(np.zeros(0, np.int64), nothing[:0]),
     )
-    return catalog.counting(tally)
+    return catalog.counting_only(tally)
 
 
 def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int]) -> Placed:
@@ -240,14 +251,14 @@ def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int
 
 
 def read_tally(source: RecommenderSource) -> Tally:
-    """All purchases by item, counted by the database."""
+    """All purchases by item, and what trends, counted by the database."""
     purchases, item = learned_from(source).order_by(), source.interaction_item
     measures: dict[str, Any] = {"_n": Count("pk"), "_last": Max("pk")}
     if source.interaction_rating:
         measures |= {"_rated": Count(source.interaction_rating), "_sum": Sum(source.interaction_rating)}
     rows = list(purchases.values(item).annotate(**measures))
     counts = {row[item]: (row["_n"], row.get("_rated", 0), float(row.get("_sum") or 0)) for row in rows}
-    return Tally(counts, max((row["_last"] for row in rows), default=None))
+    return Tally(counts, max((row["_last"] for row in rows), default=None), trends(source, purchases))
 
 
 def read_newer(source: RecommenderSource, since: Any) -> Tally:

@@ -18,7 +18,7 @@ import numpy as np
 import structlog
 from django.utils import timezone
 
-from recommender import people, serving, trends
+from recommender import people, serving
 from recommender.engine import explain, retrieval
 from recommender.engine.errors import EngineError
 from recommender.engine.explain import Weighed
@@ -126,7 +126,7 @@ def popular(count: int = 10, **options: Any) -> RecommendationList:
 def trending(count: int = 10, **options: Any) -> RecommendationList:
     """What sells more this week than the weeks before; what is popular where nothing does."""
     asked, catalog = _planned(**{"count": count, "scenario": "trending", **options})
-    found = _listed(asked, *trends.trending(catalog), catalog, TRENDING)
+    found = _listed(asked, *catalog.trending, catalog, TRENDING)
     if found.items:
         return found
     return replace(popular(count, **{"scenario": "trending", **options}), fallback_reason="nothing_trends")

@@ -1,13 +1,14 @@
 """The lists beside "for you": what goes together, what was looked at, what sells; and what restricts each of them."""
 
+import time
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
+from recommender import serving
 from recommender.errors import RecommendationError
 from recommender.models import Event, ServedList
 from recommender.recommendations import (
@@ -67,6 +68,7 @@ def world(request):
             Purchase.objects.create(
                 customer=Customer.objects.get(key=f"C{n}"), product=Product.objects.get(key=f"P{p}")
             )
+    serving.forget()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -264,12 +266,13 @@ def test_where_nothing_sells_better_popular_items_stand_in(db):
     assert (answer.source, answer.fallback_reason, keys(answer)) == ("popular", "nothing_trends", ["lamp"])
 
 
-def test_what_trends_is_counted_again_after_a_while(db):
+def test_what_trends_is_counted_again_when_everything_is(db, monkeypatch):
     sell("first", *people(3))
     assert keys(trending()) == ["first"]
     sell("second", *people(9))
     assert keys(trending()) == ["first"]
-    cache.delete("recommender:trends")
+    now = time.monotonic() + serving.RECOUNT_EVERY + 1
+    monkeypatch.setattr(serving.time, "monotonic", lambda: now)
     assert keys(trending()) == ["second", "first"]
 
 
