@@ -25,6 +25,8 @@ class TrainConfig:
     max_history : purchases of a person that their lists are made from, the latest ones.
     max_ratings : purchases of a person whose ratings are read, the latest ones.
     epochs, patience : at most so many passes, and so many without a better validation NDCG@10 before stopping.
+    minutes : no epoch is begun after so many minutes, which a million purchases may take on a slow machine; what served
+        validation best until then is kept.
     learning_rate : the first rate; halved whenever an epoch brings no improvement.
     average_steps : the weights that are judged and served are a running average over about so many steps.
     item_id_dropout : how often an item is seen by its features alone, where it has any.
@@ -43,6 +45,7 @@ class TrainConfig:
     max_ratings: int = 400
     epochs: int = 30
     patience: int = 3
+    minutes: float = 12.0
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     average_steps: int = 100
@@ -77,6 +80,8 @@ class TrainConfig:
                 raise EngineError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if not 0 <= self.seed < 2**32:
             raise EngineError(f"seed is {self.seed}; it must be 0 or more, and less than 2 to the power of 32.")
+        if not self.minutes > 0:
+            raise EngineError(f"minutes is {self.minutes}; it must be more than 0.")
         if not 0 < self.learning_rate < 1:
             raise EngineError(f"learning_rate is {self.learning_rate}; it must lie between 0 and 1.")
 

@@ -90,7 +90,7 @@ def train_two_tower_model(
     state = _Progress()
     if checkpoint is not None and checkpoint.exists():
         state = run.load(checkpoint)
-    while not _finished(state, config, rates):
+    while not _finished(state, config, rates, distributed.the_firsts(time.perf_counter() - started)):
         rate = state.rate(config) if rates is None else rates[state.epoch]
         loss = run.epoch(rate, state.epoch)
         state.epoch += 1
@@ -162,10 +162,10 @@ class _Progress:
         self.tried_rates, self.best_rates, self.best_weights = [], [], None
 
 
-def _finished(state: _Progress, config: TrainConfig, rates: list[float] | None) -> bool:
+def _finished(state: _Progress, config: TrainConfig, rates: list[float] | None, seconds: float) -> bool:
     if rates is not None:
         return state.epoch >= len(rates)
-    return state.epoch >= config.epochs or state.since_best >= config.patience
+    return state.epoch >= config.epochs or state.since_best >= config.patience or seconds > 60 * config.minutes
 
 
 class _Run:

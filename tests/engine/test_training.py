@@ -165,3 +165,10 @@ def test_a_step_touches_no_state_of_later_purchases(snapshot):
         a, b = model.users.states(history, zeros, zeros), model.users.states(changed, zeros, zeros)
     assert torch.equal(a[:, :3], b[:, :3])
     assert not torch.equal(a[:, 3:], b[:, 3:])
+
+
+def test_no_epoch_is_begun_when_the_time_is_up(snapshot):
+    data = load(snapshot)
+    assert train_two_tower_model(data, replace(QUICK, minutes=1e-9)).curve == []
+    with pytest.raises(EngineError, match="minutes is 0"):
+        TrainConfig(minutes=0)
