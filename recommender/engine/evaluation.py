@@ -92,19 +92,27 @@ def rank_targets(
     return ranks
 
 
+def ndcg(ranks: list[np.ndarray], top: int) -> np.ndarray:
+    """float64 [cases]: the gain of the first `top` places against that of the best possible list."""
+    counts = np.array([len(r) for r in ranks], dtype=np.int64)
+    rank = np.concatenate(ranks) if len(ranks) else np.zeros(0)
+    gain = np.where(rank <= top, 1 / np.log2(rank + 1), 0)
+    ideal = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(1, top + 1) + 1))])
+    case = np.repeat(np.arange(len(ranks)), counts)
+    return np.bincount(case, gain, minlength=len(ranks)) / ideal[np.minimum(counts, top)]
+
+
 def user_metrics(ranks: list[np.ndarray]) -> dict[str, np.ndarray]:
     """float64 [cases] of each metric. With several targets: NDCG against the best possible list, recall as a share."""
     n = len(ranks)
     counts = np.array([len(r) for r in ranks])
     case = np.repeat(np.arange(n), counts)
     rank = np.concatenate(ranks) if n else np.zeros(0)
-    gain = np.where(rank <= TOP, 1 / np.log2(rank + 1), 0)
-    ideal = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(1, TOP + 1) + 1))])
     hits = np.bincount(case, rank <= TOP, minlength=n)
     best = np.full(n, np.inf)
     np.minimum.at(best, case, rank)
     return {
-        "ndcg_10": np.bincount(case, gain, minlength=n) / ideal[np.minimum(counts, TOP)],
+        "ndcg_10": ndcg(ranks, TOP),
         "hr_10": (hits > 0).astype(np.float64),
         "recall_20": np.bincount(case, rank <= 20, minlength=n) / np.maximum(counts, 1),
         "mrr": 1 / best,

@@ -2,124 +2,176 @@
 
 For each value v of each profile field and each item i: log((C + k) / (E + k)), C the purchases of i by people with v, E
 how many there would be if they bought like everybody. k shrinks: a value or an item with few purchases says next to
-nothing. Summed over the fields and scaled, that is naive Bayes; of low rank it is a dot product of two towers.
-k and the scale are chosen on people who were left out of the counts.
+nothing. Summed over the fields, scaled and added to the log share of purchases, that is naive Bayes; of low rank it is
+a dot product of two towers. The scale makes up for what the fields say twice. All three are chosen by cross-validation
+over people, by the lists that their profiles alone would have given them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from recommender.engine.dataset import TRAIN, TwoTowerDataset
+from recommender.engine.dataset import TRAIN, Cases, TwoTowerDataset
+from recommender.engine.encoders import FIRST
+from recommender.engine.evaluation import rank_targets, user_metrics
 
-SHRINKAGES = (5.0, 20.0, 80.0)
-SCALES = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHRINKAGES = (3.0, 10.0, 30.0, 100.0)
+SCALES = (0.25, 0.5, 0.75, 1.0)
+FIRST_SCALE = 0.5  # at which the shrinkage is chosen
+RANK_DIVISORS = (4, 2, 1)  # of the rank asked for
+FOLDS = 5
+PEOPLE, SCORES = 1000, 60_000_000  # on whom the settings are tried, and scores computed each time, at most
 MAX_VALUES = 512  # field values with the most purchases; rarer ones say nothing
 MIN_PURCHASES = 20
 
 
 @dataclass(frozen=True)
 class ProfilePath:
-    """users : one float32 [ids, rank] table a field. items : float32 [items, rank]. chosen : what validation chose."""
+    """users : one float32 [ids, rank] table a field. items : float32 [items, rank]. chosen : by cross-validation."""
 
     users: list[np.ndarray]
     items: np.ndarray
-    chosen: dict[str, float]
+    chosen: dict[str, Any]
 
 
 def fit_profile_path(data: TwoTowerDataset, rank: int, seed: int) -> ProfilePath:
-    """From the TRAIN purchases; all zeros where there is no profile or it says nothing about held-out people."""
+    """From the TRAIN purchases; all zeros where there is no profile or it tells nothing about what people buy."""
     sizes = data.encoders.field_sizes
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    no_say = [np.zeros((n, rank), np.float32) for n in sizes]
-    nothing = ProfilePath(no_say, np.zeros((data.n_items, rank), np.float32), {})
-    train = np.flatnonzero((data.role == TRAIN) & ~data.repeat)
-    if not sizes or len(train) == 0:
-        return nothing
-    values = data.profile_ids[train] + offsets[:-1]  # [n, fields] ids of all fields in one numbering
-    known = data.profile_ids[train] >= 2
-    support = np.bincount(values[known], minlength=offsets[-1])
-    kept = np.argsort(-support)[:MAX_VALUES]
-    kept = np.sort(kept[support[kept] >= MIN_PURCHASES])
-    if len(kept) == 0:
-        return nothing
-    place = np.full(offsets[-1], -1)
-    place[kept] = np.arange(len(kept))
-
-    # What nobody bought has nothing to count; a catalog may hold several times as many items as were ever sold.
-    sold, item = np.unique(data.item[train], return_inverse=True)
-    held_out = np.random.default_rng(seed).random(data.n_users) < 0.2
-    is_held = held_out[data.user[train]]
-    best = (-np.inf, SHRINKAGES[-1], 0.0)
-    if is_held.any() and not is_held.all():
-        counts = _counts(values[~is_held], known[~is_held], item[~is_held], place, len(kept), len(sold))
-        total = np.bincount(item[~is_held], minlength=len(sold)).astype(np.float64)
-        questions = values[is_held], known[is_held], item[is_held]
-        for shrinkage in SHRINKAGES:
-            table = _log_ratios(counts, total, shrinkage)
-            for scale in SCALES:
-                fit = _log_likelihood(table * scale, place, total, *questions)
-                best = max(best, (fit, shrinkage, scale))
-    _, shrinkage, scale = best
-    if scale == 0:
-        return nothing
-    counts = _counts(values, known, item, place, len(kept), len(sold))
-    total = np.bincount(item, minlength=len(sold)).astype(np.float64)
-    left, right = _low_rank(_log_ratios(counts, total, shrinkage) * scale, total, rank)
-    everybody = np.zeros((offsets[-1], rank), np.float32)
-    everybody[kept] = left
-    users = [everybody[a:b] for a, b in pairwise(offsets)]
+    users = [np.zeros((n, rank), np.float32) for n in sizes]
     items = np.zeros((data.n_items, rank), np.float32)
-    items[sold] = right
-    return ProfilePath(users, items, {"shrinkage": shrinkage, "scale": scale})
+    counts = _Counts.of(data)
+    if counts is None:
+        return ProfilePath(users, items, {})
+    chosen = _choose(data, counts, rank, seed)
+    if chosen is None:
+        return ProfilePath(users, items, {})
+    left, right = counts.opinions(**chosen)
+    for field, (a, b) in enumerate(pairwise(counts.offsets)):
+        here = counts.place[a:b] >= 0
+        users[field][here, : left.shape[1]] = left[counts.place[a:b][here]]
+    items[counts.sold, : right.shape[1]] = right
+    return ProfilePath(users, items, chosen)
 
 
-def _counts(
-    values: np.ndarray, known: np.ndarray, item: np.ndarray, place: np.ndarray, n_values: int, n_items: int
-) -> np.ndarray:
-    """float32 [values, items]: purchases of each item by people with each value."""
-    counts = np.zeros(n_values * n_items, dtype=np.float32)
-    for f in range(values.shape[1]):
-        row = np.where(known[:, f], place[values[:, f]], -1)
-        here = row >= 0
-        counts += np.bincount(row[here] * n_items + item[here], minlength=len(counts)).astype(np.float32)
-    return counts.reshape(n_values, n_items)
+@dataclass(frozen=True)
+class _Counts:
+    """Purchases of each item by people with each field value; of the values with enough, and of the items ever sold.
+
+    by_value : float32 [values, sold].   total : float64 [sold].   sold : int64, item rows.
+    place : int64 [ids of all fields], a value's row or -1.   offsets : int64 [fields + 1], of each field's ids therein.
+    """
+
+    by_value: np.ndarray
+    total: np.ndarray
+    sold: np.ndarray
+    place: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, data: TwoTowerDataset) -> _Counts | None:
+        """Of the TRAIN purchases; None where no value has enough of them."""
+        rows = _learned(data)
+        offsets = np.cumsum([0, *data.encoders.field_sizes])
+        ids = data.profile_ids[rows]
+        known = (ids + offsets[:-1])[ids >= FIRST]
+        support = np.bincount(known, minlength=offsets[-1])
+        kept = np.argsort(-support)[:MAX_VALUES]
+        kept = np.sort(kept[support[kept] >= MIN_PURCHASES])
+        if not len(kept):
+            return None
+        place = np.full(offsets[-1], -1)
+        place[kept] = np.arange(len(kept))
+        # What nobody bought has nothing to count; a catalog may hold several times as many items as were ever sold.
+        sold = np.unique(data.item[rows])
+        empty = cls(np.zeros((len(kept), len(sold)), np.float32), np.zeros(len(sold)), sold, place, offsets)
+        return empty.plus(data, rows)
+
+    def plus(self, data: TwoTowerDataset, rows: np.ndarray, sign: int = 1) -> _Counts:
+        """With the purchases `rows`, or without them where `sign` is -1."""
+        item = np.searchsorted(self.sold, data.item[rows])
+        by_value = self.by_value.ravel().copy()
+        for field in range(len(self.offsets) - 1):
+            value = self.place[data.profile_ids[rows, field] + self.offsets[field]]
+            here = value >= 0
+            pairs = value[here] * len(self.sold) + item[here]
+            by_value += sign * np.bincount(pairs, minlength=len(by_value)).astype(np.float32)
+        total = self.total + sign * np.bincount(item, minlength=len(self.sold))
+        return replace(self, by_value=by_value.reshape(self.by_value.shape), total=total)
+
+    def opinions(self, shrinkage: float, scale: float, rank: int) -> tuple[np.ndarray, np.ndarray]:
+        """left [values, rank] and right [sold, rank]: left @ right.T is the log of purchases to what they would be if
+        these people bought like everybody, as well as `rank` can say it; errors count by the items' popularity."""
+        share = ((self.total + 1) / (self.total + 1).sum()).astype(np.float32)
+        expected = self.by_value.sum(1, keepdims=True) * (self.total / self.total.sum()).astype(np.float32)
+        table = scale * np.log((self.by_value + shrinkage) / (expected + shrinkage))
+        weighted = table * np.sqrt(share)
+        _, vectors = np.linalg.eigh((weighted @ weighted.T).astype(np.float64))
+        left = vectors[:, ::-1][:, :rank].astype(np.float32)
+        return left, table.T @ left
 
 
-def _log_ratios(counts: np.ndarray, total: np.ndarray, shrinkage: float) -> np.ndarray:
-    expected = counts.sum(1, keepdims=True) * (total / total.sum()).astype(np.float32)
-    return np.log((counts + shrinkage) / (expected + shrinkage))
+@dataclass(frozen=True)
+class _NaiveBayes:
+    """Popularity and the opinions of the fields, as evaluation measures them."""
+
+    counts: _Counts
+    left: np.ndarray
+    right: np.ndarray
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        scores = np.full((len(cases), data.n_items), -np.inf, np.float32)
+        # Ties count against a model. In the one list for all chance breaks them, or any profile would seem to help.
+        chance = 1e-4 * np.random.default_rng(0).random(len(self.counts.sold))
+        popular = np.log(self.counts.total + 0.5) + chance
+        people = np.zeros((len(cases), self.left.shape[1]), np.float32)
+        for field, offset in enumerate(self.counts.offsets[:-1]):
+            value = self.counts.place[data.profile_ids[cases.rows, field] + offset]
+            people += np.where(value[:, None] >= 0, self.left[value], 0)
+        scores[:, self.counts.sold] = people @ self.right.T + popular
+        return scores
 
 
-def _log_likelihood(
-    table: np.ndarray, place: np.ndarray, total: np.ndarray, values: np.ndarray, known: np.ndarray, item: np.ndarray
-) -> float:
-    """Mean log probability of held-out purchases given profiles: popularity times exp(sum over the fields)."""
-    sample = np.random.default_rng(0).permutation(len(item))[:4000]
-    log_share = np.log((total + 1) / (total + 1).sum())
-    likelihood = 0.0
-    at_once = max(20_000_000 // table.shape[1], 1)
-    for part in np.array_split(sample, len(sample) // at_once + 1):
-        scores = np.tile(log_share, (len(part), 1))
-        for f in range(values.shape[1]):
-            row = np.where(known[part, f], place[values[part, f]], -1)
-            scores += np.where(row[:, None] >= 0, table[row], 0)
-        top = scores.max(1, keepdims=True)
-        normal = top[:, 0] + np.log(np.exp(scores - top).sum(1))
-        likelihood += float((scores[np.arange(len(part)), item[part]] - normal).sum())
-    return likelihood / max(len(sample), 1)
+def _learned(data: TwoTowerDataset) -> np.ndarray:
+    return np.flatnonzero((data.role == TRAIN) & ~data.repeat)
 
 
-def _low_rank(table: np.ndarray, total: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """table [values, items] ~ left [values, rank] @ right.T, errors weighted by the items' popularity."""
-    weight = np.sqrt((total + 1) / (total + 1).sum()).astype(np.float32)
-    weighted = table * weight
-    _, vectors = np.linalg.eigh((weighted @ weighted.T).astype(np.float64))
-    basis = vectors[:, ::-1][:, :rank].astype(np.float32)  # [values, <= rank]
-    left = np.zeros((len(table), rank), np.float32)
-    right = np.zeros((table.shape[1], rank), np.float32)
-    left[:, : basis.shape[1]], right[:, : basis.shape[1]] = basis, table.T @ basis
-    return left, right
+def _choose(data: TwoTowerDataset, counts: _Counts, rank: int, seed: int) -> dict[str, Any] | None:
+    """shrinkage, scale and rank by NDCG@10 of people left out of the counts, None where that is not better than the
+    list that everybody gets: by more than two standard errors, for it is the best of several."""
+    rows = _learned(data)
+    fold = np.random.default_rng(seed).integers(0, FOLDS, data.n_users)
+    people = _newcomers(data, rows, seed)
+    if len(people) < FOLDS:
+        return None
+    others = [counts.plus(data, rows[fold[data.user[rows]] == k], sign=-1) for k in range(FOLDS)]
+
+    def quality(settings: dict[str, Any]) -> np.ndarray:
+        found = np.zeros(len(people))
+        for k, of_others in enumerate(others):
+            here = fold[people.users] == k
+            model = _NaiveBayes(of_others, *of_others.opinions(**settings))
+            found[here] = user_metrics(rank_targets(model, data, people[here]))["ndcg_10"]
+        return found
+
+    chosen: dict[str, Any] = {"shrinkage": SHRINKAGES[0], "scale": FIRST_SCALE, "rank": rank}
+    tried = {"shrinkage": SHRINKAGES, "scale": SCALES, "rank": [max(rank // d, 1) for d in RANK_DIVISORS]}
+    for name, values in tried.items():
+        served = {value: float(quality({**chosen, name: value}).mean()) for value in values}
+        chosen[name] = max(served, key=lambda value: served[value])
+    gain = quality(chosen) - quality({**chosen, "scale": 0.0})
+    return chosen if gain.mean() > 2 * gain.std() / np.sqrt(len(gain)) else None
+
+
+def _newcomers(data: TwoTowerDataset, rows: np.ndarray, seed: int) -> Cases:
+    """People as they were before their first purchase, with all of the purchases `rows` ahead of them."""
+    users, start = np.unique(data.user[rows], return_index=True)
+    has_profile = (data.profile_ids[rows[start]] >= FIRST).any(1)
+    at_most = max(min(PEOPLE, SCORES // data.n_items), 1)
+    kept = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(has_profile))[:at_most])
+    targets = np.split(data.item[rows], start[1:])
+    users, first = users[kept], rows[start[kept]]
+    return Cases(users, first, data.first_row[users] - 1, [targets[k] for k in kept])

@@ -30,6 +30,7 @@ from torch.nn import functional as F
 
 from recommender.engine.config import TrainConfig
 from recommender.engine.inputs import GAP_BUCKETS, RATING_BUCKETS
+from recommender.engine.rating_path import RatingPath
 
 SOLVER_STEPS = 8  # of conjugate gradients; a rating is within .001 of the exact solution's
 
@@ -128,7 +129,8 @@ class ItemTower(nn.Module):
 
     @torch.no_grad()
     def learn_cold(self, features: Tensor, bought: Tensor) -> None:
-        """Fill the cold tables from the items bought at least once. bought bool [items], features int64 [items, F].
+        """Fill the cold tables from the items bought at least once, and place those never bought by them, as if they
+        were listed tomorrow. bought bool [items], features int64 [items, F].
 
         A new item's bias is the 90th percentile of its like, not the mean: most listed products sell little, and an
         item placed at their mean is never shown and so never learned.
@@ -150,6 +152,9 @@ class ItemTower(nn.Module):
             values, counts = torch.unique_consecutive(of_feature[order], return_counts=True)
             for value, rows in zip(values.tolist(), order.split(counts.tolist()), strict=True):
                 table.weight[value] = typical(own[rows])
+        self.id.weight[:-1][~bought] = 0
+        for table, values in zip(self._own(), self._cold(features[~bought]).split(self.sizes, -1), strict=True):
+            table.weight[:-1][~bought] = values
 
 
 class UserTower(nn.Module):
@@ -303,6 +308,17 @@ class TwoTowerHybrid(nn.Module):
     def reads(self) -> int:
         """Purchases of a person that a user tower of this shape reads, the latest ones."""
         return max(self.config.max_history, self.config.max_ratings if self.sizes.rated else 0)
+
+    @torch.no_grad()
+    def rate_by(self, path: RatingPath) -> None:
+        """Predict ratings by this closed form."""
+        items, users = self.items, self.users
+        items.rate_factors.weight[:-1] = torch.from_numpy(path.factors[:, :-1])
+        items.rate_bias.weight[:-1, 0] = torch.from_numpy(path.bias)
+        items.rate_trace.weight[:-1] = torch.from_numpy(path.traces)
+        users.rate_precision.copy_(torch.from_numpy(path.precision))
+        for table, values in zip(users.rate_profile, path.profile, strict=True):
+            table.weight.copy_(torch.from_numpy(values))
 
     @torch.no_grad()
     def item_vectors(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -356,20 +356,13 @@ class _Run:
 
     # --- ratings ---
 
-    @torch.no_grad()
     def fit_ratings(self, settings: RatingSettings | None) -> RatingSettings | None:
         """Set the rating vectors in closed form; gives back what was chosen for them, None where nothing is rated."""
-        items, users = self.model.items, self.model.users
         if not self.model.sizes.rated:
             self._standardise_scores()
             return None
         path = fit_rating_path(self.data, self.config.rating_dim, self.config.seed, settings)
-        items.rate_factors.weight[:-1] = torch.from_numpy(path.factors[:, :-1])
-        items.rate_bias.weight[:-1, 0] = torch.from_numpy(path.bias)
-        items.rate_trace.weight[:-1] = torch.from_numpy(path.traces)
-        users.rate_precision.copy_(torch.from_numpy(path.precision))
-        for table, values in zip(users.rate_profile, path.profile, strict=True):
-            table.weight.copy_(torch.from_numpy(values))
+        self.model.rate_by(path)
         return path.settings
 
     def _standardise_scores(self) -> None:
