@@ -68,8 +68,8 @@ def compare(
     for name in names:
         try:
             grid = (grids or {}).get(name)
-            chosen = (known or {}).get(name) or _in_a_process(lambda name=name, grid=grid: choose(name, data, grid))
-            row = _in_a_process(lambda name=name, chosen=chosen: measure(name, data, chosen))
+            chosen = (known or {}).get(name) or in_a_process(lambda name=name, grid=grid: choose(name, data, grid))
+            row = in_a_process(lambda name=name, chosen=chosen: measure(name, data, chosen))
         except ImportError as error:
             print(f"{name} is left out: {error}.", file=sys.stderr)
             continue
@@ -128,7 +128,7 @@ def measure(name: str, data: TwoTowerDataset, chosen: dict[str, Any]) -> dict[st
     }
 
 
-def _in_a_process(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def in_a_process(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `work` gives back, done in a forked process; its ImportError and EngineError are raised here again."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)

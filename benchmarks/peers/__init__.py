@@ -31,6 +31,18 @@ HOME = {
     "sasrec": ("sasrec", "SASRec"),
     OURS: ("ours", "TwoTowers"),
 }
+COLD = {  # for whom or what nothing is known of but features
+    "pair_popularity": ("popularity", "PairPopularity"),
+    "category_popularity": ("popularity", "CategoryPopularity"),
+    "random": ("popularity", "Random"),
+}
+RATERS = {
+    "global_mean": ("raters", "GlobalMean"),
+    "bias": ("surprise_raters", "Bias"),
+    "svd": ("surprise_raters", "SVD"),
+    "svd_plus_plus": ("surprise_raters", "SVDPlusPlus"),
+    OURS: ("raters", "TwoTowers"),
+}
 
 
 class Peer(Protocol):
@@ -46,7 +58,7 @@ class Peer(Protocol):
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray: ...
 
 
-def load(name: str) -> type[Peer]:
-    """The class of a peer; ImportError where the package that it needs is not installed."""
-    module, of_class = HOME[name]
+def load(name: str, rates: bool = False) -> Any:
+    """The class of a peer, or of a rater; ImportError where the package that it needs is not installed."""
+    module, of_class = (RATERS if rates else HOME | COLD)[name]
     return getattr(import_module(f"{__name__}.{module}"), of_class)

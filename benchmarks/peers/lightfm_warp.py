@@ -29,11 +29,12 @@ class LightFMWarp:
     def fit(self, data: TwoTowerDataset) -> None:
         settings = dict(self.decided)
         epochs, featured = settings.pop("epochs"), settings.pop("features")
-        self.people = _features(data.bare_ids, featured)
-        self.items = _features(data.item_features, featured)
+        bought = bought_matrix(data)
+        self.people = _features(data.bare_ids, featured, bought.getnnz(1) > 0)
+        self.items = _features(data.item_features, featured, bought.getnnz(0) > 0)
         self.model = LightFM(loss="warp", learning_schedule="adagrad", random_state=1, **settings)
         self.model.fit(
-            bought_matrix(data).tocoo(),
+            bought.tocoo(),
             user_features=self.people,
             item_features=self.items,
             epochs=epochs,
@@ -47,9 +48,11 @@ class LightFMWarp:
         return scores if self.decided["features"] else popular_for_newcomers(scores, data, cases)
 
 
-def _features(ids: np.ndarray, featured: bool) -> sparse.csr_matrix:
-    """float32 [rows, rows + feature values]: its identity and, where wanted, its feature values, summing to 1."""
-    blocks = [sparse.identity(len(ids), dtype=np.float32, format="csr")]
+def _features(ids: np.ndarray, featured: bool, met: np.ndarray) -> sparse.csr_matrix:
+    """float32 [rows, rows + feature values]: its identity and, where wanted, its feature values, summing to 1. Of whom
+    training never met the identity would be noise: the feature values stand alone, where there are any."""
+    alone = featured and ids.shape[1] > 0
+    blocks = [sparse.diags((met | (not alone)).astype(np.float32), format="csr")]
     for column in ids.T if featured else ():
         ones = np.ones(len(ids), np.float32)
         blocks.append(sparse.csr_matrix((ones, (np.arange(len(ids)), column))))

@@ -1,10 +1,12 @@
-"""Popularity in three forms."""
+"""Popularity in its forms, and chance."""
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from recommender.engine import baselines
 from recommender.engine.dataset import TRAIN, Cases, TwoTowerDataset
@@ -32,6 +34,79 @@ class RecentPopularity(Popularity):
 
     def fit(self, data: TwoTowerDataset) -> None:
         self.model = baselines.RecentPopularity(data)
+
+
+class PairPopularity:
+    """Popularity among people of one value of each of two profile fields, such as women of 25 to 34, shrunk to
+    popularity among all."""
+
+    def __init__(self, fields: list[int] | None = None, shrinkage: float = 1.0):
+        self.fields, self.shrinkage = fields or [], shrinkage
+        self.decided = {"fields": fields, "shrinkage": shrinkage}
+
+    @staticmethod
+    def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
+        sizes = data.encoders.field_sizes
+        pairs = [list(p) for p in combinations(range(len(sizes)), 2) if sizes[p[0]] * sizes[p[1]] <= 1000]
+        return [{"fields": p, "shrinkage": s} for p in pairs for s in (0.3, 1.0, 3.0, 10.0)] or [{}]
+
+    def fit(self, data: TwoTowerDataset) -> None:
+        counts = data.item_counts()
+        train = data.role == TRAIN
+        segment = self._segment(data.profile_ids, data)
+        shape = (int(segment.max()) + 1, data.n_items)
+        pairs = (np.ones(int(train.sum())), (segment[train], data.item[train]))
+        pseudo = self.shrinkage * np.count_nonzero(counts) * counts / counts.sum()
+        self.table = sparse.csr_matrix(pairs, shape).toarray() + pseudo
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return self.table[self._segment(data.profile_ids[cases.rows], data)]
+
+    def _segment(self, ids: np.ndarray, data: TwoTowerDataset) -> np.ndarray:
+        segment = np.zeros(len(ids), dtype=np.int64)
+        for field in self.fields:
+            segment = segment * data.encoders.field_sizes[field] + ids[:, field]
+        return segment
+
+
+class CategoryPopularity:
+    """Items by number of purchases, one without any by the mean of its category (one value of a feature)."""
+
+    def __init__(self, feature: int | None = None):
+        self.feature = feature
+        self.decided = {"feature": feature}
+
+    @staticmethod
+    def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
+        return [{"feature": f} for f in range(data.item_features.shape[1])] or [{}]
+
+    def fit(self, data: TwoTowerDataset) -> None:
+        self.counts = data.item_counts()
+        sold = self.counts > 0
+        value = np.zeros(data.n_items, np.int64) if self.feature is None else data.item_features[:, self.feature]
+        total = np.bincount(value[sold], self.counts[sold], minlength=value.max() + 1)
+        mean = total / np.bincount(value[sold], minlength=value.max() + 1).clip(min=1)
+        self.counts[~sold] = mean[value[~sold]]
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return np.tile(self.counts, (len(cases), 1))
+
+
+class Random:
+    """Items in an order of chance, another for everybody."""
+
+    def __init__(self) -> None:
+        self.decided: dict[str, Any] = {}
+
+    @staticmethod
+    def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
+        return [{}]
+
+    def fit(self, data: TwoTowerDataset) -> None:
+        self.rng = np.random.default_rng(1)
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return self.rng.random((len(cases), data.n_items))
 
 
 class SegmentPopularity:

@@ -1,0 +1,185 @@
+"""The cold ends beside the peers: people known by their profile alone, people with 1 to 5 purchases, new products.
+
+Each part draws several times who or what is held out. Each model chooses its settings on people or products that are
+held out for validation in the same way; ours trains as it does in a shop, with no eye on cold ends, and validates on
+the last purchases of everybody else. Then all learn again with the validation part and meet the test once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks import datasets, splits
+from benchmarks.peers import OURS, Peer, load
+from benchmarks.quality import AT_MOST, RESAMPLES, choose, in_a_process
+from recommender.engine.dataset import TEST, TRAIN, VALID, Cases, TwoTowerDataset
+from recommender.engine.errors import EngineError
+from recommender.engine.evaluation import bootstrap_interval, ndcg, rank_targets, user_metrics
+from recommender.engine.tables import Tables
+
+
+@dataclass(frozen=True)
+class Part:
+    """One cold end. metrics : the first is what decides. among_new : ranked among the held-out products alone, too."""
+
+    split: Callable[[Tables, int], np.ndarray]
+    models: tuple[str, ...]
+    metrics: tuple[str, ...]
+    among_new: bool = False
+
+
+PEOPLE = ("ndcg_10", "ndcg_20", "next_10")
+PARTS = {
+    "profiles": Part(splits.newcomers, ("popularity", "pair_popularity", "lightfm_warp", OURS), PEOPLE[:2]),
+    "few": Part(
+        splits.few_events,
+        ("popularity", "co_purchase", "ease", "implicit_als", "lightfm_warp", "sasrec", OURS),
+        PEOPLE,
+    ),
+    "products": Part(
+        splits.new_products,
+        ("random", "category_popularity", "lightfm_warp", OURS),
+        ("recall_20_new", "recall_20"),
+        among_new=True,
+    ),
+}
+HEADINGS = ("part", "model", "metric", "mean", "interval", "ours minus it", "least of a draw", "seconds")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        tables = datasets.read(options.data)
+        rows = [
+            row
+            for part in options.parts.split(",")
+            for row in compare(tables, part, range(1, options.draws + 1), options.models, options.config)
+        ]
+    except (EngineError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(rows)) if options.json else _print_table(rows, options.data)
+    return 0
+
+
+def compare(
+    tables: Tables, name: str, seeds: range, models: str | None = None, config: str | None = None
+) -> list[dict[str, Any]]:
+    """A row for each model and metric of a part, over all draws."""
+    if name not in PARTS:
+        raise EngineError(f"There is no part {name!r}; there are {', '.join(PARTS)}.")
+    part = PARTS[name]
+    answers: dict[str, list[dict[str, Any]]] = {}
+    for seed in seeds:
+        role = part.split(tables, seed)
+        for model in part.models if models is None else models.split(","):
+            settings = {"config": json.loads(config)} if config and model == OURS else {}
+            try:
+                answer = in_a_process(partial(measure, tables, role, part, model, settings))
+            except ImportError as error:
+                print(f"{model} is left out: {error}.", file=sys.stderr)
+                continue
+            answers.setdefault(model, []).append(answer)
+            said = ", ".join(f"{metric} {np.mean(answer[metric]):.4f}" for metric in part.metrics)
+            print(f"{name}, draw {seed}, {model}: {said}, {answer['settings']}", file=sys.stderr)
+    return [_row(name, model, metric, answers) for metric in part.metrics for model in answers]
+
+
+def measure(tables: Tables, role: np.ndarray, part: Part, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Each metric of each test person, of a model that learned from all but the test."""
+    data = splits.known_first(tables, splits.for_our_training(tables, role) if name == OURS else role)
+    chosen = choose(name, data, [settings] if settings else load(name).grid(data))
+    everything = splits.known_first(tables, np.where(role == VALID, TRAIN, role).astype(np.int8))
+    model: Peer = load(name)(**chosen["decided"])
+    model.fit(everything)
+    cases = everything.cases(TEST, AT_MOST)
+    if not len(cases):
+        raise EngineError("Nothing is held out for the test: there is nothing to measure.")
+    ranks = rank_targets(model, everything, cases)
+    metrics = user_metrics(ranks)
+    found = {"ndcg_10": metrics["ndcg_10"], "ndcg_20": ndcg(ranks, 20), "recall_20": metrics["recall_20"]}
+    first = [
+        np.searchsorted(targets, everything.item[row]) for targets, row in zip(cases.targets, cases.rows, strict=True)
+    ]
+    found["next_10"] = ndcg([r[[k]] for r, k in zip(ranks, first, strict=True)], 10)
+    if part.among_new:
+        among = _Among(model, everything.item_counts() == 0)
+        found["recall_20_new"] = user_metrics(rank_targets(among, everything, cases))["recall_20"]
+    kept = {metric: found[metric].tolist() for metric in part.metrics}
+    return {**kept, "settings": chosen["decided"], "seconds": chosen["tuning_seconds"]}
+
+
+@dataclass(frozen=True)
+class _Among:
+    """A model whose lists hold some products only. which : bool [items]."""
+
+    model: Peer
+    which: np.ndarray
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return np.where(self.which, self.model.scores(data, cases), -np.inf)
+
+
+def _row(part: str, model: str, metric: str, answers: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    drawn = [np.array(answer[metric]) for answer in answers[model]]
+    row: dict[str, Any] = {
+        "part": part,
+        "model": model,
+        "metric": metric,
+        "mean": float(np.mean([of_draw.mean() for of_draw in drawn])),
+        "interval": list(bootstrap_interval(np.concatenate(drawn), RESAMPLES)),
+        "people": int(sum(map(len, drawn))),
+        "paired": None,
+        "seconds": float(np.mean([answer["seconds"] for answer in answers[model]])),
+        "settings": [answer["settings"] for answer in answers[model]],
+    }
+    if model != OURS and OURS in answers:
+        differences = [np.array(a[metric]) - d for a, d in zip(answers[OURS], drawn, strict=True)]
+        low, high = bootstrap_interval(np.concatenate(differences), RESAMPLES)
+        each = [float(d.mean()) for d in differences]
+        row["paired"] = {"difference": float(np.mean(each)), "low": low, "high": high, "of_each_draw": each}
+    return row
+
+
+def _print_table(rows: list[dict[str, Any]], title: str) -> None:
+    print(title)
+    print()
+    print(f"| {' | '.join(HEADINGS)} |")
+    print("|---" * len(HEADINGS) + "|")
+    for row in rows:
+        low, high = row["interval"]
+        pair = row["paired"]
+        cells = (
+            row["part"],
+            row["model"],
+            row["metric"],
+            f"{row['mean']:.4f}",
+            f"{low:.4f} to {high:.4f}",
+            f"{pair['difference']:+.4f} ({pair['low']:+.4f} to {pair['high']:+.4f})" if pair else "",
+            f"{min(pair['of_each_draw']):+.4f}" if pair else "",
+            f"{row['seconds']:.0f}",
+        )
+        print(f"| {' | '.join(cells)} |")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cold", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help=f"a folder, or a generated shop: {', '.join(datasets.GENERATED)}")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}, separated by commas")
+    parser.add_argument("--models", help="some of the models of the part, separated by commas")
+    parser.add_argument("--config", help="settings of ours other than the defaults, as JSON")
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="print the rows as one JSON list")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

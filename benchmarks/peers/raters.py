@@ -1,0 +1,64 @@
+"""What predicts ratings, behind one small interface: ours, and the least that it must beat.
+
+A rater is a class with `grid()`, the settings that validation chooses among, and, once made with one of them,
+`fit(data)`, which learns from the TRAIN ratings, and `predict(data, role)`, stars for each rated purchase of a role in
+row order. `decided` holds the settings that repeat the fit with no validation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from recommender.engine.config import TrainConfig
+from recommender.engine.dataset import TRAIN, TwoTowerDataset
+from recommender.engine.evaluation import predict_held_out_ratings
+from recommender.engine.rating_path import RatingSettings, fit_rating_path
+from recommender.engine.towers import TwoTowerHybrid
+from recommender.engine.trainer import TorchScorer, tower_sizes
+
+
+class GlobalMean:
+    """One number for all."""
+
+    def __init__(self) -> None:
+        self.decided: dict[str, Any] = {}
+
+    @staticmethod
+    def grid() -> list[dict[str, Any]]:
+        return [{}]
+
+    def fit(self, data: TwoTowerDataset) -> None:
+        self.mean = float(data.rating[rated_rows(data, TRAIN)].mean())
+
+    def predict(self, data: TwoTowerDataset, role: int) -> np.ndarray:
+        return np.full(len(rated_rows(data, role)), self.mean)
+
+
+class TwoTowers:
+    """Our rating vectors, with the defaults that every shop gets. No list is trained: no rating depends on it."""
+
+    def __init__(self, settings: dict[str, float] | None = None):
+        self.settings = None if settings is None else RatingSettings(**settings)
+        self.decided: dict[str, Any] = {"settings": settings}
+
+    @staticmethod
+    def grid() -> list[dict[str, Any]]:
+        return [{}]
+
+    def fit(self, data: TwoTowerDataset) -> None:
+        config = TrainConfig()
+        path = fit_rating_path(data, config.rating_dim, config.seed, self.settings)
+        self.decided["settings"] = asdict(path.settings)
+        self.model = TwoTowerHybrid(tower_sizes(data, config.dim), config)
+        self.model.rate_by(path)
+
+    def predict(self, data: TwoTowerDataset, role: int) -> np.ndarray:
+        return predict_held_out_ratings(TorchScorer(self.model, data), data, role)[0]
+
+
+def rated_rows(data: TwoTowerDataset, role: int) -> np.ndarray:
+    """int64: the rows of a role's rated purchases."""
+    return np.flatnonzero((data.role == role) & np.isfinite(data.rating))
