@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ import numpy as np
 
 from benchmarks import datasets, splits
 from benchmarks.peers import OURS, Peer, load
-from benchmarks.quality import AT_MOST, RESAMPLES, choose, in_a_process
+from benchmarks.quality import AT_MOST, RESAMPLES, in_a_process
 from recommender.engine.dataset import TEST, TRAIN, VALID, Cases, TwoTowerDataset
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation import bootstrap_interval, ndcg, rank_targets, user_metrics
@@ -95,26 +96,45 @@ def compare(
 
 def measure(tables: Tables, role: np.ndarray, part: Part, name: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Each metric of each test person, of a model that learned from all but the test."""
+    started = time.perf_counter()
     data = splits.known_first(tables, splits.for_our_training(tables, role) if name == OURS else role)
-    chosen = choose(name, data, [settings] if settings else load(name).grid(data))
-    everything = splits.known_first(tables, np.where(role == VALID, TRAIN, role).astype(np.int8))
-    model: Peer = load(name)(**chosen["decided"])
-    model.fit(everything)
-    cases = everything.cases(TEST, AT_MOST)
+    decided = _decide(part, data, name, [settings] if settings else load(name).grid(data))
+    data = splits.known_first(tables, np.where(role == VALID, TRAIN, role).astype(np.int8))
+    model = load(name)(**decided)
+    model.fit(data)
+    seconds = time.perf_counter() - started
+    found = _measured(part, data, TEST, model)
+    return {**{metric: values.tolist() for metric, values in found.items()}, "settings": decided, "seconds": seconds}
+
+
+def _decide(part: Part, data: TwoTowerDataset, name: str, grid: list[dict[str, Any]]) -> dict[str, Any]:
+    """The settings that serve VALID best by the metric that decides the part."""
+    best, decided = -1.0, grid[0]
+    for settings in grid:
+        model = load(name)(**settings)
+        model.fit(data)
+        if len(grid) == 1:
+            return model.decided
+        found = float(_measured(part, data, VALID, model)[part.metrics[0]].mean())
+        if found > best:
+            best, decided = found, model.decided
+    return decided
+
+
+def _measured(part: Part, data: TwoTowerDataset, role: int, model: Peer) -> dict[str, np.ndarray]:
+    """float64 [people] of each of the part's metrics."""
+    cases = data.cases(role, AT_MOST)
     if not len(cases):
-        raise EngineError("Nothing is held out for the test: there is nothing to measure.")
-    ranks = rank_targets(model, everything, cases)
-    metrics = user_metrics(ranks)
-    found = {"ndcg_10": metrics["ndcg_10"], "ndcg_20": ndcg(ranks, 20), "recall_20": metrics["recall_20"]}
-    first = [
-        np.searchsorted(targets, everything.item[row]) for targets, row in zip(cases.targets, cases.rows, strict=True)
-    ]
-    found["next_10"] = ndcg([r[[k]] for r, k in zip(ranks, first, strict=True)], 10)
+        raise EngineError("Nothing is held out there: there is nothing to measure.")
+    ranks = rank_targets(model, data, cases)
+    found = {"ndcg_10": ndcg(ranks, 10), "ndcg_20": ndcg(ranks, 20), "recall_20": user_metrics(ranks)["recall_20"]}
+    next_ones = zip(ranks, cases.targets, data.item[cases.rows], strict=True)
+    found["next_10"] = ndcg([r[targets == item] for r, targets, item in next_ones], 10)
     if part.among_new:
-        among = _Among(model, everything.item_counts() == 0)
-        found["recall_20_new"] = user_metrics(rank_targets(among, everything, cases))["recall_20"]
-    kept = {metric: found[metric].tolist() for metric in part.metrics}
-    return {**kept, "settings": chosen["decided"], "seconds": chosen["tuning_seconds"]}
+        new = np.zeros(data.n_items, dtype=bool)
+        new[data.item[data.role == role]] = True
+        found["recall_20_new"] = user_metrics(rank_targets(_Among(model, new), data, cases))["recall_20"]
+    return {metric: found[metric] for metric in part.metrics}
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,8 @@ class CategoryPopularity:
         value = np.zeros(data.n_items, np.int64) if self.feature is None else data.item_features[:, self.feature]
         total = np.bincount(value[sold], self.counts[sold], minlength=value.max() + 1)
         mean = total / np.bincount(value[sold], minlength=value.max() + 1).clip(min=1)
-        self.counts[~sold] = mean[value[~sold]]
+        chance = 1e-6 * np.random.default_rng(1).random(data.n_items)  # ties of a whole category would count against it
+        self.counts[~sold] = (mean[value] + chance)[~sold]
 
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
         return np.tile(self.counts, (len(cases), 1))

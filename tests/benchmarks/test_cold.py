@@ -34,7 +34,7 @@ def test_planted_tastes_are_found_at_every_cold_end(tmp_path: Path):
         assert rows["profiles", metric, "popularity"]["paired"]["low"] > 0
     assert rows["few", "ndcg_10", "popularity"]["paired"]["low"] > 0.2  # one purchase tells the kind
     # Of 60 products 6 are new, one or two of each kind: whoever knows the kind finds them in the full list, too.
-    assert rows["products", "recall_20", "two_tower"]["mean"] > rows["products", "recall_20", "popularity"]["mean"]
+    assert rows["products", "recall_20", "popularity"]["paired"]["low"] > 0
 
 
 def test_newcomers_are_held_out_whole(tmp_path: Path):
