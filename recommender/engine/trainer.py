@@ -79,7 +79,8 @@ def train_two_tower_model(
     """
     started = time.perf_counter()
     if warm is not None:
-        config = replace(config, patience=min(config.patience, PATIENCE))
+        pace = warm.pace or 0.5**SLOWER
+        config = replace(config, patience=min(config.patience, PATIENCE), learning_rate=pace * config.learning_rate)
     torch.manual_seed(config.seed)
     run = _Run(data, config, should_stop, None if like is None else like.linear, warm)
     start, closed_forms = (run.validate() if like is None else like.start), run.averaged()

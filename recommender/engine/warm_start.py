@@ -44,6 +44,7 @@ class Warm:
 
     items, users : the tensors of its towers by name.   row_of : its row of each item that it saw sold, by key.
     encoders : what its ids mean.   linear, ratings : what validation chose for its linear path and its ratings.
+    pace : the share of its setting that its first learning rate was, None where no epoch of it was worth keeping.
     """
 
     items: dict[str, Tensor]
@@ -52,6 +53,7 @@ class Warm:
     encoders: Encoders
     linear: LinearSettings
     ratings: RatingSettings | None
+    pace: float | None
 
     @classmethod
     def open(cls, bundle: Path, weights: str, config: TrainConfig, tables: Tables) -> Warm:
@@ -88,6 +90,7 @@ class Warm:
             encoders=encoders,
             linear=linear,
             ratings=RatingSettings(**chosen["ratings"]) if chosen["ratings"] else None,
+            pace=chosen["rates"][0] / before.learning_rate if chosen["rates"] else None,
         )
 
     @torch.no_grad()

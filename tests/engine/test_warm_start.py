@@ -1,5 +1,7 @@
 """A training that goes on from an earlier model: what it keeps, what it makes anew, and what it may not have seen."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 from recommender.engine.__main__ import main
-from recommender.engine.bundle import read_manifest
+from recommender.engine.bundle import read_manifest, write_manifest
 from recommender.engine.comparison import learned_by, open_for_comparison
 from recommender.engine.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.errors import WarmStartError
@@ -76,6 +78,21 @@ def test_it_learns_what_is_new_in_fewer_epochs_and_no_worse(today, live):
         user_metrics(rank_targets(TorchScorer(t.model, data), data, data.cases(TEST)))["ndcg_10"] for t in (cold, warm)
     ]
     assert ndcg[1].mean() > ndcg[0].mean() - 0.05
+
+
+@pytest.mark.parametrize(("pace", "first"), [(1.0, 0.01), (0.5, 0.005), (None, 0.0025)])
+def test_it_is_as_slow_as_the_earlier_training_had_to_be(today, live, pace, first):
+    warm = replace(Warm.open(live, "judged", QUICK, today), pace=pace)
+    assert train_two_tower_model(data_of(today, live), QUICK, warm=warm).curve[0]["learning_rate"] == first
+
+
+def test_the_pace_of_a_training_is_in_its_bundle(today, live, tmp_path):
+    copy = shutil.copytree(live, tmp_path / "copy")
+    for rates, pace in (([QUICK.learning_rate / 4, 1e-4], 0.25), ([], None)):
+        chosen = json.loads((copy / "training.json").read_text())
+        (copy / "training.json").write_text(json.dumps({**chosen, "rates": rates}))
+        write_manifest(copy, settings=QUICK.to_dict())
+        assert Warm.open(copy, "judged", QUICK, today).pace == pace
 
 
 def test_what_was_learned_of_an_item_and_of_a_value_is_kept_by_key_and_by_value(today, live):
