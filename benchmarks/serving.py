@@ -227,8 +227,10 @@ def _cases() -> list[Case]:
     return [
         Case("empty_view", "/benchmark/empty/", [asked(customer=key) for key in keys]),
         Case("popular", LISTS, [asked()]),
-        Case("known_customer", LISTS, [asked(customer=key) for key in keys]),
-        Case("profile", LISTS, [asked(profile=profile) for profile in profiles]),
+        Case("known_customer", LISTS, [asked(customer=key, reasons=False) for key in keys]),
+        Case("with_reasons", LISTS, [asked(customer=key) for key in keys]),
+        Case("profile", LISTS, [asked(profile=profile, reasons=False) for profile in profiles]),
+        Case("diverse", LISTS, [asked(customer=key, reasons=False, diversity=0.3) for key in keys]),
         Case("everything", LISTS, [asked(customer=key, **rest) for key in keys]),
     ]
 

@@ -3,11 +3,16 @@
 Any of it can be overridden on the command line, and the number of processes by WEB_CONCURRENCY.
 """
 
+import ctypes
 import os
 
 # Each request has a thread. Arithmetic with threads of its own beside it would only take turns with the other requests.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# One heap for all threads: with one each, as glibc has it, a worker keeps 10 MB more of what requests no longer need.
+if hasattr(libc := ctypes.CDLL(None), "mallopt"):  # not everywhere is glibc
+    libc.mallopt(-8, 1)  # M_ARENA_MAX
 
 worker_class = "gthread"
 threads = 4

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Inference:
             self.item_keys: list[str] = saved["items"]
             self.items = Vectors(*(mapped(Path(model) / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
             self._user_tower = _session(Path(model) / "user_tower.onnx", device)
-            self._item_tower = _session(Path(model) / "item_tower.onnx", device)
+            self._item_tower_file, self._device = Path(model) / "item_tower.onnx", device
         except BundleError:
             raise
         except Exception as error:
@@ -69,7 +70,6 @@ class Inference:
         if len(self.items) != len(self.item_keys):
             raise BundleError(f"The model has {len(self.items)} item vectors for {len(self.item_keys)} items.")
         self._user_inputs = {i.name for i in self._user_tower.get_inputs()}
-        self._item_inputs = {i.name for i in self._item_tower.get_inputs()}
         self._try_out()
 
     @classmethod
@@ -84,16 +84,23 @@ class Inference:
             device=device,
         )
 
+    @cached_property
+    def _item_tower(self) -> ort.InferenceSession:
+        """Opened when there is an item to place: it holds a copy of every known item's numbers, and often none is."""
+        try:
+            return _session(self._item_tower_file, self._device)
+        except Exception as error:
+            raise InferenceError(f"The item tower cannot be opened: {error}") from error
+
     @property
     def schema(self) -> Schema:
         return self.encoders.schema
 
     def _try_out(self) -> None:
-        """Let both towers answer once: a model that cannot is refused here, and the first visitor waits for nothing."""
+        """Let the user tower answer once: a model that cannot is refused here, and no visitor is the first."""
         bought = [Event(key, time=0.0, rating=5.0) for key in self.item_keys[:1]]
         try:
             self.encode_users([Person({}, bought), Person({})])
-            self.encode_items([{}])
         except InferenceError as error:
             raise BundleError(f"The model opens but does not work. {error}") from error
 
@@ -182,8 +189,8 @@ class Inference:
 
     def run_items(self, rows: np.ndarray, ids: np.ndarray) -> Vectors:
         """Vectors of items in numbers: rows int64 [n] (-1: unknown), ids int64 [n, features]."""
-        feed = {"row": rows, "features": ids}
-        return Vectors(*_run(self._item_tower, {name: feed[name] for name in self._item_inputs}))
+        feed, wanted = {"row": rows, "features": ids}, [i.name for i in self._item_tower.get_inputs()]
+        return Vectors(*_run(self._item_tower, {name: feed[name] for name in wanted}))
 
     def ratings(self, users: Vectors, items: Vectors) -> np.ndarray:
         """Predicted ratings, float32 [users, items], 0 to 5."""
