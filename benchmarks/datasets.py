@@ -150,6 +150,45 @@ def thin(customers: int = 20_000, items: int = 8_000, seed: int = 2) -> Tables:
     return from_frame(frame, user="user", item="item", time="time")
 
 
+def shop(purchases: int = 100_000, seed: int = 3) -> Tables:
+    """A shop of any size: twenty purchases a customer on average, a fiftieth as many products as purchases.
+
+    Products are of kinds, of which each customer has three; two purchases in three stay with the kind of the one
+    before. Within a kind few products sell most. Gender and age lean to kinds; products show their kind and one of ten
+    brands; every other purchase is rated, higher where the kind is the customer's first.
+    """
+    rng = np.random.default_rng(seed)
+    customers, items = max(purchases // 20, 20), max(purchases // 50, 100)
+    kinds = max(int(items**0.5) // 2, 5)
+    user = np.sort((customers * rng.beta(1, 1.5, purchases)).astype(int))
+    place = np.arange(purchases) - np.searchsorted(user, user)
+    # Three kinds each, near to one another on a ring; a gender and an age move the place on it.
+    gender, age = rng.integers(0, 2, customers), rng.integers(18, 80, customers)
+    home = (kinds * (0.5 * gender + (age - 18) / 124) + rng.normal(0, kinds / 20 + 1, customers)).astype(int)
+    own = (home[:, None] + rng.integers(-2, 3, (customers, 3))) % kinds
+    moves = (rng.random(purchases) < 1 / 3) | (place == 0)
+    stays_since = np.maximum.accumulate(np.where(moves, np.arange(purchases), 0))
+    turn = rng.choice(3, purchases, p=[0.5, 0.3, 0.2])[stays_since]
+    kind = own[user, turn]
+    per_kind = items // kinds
+    item = kind * per_kind + (per_kind * rng.random(purchases) ** 3).astype(int)
+    rating = np.clip(np.rint(3.6 + 0.8 * (turn == 0) - 0.8 * (turn == 2) + rng.normal(0, 0.8, purchases)), 1, 5)
+    frame = pd.DataFrame(
+        {
+            "user": user,
+            "item": item,
+            "time": 1.7e9 + 86_400 * (7.0 * place + rng.random(purchases)),
+            "rating": np.where(rng.random(purchases) < 0.5, rating, np.nan),
+            "gender": np.array(["F", "M"])[gender[user]],
+            "age": age[user],
+            "kind": item // per_kind,
+            "brand": item * 7 % 10,
+        }
+    )
+    features = {"user_categorical": ["gender"], "user_numerical": ["age"], "item_categorical": ["kind", "brand"]}
+    return from_frame(frame, user="user", item="item", time="time", rating="rating", **features)
+
+
 def _snapshot(folder: Path) -> Tables:
     return read_snapshot(folder)
 
@@ -160,5 +199,5 @@ READERS = {
     "ratings.dat": movielens_1m,
     "transactions_sample.csv": complete_journey,
 }
-GENERATED = {"wholesale": wholesale, "thin": thin}
+GENERATED = {"wholesale": wholesale, "thin": thin, "shop": shop}
 __all__ = ["GENERATED", "READERS", "read"]
