@@ -147,7 +147,7 @@ def _trials(study: Sequence[Mapping[str, Any]]) -> list[TrialLine]:
     return [
         TrialLine(
             number=trial["number"],
-            settings=", ".join(f"{name} {_short(value)}" for name, value in trial["settings"].items()),
+            settings=", ".join(f"{name} {_short(value)}" for name, value in sorted(trial["settings"].items())),
             ndcg=f"{trial['ndcg_10']:.4f}".lstrip("0"),
             epochs=len(trial["curve"]),
             state=trial["state"],

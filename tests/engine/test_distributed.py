@@ -108,4 +108,5 @@ def test_the_command_line_makes_one_good_bundle(snapshot, tmp_path):
 
 def test_when_one_is_asked_to_stop_all_stop(snapshot, script):
     done = run(script(STOP), snapshot)
-    assert sorted(done.stdout.splitlines()) == [f"process {rank} stopped after 2 epochs" for rank in (0, 1)]
+    for rank in (0, 1):  # their lines may run into each other
+        assert f"process {rank} stopped after 2 epochs" in done.stdout

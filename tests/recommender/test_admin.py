@@ -249,7 +249,7 @@ def test_the_trials_of_a_tuning_are_on_the_pages_of_run_and_version(client, staf
     for shown in (text_of(client.get(page(version))), text_of(client.get(page(version.run)))):
         assert "Trials of other settings" in shown
         assert "<td>.1420</td><td>5</td><td>22</td><td>chosen</td>" in shown
-        assert "learning_rate 0.0021, dim 64" in shown
+        assert "dim 64, learning_rate 0.0021" in shown
     assert "Trials of other settings" not in text_of(client.get(page(planted_runs.version("v2"))))
 
 

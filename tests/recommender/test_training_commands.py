@@ -101,7 +101,7 @@ def test_the_trials_of_a_tuning_stand_below_what_they_led_to(run, learns):
     head = next(at for at, line in enumerate(lines) if "tried on validation" in line)
     assert lines[head + 1].split()[:5] == ["1", ".1310", "7", "31", "done"]
     assert lines[head + 2].split()[:5] == ["2", ".1420", "5", "22", "chosen"]
-    assert lines[head + 2].endswith("learning_rate 0.0021, dim 64")
+    assert lines[head + 2].endswith("dim 64, learning_rate 0.0021")
 
 
 @pytest.mark.django_db(transaction=True)
