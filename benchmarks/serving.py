@@ -52,11 +52,14 @@ class Case:
     p50_of_round: list[float] = field(default_factory=list)
     rate_1: list[float] = field(default_factory=list)  # requests a second, of each round
     rate_8: list[float] = field(default_factory=list)
+    cpu: list[float] = field(
+        default_factory=list
+    )  # seconds of the worker's processor time for a request, of each round
 
     def figures(self) -> dict[str, float]:
         p50, p95, p99 = (1e3 * float(np.quantile(self.alone, q)) for q in (0.5, 0.95, 0.99))
         rates = {"rps_1": statistics.median(self.rate_1), "rps_8": statistics.median(self.rate_8)}
-        return {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99, **rates}
+        return {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99, **rates, "cpu_ms": 1e3 * statistics.median(self.cpu)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -106,19 +109,23 @@ def measure(token: str, options: argparse.Namespace) -> dict[str, Any]:
     found["ratios"] = {
         "known_customer_p50_to_empty_view": _ratio(known.p50_of_round, empty.p50_of_round),
         "known_customer_rps_8_to_empty_view": _ratio(known.rate_8, empty.rate_8),
+        "known_customer_cpu_to_empty_view": _ratio(known.cpu, empty.cpu),
         "worker_mb_to_without_recommender": found["worker_mb"] / found["worker_mb_without_recommender"],
     }
     return found
 
 
 def _round(case: Case, site: Site, token: str, seconds: float, *, counted: bool = True) -> None:
-    alone = ask(Job(site.port, case.path, case.bodies, token, clients=1, seconds=seconds))
+    spent = site.cpu_seconds()
+    alone = ask(Job(site.port, case.path, case.bodies, token, clients=1, seconds=seconds, warm_up=0))
+    spent = site.cpu_seconds() - spent
     together = ask(Job(site.port, case.path, case.bodies, token, clients=8, seconds=seconds))
     if failed := alone.failed + together.failed:
         raise BenchmarkFailed(f"{case.name}: {len(failed)} requests failed, first with {failed[0]}.")
     if counted:
         case.alone += alone.seconds
         case.p50_of_round.append(statistics.median(alone.seconds))
+        case.cpu.append(spent / len(alone.seconds))
         case.rate_1.append(len(alone.seconds) / alone.elapsed)
         case.rate_8.append(len(together.seconds) / together.elapsed)
 
@@ -253,9 +260,17 @@ class Site:
 
     def worker_mb(self) -> float:
         """Resident memory of the one worker."""
-        (worker,) = Path(f"/proc/{self.master}/task/{self.master}/children").read_text().split()
-        lines = Path(f"/proc/{worker}/status").read_text().splitlines()
+        lines = (self._worker() / "status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the one worker since it began."""
+        after_the_name = (self._worker() / "stat").read_text().rpartition(")")[2].split()
+        return (int(after_the_name[11]) + int(after_the_name[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _worker(self) -> Path:
+        (worker,) = Path(f"/proc/{self.master}/task/{self.master}/children").read_text().split()
+        return Path("/proc") / worker
 
 
 @contextmanager
@@ -326,10 +341,10 @@ def _asking(job: Job) -> Iterator[Load]:
 
 
 def _print_table(found: dict[str, Any]) -> None:
-    headings = ("p50 ms", "p95 ms", "p99 ms", "req/s, 1", "req/s, 8")
+    headings = ("p50 ms", "p95 ms", "p99 ms", "req/s, 1", "req/s, 8", "cpu ms")
     print(f"{'case':<16}" + "".join(f"{heading:>11}" for heading in headings))
     for name, row in found.items():
-        if "p50_ms" in row if isinstance(row, dict) else False:
+        if isinstance(row, dict) and "p50_ms" in row:
             print(f"{name:<16}" + "".join(f"{value:>11.2f}" for value in row.values()))
     print(
         f"worker: {found['worker_mb']:.0f} MB; without the recommender {found['worker_mb_without_recommender']:.0f} MB"
