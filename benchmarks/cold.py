@@ -126,6 +126,8 @@ def _measured(part: Part, data: TwoTowerDataset, role: int, model: Peer) -> dict
     cases = data.cases(role, AT_MOST)
     if not len(cases):
         raise EngineError("Nothing is held out there: there is nothing to measure.")
+    if part.among_new:
+        model = _Untied(model)
     ranks = rank_targets(model, data, cases)
     found = {"ndcg_10": ndcg(ranks, 10), "ndcg_20": ndcg(ranks, 20), "recall_20": user_metrics(ranks)["recall_20"]}
     next_ones = zip(ranks, cases.targets, data.item[cases.rows], strict=True)
@@ -135,6 +137,20 @@ def _measured(part: Part, data: TwoTowerDataset, role: int, model: Peer) -> dict
         new[data.item[data.role == role]] = True
         found["recall_20_new"] = user_metrics(rank_targets(_Among(model, new), data, cases))["recall_20"]
     return {metric: found[metric] for metric in part.metrics}
+
+
+@dataclass(frozen=True)
+class _Untied:
+    """A model whose ties are broken by chance: new products of the same features are the same to all of them, and ties
+    would count against whoever does not toss a coin."""
+
+    model: Peer
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        scores = np.asarray(self.model.scores(data, cases), dtype=np.float64)
+        # Another order for everybody, always the same one: the rows of a case are its own seed.
+        chance = np.stack([np.random.default_rng(row).random(data.n_items) for row in cases.rows])
+        return scores + 1e-6 * chance * np.abs(scores).max(1, keepdims=True)
 
 
 @dataclass(frozen=True)

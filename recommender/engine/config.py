@@ -25,8 +25,8 @@ class TrainConfig:
     max_history : purchases of a person that their lists are made from, the latest ones.
     max_ratings : purchases of a person whose ratings are read, the latest ones.
     epochs, patience : at most so many passes, and so many without a better validation NDCG@10 before stopping.
-    minutes : no epoch is begun after so many minutes, which a million purchases may take on a slow machine; what served
-        validation best until then is kept.
+    minutes : no epoch is begun that would end after so many minutes, if it takes as long as the one before: a million
+        purchases may take them on a slow machine. What served validation best until then is kept.
     learning_rate : the first rate; halved whenever an epoch brings no improvement.
     average_steps : the weights that are judged and served are a running average over about so many steps.
     item_id_dropout : how often an item is seen by its features alone, where it has any.
@@ -45,7 +45,7 @@ class TrainConfig:
     max_ratings: int = 400
     epochs: int = 30
     patience: int = 3
-    minutes: float = 12.0
+    minutes: float = 13.0
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     average_steps: int = 100

@@ -29,9 +29,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recommender.engine.config import TrainConfig
+from recommender.engine.encoders import FIRST
 from recommender.engine.inputs import GAP_BUCKETS, RATING_BUCKETS
 from recommender.engine.rating_path import RatingPath
 
+COLD_SWEEPS = 5  # over the features: fields that say the same share it
 SOLVER_STEPS = 8  # of conjugate gradients; a rating is within .001 of the exact solution's
 
 
@@ -61,9 +63,8 @@ class FieldTables(nn.ModuleList):
 class ItemTower(nn.Module):
     """Item row and feature ids to the item's vectors. Row -1 is an item never seen: its features alone place it.
 
-    Tables of `cold` values (means over known items of like features) stand in for what only a known item has: its
-    bias, its place in the profile path, its rating vector and its votes in a history. They are set once, after
-    training, by `learn_cold`.
+    Tables of `cold` values stand in for what only a known item has: its bias, its place in the profile path, its rating
+    vector and its votes in a history. They are set once, after training, by `learn_cold`.
     """
 
     def __init__(self, sizes: TowerSizes, config: TrainConfig):
@@ -81,6 +82,7 @@ class ItemTower(nn.Module):
         cold = sum(self.sizes)
         self.cold = FieldTables(sizes.item_features, cold)
         self.cold_default = nn.Parameter(torch.zeros(cold), requires_grad=False)
+        self.cold_trust = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # likewise
         for table in (self.id, *self.features):
             nn.init.normal_(table.weight, std=sizes.width**-0.5)
         closed_forms = (self.profile, self.rate_factors, self.rate_bias, self.rate_trace, *self.cold)
@@ -106,7 +108,8 @@ class ItemTower(nn.Module):
         """
         known = (row >= 0).to(self.id.weight.dtype)  # [B]
         row = torch.where(row >= 0, row, torch.full_like(row, self.id.num_embeddings - 1))
-        sequence = self.sequence(row, features, known)
+        trust = torch.where(known > 0, torch.ones_like(known), self.cold_trust)
+        sequence = self.sequence(row, features, known) * trust[:, None]
         own = [table(row) for table in self._own()]
         bias, profile, factors, rate_bias, rate_trace, trace = (
             torch.cat(own, -1).lerp(self._cold(features), 1 - known[:, None]).split(self.sizes, -1)
@@ -119,42 +122,49 @@ class ItemTower(nn.Module):
         return [self.bias, self.profile, self.rate_factors, self.rate_bias, self.rate_trace, self.trace]
 
     def _cold(self, features: Tensor) -> Tensor:
-        """[B, cold]: the mean of what the features' known items have; the default where no feature is known."""
-        total = torch.zeros(features.shape[0], len(self.cold_default), device=features.device)
-        seen = torch.zeros(features.shape[0], 1, device=features.device)
+        """[B, cold]: what known items have, as far as the features tell; of a value never seen they tell nothing."""
+        total = self.cold_default + torch.zeros(features.shape[0], 1, device=features.device)
         for f, table in enumerate(self.cold):
-            here = (features[:, f] >= 2).to(total.dtype)[:, None]
-            total, seen = total + table(features[:, f]) * here, seen + here
-        return torch.where(seen > 0, total / seen.clamp(min=1), self.cold_default)
+            total = total + table(features[:, f])
+        return total
 
     @torch.no_grad()
-    def learn_cold(self, features: Tensor, bought: Tensor) -> None:
+    def learn_cold(self, features: Tensor, bought: Tensor, trust: float) -> None:
         """Fill the cold tables from the items bought at least once, and place those never bought by them, as if they
-        were listed tomorrow. bought bool [items], features int64 [items, F].
+        were listed tomorrow. bought bool [items], features int64 [items, F]. trust : how far the history moves a new
+        item.
 
-        A new item's bias is the 90th percentile of its like, not the mean: most listed products sell little, and an
-        item placed at their mean is never shown and so never learned.
+        What an item has is its default plus a part for each feature value: a ridge regression, by backfitting. A new
+        item's bias is the 90th percentile of those that its features let expect, not the mean: most listed products
+        sell little, and an item placed at their mean is never shown and so never learned.
         """
-        own = torch.cat([t.weight[:-1] for t in self._own()], -1)  # [items, cold]
-        if not bought.any():
+        own = torch.cat([t.weight[:-1] for t in self._own()], -1)[bought]  # [sold, cold]
+        if not len(own):
             return
+        self.cold_default.copy_(own.mean(0))
+        rest, values = own - self.cold_default, features[bought]
+        for table in self.cold:
+            table.weight.zero_()
+        for _ in range(COLD_SWEEPS):
+            for f, table in enumerate(self.cold):
+                rest += table.weight[values[:, f]]
+                table.weight.copy_(means_by_value(rest, values[:, f], table.num_embeddings))
+                rest -= table.weight[values[:, f]]
+        self.cold_default[0] += torch.quantile(rest[:, 0], 0.9)
+        if not self.normalised:
+            self.cold_trust.fill_(trust)
+        told = sum((t(features[~bought, f]) for f, t in enumerate(self.features)), torch.zeros(()))
+        self.id.weight[:-1][~bought] = (self.cold_trust - 1) * told
+        for table, placed in zip(self._own(), self._cold(features[~bought]).split(self.sizes, -1), strict=True):
+            table.weight[:-1][~bought] = placed
 
-        def typical(values: Tensor) -> Tensor:
-            mean = values.mean(0)
-            mean[0] = torch.quantile(values[:, 0], 0.9)
-            return mean
 
-        self.cold_default.copy_(own[bought].mean(0))
-        for f, table in enumerate(self.cold):
-            of_feature = features[:, f]
-            order = torch.argsort(of_feature)
-            order = order[bought[order]]
-            values, counts = torch.unique_consecutive(of_feature[order], return_counts=True)
-            for value, rows in zip(values.tolist(), order.split(counts.tolist()), strict=True):
-                table.weight[value] = typical(own[rows])
-        self.id.weight[:-1][~bought] = 0
-        for table, values in zip(self._own(), self._cold(features[~bought]).split(self.sizes, -1), strict=True):
-            table.weight[:-1][~bought] = values
+def means_by_value(vectors: Tensor, ids: Tensor, values: int, shrinkage: float = 5.0) -> Tensor:
+    """[values, dim]: the mean of the vectors [n, dim] of each feature value, drawn to 0 where it has few; nothing for
+    missing and unknown values. ids int64 [n]"""
+    total = torch.zeros(values, vectors.shape[1], device=vectors.device).index_add_(0, ids, vectors)
+    total[:FIRST] = 0
+    return total / (torch.bincount(ids, minlength=values)[:, None] + shrinkage)
 
 
 class UserTower(nn.Module):

@@ -11,20 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from scipy import sparse
 from torch import Tensor
 
 from recommender.engine import distributed, losses
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, VALID, Cases, NegativeSampler, TwoTowerDataset, Window, batches, windows
-from recommender.engine.encoders import FIRST
 from recommender.engine.errors import SnapshotError, TrainingCancelled
 from recommender.engine.evaluation import case_inputs, rank_targets, user_metrics
 from recommender.engine.inputs import UserInputs, Vectors, rating_bucket
 from recommender.engine.linear_path import LinearPath, LinearSettings, fit_linear_path
 from recommender.engine.profile_path import fit_profile_path
 from recommender.engine.rating_path import RatingSettings, fit_rating_path
-from recommender.engine.towers import TowerSizes, TwoTowerHybrid
+from recommender.engine.towers import TowerSizes, TwoTowerHybrid, means_by_value
 from recommender.engine.warm_start import PATIENCE, Warm
 
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity
@@ -84,6 +82,7 @@ def train_two_tower_model(
     torch.manual_seed(config.seed)
     run = _Run(data, config, should_stop, None if like is None else like.linear, warm)
     start, closed_forms = (run.validate() if like is None else like.start), run.averaged()
+    at_start = run.served
     rates = None if like is None else like.rates
     if like is not None and like.rates and warm is None and len(data) > config.repeat_up_to:
         run.start_from(like.model)
@@ -91,14 +90,16 @@ def train_two_tower_model(
     state = _Progress()
     if checkpoint is not None and checkpoint.exists():
         state = run.load(checkpoint)
-    while not _finished(state, config, rates, distributed.the_firsts(time.perf_counter() - started)):
+    epoch_began = epoch_took = 0.0
+    while not _finished(state, config, rates, distributed.the_firsts(time.perf_counter() - started + epoch_took)):
+        epoch_began = time.perf_counter()
         rate = state.rate(config) if rates is None else rates[state.epoch]
         loss = run.epoch(rate, state.epoch)
         state.epoch += 1
         ndcg = run.validate() if rates is None else float("nan")
         entry = {"epoch": state.epoch, "loss": loss, "ndcg_10": ndcg, "learning_rate": rate}
         state.record(entry, run.averaged() if rates is None and ndcg > state.best else None)
-        if state.epoch == 1 and ndcg < start and warm is None:
+        if state.epoch == 1 and rates is None and warm is None and run.serves_worse_than(at_start):
             # A step that is too long for this data breaks more of the closed forms than it finds.
             run.begin_again(closed_forms)
             state.begin_again()
@@ -106,6 +107,7 @@ def train_two_tower_model(
             run.save(checkpoint, state)
         if on_epoch is not None:
             on_epoch(entry)
+        epoch_took = time.perf_counter() - epoch_began
     best_rates, best_weights = state.best_rates, state.best_weights
     if rates is not None:
         best_rates, best_weights = rates, run.averaged()
@@ -116,7 +118,7 @@ def train_two_tower_model(
     run.set_weights(popularity, trust)
     earlier = like or warm
     ratings = run.fit_ratings(None if earlier is None else earlier.ratings) if distributed.is_first() else None
-    run.finish()
+    run.finish(popularity)
     return Trained(
         model=run.model,
         linear=run.linear,
@@ -216,18 +218,18 @@ class _Run:
             weight_decay=config.weight_decay,
         )
 
+        self.served = np.zeros(0)  # NDCG@10 of each validation case, when last validated
         self.average = self.weights()
         self.steps = 0 if warm is None else 2 * config.average_steps  # what is gone on from is an average already
 
     @torch.no_grad()
     def _start_from_closed_forms(self, linear: LinearPath) -> None:
         items, users = self.model.items, self.model.users
-        rest = linear.items.copy()
+        rest, features = torch.from_numpy(linear.items).clone(), torch.from_numpy(self.data.item_features)
         for f, table in enumerate(items.features):  # an item is what its features say, and its own rest
-            told = _means_by_value(rest, self.data.item_features[:, f], table.num_embeddings)
-            table.weight.copy_(torch.from_numpy(told))
-            rest -= told[self.data.item_features[:, f]]
-        items.id.weight[:-1] = torch.from_numpy(rest)
+            table.weight.copy_(means_by_value(rest, features[:, f], table.num_embeddings))
+            rest -= table.weight.cpu()[features[:, f]]
+        items.id.weight[:-1] = rest
         items.trace.weight[:-1] = torch.from_numpy(linear.history)
         items.bias.weight[:-1, 0] = torch.from_numpy(linear.popular)
         users.recency.fill_(linear.settings.recency)
@@ -328,8 +330,15 @@ class _Run:
             self.model.load_state_dict(self.average)
             held_out = _HeldOut(self.scorer(), self.data, self.cases)
             self.model.load_state_dict(latest)
-            ndcg = max(float(held_out.ndcg(popularity).mean()) for popularity in self._popularities())
+            self.served = max((held_out.ndcg(weight) for weight in self._popularities()), key=np.mean)
+            ndcg = float(self.served.mean())
         return distributed.the_firsts(ndcg)
+
+    def serves_worse_than(self, before: np.ndarray) -> bool:
+        """Whether the lists last validated are worse than those of `before`, by more than a standard error of the
+        paired difference."""
+        loss = before - self.served
+        return bool(distributed.the_firsts(bool(len(loss)) and loss.mean() > loss.std() / np.sqrt(len(loss))))
 
     def _popularities(self) -> list[float]:
         return sorted({*POPULARITIES, self.linear.popularity})
@@ -390,9 +399,14 @@ class _Run:
         distributed.share(self.model)
         self.average = self.weights()
 
-    def finish(self) -> None:
-        """Place unknown items by what known ones of like features have."""
-        self.model.items.learn_cold(self.features, torch.from_numpy(self.counts > 0).to(self.device))
+    def finish(self, popularity: float) -> None:
+        """Place unknown items by what known ones of like features have.
+
+        Training found how much their popularity counts beside a history. In lists popularity counts for less, and so
+        does the history where it meets an item known by features alone: else new items come in no good order.
+        """
+        bought = torch.from_numpy(self.counts > 0).to(self.device)
+        self.model.items.learn_cold(self.features, bought, trust=popularity or 1.0)
         self.model.eval()
 
     def weights(self) -> dict[str, Tensor]:
@@ -547,12 +561,3 @@ def tower_sizes(data: TwoTowerDataset, width: int) -> TowerSizes:
         profile_numbers=data.profile_numbers.shape[1],
         rated=bool(np.isfinite(data.rating[data.role == TRAIN]).any()),
     )
-
-
-def _means_by_value(vectors: np.ndarray, ids: np.ndarray, values: int, shrinkage: float = 5.0) -> np.ndarray:
-    """float32 [values, dim]: the mean of the vectors [n, dim] of each feature value, drawn to 0 where it has few.
-    Nothing for missing and unknown values."""
-    members = sparse.csr_matrix((np.ones(len(ids), np.float32), (ids, np.arange(len(ids)))), (values, len(ids)))
-    means = (members @ vectors) / (np.bincount(ids, minlength=values)[:, None] + shrinkage)
-    means[:FIRST] = 0
-    return means.astype(np.float32)
