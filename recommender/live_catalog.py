@@ -12,7 +12,7 @@ from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, Su
 
 from recommender.engine.explain import Weighed, weigh
 from recommender.engine.inference import Inference, Person
-from recommender.engine.inputs import Vectors
+from recommender.engine.inputs import ItemVectors, Vectors
 from recommender.engine.retrieval import Index
 from recommender.retrieval import index_of
 from recommender.source import RecommenderSource
@@ -44,14 +44,13 @@ class Placed:
     """The live model with a vector for every row of the catalog."""
 
     live: Live
-    vectors: Vectors
+    vectors: ItemVectors
     index: Index | MilvusIndex
     row_of: dict[str, int]
 
-    @property
-    def taste(self) -> np.ndarray:
-        """float32 [n, dim]: the part of the items' vectors that says who wants them, less how many do."""
-        return self.vectors.rank[:, : self.vectors.trace.shape[1]]
+    def taste(self, rows: np.ndarray) -> np.ndarray:
+        """float32 [k, width]: the part of these items' vectors that says who wants them, less how many do."""
+        return self.vectors.rank[rows][:, : self.vectors.trace.shape[1]]
 
     def weigh(self, people: Sequence[tuple[Person, Collection[str] | None]]) -> list[Weighed]:
         """People in vectors, with and without each piece of what is known of them."""
@@ -244,9 +243,9 @@ def read_catalog(source: RecommenderSource, live: Live | None, tally: Tally) -> 
 
 
 def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int]) -> Placed:
-    vectors = live.inference.items
+    vectors: ItemVectors = live.inference.items
     if described:
-        vectors = Vectors.concat([vectors, live.inference.encode_items(described)])
+        vectors = live.inference.items.above(live.inference.encode_items(described))
     return Placed(live, vectors, index_of(live.collection, vectors), row_of)
 
 

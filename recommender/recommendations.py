@@ -349,7 +349,7 @@ def _picked(rows: np.ndarray, scores: np.ndarray, plan: Plan, catalog: LiveCatal
         rows, scores = rows[order], scores[order]
     if catalog.placed is None or not request.diversity or len(rows) == 0:
         return rows[: request.count], scores[: request.count]
-    order = retrieval.diversify(catalog.placed.taste[rows], scores, request.count, request.diversity)
+    order = retrieval.diversify(catalog.placed.taste(rows), scores, request.count, request.diversity)
     return rows[order], scores[order]
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from recommender.engine.errors import RetrievalError
 from recommender.engine.inference import Inference
-from recommender.engine.inputs import Vectors
+from recommender.engine.inputs import ItemVectors
 from recommender.engine.retrieval import Index
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def collection_of(inference: Inference) -> MilvusVectors | None:
     return MilvusVectors.open(address, checksum, inference.items.rank, _width(inference.items))
 
 
-def index_of(collection: MilvusVectors | None, vectors: Vectors) -> Index | MilvusIndex:
+def index_of(collection: MilvusVectors | None, vectors: ItemVectors) -> Index | MilvusIndex:
     """The search through a catalog: the items of the model, then those created since."""
     if collection is None:
         return Index(vectors.rank, _width(vectors))
@@ -58,6 +58,6 @@ def _address() -> str:
     return getattr(settings, "RECOMMENDER_RETRIEVAL_ADDRESS", "")
 
 
-def _width(vectors: Vectors) -> int:
+def _width(vectors: ItemVectors) -> int:
     """The columns that say who wants an item, less how many do."""
     return vectors.trace.shape[1]

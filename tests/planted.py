@@ -74,7 +74,7 @@ def leaking_label(folder: Path, *, users: int = 300, items: int = 40, seed: int 
     )
 
 
-def break_tower(bundle: Path, weights: str = "served", tower: str = "user_tower", table: str = "gap.weight") -> None:
+def break_tower(bundle: Path, weights: str = "served", tower: str = "history", table: str = "users.gap.weight") -> None:
     """Make a tower of a bundle open and fail at work: a table of its has one row left, the first.
 
     Without the other gaps, the user tower answers nobody with two purchases at different times. The manifest is sealed

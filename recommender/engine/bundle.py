@@ -4,8 +4,8 @@
     report.json               how good it is, beside what
     training.json             what validation chose, so that another training can repeat or continue this one
     artifacts.json            encoders, sizes and item keys: how a profile becomes numbers, and what the items' rows are
-    model/                    what serves: user_tower.onnx, item_tower.onnx, weights.safetensors, item_rank.npy,
-                              item_rate.npy, item_trace.npy
+    model/                    what serves: history.onnx and user_tower.onnx, item_tower.onnx, rater.npz, item_rank.npy,
+                              item_rate.npy, item_trace.npy; and weights.safetensors, to go on training from
     judged/                   the same, trained without the held-out purchases: what the report speaks of, and what the
                               next candidate is compared with (the served weights have seen the answers)
     assets/                   items.parquet, users.parquet, history_*.npy: what a recommender without a database needs,
@@ -27,7 +27,7 @@ from typing import Any
 
 from recommender.engine.errors import BundleError
 
-FORMAT = 4
+FORMAT = 5
 WEIGHTS = {"served": "model", "judged": "judged"}
 
 

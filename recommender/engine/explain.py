@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recommender.engine.inference import Inference, Person
-from recommender.engine.inputs import Vectors
+from recommender.engine.inputs import ItemVectors, Vectors
 
-MOST_EVIDENCE = 16  # pieces tried: each costs as much as one more person. The profile first, then the latest purchases
+MOST_EVIDENCE = 16  # pieces tried. The profile first, then the latest purchases: what came before them is read once
 LEAST_DROP = 1e-3
 AT_ONCE = 512  # people, with and without, in one pass of the user tower
 
@@ -47,7 +47,7 @@ class Weighed:
 def weigh(
     inference: Inference,
     people: Sequence[tuple[Person, Collection[str] | None]],
-    catalog: Vectors | None = None,
+    catalog: ItemVectors | None = None,
     row_of: dict[str, int] | None = None,
 ) -> list[Weighed]:
     """People in vectors, whole and without each piece of evidence, in as few passes of the user tower as memory allows.
@@ -61,15 +61,27 @@ def weigh(
     for number, (person, settled) in enumerate(people, 1):
         batch.append([(None, person), *([] if settled is None else _evidence(person, settled))])
         if number == len(people) or sum(map(len, batch)) >= AT_ONCE:
-            vectors = inference.encode_users([one for rows in batch for _, one in rows], catalog, row_of)
-            start = 0
-            for rows in batch:
-                evidence = [reason for reason, _ in rows if reason is not None]
-                end = start + len(rows)
-                found.append(Weighed(vectors[start : start + 1], evidence, vectors.rank[start + 1 : end]))
-                start = end
+            found += _weigh(inference, batch, catalog, row_of)
             batch = []
     return found
+
+
+def _weigh(
+    inference: Inference,
+    batch: list[list[tuple[Reason | None, Person]]],
+    catalog: ItemVectors | None,
+    row_of: dict[str, int] | None,
+) -> list[Weighed]:
+    inputs = inference.inputs([one for rows in batch for _, one in rows], row_of)
+    sizes = np.array([len(rows) for rows in batch])
+    start = np.cumsum(sizes) - sizes
+    rank = inference.run_lists(inputs, catalog, np.repeat(start, sizes))
+    # Reasons are about places in a list; ratings are of people as they are.
+    users = Vectors.of_people(rank[start], inference.run_ratings(rank[start], inputs.since(start), catalog))
+    return [
+        Weighed(users[n : n + 1], [reason for reason, _ in rows if reason is not None], rank[at + 1 : at + len(rows)])
+        for n, (at, rows) in enumerate(zip(start.tolist(), batch, strict=True))
+    ]
 
 
 def _evidence(person: Person, settled: Collection[str]) -> list[tuple[Reason, Person]]:

@@ -16,7 +16,8 @@ import onnxruntime as ort
 from recommender.engine.bundle import WEIGHTS, read_manifest
 from recommender.engine.encoders import Encoders, as_number, as_text
 from recommender.engine.errors import BundleError, InferenceError, ProfileError
-from recommender.engine.inputs import UserInputs, Vectors
+from recommender.engine.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors
+from recommender.engine.rater import Rater
 from recommender.engine.schema import Schema
 
 
@@ -58,9 +59,11 @@ class Inference:
             self.max_history: int = saved["reads"]
             self._of_lists: int = saved["max_history"]
             self.item_keys: list[str] = saved["items"]
-            self.items = Vectors(*(mapped(Path(model) / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
-            self._user_tower = _session(Path(model) / "user_tower.onnx", device)
-            self._item_tower_file, self._device = Path(model) / "item_tower.onnx", device
+            model = Path(model)
+            self.items = Vectors(*(mapped(model / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
+            self._history, self._user_tower = (_session(model / f"{n}.onnx", device) for n in ("history", "user_tower"))
+            self._rater = Rater.open(model / "rater.npz")
+            self._item_tower_file, self._device = model / "item_tower.onnx", device
         except BundleError:
             raise
         except Exception as error:
@@ -69,6 +72,7 @@ class Inference:
         self.row_of = {key: row for row, key in enumerate(self.item_keys)}
         if len(self.items) != len(self.item_keys):
             raise BundleError(f"The model has {len(self.items)} item vectors for {len(self.item_keys)} items.")
+        self._state_width: int = self._history.get_outputs()[0].shape[-1]
         self._user_inputs = {i.name for i in self._user_tower.get_inputs()}
         self._try_out()
 
@@ -133,7 +137,7 @@ class Inference:
         return checked
 
     def encode_users(
-        self, people: Sequence[Person], items: Vectors | None = None, row_of: Mapping[str, int] | None = None
+        self, people: Sequence[Person], items: ItemVectors | None = None, row_of: Mapping[str, int] | None = None
     ) -> Vectors:
         """Vectors of people. Purchases of items that are in neither the model nor `items` are passed over.
 
@@ -154,16 +158,60 @@ class Inference:
         ids, numbers = self.encoders.encode_users(self.encoders.profile_columns(profiles), len(people))
         return UserInputs.of(histories, np.array(known), ids, numbers, self.max_history)
 
-    def run_users(self, inputs: UserInputs, items: Vectors | None = None) -> Vectors:
+    def run_users(self, inputs: UserInputs, items: ItemVectors | None = None) -> Vectors:
         """Vectors of people already in numbers; `items` are the vectors that the rows of their histories mean."""
+        rank = self.run_lists(inputs, items)
+        return Vectors.of_people(rank, self.run_ratings(rank, inputs, items))
+
+    def run_lists(
+        self, inputs: UserInputs, items: ItemVectors | None = None, whole: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The ranking vectors alone, float32 [B, d].
+
+        whole : int64 [B], for each the row of the same person with everything that is known of them (their own, for
+        these): what both bought before the first difference is read once. It changes no answer.
+        """
         items = self.items if items is None else items
         if len(inputs) == 0:  # onnxruntime aborts the whole process on a recurrent layer's empty batch
-            return Vectors.of_people(items.rank[:0], items.rate[:0])
-        feed = inputs.feed(items, self._of_lists)
-        rank, rate = _run(self._user_tower, {name: feed[name] for name in self._user_inputs})
-        if rank.shape[1] != items.rank.shape[1] or rate.shape[1] != items.rate.shape[1]:
+            return np.zeros((0, items.rank.shape[1]), np.float32)
+        latest = inputs.latest(self._of_lists)
+        feed = latest.feed(items, ANSWER) | {"state": self._last_states(latest, items, whole)}
+        (rank,) = _run(self._user_tower, {name: feed[name] for name in self._user_inputs})
+        if rank.shape[1] != items.rank.shape[1]:
             raise InferenceError("The user tower's vectors are not as wide as the items'.")
-        return Vectors.of_people(rank, rate)
+        return rank
+
+    def run_ratings(self, rank: np.ndarray, inputs: UserInputs, items: ItemVectors | None = None) -> np.ndarray:
+        """The rating vectors of people, float32 [B, ...], whose ranking vectors are `rank`."""
+        items = self.items if items is None else items
+        rate = self._rater.vectors(rank, inputs, items.rate)
+        if rate.shape[1] != items.rate.shape[1] or not np.isfinite(rate).all():
+            raise InferenceError("The ratings' vectors are not as wide as the items', or not of numbers.")
+        return rate
+
+    def _last_states(self, people: UserInputs, items: ItemVectors, whole: np.ndarray | None) -> np.ndarray:
+        """float32 [B, dim], what is known after each person's last purchase."""
+        found = np.zeros((len(people), self._state_width), np.float32)
+        if whole is None:
+            bought = np.flatnonzero(people.length)
+            if len(bought):
+                states = self._states(people.since(bought), items, found[bought])
+                found[bought] = states[np.arange(len(bought)), people.length[bought] - 1]
+            return found
+        own = np.flatnonzero(whole == np.arange(len(whole)))
+        states = self._states(people.since(own), items, found[own])
+        shared = people.shared_with(whole)
+        some = np.flatnonzero(shared)
+        found[some] = states[np.searchsorted(own, whole[some]), shared[some] - 1]
+        apart = np.flatnonzero(shared < people.length)
+        if len(apart):
+            rest = people.since(apart, shared[apart])
+            found[apart] = self._states(rest, items, found[apart])[np.arange(len(apart)), rest.length - 1]
+        return found
+
+    def _states(self, people: UserInputs, items: ItemVectors, before: np.ndarray) -> np.ndarray:
+        """float32 [B, L, dim], what is known after each purchase."""
+        return _run(self._history, people.feed(items, EVENTS) | {"before": before})[0]
 
     def with_derived(self, person: Person) -> dict[str, object]:
         profile = {self.schema.aliases.get(n, n): v for n, v in person.profile.items()}

@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 RATING_BUCKETS = 7  # 0: not rated, 1..6: a rating rounded to 0..5
 GAP_BUCKETS = 16  # log2 of the hours since the purchase before
+# What the user tower reads: of each purchase, one after the other; and, with the state after the last, of the whole.
+EVENTS, ANSWER = ("history", "bucket", "gap"), ("trace", "length", "known", "ids", "numbers")
+
+
+class Stacked:
+    """Rows of one array and, below them, those of another, read as if they were one; neither is copied.
+
+    So the vectors of a model's own items stay in their file, which all processes share, while those of the items
+    created since, a few, lie in memory.
+    """
+
+    def __init__(self, first: np.ndarray, more: np.ndarray):
+        self.parts = (first, more)
+        self.shape = (len(first) + len(more), first.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray | slice | int) -> np.ndarray:
+        """Rows by number, a copy; float32 [..., d] for rows of shape [...]."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        first, more = self.parts
+        rows = np.asarray(rows)
+        newer = rows >= len(first)
+        if not newer.any():
+            return first[rows]
+        found = np.empty((*rows.shape, self.shape[1]), first.dtype)
+        found[~newer], found[newer] = first[rows[~newer]], more[rows[newer] - len(first)]
+        return found
+
+
+Rows = np.ndarray | Stacked
+
+
+def parts_of(rows: Rows) -> tuple[np.ndarray, ...]:
+    """The arrays that rows lie in, from the top."""
+    return rows.parts if isinstance(rows, Stacked) else (rows,)
 
 
 @dataclass(frozen=True)
@@ -28,6 +67,11 @@ class Vectors:
     def __getitem__(self, rows: np.ndarray | slice) -> Vectors:
         return Vectors(self.rank[rows], self.rate[rows], self.trace[rows])
 
+    def above(self, more: Vectors) -> StackedVectors:
+        """These and, below them, more, without a copy of either."""
+        pairs = ((self.rank, more.rank), (self.rate, more.rate), (self.trace, more.trace))
+        return StackedVectors(*(Stacked(first, second) for first, second in pairs))
+
     @classmethod
     def concat(cls, parts: list[Vectors]) -> Vectors:
         return cls(*(np.concatenate([getattr(p, n) for p in parts]) for n in ("rank", "rate", "trace")))
@@ -35,6 +79,24 @@ class Vectors:
     @classmethod
     def of_people(cls, rank: np.ndarray, rate: np.ndarray) -> Vectors:
         return cls(rank, rate, np.zeros((len(rank), 0), np.float32))
+
+
+@dataclass(frozen=True)
+class StackedVectors:
+    """Vectors of a model's own items and of those created since."""
+
+    rank: Stacked
+    rate: Stacked
+    trace: Stacked
+
+    def __len__(self) -> int:
+        return len(self.rank)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Vectors:
+        return Vectors(self.rank[rows], self.rate[rows], self.trace[rows])
+
+
+ItemVectors = Vectors | StackedVectors
 
 
 @dataclass(frozen=True)
@@ -59,25 +121,46 @@ class UserInputs:
     def __len__(self) -> int:
         return len(self.length)
 
-    def feed(self, items: Vectors, max_history: int) -> dict[str, np.ndarray]:
-        """The user tower's inputs by name. Padding reads item 0, which a causal tower never sees."""
+    def latest(self, most: int) -> UserInputs:
+        """The same people with at most so many purchases, the latest: what lists are made from."""
         width = self.items.shape[1]
-        latest = (self.length - max_history).clip(min=0)[:, None] + np.arange(min(width, max_history))
-        latest = latest.clip(max=width - 1)  # [B, places in the history]
-        of_list, rating, gap = (np.take_along_axis(a, latest, 1) for a in (self.items, self.rating, self.gap))
-        return {
-            "history": items.rank[of_list, : items.trace.shape[1]],
-            "trace": items.trace[of_list],
-            "bucket": rating_bucket(rating),
-            "gap": gap,
-            "length": self.length.clip(max=max_history),
-            "factors": items.rate[self.items],
-            "rating": self.rating,
-            "read": self.length,
-            "known": self.known,
-            "ids": self.ids,
-            "numbers": self.numbers,
+        if width <= most:
+            return self
+        place = ((self.length - most).clip(min=0)[:, None] + np.arange(most)).clip(max=width - 1)  # [B, most]
+        items, rating, gap = (np.take_along_axis(a, place, 1) for a in (self.items, self.rating, self.gap))
+        return replace(self, items=items, rating=rating, gap=gap, length=self.length.clip(max=most))
+
+    def since(self, people: np.ndarray, first: np.ndarray | int = 0) -> UserInputs:
+        """Some of the people (rows int64 [b]) from their purchase `first` (int64 [b], from 0) on; there is one."""
+        length = self.length[people] - first
+        place = np.broadcast_to(first, len(people))[:, None] + np.arange(length.max(initial=1))
+        row, place = people[:, None], place.clip(max=self.items.shape[1] - 1)
+        return UserInputs(
+            items=self.items[row, place],
+            rating=self.rating[row, place],
+            gap=self.gap[row, place],
+            length=length,
+            known=self.known[people],
+            ids=self.ids[people],
+            numbers=self.numbers[people],
+        )
+
+    def shared_with(self, others: np.ndarray) -> np.ndarray:
+        """int64 [B]: how many purchases, from the first on, each has in common with the person in row `others`."""
+        length = np.minimum(self.length, self.length[others])
+        differs = np.arange(self.items.shape[1]) >= length[:, None]
+        for read in (self.items, rating_bucket(self.rating), self.gap):
+            differs |= read != read[others]
+        return np.where(differs.any(1), differs.argmax(1), length)
+
+    def feed(self, items: ItemVectors, names: Sequence[str] = (*EVENTS, *ANSWER)) -> dict[str, np.ndarray]:
+        """What a user tower reads, by name. Padding reads item 0, which a causal tower never sees."""
+        made: dict[str, Callable[[], np.ndarray]] = {
+            "history": lambda: items.rank[self.items][..., : items.trace.shape[1]],
+            "trace": lambda: items.trace[self.items],
+            "bucket": lambda: rating_bucket(self.rating),
         }
+        return {name: made[name]() if name in made else getattr(self, name) for name in names}
 
     @classmethod
     def of(

@@ -17,6 +17,7 @@ import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
 
 from recommender.engine.errors import RetrievalError
+from recommender.engine.inputs import Rows
 from recommender.engine.retrieval import cosines, unit
 
 PREFIX = "recommender"
@@ -75,7 +76,7 @@ class MilvusIndex:
     Newer rows are multiplied through here: they are few until the next model.
     """
 
-    def __init__(self, collection: MilvusVectors, vectors: np.ndarray, width: int):
+    def __init__(self, collection: MilvusVectors, vectors: Rows, width: int):
         self.collection, self.vectors, self.width = collection, vectors, width
 
     def __len__(self) -> int:
@@ -102,11 +103,11 @@ class MilvusIndex:
 
     def similar(self, row: int, k: int, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """As `Index.similar`."""
-        own = np.asarray(self.vectors[row, : self.width])
+        own = self.vectors[row][: self.width]
         allowed = np.ones(len(self), dtype=bool) if mask is None else mask.copy()
         allowed[row] = False
         candidates = self._candidates("taste", unit(own[None])[0], k, allowed)
-        return _best(candidates, cosines(self.vectors[candidates, : self.width], own), k)
+        return _best(candidates, cosines(self.vectors[candidates][:, : self.width], own), k)
 
     def _candidates(self, field: str, query: np.ndarray, k: int, allowed: np.ndarray) -> np.ndarray:
         """Rows that may be listed, the k best of them among these: those of Milvus, and all newer ones."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from recommender.engine.inputs import Rows, parts_of
+
 AT_ONCE = 2**22  # scores in memory at a time: more fall out of the processor's cache
 LEAST_USERS = 16  # but never fewer people, so that a large catalog is not read anew for each
 GROUPS = 8  # groups of scores for each wanted place
@@ -14,11 +16,11 @@ GROUPS = 8  # groups of scores for each wanted place
 class Index:
     """The ranking vectors of a catalog, ready to be searched.
 
-    vectors : float32 [n, d], may be memory mapped.   width : the first columns, which say who wants an item; the rest
-    say how many do.
+    vectors : float32 [n, d], may be memory mapped, or stacked.   width : the first columns, which say who wants an
+    item; the rest say how many do.
     """
 
-    def __init__(self, vectors: np.ndarray, width: int | None = None):
+    def __init__(self, vectors: Rows, width: int | None = None):
         self.vectors, self.width = vectors, vectors.shape[1] if width is None else width
 
     def __len__(self) -> int:
@@ -26,7 +28,14 @@ class Index:
 
     def scores(self, users: np.ndarray) -> np.ndarray:
         """float32 [B, n] of ranking vectors of people, float32 [B, d]."""
-        return users @ self.vectors.T
+        parts = parts_of(self.vectors)
+        if len(parts) == 1:
+            return users @ parts[0].T
+        scores, start = np.empty((len(users), len(self)), np.float32), 0
+        for part in parts:
+            np.matmul(users, part.T, out=scores[:, start : start + len(part)])
+            start += len(part)
+        return scores
 
     def top_k(
         self,
@@ -58,8 +67,8 @@ class Index:
 
     def similar(self, row: int, k: int, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The k items wanted by the same people as the one in `row`: (rows int64 [<= k], cosines float32 [<= k])."""
-        taste = self.vectors[:, : self.width]
-        cosine = cosines(taste, taste[row])
+        own = self.vectors[row][: self.width]
+        cosine = np.concatenate([cosines(part[:, : self.width], own) for part in parts_of(self.vectors)])
         cosine[row] = -np.inf
         if mask is not None:
             cosine[~mask] = -np.inf

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TwoTowerDataset
 from recommender.engine.errors import BundleError
-from recommender.engine.inputs import UserInputs, Vectors
-from recommender.engine.towers import TwoTowerHybrid
+from recommender.engine.inputs import ANSWER, EVENTS, UserInputs, Vectors
+from recommender.engine.towers import OneTable, TwoTowerHybrid, UserTower
 
-LISTS, RATINGS = ("history", "trace", "bucket", "gap"), ("factors", "rating")
-USER_INPUTS = (*LISTS, "length", *RATINGS, "read", "known", "ids", "numbers")
+Tensors = dict[str, Tensor]
+OF_PURCHASES = (*EVENTS, "trace", "states")
 
 
 def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
@@ -31,6 +34,32 @@ def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> No
     save_assets(data, folder / "assets")
 
 
+class _States(torch.nn.Module):
+    """The part of the user tower that reads purchases one after the other."""
+
+    def __init__(self, users: UserTower):
+        super().__init__()
+        self.users = users
+
+    def forward(self, history: Tensor, bucket: Tensor, gap: Tensor, before: Tensor) -> Tensor:
+        return self.users.states(history, bucket, gap, before)
+
+
+class _Answer(torch.nn.Module):
+    """The rest of it, with one look-up for all fields of the profile."""
+
+    def __init__(self, users: UserTower):
+        super().__init__()
+        self.users = copy.deepcopy(users)
+        if len(users.fields):
+            self.users.fields, self.users.profile = OneTable(users.fields), OneTable(users.profile)  # type: ignore[assignment]
+
+    def forward(
+        self, state: Tensor, trace: Tensor, length: Tensor, known: Tensor, ids: Tensor, numbers: Tensor
+    ) -> Tensor:
+        return self.users.answer(state, trace, length, known, ids, numbers)
+
+
 def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
     """Both towers, the weights and the vectors of every known item, then a check that ONNX answers as torch does."""
     folder.mkdir(parents=True)
@@ -39,19 +68,19 @@ def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> N
     for name in ("rank", "rate", "trace"):
         np.save(folder / f"item_{name}.npy", getattr(items, name))
     save_file({n: t.contiguous() for n, t in model.state_dict().items()}, folder / "weights.safetensors")
-    example = _example(data, items, model.config)
-    shapes = {name: {0: "people"} for name in USER_INPUTS}
-    for names, length in ((LISTS, "length"), (RATINGS, "read")):
-        shapes |= {name: {0: "people", 1: length} for name in names}
-    _export(model.users, example, shapes, ["rank", "rate"], folder / "user_tower.onnx")
-    item_example = (torch.tensor([0, -1]), torch.from_numpy(data.item_features[[0, 0]]))
-    item_shapes = {"row": {0: "items"}, "features": {0: "items"}}
-    _export(model.items, item_example, item_shapes, ["rank", "rate", "trace"], folder / "item_tower.onnx")
-    _check(model.users, example, list(USER_INPUTS), folder / "user_tower.onnx")
-    _check(model.items, item_example, ["row", "features"], folder / "item_tower.onnx")
+    model.users.rater().save(folder / "rater.npz")
+    person = _example(data, items, model.config)
+    state = torch.zeros(len(person["length"]), model.config.dim)
+    history = {name: person[name] for name in EVENTS} | {"before": state}
+    answer = {"state": state} | {name: person[name] for name in ANSWER}
+    item = {"row": torch.tensor([0, -1]), "features": torch.from_numpy(data.item_features[[0, 0]])}
+    _export(_States(model.users).eval(), history, ["states"], folder / "history.onnx")
+    _export(_Answer(model.users).eval(), answer, ["rank"], folder / "user_tower.onnx")
+    _export(model.items, item, ["rank", "rate", "trace"], folder / "item_tower.onnx")
+    _check(model, history, answer, person, item, folder)
 
 
-def _example(data: TwoTowerDataset, items: Vectors, config: TrainConfig) -> tuple[torch.Tensor, ...]:
+def _example(data: TwoTowerDataset, items: Vectors, config: TrainConfig) -> Tensors:
     """Three made-up people with histories of 2, 1 and no purchases, to trace and to check the tower with."""
     some = np.arange(2) % data.n_items
     none = np.zeros(0)
@@ -63,49 +92,53 @@ def _example(data: TwoTowerDataset, items: Vectors, config: TrainConfig) -> tupl
     ids = np.tile(data.bare_ids[:1], (3, 1))
     numbers = np.tile(data.bare_numbers[:1], (3, 1))
     inputs = UserInputs.of(histories, np.array([2.0, 1.0, 0.0]), ids, numbers, config.max_history)
-    feed = inputs.feed(items, config.max_history)
-    return tuple(torch.from_numpy(np.ascontiguousarray(feed[n])) for n in USER_INPUTS)
+    feed = inputs.latest(config.max_history).feed(items)
+    return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in feed.items()}
 
 
-def _export(
-    module: torch.nn.Module,
-    example: tuple[torch.Tensor, ...],
-    inputs: dict[str, dict[int, str]],
-    outputs: list[str],
-    path: Path,
-) -> None:
-    """inputs : the sizes that may vary, by name. The outputs vary in their first, as the last input does."""
-    varying = next(reversed(inputs.values()))
+def _export(module: torch.nn.Module, example: Tensors, outputs: list[str], path: Path) -> None:
+    """How many people or items may vary, and of what is read of each purchase, how many there are."""
+    varying = {name: {0: "n", 1: "purchases"} if name in OF_PURCHASES else {0: "n"} for name in [*example, *outputs]}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
-            example,
+            tuple(example.values()),
             path,
-            input_names=list(inputs),
+            input_names=list(example),
             output_names=outputs,
-            dynamic_axes=inputs | dict.fromkeys(outputs, varying),
+            dynamic_axes=varying,
             dynamo=False,  # keeps the GRU one operator; the newer exporter takes ten times as long for the same graph
         )
 
 
-def _check(module: torch.nn.Module, example: tuple[torch.Tensor, ...], names: list[str], path: Path) -> None:
+@torch.no_grad()
+def _check(
+    model: TwoTowerHybrid, history: Tensors, answer: Tensors, person: Tensors, item: Tensors, folder: Path
+) -> None:
+    # Another number than was traced, too: tracing bakes in what is not written with care.
+    for n in (len(person["length"]), 1):
+        (states,) = _run(folder / "history.onnx", history, n)
+        last = states[np.arange(n), (person["length"][:n].numpy() - 1).clip(min=0)]
+        (rank,) = _run(folder / "user_tower.onnx", answer | {"state": torch.from_numpy(last)}, n)
+        expected = model.users(**{name: values[:n] for name, values in person.items()})
+        _compare([rank], [expected], folder / "user_tower.onnx")
+        placed = model.items(**{name: values[:n] for name, values in item.items()})
+        _compare(_run(folder / "item_tower.onnx", item, n), placed, folder / "item_tower.onnx")
+
+
+def _run(path: Path, example: Tensors, n: int) -> list[np.ndarray]:
     import onnxruntime as ort
 
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    wanted = {i.name for i in session.get_inputs()}
-    for n in (
-        len(example[0]),
-        1,
-    ):  # another number than was traced, too: tracing bakes in what is not written with care
-        part = tuple(t[:n] for t in example)
-        feed = {name: t.numpy() for name, t in zip(names, part, strict=True) if name in wanted}
-        with torch.no_grad():
-            expected = module(*part)
-        for ours, theirs in zip(session.run(None, feed), expected, strict=True):
-            if ours.shape != theirs.shape or not np.allclose(ours, theirs.numpy(), atol=1e-4):
-                raise BundleError(f"{path.name} does not answer as the trained tower does; nothing was saved.")
+    return session.run(None, {i.name: example[i.name][:n].numpy() for i in session.get_inputs()})
+
+
+def _compare(found: Sequence[np.ndarray], expected: Sequence[Tensor], path: Path) -> None:
+    for ours, theirs in zip(found, expected, strict=True):
+        if ours.shape != theirs.shape or not np.allclose(ours, theirs.numpy(), atol=1e-4):
+            raise BundleError(f"{path.name} does not answer as the trained tower does; nothing was saved.")
 
 
 def save_artifacts(data: TwoTowerDataset, model: TwoTowerHybrid, path: Path) -> None:

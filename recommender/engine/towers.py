@@ -12,8 +12,8 @@ A person's vector and an item's vector each have three parts, and their dot prod
                 the others times what validation says: what is likeliest need not be what a list should show
 
 A second, small pair of vectors predicts ratings, rating = 5 sigmoid(dot): the person's is a small ridge regression of
-their own ratings on the vectors of what they rated (rating_path.py), solved here, so that a new rating counts at once.
-Where nothing is rated, the dot of the ranking vectors, standardised, takes its place.
+their own ratings on the vectors of what they rated (rating_path.py), solved in numpy for each request (rater.py), so
+that a new rating counts at once. The towers only keep its numbers, so that all weights lie in one file.
 
 Nothing in the user tower belongs to one user: whoever has a profile or a purchase has a vector.
 """
@@ -31,10 +31,10 @@ from torch.nn import functional as F
 from recommender.engine.config import TrainConfig
 from recommender.engine.encoders import FIRST
 from recommender.engine.inputs import GAP_BUCKETS, RATING_BUCKETS
+from recommender.engine.rater import Rater
 from recommender.engine.rating_path import RatingPath
 
 COLD_SWEEPS = 5  # over the features: fields that say the same share it
-SOLVER_STEPS = 8  # of conjugate gradients; a rating is within .001 of the exact solution's
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,30 @@ class FieldTables(nn.ModuleList):
 
     def __init__(self, sizes: Sequence[int], dim: int, padding_idx: int | None = None):
         super().__init__(nn.Embedding(n, dim, padding_idx=padding_idx) for n in sizes)
+        self.dim = dim
 
     def __iter__(self) -> Iterator[nn.Embedding]:
         return super().__iter__()  # type: ignore[return-value]
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """The sum of what the fields say. ids int64 [B, F] -> [B, dim]"""
+        total = torch.zeros(ids.shape[0], self.dim, device=ids.device)
+        for f, table in enumerate(self):
+            total = total + table(ids[:, f])
+        return total
+
+
+class OneTable(nn.Module):
+    """What FieldTables say, from one table below another: one look-up for all fields. For serving."""
+
+    def __init__(self, tables: FieldTables):
+        super().__init__()
+        self.register_buffer("weight", torch.cat([table.weight.detach() for table in tables]))
+        sizes = torch.tensor([0, *(table.num_embeddings for table in tables)])
+        self.register_buffer("start", sizes[:-1].cumsum(0))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return F.embedding(ids + self.start, self.weight).sum(1)
 
 
 class ItemTower(nn.Module):
@@ -173,7 +194,6 @@ class UserTower(nn.Module):
     def __init__(self, sizes: TowerSizes, config: TrainConfig):
         super().__init__()
         self.normalised, self.rated = config.interaction == "cosine", sizes.rated
-        self.profile_rank = config.profile_rank
         dim, width = config.dim, sizes.width
         self.rating = nn.Embedding(RATING_BUCKETS, width)
         self.gap = nn.Embedding(GAP_BUCKETS, width)
@@ -203,10 +223,13 @@ class UserTower(nn.Module):
         nn.init.zeros_(self.head.weight)  # training starts from the linear path alone
         nn.init.zeros_(self.head.bias)
 
-    def states(self, history: Tensor, rating: Tensor, gap: Tensor) -> Tensor:
-        """What is known after each purchase. history [B, L, width], rating and gap int64 [B, L] -> [B, L, dim]"""
+    def states(self, history: Tensor, rating: Tensor, gap: Tensor, before: Tensor | None = None) -> Tensor:
+        """What is known after each purchase. history [B, L, width], rating and gap int64 [B, L] -> [B, L, dim]
+
+        before : [B, dim], what was known before the first of them, where that is not nothing.
+        """
         events = history + self.rating(rating) + self.gap(gap)  # [B, L, width]
-        return self.gru(self.dropout(events * self.head.out_features**0.5))[0]
+        return self.gru(self.dropout(events * self.head.out_features**0.5), None if before is None else before[None])[0]
 
     def votes(self, trace: Tensor) -> Tensor:
         """The votes of all purchases up to each one. trace [B, L, width] -> [B, L, width]"""
@@ -229,9 +252,7 @@ class UserTower(nn.Module):
         numbers [P, N] -> [P, width + profile_rank + 1]
         """
         known = known.to(state.dtype)[:, None]
-        profile = torch.zeros_like(state)
-        for f, table in enumerate(self.fields):
-            profile = profile + table(ids[:, f])
+        profile = self.fields(ids)
         if self.numbers is not None:
             profile = profile + self.numbers(numbers)
         adjusted = self.head(self.dropout(state)) + self.profile_head(torch.relu(self.dropout(profile)))
@@ -244,65 +265,38 @@ class UserTower(nn.Module):
 
     def profile_opinion(self, ids: Tensor, known: Tensor) -> Tensor:
         """[P, profile_rank]: the sum over the fields, whole for a newcomer, fading as log(1 + purchases) grows."""
-        total = torch.zeros(ids.shape[0], self.profile_rank, device=ids.device)
-        for f, table in enumerate(self.profile):
-            total = total + table(ids[:, f])
         fade = torch.sigmoid(self.fade[0] + self.fade[1] * torch.log(known.clamp(min=1)))
-        return total * torch.where(known > 0, fade, torch.ones_like(fade))
+        return self.profile(ids) * torch.where(known > 0, fade, torch.ones_like(fade))
 
-    def rate_query(self, factors: Tensor, rating: Tensor, read: Tensor, ids: Tensor) -> Tensor:
-        """The rating vector: `rating_path.posterior` of everybody in the batch. factors [B, R, 2 rating_dim + 3] of the
-        items bought, rating [B, R] 0..5 or nan, read [B], ids [B, F] -> [B, 2 rating_dim + 3]
-        """
-        d = len(self.rate_precision)
-        factors, bias, trace = factors[..., :d], factors[..., d], factors[..., d + 1 :]
-        bought = (torch.arange(rating.shape[1], device=rating.device) < read[:, None]).to(trace.dtype)  # [B, R]
-        mean = (trace * bought[..., None]).sum(1) / bought.sum(1, keepdim=True).clamp(min=1).sqrt()
-        for f, table in enumerate(self.rate_profile):
-            mean = mean + table(ids[:, f])  # [B, d]
-        expected = 5 * torch.sigmoid(bias + (factors * mean[:, None]).sum(-1))
-        slope = torch.where(torch.isfinite(rating), expected * (1 - expected / 5), torch.zeros_like(expected))
-        seen = factors * slope[..., None]  # [B, R, d]
-        pull = (seen * (torch.nan_to_num(rating) - expected)[..., None]).sum(1)
-        gram = seen.transpose(1, 2) @ seen + self.rate_precision * torch.eye(d, device=rating.device)  # [B, d, d]
-        vector = mean + _solve(gram, pull)
-        return torch.cat([vector, torch.ones_like(vector[:, :1]), torch.zeros_like(vector)], -1)
+    def answer(
+        self, state: Tensor, trace: Tensor, length: Tensor, known: Tensor, ids: Tensor, numbers: Tensor
+    ) -> Tensor:
+        """The ranking vector of everybody, whose `state` is that after the last purchase; the rest as for `forward`."""
+        state = state * (length > 0)[:, None]
+        known = torch.where(length > 0, known, torch.zeros_like(known))
+        return self.query(state, self.last_votes(trace, length), known, ids, numbers)
 
     def forward(
-        self, history: Tensor, trace: Tensor, bucket: Tensor, gap: Tensor, length: Tensor, factors: Tensor,
-        rating: Tensor, read: Tensor, known: Tensor, ids: Tensor, numbers: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """One vector pair a person, as serving asks for it. Histories are right-padded to L >= 1; length [B] may be 0.
+        self, history: Tensor, trace: Tensor, bucket: Tensor, gap: Tensor, length: Tensor, known: Tensor, ids: Tensor,
+        numbers: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """One ranking vector a person. Histories are right-padded to L >= 1; length [B] may be 0.
 
-        Of the latest purchases: history and trace [B, L, width], bucket and gap int64 [B, L], length int64 [B]. Of all
-        that are read for ratings: factors [B, R, rate width], rating float [B, R] (nan: none), read int64 [B].
-        known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> rank, rate
+        Of the latest purchases: history and trace [B, L, width], bucket and gap int64 [B, L], length int64 [B].
+        known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> [B, width + profile_rank + 1]
+
+        Served, it is two graphs, `states` and `answer`: whoever is asked about with and without some of their purchases
+        shares the states before the first that is missing.
         """
         states = self.states(history, bucket, gap)
         last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[-1])
-        state = states.gather(1, last)[:, 0] * (length > 0)[:, None]
-        known = torch.where(length > 0, known, torch.zeros_like(known))
-        rank = self.query(state, self.last_votes(trace, length), known, ids, numbers)
-        if not self.rated:
-            return rank, torch.cat([rank * self.standard[0], torch.zeros_like(rank[:, :1]) + self.standard[1]], -1)
-        return rank, self.rate_query(factors, rating, read, ids)
+        return self.answer(states.gather(1, last)[:, 0], trace, length, known, ids, numbers)
 
-
-def _solve(matrix: Tensor, right: Tensor) -> Tensor:
-    """matrix^-1 right by conjugate gradients, scaled by the diagonal. [B, d, d] and [B, d], positive definite -> [B, d]
-
-    ONNX has no solver, but it has these products.
-    """
-    scale = torch.diagonal(matrix, dim1=1, dim2=2).rsqrt()  # [B, d]
-    matrix, rest = matrix * scale[:, :, None] * scale[:, None, :], right * scale
-    found, way, size = torch.zeros_like(rest), rest, (rest**2).sum(1, keepdim=True)
-    for _ in range(SOLVER_STEPS):
-        image = (matrix @ way[:, :, None])[:, :, 0]
-        far = size / (way * image).sum(1, keepdim=True).clamp(min=1e-12)
-        found, rest = found + far * way, rest - far * image
-        size, before = (rest**2).sum(1, keepdim=True), size
-        way = rest + size / before.clamp(min=1e-12) * way
-    return found * scale
+    def rater(self) -> Rater:
+        """How a person's rating vector is solved, by the numbers that are kept here."""
+        tables = [table.weight.detach().cpu().numpy() for table in self.rate_profile]
+        precision, standard = (p.detach().cpu().numpy() for p in (self.rate_precision, self.standard))
+        return Rater.of(precision if self.rated else precision[:0], tables, standard)
 
 
 class TwoTowerHybrid(nn.Module):

@@ -543,13 +543,13 @@ class TorchScorer:
         self.model, self.max_history = model.eval(), model.reads
         self.device = next(model.parameters()).device
         vectors = model.item_vectors(torch.from_numpy(data.item_features).to(self.device))
-        self.items = Vectors(*(part.cpu().numpy() for part in vectors))
+        self.items, self.rater = Vectors(*(part.cpu().numpy() for part in vectors)), model.users.rater()
 
     @torch.no_grad()
     def users(self, inputs: UserInputs) -> Vectors:
-        feed = inputs.feed(self.items, self.model.config.max_history)
-        rank, rate = self.model.users(**{n: torch.from_numpy(a).to(self.device) for n, a in feed.items()})
-        return Vectors.of_people(rank.cpu().numpy(), rate.cpu().numpy())
+        feed = inputs.latest(self.model.config.max_history).feed(self.items)
+        rank = self.model.users(**{n: torch.from_numpy(a).to(self.device) for n, a in feed.items()}).cpu().numpy()
+        return Vectors.of_people(rank, self.rater.vectors(rank, inputs, self.items.rate))
 
 
 def tower_sizes(data: TwoTowerDataset, width: int) -> TowerSizes:

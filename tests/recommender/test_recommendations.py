@@ -238,15 +238,15 @@ def test_every_other_list_is_on_record(trained):
 
 
 def test_a_person_the_model_cannot_read_costs_only_their_own_list(trained, monkeypatch, caplog):
-    encode_users = Inference.encode_users
+    inputs = Inference.inputs
 
     def stumble_over_c0(self, people, *args):
         if any(len(person.history) == 9 for person in people):
             raise ProfileError("age", "'?' is not a number.")
-        return encode_users(self, people, *args)
+        return inputs(self, people, *args)
 
     buy("C0", "P1")  # their ninth
-    monkeypatch.setattr(Inference, "encode_users", stumble_over_c0)
+    monkeypatch.setattr(Inference, "inputs", stumble_over_c0)
     bad, good = recommend_many([ListRequest(customer="C0"), ListRequest(customer="C2")])
     assert (bad.source, bad.fallback_reason) == ("popular", "model_failed")
     assert good.source == "two_tower"

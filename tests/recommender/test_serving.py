@@ -147,6 +147,9 @@ def test_a_product_created_after_training_can_be_recommended(trained):
     catalog = serving.catalog()
     assert len(catalog) == 49
     assert catalog.placed.vectors.rank.shape[0] == 49
+    # The model's own vectors stay in their file, which workers share: what is newer lies beside them.
+    assert isinstance(catalog.placed.vectors.rank.parts[0].base, np.memmap)
+    assert catalog.placed.vectors.rank.parts[0] is catalog.live.inference.items.rank
     assert "new" in listed(profile={"gender": "F"})
 
 
