@@ -7,7 +7,6 @@ far one got but what one saw. Six bytes stand for an item.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 
 import numpy as np
 from django.core import signing
@@ -32,6 +31,7 @@ def read_token(token: str | None) -> np.ndarray:
     return np.array([int.from_bytes(packed[i : i + DIGEST_BYTES], "big") for i in places], dtype=np.uint64)
 
 
-def write_token(shown: Iterable[int]) -> str:
-    packed = b"".join(int(number).to_bytes(DIGEST_BYTES, "big") for number in shown)
+def write_token(shown: np.ndarray) -> str:
+    """shown : uint64 digests."""
+    packed = shown.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - DIGEST_BYTES :].tobytes()
     return signing.dumps(base64.b64encode(packed).decode(), salt=_SALT)

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, F, OuterRef, QuerySet, Window
@@ -23,7 +24,7 @@ from recommender.engine.encoders import as_number, as_text
 from recommender.engine.errors import ProfileError
 from recommender.engine.inference import Event, Person
 from recommender.errors import RecommendationError
-from recommender.prepared import Prepared
+from recommender.prepared import Prepared, Rows, ask
 from recommender.source import Count, RecommenderSource, Sum, get_source
 
 AT_ONCE = 500  # customers in one query: SQLite binds so many values and more
@@ -35,7 +36,7 @@ class Customer:
     """A customer the shop knows. `person` is what the engine may know of them, `bought` the keys of all they bought.
 
     viewed : keys of what they looked at within a day, the latest last, without what they bought.
-    learnable : False for who opted out of personalisation; then the other three are empty, for nobody looked.
+    learnable : False for who opted out of personalisation; then the other three are empty, whatever is on record.
     """
 
     key: str
@@ -54,7 +55,8 @@ class Totals(NamedTuple):
 
 
 def find(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Customer]:
-    """The customers of these keys, those that exist. Three queries, two more where not every purchase is read."""
+    """The customers of these keys, those that exist. Three queries, in one trip to the database where it allows that;
+    two more where not every purchase is read."""
     source = get_source()
     wanted = [key for key in dict.fromkeys(keys) if _storable(key, source)]
     found: dict[str, Customer] = {}
@@ -68,9 +70,21 @@ def key_of(user: Any) -> str | None:
     source = get_source()
     if not source.customer_user or user is None or not user.is_authenticated:
         return None
-    keys = source.everybody().filter(**{source.customer_user: user}).values_list(source.customer_key, flat=True)
-    key = keys.first()
-    return None if key is None else str(key)
+    rows = _keys_of_users(source).rows([user.pk])
+    return str(rows[0][0]) if rows else None
+
+
+@lru_cache(maxsize=8)
+def _keys_of_users(source: RecommenderSource) -> Prepared:
+    return Prepared(
+        lambda users: (
+            source.everybody()
+            .filter(**{f"{source.customer_user}__pk__in": users})
+            .order_by("pk")
+            .values_list(source.customer_key)
+        ),
+        get_user_model()._meta.pk,
+    )
 
 
 def may_be_learned_from(key: str) -> bool | None:
@@ -144,7 +158,7 @@ def _read(field: str, name: str, value: object, read: Any) -> object:
 
 @dataclass(frozen=True)
 class _Queries:
-    """What is asked of the database for every list, compiled once. Values: keys or primary keys of customers."""
+    """What is asked of the database for every list, compiled once. Values: keys of customers."""
 
     customers: Prepared
     histories: Prepared
@@ -153,11 +167,21 @@ class _Queries:
 
 @lru_cache(maxsize=8)
 def _queries(source: RecommenderSource, at_most: int) -> _Queries:
-    """at_most : the last so many purchases of each customer are read, oldest first."""
+    """at_most : the last so many purchases of each customer who agrees to personalisation are read, newest first."""
     who, what = source.interaction_customer, f"{source.interaction_item}__{source.item_key}"
     optional = [name for name in (source.interaction_rating, source.interaction_quantity) if name]
     columns = list(dict.fromkeys([who, source.interaction_time, what, *optional, *source.interaction_columns]))
     newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
+
+    def histories(keys: Sequence[Any]) -> QuerySet:
+        customers = source.customers.filter(**{f"{source.customer_key}__in": keys}).order_by().values("pk")
+        rows = source.interactions.filter(**{f"{who}__pk__in": customers})
+        if len(keys) == 1:
+            return rows.order_by(*newest_first).values_list(*columns)[:at_most]
+        place = Window(RowNumber(), partition_by=[F(who)], order_by=newest_first)
+        rows = rows.annotate(_place=place).filter(_place__lte=at_most)
+        return rows.order_by(who, "_place").values_list(*columns)
+
     return _Queries(
         customers=Prepared(
             lambda keys: (
@@ -168,16 +192,7 @@ def _queries(source: RecommenderSource, at_most: int) -> _Queries:
             ),
             source.customer_field,
         ),
-        histories=Prepared(
-            lambda customers: (
-                source.interactions.filter(**{f"{who}__pk__in": customers})
-                .annotate(_place=Window(RowNumber(), partition_by=[F(who)], order_by=newest_first))
-                .filter(_place__lte=at_most)
-                .order_by(who, "-_place")
-                .values_list(*columns)
-            ),
-            source.customers.model._meta.pk,
-        ),
+        histories=Prepared(histories, source.customer_field),
         history_columns=columns,
     )
 
@@ -186,21 +201,19 @@ def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[
     static = source.static_features
     # One purchase more than the model reads: the first one's distance in time counts, too.
     queries = _queries(source, max_history + 1)
-    rows = queries.customers.rows(keys)
-    read = [row[0] for row in rows if row[2]]
-    histories = _histories(source, queries, read)
-    many = [pk for pk in read if len(histories[pk]) > max_history]
+    rows, purchases_of, viewed_by = ask((queries.customers, keys), (queries.histories, keys), visits.lately(keys))
+    histories, views = _histories(source, queries, purchases_of), visits.by_customer(viewed_by)
+    many = [pk for pk, events in histories.items() if len(events) > max_history]
     totals, all_bought = _totals(source, many), _bought(source, many)
-    views = visits.of_customers([str(row[1]) for row in rows if row[2]])
     found = {}
     for pk, key, learnable, *values in rows:
-        history = histories[pk] if learnable else []
+        history = histories.get(pk, []) if learnable else []
         profile = dict(zip(static, (plain(v) for v in values), strict=True)) if learnable else {}
         purchases = None
         if pk in totals:
             purchases, profile = totals[pk].purchases, profile | totals[pk].features
         bought = all_bought.get(pk) or frozenset(event.item for event in history)
-        viewed = tuple(item for item in views.get(str(key), ()) if item not in bought)
+        viewed = tuple(item for item in views.get(str(key), ()) if item not in bought) if learnable else ()
         found[str(key)] = Customer(str(key), pk, bool(learnable), Person(profile, history, purchases), bought, viewed)
     return found
 
@@ -209,13 +222,13 @@ def _with_consent(source: RecommenderSource) -> QuerySet:
     return source.everybody().annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
 
 
-def _histories(source: RecommenderSource, queries: _Queries, customers: list[Any]) -> dict[Any, list[Event]]:
-    """The last purchases of each customer, oldest first."""
+def _histories(source: RecommenderSource, queries: _Queries, rows: Rows) -> dict[Any, list[Event]]:
+    """The last purchases of each customer, by primary key, oldest first."""
     histories: dict[Any, list[Event]] = defaultdict(list)
     place: dict[str | None, int] = {name: n for n, name in enumerate(queries.history_columns)}
     rating, quantity = place.get(source.interaction_rating), place.get(source.interaction_quantity)
     read = [(name, place[name]) for name in source.interaction_columns]
-    for row in queries.histories.rows(customers) if customers else ():
+    for row in reversed(rows):
         rated, bought = (None if n is None else row[n] for n in (rating, quantity))
         histories[row[0]].append(
             Event(
@@ -273,7 +286,7 @@ def seconds(moment: Any) -> float:
 
 def plain(value: Any) -> Any:
     """A column's value as the engine takes it: text, a number or None."""
-    if value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
+    if value is None or type(value) in (str, int, float):
         return value
     try:
         return float(value) if not isinstance(value, bool) else str(value)

@@ -42,12 +42,14 @@ from recommender.live_catalog import LiveCatalog, Placed
 from recommender.models import ServedList
 from recommender.page_tokens import MAX_SHOWN, write_token
 from recommender.plans import CART, Plan, check_who, max_history, plan, row_of
+from recommender.prepared import PreparedInsert
 from recommender.rotation import rotated
 from recommender.source import get_source
 from recommender.together import bought_with, viewed_with
 
 log = structlog.get_logger("recommender.recommendations")
 
+_SERVED = PreparedInsert(ServedList, hurried=True)
 POOL = 5  # candidates for each listed item, where a list is to be diverse
 
 
@@ -334,7 +336,7 @@ def _reach(plan: Plan) -> int:
 
 def _next_page(plan: Plan, rows: np.ndarray, candidates: int, catalog: LiveCatalog) -> str | None:
     """The token of the page after this one, if there is one."""
-    shown = [*plan.shown, *catalog.digests[rows]]
+    shown = np.concatenate([plan.shown, catalog.digests[rows]])
     if len(rows) == 0 or candidates == len(rows) or len(shown) + plan.request.count > MAX_SHOWN:
         return None
     return write_token(shown)
@@ -388,7 +390,7 @@ def _reasons(found: Iterable[explain.Reason], plan: Plan) -> tuple[Reason, ...]:
 def _record(served: list[ServedList]) -> None:
     """One insert for all. A single row needs no transaction around it, which would be two more round trips."""
     if len(served) == 1:
-        served[0].save(force_insert=True)
+        _SERVED.store(served[0])
     else:
         ServedList.objects.bulk_create(served)
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from recommender.models import Event
-from recommender.prepared import Prepared
+from recommender.prepared import Prepared, Rows
 
 KEPT = 20
 LATELY = timedelta(days=1)
@@ -43,7 +43,8 @@ def session_of(request: Any) -> str:
     return session.session_key or ""
 
 
-_views = Prepared(
+# What customers (by key) looked at since a moment, which is the last value.
+VIEWS = Prepared(
     lambda who: (
         Event.objects.filter(customer__in=who[:-1], kind__in=Event.VIEWED, time__gte=who[-1])
         .order_by("-time", "-pk")
@@ -53,10 +54,14 @@ _views = Prepared(
 )
 
 
-def of_customers(customers: Sequence[str]) -> dict[str, list[str]]:
-    """Keys of what customers (by key) looked at within a day: each item once, the latest last, KEPT at most."""
+def lately(customers: Sequence[str]) -> tuple[Prepared, Sequence[Any]]:
+    """What to ask for what customers (by key) looked at within a day; `by_customer` reads the rows."""
+    return VIEWS, [*customers, timezone.now() - LATELY]
+
+
+def by_customer(rows: Rows) -> dict[str, list[str]]:
+    """Keys of what each customer (by key) looked at: each item once, the latest last, KEPT at most."""
     latest_first: dict[str, list[str]] = defaultdict(list)
-    if customers:
-        for customer, item in _views.rows([*customers, timezone.now() - LATELY]):
-            latest_first[customer].append(item)
+    for customer, item in rows:
+        latest_first[customer].append(item)
     return {customer: list(dict.fromkeys(items))[:KEPT][::-1] for customer, items in latest_first.items()}

@@ -79,7 +79,7 @@ class Standardizer:
 
     def bin(self, column: np.ndarray) -> np.ndarray:
         """int64 [n] bin ids; 0 where missing."""
-        ids = np.searchsorted(np.asarray(self.edges), np.nan_to_num(column), side="right") + FIRST
+        ids = np.searchsorted(self.edges, column, side="right") + FIRST  # what is missing stands behind the last edge
         return np.where(np.isfinite(column), ids, MISSING).astype(np.int64)
 
     @property

@@ -75,9 +75,11 @@ def _weigh(
     inputs = inference.inputs([one for rows in batch for _, one in rows], row_of)
     sizes = np.array([len(rows) for rows in batch])
     start = np.cumsum(sizes) - sizes
-    rank = inference.run_lists(inputs, catalog, np.repeat(start, sizes))
+    alone = len(start) == len(inputs)  # nobody has evidence to be taken away
+    rank = inference.run_lists(inputs, catalog, None if alone else np.repeat(start, sizes))
     # Reasons are about places in a list; ratings are of people as they are.
-    users = Vectors.of_people(rank[start], inference.run_ratings(rank[start], inputs.since(start), catalog))
+    rate = inference.run_ratings(rank[start], inputs if alone else inputs.since(start), catalog)
+    users = Vectors.of_people(rank[start], rate)
     return [
         Weighed(users[n : n + 1], [reason for reason, _ in rows if reason is not None], rank[at + 1 : at + len(rows)])
         for n, (at, rows) in enumerate(zip(start.tolist(), batch, strict=True))

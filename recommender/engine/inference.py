@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -21,15 +22,14 @@ from recommender.engine.rater import Rater
 from recommender.engine.schema import Schema
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One purchase in a history. time : Unix seconds. values : the columns that derived features read."""
 
     item: str
     time: float
     rating: float | None = None
     quantity: float = 1.0
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -193,10 +193,9 @@ class Inference:
         """float32 [B, dim], what is known after each person's last purchase."""
         found = np.zeros((len(people), self._state_width), np.float32)
         if whole is None:
-            bought = np.flatnonzero(people.length)
-            if len(bought):
-                states = self._states(people.since(bought), items, found[bought])
-                found[bought] = states[np.arange(len(bought)), people.length[bought] - 1]
+            if people.length.any():  # or there is nothing to read
+                states = self._states(people, items, found)
+                found = states[np.arange(len(people)), people.length - 1] * (people.length > 0)[:, None]
             return found
         own = np.flatnonzero(whole == np.arange(len(whole)))
         states = self._states(people.since(own), items, found[own])

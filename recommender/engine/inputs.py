@@ -188,7 +188,7 @@ class UserInputs:
 
 def rating_bucket(rating: np.ndarray) -> np.ndarray:
     """int64 ids of ratings: 0 where none, else 1 + the rating rounded."""
-    return np.where(np.isfinite(rating), 1 + np.rint(np.nan_to_num(rating)), 0).astype(np.int64)
+    return np.where(np.isfinite(rating), 1 + np.rint(rating), 0).astype(np.int64)
 
 
 def gap_bucket(time: np.ndarray) -> np.ndarray:
@@ -196,5 +196,6 @@ def gap_bucket(time: np.ndarray) -> np.ndarray:
 
     time : float64 [..., n + 1], Unix seconds.
     """
-    hours = np.maximum(np.diff(time), 0) / 3600
-    return np.nan_to_num(1 + np.log2(1 + hours).clip(max=GAP_BUCKETS - 2)).astype(np.int64)
+    hours = np.maximum(time[..., 1:] - time[..., :-1], 0) / 3600
+    bucket = np.minimum(1 + np.log2(1 + hours), GAP_BUCKETS - 1)
+    return np.where(np.isfinite(bucket), bucket, 0).astype(np.int64)

@@ -73,9 +73,9 @@ class OneTable(nn.Module):
 
     def __init__(self, tables: FieldTables):
         super().__init__()
-        self.register_buffer("weight", torch.cat([table.weight.detach() for table in tables]))
+        self.weight = nn.Parameter(torch.cat([table.weight.detach() for table in tables]))
         sizes = torch.tensor([0, *(table.num_embeddings for table in tables)])
-        self.register_buffer("start", sizes[:-1].cumsum(0))
+        self.start = sizes[:-1].cumsum(0)
 
     def forward(self, ids: Tensor) -> Tensor:
         return F.embedding(ids + self.start, self.weight).sum(1)

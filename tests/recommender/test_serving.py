@@ -98,7 +98,7 @@ def test_a_broken_bundle_is_not_tried_at_every_request(trained, promote, monkeyp
 
 def test_a_model_that_opens_and_answers_nobody_never_serves(trained, promote):
     promote("v2")
-    planted.break_tower(settings.BUNDLE_ROOT / "v2", table="rating.weight")
+    planted.break_tower(settings.BUNDLE_ROOT / "v2", table="users.rating.weight")
     assert recommend(customer="C0").model_version == "v1"
     assert "v2 does not open: The model opens but does not work" in serving.problem()
 
