@@ -4,6 +4,7 @@ Any of it can be overridden on the command line, and the number of processes by 
 """
 
 import ctypes
+import gc
 import os
 
 # Each request has a thread. Arithmetic with threads of its own beside it would only take turns with the other requests.
@@ -23,4 +24,7 @@ def post_worker_init(worker):
     """Each worker follows what is promoted in a thread of its own: no visitor waits for a model that opens."""
     from recommender import serving
 
+    # What is imported stays: to search it for garbage again and again would cost some request a tenth of a second.
+    gc.collect()
+    gc.freeze()
     serving.keep_watch()
