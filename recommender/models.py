@@ -10,8 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-# The permissions that TrainingRun and ModelVersion add, as `has_perm` asks for them.
+# Which permission opens which part of training, as `has_perm` asks for it. The first two are added below.
 MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
+MAY_SEE_RUNS, MAY_SEE_VERSIONS = "recommender.view_trainingrun", "recommender.view_modelversion"
 
 
 class TrainingRun(models.Model):

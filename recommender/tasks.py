@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from recommender import training
+from recommender import runs, training
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
 
@@ -36,12 +36,12 @@ def run_training(run_id: int) -> None:
 @shared_task(ignore_result=True)
 def fail_stale_runs() -> None:
     """Mark runs failed whose process died. Every minute."""
-    training.fail_stale_runs()
+    runs.fail_stale_runs()
 
 
 def queue_run(*, parameters: Mapping[str, Any], started_by: User | None = None) -> TrainingRun:
     """Start a run for the training worker: what the Retrain button and the API do. Raises as `start_run` does."""
-    run = training.start_run(parameters=parameters, started_by=started_by)
+    run = runs.start_run(parameters=parameters, started_by=started_by)
     enqueue(run)
     return run
 
@@ -56,4 +56,4 @@ def _send(run: TrainingRun) -> None:
     try:
         run_training.apply_async((run.pk,), retry=False)
     except (OperationalError, OSError) as error:
-        training.fail_run(run=run, error=f"The task queue cannot be reached, so no worker will see the run: {error}")
+        runs.fail_run(run=run, error=f"The task queue cannot be reached, so no worker will see the run: {error}")

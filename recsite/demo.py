@@ -28,7 +28,8 @@ from recommender import serving
 from recommender.lists import RecommendationList
 from recommender.models import TrainingRun
 from recommender.recommendations import predict_rating, recommend
-from recommender.training import Tell, execute_run, start_run
+from recommender.runs import start_run
+from recommender.training import Tell, execute_run
 
 SIZE = ShopSize(customers=800, products=320, purchases=16_000, seed=0)  # a seed that nobody gives by hand
 KNOWN = (6, 7)  # customers by number: a runner and a gardener

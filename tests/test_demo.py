@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from customers.models import Customer
 from customers.seeding import ShopSize, seed_shop
-from recommender import training
+from recommender import runs
 from recommender.models import TrainingRun
 from recsite import demo
 
@@ -25,7 +25,7 @@ def small_shop(settings, tmp_path, monkeypatch):
     settings.DEBUG = True
     settings.BUNDLE_ROOT = tmp_path / "bundles"
     monkeypatch.setattr(demo, "SIZE", ShopSize(customers=150, products=60, purchases=2_500, seed=3))
-    start = training.start_run
+    start = runs.start_run
     monkeypatch.setattr(demo, "start_run", lambda parameters: start(parameters={**parameters, "epochs": 3}))
 
 

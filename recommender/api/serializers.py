@@ -11,8 +11,8 @@ from rest_framework import serializers
 from recommender.errors import TrainingError
 from recommender.lists import FALLBACK_REASONS, MAX_COUNT, ListRequest, Source
 from recommender.models import Event, ModelVersion, TrainingRun
+from recommender.run_parameters import plan_of
 from recommender.source import get_source
-from recommender.training import plan_of
 
 MOST_REQUESTS = 1_000  # in one batch
 MOST_KEYS = 1_000  # in one list of a request

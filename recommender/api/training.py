@@ -1,4 +1,4 @@
-"""Training over the API: runs and versions, for staff. Every change goes through the services of training.py."""
+"""Training over the API: runs and versions, for staff. Every change goes through runs.py and versions.py."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, ModelSerializer
 
-from recommender import training
+from recommender import runs, versions
 from recommender.api import serializers as forms
 from recommender.api.access import StaffMay, staff
 from recommender.api.views import MALFORMED
 from recommender.errors import TrainingError
-from recommender.models import MAY_PROMOTE, MAY_TRAIN, ModelVersion, TrainingRun
+from recommender.models import MAY_PROMOTE, MAY_SEE_RUNS, MAY_SEE_VERSIONS, MAY_TRAIN, ModelVersion, TrainingRun
 from recommender.tasks import queue_run
 
-MAY_SEE_RUNS, MAY_SEE_VERSIONS = "recommender.view_trainingrun", "recommender.view_modelversion"
 NOT_NOW = OpenApiResponse(description="Not now: what `detail` says stands in the way.")
 
 
@@ -74,7 +73,7 @@ class RunViewSet(TrainingView):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        run = training.cancel_run(run=self.get_object())
+        run = runs.cancel_run(run=self.get_object())
         return Response(self.get_serializer(run).data)
 
 
@@ -93,7 +92,7 @@ class VersionViewSet(TrainingView):
         return forms.VersionSerializer if self.action == "list" else forms.VersionDetailSerializer
 
     def get_serializer_context(self) -> dict[str, Any]:
-        live = training.live_version()
+        live = versions.live_version()
         return {**super().get_serializer_context(), "live": live.pk if live else None}
 
     @extend_schema(
@@ -107,7 +106,7 @@ class VersionViewSet(TrainingView):
     def promote(self, request: Request, name: str) -> Response:
         asked = forms.PromoteSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        promotion = training.promote(version=self.get_object(), by=staff(request), **asked.validated_data)
+        promotion = versions.promote(version=self.get_object(), by=staff(request), **asked.validated_data)
         return Response(self.get_serializer(promotion.version).data)
 
     @extend_schema(
@@ -120,5 +119,5 @@ class VersionViewSet(TrainingView):
     def roll_back(self, request: Request) -> Response:
         asked = forms.RollBackSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        promotion = training.roll_back(by=staff(request), **asked.validated_data)
+        promotion = versions.roll_back(by=staff(request), **asked.validated_data)
         return Response(self.get_serializer(promotion.version).data)

@@ -9,8 +9,8 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 from django.utils import timezone
 
-from recommender import tasks, training
-from recommender.admin import duration
+from recommender import runs, tasks, versions
+from recommender.admin.pages import duration
 from recommender.gate import RULE
 from recommender.models import Event, Promotion, ServedList, TrainingRun
 from tests.recommender import planted_runs
@@ -206,7 +206,7 @@ def test_the_list_of_runs_costs_the_same_however_many_there_are(client, staff, d
 
 def test_a_queued_run_is_cancelled_by_its_button(client, staff):
     staff("start_training")
-    run = training.start_run(parameters={})
+    run = runs.start_run(parameters={})
     cancel = f"/admin/recommender/trainingrun/{run.pk}/cancel/"
     assert cancel in text_of(client.get(page(run)))
     assert client.post(cancel).url == page(run)
@@ -225,7 +225,7 @@ def test_a_run_being_executed_is_asked_to_stop(client, staff):
 
 
 def test_cancelling_takes_a_post_and_the_permission(client, staff):
-    run = training.start_run(parameters={})
+    run = runs.start_run(parameters={})
     cancel = f"/admin/recommender/trainingrun/{run.pk}/cancel/"
     user = staff()
     assert client.post(cancel).status_code == 403
@@ -304,11 +304,11 @@ def test_a_version_whose_bundle_is_gone_is_not_promoted_and_says_why(client, sta
 def test_rolling_back_goes_to_what_served_before(client, staff, bundled):
     grace = staff("promote_version")
     old, new = bundled("v1"), bundled("v2")
-    training.promote(version=old)
-    training.promote(version=new)
+    versions.promote(version=old)
+    versions.promote(version=new)
     assert "Roll back to v1" in text_of(client.get(ROLL_BACK))
     assert client.post(ROLL_BACK, {"reason": "Odd lists."}).url == page(old)
-    assert training.live_version() == old
+    assert versions.live_version() == old
     newest = Promotion.objects.first()
     assert (newest.action, newest.by, newest.reason) == ("roll back", grace, "Odd lists.")
 

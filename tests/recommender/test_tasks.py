@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from kombu import pools
 
-from recommender import tasks, training
+from recommender import runs, tasks
 from recommender.models import TrainingRun
 from tests.recommender import shop
 from tests.recommender.test_training import SMALL
@@ -69,14 +69,14 @@ def test_without_a_broker_the_run_fails_in_a_sentence_and_blocks_nobody(url):
         run = tasks.queue_run(parameters={})
     assert run.state == State.FAILED
     assert run.error.startswith("The task queue cannot be reached")
-    assert training.start_run(parameters={}).state == State.QUEUED
+    assert runs.start_run(parameters={}).state == State.QUEUED
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_worker_executes_the_run(settings, tmp_path):
     settings.BUNDLE_ROOT = tmp_path / "bundles"
     shop.stock_the_shop()
-    run = training.start_run(parameters=SMALL)
+    run = runs.start_run(parameters=SMALL)
     tasks.run_training(run.pk)
     run.refresh_from_db()
     assert run.state == State.PROMOTED
@@ -84,8 +84,8 @@ def test_the_worker_executes_the_run(settings, tmp_path):
 
 @pytest.mark.django_db
 def test_a_message_for_a_run_that_was_cancelled_or_deleted_does_nothing():
-    run = training.start_run(parameters={})
-    training.cancel_run(run=run)
+    run = runs.start_run(parameters={})
+    runs.cancel_run(run=run)
     tasks.run_training(run.pk)
     run.refresh_from_db()
     assert run.state == State.CANCELLED

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from customers.models import Customer, Purchase
-from recommender import serving, training
+from recommender import runs, serving, training, versions
 from recommender.errors import TrainingError
 from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion, TrainingRun
@@ -36,7 +36,7 @@ def bundles(settings, tmp_path):
 
 
 def start(**parameters):
-    return training.start_run(parameters={**SMALL, **parameters})
+    return runs.start_run(parameters={**SMALL, **parameters})
 
 
 def last_sign_of_life(run, ago):
@@ -48,11 +48,11 @@ def last_sign_of_life(run, ago):
 
 @pytest.mark.django_db
 def test_one_run_at_a_time():
-    first = training.start_run(parameters={})
+    first = runs.start_run(parameters={})
     with pytest.raises(TrainingError, match=f"Run {first.pk} is queued; one run at a time"):
-        training.start_run(parameters={})
-    training.cancel_run(run=first)
-    assert training.start_run(parameters={}).state == State.QUEUED
+        runs.start_run(parameters={})
+    runs.cancel_run(run=first)
+    assert runs.start_run(parameters={}).state == State.QUEUED
 
 
 @pytest.mark.django_db
@@ -81,38 +81,38 @@ def test_the_database_itself_allows_one_active_run(state):
 )
 def test_a_parameter_that_makes_no_sense_is_refused_by_name(parameters, sentence):
     with pytest.raises(TrainingError, match=sentence):
-        training.start_run(parameters=parameters)
+        runs.start_run(parameters=parameters)
     assert not TrainingRun.objects.exists()
 
 
 @pytest.mark.django_db
 def test_a_run_whose_process_died_is_marked_failed_and_makes_room_for_the_next(bundles):
     dead = TrainingRun.objects.create(state=State.TRAINING)
-    training.work_folder(dead).mkdir(parents=True)
+    runs.work_folder(dead).mkdir(parents=True)
     last_sign_of_life(dead, timedelta(minutes=3))
-    training.start_run(parameters={})
+    runs.start_run(parameters={})
     dead.refresh_from_db()
     assert dead.state == State.FAILED
     assert "died" in dead.error
-    assert not training.work_folder(dead).exists()
+    assert not runs.work_folder(dead).exists()
 
 
 @pytest.mark.django_db
 def test_a_run_that_gives_signs_of_life_is_left_alone():
     alive = TrainingRun.objects.create(state=State.TRAINING)
     last_sign_of_life(alive, timedelta(minutes=1))
-    assert training.fail_stale_runs() == 0
+    assert runs.fail_stale_runs() == 0
     alive.refresh_from_db()
     assert alive.state == State.TRAINING
 
 
 @pytest.mark.django_db
 def test_a_run_that_no_worker_takes_up_says_so():
-    queued = training.start_run(parameters={})
+    queued = runs.start_run(parameters={})
     last_sign_of_life(queued, timedelta(minutes=5))
-    assert training.fail_stale_runs() == 0
+    assert runs.fail_stale_runs() == 0
     last_sign_of_life(queued, timedelta(hours=1))
-    assert training.fail_stale_runs() == 1
+    assert runs.fail_stale_runs() == 1
     queued.refresh_from_db()
     assert "No worker" in queued.error
 
@@ -134,11 +134,11 @@ def test_a_shop_with_tastes_ends_with_a_live_model_that_knows_them(bundles):
     assert "NDCG@10" in run.log
     assert heard[-1] == (1, "Promoted")
 
-    version = training.live_version()
+    version = versions.live_version()
     assert version.run == run
     assert version.passed_gate
     assert Promotion.objects.get().reason == version.gate_reason
-    assert not training.work_folder(run).exists()
+    assert not runs.work_folder(run).exists()
 
     serving.forget()
     lists = [recommend(customer=f"C{number}", count=3) for number in range(20)]
@@ -155,8 +155,8 @@ def test_the_next_run_is_compared_with_the_live_model_unless_that_does_not_open(
     assert "live" in second.metrics["paired"]
     assert second.state in (State.PROMOTED, State.REFUSED)
 
-    live = training.live_version()
-    (training.bundle_folder(live.name) / "judged" / "user_tower.onnx").write_bytes(b"rubbish")
+    live = versions.live_version()
+    (versions.bundle_folder(live.name) / "judged" / "user_tower.onnx").write_bytes(b"rubbish")
     third = training.execute_run(run=start(seed=3))
     assert "live" not in third.metrics["paired"]
     assert f"the live model {live.name} is not compared with" in third.log
@@ -167,7 +167,7 @@ def test_the_next_run_is_compared_with_the_live_model_unless_that_does_not_open(
 def test_a_live_model_that_opens_and_cannot_run_costs_no_training(bundles):
     shop.stock_the_shop()
     first = training.execute_run(run=start())
-    planted.break_tower(training.bundle_folder(training.live_version().name), "judged")
+    planted.break_tower(versions.bundle_folder(versions.live_version().name), "judged")
     second = training.execute_run(run=start(seed=2))
     assert (second.state, second.error) == (State.PROMOTED, "")
     assert "live" not in second.metrics["paired"]
@@ -177,15 +177,15 @@ def test_a_live_model_that_opens_and_cannot_run_costs_no_training(bundles):
 @pytest.mark.django_db(transaction=True)
 def test_a_warm_start_goes_on_from_the_live_version_with_its_settings(bundles):
     shop.stock_the_shop()
-    first = training.execute_run(run=training.start_run(parameters={**SMALL, "warm_start": True}))
+    first = training.execute_run(run=runs.start_run(parameters={**SMALL, "warm_start": True}))
     assert "Reading: starts cold, not from the live model: there is none." in first.log
     assert first.version.report["start"] == "cold, not from the live model: there is none."
-    second = training.execute_run(run=training.start_run(parameters={"warm_start": True, "epochs": 5}))
+    second = training.execute_run(run=runs.start_run(parameters={"warm_start": True, "epochs": 5}))
     assert second.version.report["start"] == "warm"
     assert second.version.report["settings"] == {**first.version.report["settings"], "epochs": 5}
     assert second.metrics["two_tower"]["ndcg_10"] > second.metrics["popularity"]["ndcg_10"]
 
-    (training.bundle_folder(second.version.name) / "judged" / "weights.safetensors").write_bytes(b"rubbish")
+    (versions.bundle_folder(second.version.name) / "judged" / "weights.safetensors").write_bytes(b"rubbish")
     third = training.execute_run(run=start(warm_start=True))
     assert third.state == State.PROMOTED
     assert "is altered or truncated" in third.version.report["start"]
@@ -213,8 +213,8 @@ def test_a_refused_model_is_kept_but_does_not_serve(bundles, monkeypatch):
     assert run.state == State.REFUSED
     assert not run.version.passed_gate
     assert run.version.gate_reason == "Refused: planted."
-    assert training.bundle_folder(run.version.name).is_dir()
-    assert training.live_version() == good.version
+    assert versions.bundle_folder(run.version.name).is_dir()
+    assert versions.live_version() == good.version
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ def test_a_shop_without_purchases_fails_in_one_sentence(bundles):
     assert run.state == State.FAILED
     assert run.error == "There are no interactions: a model needs purchases to learn from."
     assert run.finished is not None
-    assert not training.work_folder(run).exists()
+    assert not runs.work_folder(run).exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -249,7 +249,7 @@ def test_a_failed_run_leaves_the_live_model_serving_and_nothing_behind(bundles, 
     else:
         assert run.error == "Training broke on MemoryError: no room for 3 GB. The log says where."
         assert "Traceback" in run.log
-    assert training.live_version() == good
+    assert versions.live_version() == good
     assert ModelVersion.objects.count() == 1
     assert sorted(path.name for path in bundles.iterdir()) == [".work", good.name]
     assert list((bundles / ".work").iterdir()) == []
@@ -265,7 +265,7 @@ def test_a_run_cancelled_while_it_learns_stops_soon(bundles, monkeypatch):
 
     def cancel_once_it_learns(done, phase):
         if TrainingRun.objects.get(pk=run.pk).curve:
-            training.cancel_run(run=TrainingRun.objects.get(pk=run.pk))
+            runs.cancel_run(run=TrainingRun.objects.get(pk=run.pk))
 
     training.execute_run(run=run, tell=lambda done, phase: run.cancel_requested or cancel_once_it_learns(done, phase))
     assert run.state == State.CANCELLED
@@ -277,12 +277,12 @@ def test_a_run_cancelled_while_it_learns_stops_soon(bundles, monkeypatch):
 @pytest.mark.django_db
 def test_a_queued_run_is_cancelled_at_once_and_never_executed():
     run = start()
-    training.cancel_run(run=run)
+    runs.cancel_run(run=run)
     assert run.state == State.CANCELLED
     with pytest.raises(TrainingError, match="is cancelled; only a queued run can be executed"):
         training.execute_run(run=run)
     with pytest.raises(TrainingError, match="is cancelled; only a run that has not ended"):
-        training.cancel_run(run=run)
+        runs.cancel_run(run=run)
 
 
 @pytest.mark.django_db
@@ -298,7 +298,7 @@ def test_a_run_whose_process_was_killed_goes_on_with_the_same_data(bundles):
     shop.stock_the_shop()
     run = start()
     source = training.get_source()
-    export_snapshot(source=source, folder=training.work_folder(run) / "snapshot")
+    export_snapshot(source=source, folder=runs.work_folder(run) / "snapshot")
     TrainingRun.objects.filter(pk=run.pk).update(state=State.TRAINING, log="09:00:00 Before the crash")
     last_sign_of_life(run, timedelta(minutes=3))
     Purchase.objects.all().delete()
@@ -329,55 +329,55 @@ def version(bundle, bundles):
 def test_promotions_and_roll_backs_are_recorded_with_who_and_why(version):
     eve = User.objects.create_user("eve")
     one, two = version("one"), version("two")
-    training.promote(version=one)
-    training.promote(version=two, by=eve, reason="Fresh data")
-    training.roll_back(by=eve, reason="Complaints")
+    versions.promote(version=one)
+    versions.promote(version=two, by=eve, reason="Fresh data")
+    versions.roll_back(by=eve, reason="Complaints")
     told = [(p.version.name, p.action, p.by, p.reason) for p in Promotion.objects.order_by("pk")]
     assert told == [
         ("one", "promote", None, ""),
         ("two", "promote", eve, "Fresh data"),
         ("one", "roll back", eve, "Complaints"),
     ]
-    assert training.live_version() == one
+    assert versions.live_version() == one
 
 
 @pytest.mark.django_db
 def test_rolling_back_twice_goes_back_two_versions_and_then_no_further(version):
     for name in ("one", "two", "three"):
-        training.promote(version=version(name))
-    assert training.version_below().name == "two"
-    assert training.roll_back().version.name == "two"
-    assert training.roll_back().version.name == "one"
+        versions.promote(version=version(name))
+    assert versions.version_below().name == "two"
+    assert versions.roll_back().version.name == "two"
+    assert versions.roll_back().version.name == "one"
     with pytest.raises(TrainingError, match="no earlier version"):
-        training.roll_back()
-    training.promote(version=version("four"))
-    assert training.roll_back().version.name == "one"
+        versions.roll_back()
+    versions.promote(version=version("four"))
+    assert versions.roll_back().version.name == "one"
 
 
 @pytest.mark.django_db
 def test_a_refused_version_needs_an_override_with_a_reason(version):
     refused = version("refused", passed=False)
     with pytest.raises(TrainingError, match=r"was not let through: Worse than popularity\."):
-        training.promote(version=refused, reason="I like it")
+        versions.promote(version=refused, reason="I like it")
     with pytest.raises(TrainingError, match="Say why"):
-        training.promote(version=refused, override=True, reason="  ")
-    assert training.live_version() is None
-    promotion = training.promote(version=refused, override=True, reason="The season changed")
+        versions.promote(version=refused, override=True, reason="  ")
+    assert versions.live_version() is None
+    promotion = versions.promote(version=refused, override=True, reason="The season changed")
     assert promotion.action == Promotion.Action.OVERRIDE
-    assert training.live_version() == refused
+    assert versions.live_version() == refused
 
 
 @pytest.mark.django_db
 def test_a_version_that_serves_already_or_whose_bundle_is_gone_is_not_promoted(version, bundles):
     one = version("one")
-    training.promote(version=one)
+    versions.promote(version=one)
     with pytest.raises(TrainingError, match="serves already"):
-        training.promote(version=one)
+        versions.promote(version=one)
     gone = version("gone")
     (bundles / "gone").unlink()
     with pytest.raises(TrainingError, match="cannot serve"):
-        training.promote(version=gone)
-    assert training.live_version() == one
+        versions.promote(version=gone)
+    assert versions.live_version() == one
 
 
 def test_what_is_no_number_is_stored_as_nothing():

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
-from recommender import training
+from recommender import runs, versions
 from recommender.models import Promotion, TrainingRun
 from tests.recommender import planted_runs
 
@@ -27,10 +27,10 @@ def admin(db):
 @pytest.fixture
 def two_versions(db, monkeypatch):
     """v1 served before v2, which is live; nobody opens their bundles here."""
-    monkeypatch.setattr(training, "read_manifest", lambda folder: {})
+    monkeypatch.setattr(versions, "read_manifest", lambda folder: {})
     first, second = planted_runs.version("v1"), planted_runs.version("v2")
-    training.promote(version=first)
-    training.promote(version=second)
+    versions.promote(version=first)
+    versions.promote(version=second)
     return first, second
 
 
@@ -66,14 +66,14 @@ def test_parameters_that_make_no_sense_are_400_and_start_nothing(admin, body, fi
 
 
 def test_a_second_run_at_the_same_time_is_a_conflict(admin):
-    run = training.start_run(parameters={})
+    run = runs.start_run(parameters={})
     answer = admin.post(RUNS, {})
     assert answer.status_code == 409
     assert answer.json()["detail"] == f"Run {run.pk} is queued; one run at a time."
 
 
 def test_a_waiting_run_is_cancelled_once(admin):
-    run = training.start_run(parameters={})
+    run = runs.start_run(parameters={})
     answer = admin.post(f"{RUNS}{run.pk}/cancel/")
     assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
     again = admin.post(f"{RUNS}{run.pk}/cancel/")
@@ -119,7 +119,7 @@ def test_who_may_only_look_changes_nothing(two_versions):
     assert viewer.get(RUNS).status_code == viewer.get(VERSIONS).status_code == 200
     for address in (RUNS, f"{VERSIONS}v1/promote/", f"{VERSIONS}roll-back/"):
         assert viewer.post(address, {}).status_code == 403
-    assert training.live_version().name == "v2"
+    assert versions.live_version().name == "v2"
     assert not TrainingRun.objects.filter(state="queued").exists()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from recommender import training
+from recommender import training, versions
 from recommender.engine import pipeline
 from recommender.engine.errors import SnapshotError
 from recommender.engine.report import Report
@@ -225,7 +225,7 @@ def test_roll_back_goes_to_what_served_before(run, bundled):
         bundled(name)
         run("promote", name)
     assert run("roll_back") == "Version v1 is live again.\n"
-    assert training.live_version().name == "v1"
+    assert versions.live_version().name == "v1"
     with pytest.raises(CommandError, match="no earlier version"):
         run("roll_back")
 

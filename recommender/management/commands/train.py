@@ -17,7 +17,8 @@ from recommender.errors import TrainingError
 from recommender.management.arguments import whole_number
 from recommender.models import ModelVersion, TrainingRun
 from recommender.report_lines import ReportLines, lines_of
-from recommender.training import Tell, execute_run, start_run
+from recommender.runs import start_run
+from recommender.training import Tell, execute_run
 
 PARAMETERS = ("loss", "epochs", "seed", "tune", "warm_start")
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from recommender.management.arguments import whole_number
 from recommender.models import ModelVersion
 from recommender.report_lines import interval, row_of, score
-from recommender.training import live_version
+from recommender.versions import live_version
 
 
 class Command(BaseCommand):

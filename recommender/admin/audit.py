@@ -1,0 +1,53 @@
+"""What happened: which version became live and why, which lists were shown, what people did with them."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from unfold.decorators import display
+
+from recommender.admin.pages import ReadOnlyAdmin, link_to
+from recommender.models import Event, Promotion, ServedList
+
+
+@admin.register(Promotion)
+class PromotionAdmin(ReadOnlyAdmin):
+    """The audit: which version became live, when, by whom and why."""
+
+    list_display = ["time", "done", "which", "by", "reason"]
+    list_filter = ["action"]
+    list_select_related = ["version", "by"]
+    search_fields = ["version__name", "reason"]
+    date_hierarchy = "time"
+
+    @display(
+        description="Action",
+        ordering="action",
+        label={"promote": "success", "override": "danger", "roll back": "warning"},
+    )
+    def done(self, promotion: Promotion) -> str:
+        return promotion.action
+
+    @display(description="Version", ordering="version__name")
+    def which(self, promotion: Promotion) -> str:
+        return link_to(promotion.version)
+
+
+@admin.register(ServedList)
+class ServedListAdmin(ReadOnlyAdmin):
+    list_display = ["created", "customer", "scenario", "source", "version", "length"]
+    list_filter = ["source", "scenario"]
+    list_select_related = ["version"]
+    search_fields = ["=customer"]
+    search_help_text = "A customer's key"
+
+    @display(description="Items")
+    def length(self, served: ServedList) -> int:
+        return len(served.items)
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ["time", "kind", "item", "customer", "value"]
+    list_filter = ["kind"]
+    search_fields = ["=customer", "=item"]
+    search_help_text = "A customer's or an item's key"

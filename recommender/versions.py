@@ -1,0 +1,80 @@
+"""Which version serves: promote, roll back, and what served before. One new row of Promotion changes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+from django.conf import settings
+
+from recommender.engine.bundle import read_manifest
+from recommender.engine.errors import BundleError
+from recommender.errors import TrainingError
+from recommender.models import ModelVersion, Promotion
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+log = structlog.get_logger("recommender.versions")
+
+
+def live_version() -> ModelVersion | None:
+    """The version that serves; None before the first promotion."""
+    newest = Promotion.objects.select_related("version").order_by("-pk").first()
+    return newest.version if newest else None
+
+
+def promote(*, version: ModelVersion, by: User | None = None, reason: str = "", override: bool = False) -> Promotion:
+    """Make a version live. TrainingError when the gate refused it, unless `override` says why it shall serve anyway."""
+    overrides = override and not version.passed_gate
+    if not version.passed_gate and not override:
+        raise TrainingError(
+            f"Version {version.name} was not let through: {version.gate_reason or 'it was not judged.'}"
+        )
+    if overrides and not reason.strip():
+        raise TrainingError(f"Say why version {version.name}, which was not let through, shall serve anyway.")
+    if live_version() == version:
+        raise TrainingError(f"Version {version.name} serves already.")
+    action = Promotion.Action.OVERRIDE if overrides else Promotion.Action.PROMOTE
+    return _make_live(version, action, by, reason)
+
+
+def roll_back(*, by: User | None = None, reason: str = "") -> Promotion:
+    """Make the version live that served before the present one; again, the one before that. TrainingError if none."""
+    served = _versions_below()
+    if not served:
+        raise TrainingError("There is no earlier version to roll back to.")
+    return _make_live(served[-1], Promotion.Action.ROLL_BACK, by, reason)
+
+
+def version_below() -> ModelVersion | None:
+    """The version that a roll back would make live."""
+    return next(reversed(_versions_below()), None)
+
+
+def _versions_below() -> list[ModelVersion]:
+    """What served before the live version, oldest first: promotions put a version on top, a roll back takes it off."""
+    pile: list[ModelVersion] = []
+    for promotion in Promotion.objects.select_related("version").order_by("pk"):
+        if promotion.action == Promotion.Action.ROLL_BACK:
+            pile = pile[:-1] or [promotion.version]
+        else:
+            pile.append(promotion.version)
+    return pile[:-1]
+
+
+def _make_live(version: ModelVersion, action: str, by: User | None, reason: str) -> Promotion:
+    try:
+        read_manifest(bundle_folder(version.name))
+    except BundleError as error:
+        raise TrainingError(f"Version {version.name} cannot serve: {error}") from None
+    promotion = Promotion(version=version, action=action, by=by, reason=reason.strip())
+    promotion.full_clean()
+    promotion.save()
+    log.info("promotion", version=version.name, action=str(action), by=str(by) if by else None, reason=reason)
+    return promotion
+
+
+def bundle_folder(version: str) -> Path:
+    return Path(settings.BUNDLE_ROOT) / version
