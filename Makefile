@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format audit
+.PHONY: help demo test faults lint format audit
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -26,6 +26,9 @@ demo: .venv/site.stamp ## a demo shop, trained and served at 127.0.0.1:8000; ARG
 
 test: .venv/dev.stamp ## the whole suite; reads DATABASE_URL and REDIS_URL; ARGS goes to pytest
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+faults: .venv/dev.stamp ## kills workers, cuts connections, fills disks of a real site; ARGS=--times=20; needs PostgreSQL and redis-server
+	$(BIN)/python -m tests.faults $(ARGS)
 
 lint: .venv/dev.stamp ## style, format, types, migrations
 	$(BIN)/ruff check .

@@ -16,3 +16,7 @@ class RecommendationError(RecommenderError):
 
 class TrainingError(RecommenderError):
     """A run cannot be started, executed or cancelled, or a version cannot be made live."""
+
+
+class NothingChanged(RecommenderError):
+    """A run that was to train only on changed data found none."""

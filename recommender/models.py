@@ -6,6 +6,8 @@ import uuid
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -29,12 +31,15 @@ class TrainingRun(models.Model):
         CANCELLED = "cancelled"
 
     ACTIVE = (State.QUEUED, State.EXPORTING, State.TRAINING, State.EVALUATING)
-    # What may follow what; every other change of state is refused.
+    # What may follow what; every other change of state is refused. Back to queued: the process that executed it died.
     NEXT = {
         State.QUEUED: {State.EXPORTING, State.FAILED, State.CANCELLED},
-        State.EXPORTING: {State.EXPORTING, State.TRAINING, State.FAILED, State.CANCELLED},
-        State.TRAINING: {State.EXPORTING, State.EVALUATING, State.FAILED, State.CANCELLED},
-        State.EVALUATING: {State.EXPORTING, State.PROMOTED, State.REFUSED, State.FAILED, State.CANCELLED},
+        State.EXPORTING: {State.QUEUED, State.EXPORTING, State.TRAINING, State.FAILED, State.CANCELLED},
+        State.TRAINING: {State.QUEUED, State.EXPORTING, State.EVALUATING, State.FAILED, State.CANCELLED},
+        State.EVALUATING: {
+            *(State.QUEUED, State.EXPORTING),
+            *(State.PROMOTED, State.REFUSED, State.FAILED, State.CANCELLED),
+        },
     }
 
     state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
@@ -49,6 +54,9 @@ class TrainingRun(models.Model):
     fingerprint = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the data.")
     error = models.TextField(blank=True)
     cancel_requested = models.BooleanField(default=False)
+    attempt = models.PositiveSmallIntegerField(
+        default=0, help_text="How many processes have taken the run up: one whose process died is gone on with."
+    )
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -87,6 +95,7 @@ class ModelVersion(models.Model):
     fingerprint = models.CharField(max_length=64, blank=True)
     passed_gate = models.BooleanField(default=False)
     gate_reason = models.TextField(blank=True)
+    pruned = models.DateTimeField(null=True, blank=True, help_text="When its bundle was removed to make room.")
 
     class Meta:
         ordering = ["-id"]
@@ -175,3 +184,100 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.item}"
+
+
+class TrainingSchedule(models.Model):
+    """When a training starts by itself: at an hour, after so many purchases, or whichever comes first."""
+
+    class Weekday(models.IntegerChoices):
+        MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = range(7)
+
+    active = models.BooleanField(default=True, help_text="An inactive schedule starts nothing.")
+    hour = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(23)],
+        help_text="Every day at this hour, 0 to 23, in the site's time zone.",
+    )
+    weekday = models.PositiveSmallIntegerField(
+        null=True, blank=True, choices=Weekday, help_text="At the hour on this day only; empty: every day."
+    )
+    purchases = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="As soon as there are so many purchases more than at the last start.",
+    )
+    warm_start = models.BooleanField(
+        default=True, help_text="Go on from the version that serves: a fraction of the time of a cold start."
+    )
+    settled = models.DateTimeField(
+        default=timezone.now,
+        editable=False,
+        help_text="Hours up to then are done with: a run was started, or it was made.",
+    )
+    counted = models.PositiveBigIntegerField(
+        null=True, editable=False, help_text="The purchases that there were at the last start."
+    )
+    run = models.ForeignKey(
+        TrainingRun, on_delete=models.SET_NULL, null=True, editable=False, related_name="+", help_text="Started last."
+    )
+    note = models.CharField(max_length=300, blank=True, editable=False, help_text="What keeps it from starting a run.")
+
+    class Meta:
+        ordering = ["warm_start", "id"]  # of two that are due at once, the cold start goes first
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(hour__isnull=False) | Q(purchases__isnull=False),
+                name="schedule_has_an_hour_or_purchases",
+                violation_error_message="Give an hour, a number of purchases, or both.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        day = "every day" if self.weekday is None else f"every {self.Weekday(self.weekday).label}"
+        when = [f"{day} at {self.hour}:00"] if self.hour is not None else []
+        when += [f"after {self.purchases:,} purchases"] if self.purchases else []
+        words = f"{' or '.join(when)}, {'warm' if self.warm_start else 'cold'}"
+        return words[0].upper() + words[1:]
+
+    def clean(self) -> None:
+        if self.weekday is not None and self.hour is None:
+            raise ValidationError({"weekday": "A weekday needs an hour."})
+
+
+class DriftFinding(models.Model):
+    """How far one thing of late is from what the live version learned from, as a daily look found it."""
+
+    class Subject(models.TextChoices):
+        PROFILES = "profiles"
+        PURCHASES = "purchases"
+        LISTS = "lists"
+
+    class Measure(models.TextChoices):
+        PSI = "psi", "population stability index"
+        UNKNOWN = "unknown", "share of unknown values"
+        FALLBACK = "fallback", "share of lists not made by the model"
+        CLICKS = "clicks", "share of lists clicked on"
+
+    class Level(models.TextChoices):
+        FINE = "fine"
+        WATCH = "watch"
+        HIGH = "high"
+
+    time = models.DateTimeField(db_index=True, help_text="The same for all findings of one look.")
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+")
+    subject = models.CharField(max_length=10, choices=Subject)
+    field = models.CharField(max_length=100, blank=True)
+    measure = models.CharField(max_length=10, choices=Measure)
+    value = models.FloatField()
+    before = models.FloatField(null=True, help_text="The same of the training data, or of the weeks before.")
+    counted = models.PositiveIntegerField(help_text="People, purchases or lists that the value is of.")
+    level = models.CharField(max_length=5, choices=Level)
+    words = models.TextField()
+
+    class Meta:
+        ordering = ["-time", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.field} {self.measure}: {self.value:.3f} ({self.level})"

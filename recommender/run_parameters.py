@@ -18,16 +18,18 @@ class Plan:
     """What a run's parameters ask for. settings : those of TrainConfig that are not to take their defaults.
 
     tune : so many trials of other settings first.   warm_start : go on from the live version, its weights and settings.
+    only_if_changed : end without training where the shop's data is what the live version learned from.
     """
 
     settings: dict[str, Any]
     tune: int = 0
     warm_start: bool = False
+    only_if_changed: bool = False
 
 
 def plan_of(parameters: Mapping[str, Any]) -> Plan:
     """TrainingError names the parameter that is unknown, of the wrong type or out of range."""
-    options = {"tune": int, "warm_start": bool}
+    options = {"tune": int, "warm_start": bool, "only_if_changed": bool}
     kinds = {f.name: type(f.default) for f in fields(TrainConfig)} | options
     for name, value in parameters.items():
         if name not in kinds:

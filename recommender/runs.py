@@ -1,6 +1,8 @@
 """Runs as rows: started, cancelled, marked failed. Which state may follow which is said by TrainingRun.NEXT alone.
 
-The row of a run is what is believed, never the broker. A run whose heartbeat stopped has died with its process.
+The row of a run is what is believed, never the broker. A run whose heartbeat stopped has died with its process: the
+clock puts it into the queue again, and whoever takes it up goes on from what is in its work folder. Each taking up is
+an attempt with a number; a process whose attempt is no longer the row's own, because it was only slow, changes nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from django.utils import timezone
 
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
+from recommender.notifications import tell_of_failure
 from recommender.run_parameters import plan_of
 
 if TYPE_CHECKING:
@@ -27,8 +30,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("recommender.runs")
 
-STALE_AFTER = timedelta(minutes=2)  # without a sign of life, a run that was being executed is dead
+STALE_AFTER = 120.0  # seconds without a sign of life after which a run that was being executed is dead
 PATIENCE_WITH_WORKER = timedelta(minutes=15)  # and one that waits for a worker waits in vain
+SENT_AGAIN_AFTER = timedelta(seconds=30)  # that it waits: its message may have died with the broker or a worker
+MOST_ATTEMPTS = 3  # a run that kills every process is not tried for ever
 
 
 def start_run(*, parameters: Mapping[str, Any], started_by: User | None = None) -> TrainingRun:
@@ -69,23 +74,57 @@ def cancel_run(*, run: TrainingRun) -> TrainingRun:
 
 def fail_run(*, run: TrainingRun, error: str) -> None:
     """End an active run that cannot go on."""
-    move(run, TrainingRun.State.FAILED, phase="Failed", error=error, finished=timezone.now())
+    ended = move(run, TrainingRun.State.FAILED, phase="Failed", error=error, finished=timezone.now())
     run.refresh_from_db()
-    log.error("run_failed", run=run.pk, error=error)
+    if ended:
+        log.error("run_failed", run=run.pk, error=error)
+        tell_of_failure(run)
+
+
+def restart_run(*, run: TrainingRun, started_by: User | None = None) -> TrainingRun:
+    """A new run with the parameters of one that has ended. TrainingError as from `start_run`."""
+    if run.is_active:
+        raise TrainingError(f"Run {run.pk} is {run.state}; only a run that has ended can be started again.")
+    return start_run(parameters=run.parameters, started_by=started_by)
 
 
 def fail_stale_runs() -> int:
     """Mark runs failed whose process died or whom no worker took up. How many there were."""
-    runs = list(TrainingRun.objects.filter(is_stale()))
-    for run in runs:
-        seen = timezone.localtime(run.heartbeat).strftime("%H:%M:%S")
+    stale = list(TrainingRun.objects.filter(is_stale()))
+    for run in stale:
         if run.state == TrainingRun.State.QUEUED:
             why = "No worker took the run up. Start one: celery -A recsite worker -Q training --pool=solo."
         else:
-            why = f"The process that executed the run died: its last sign of life was at {seen}."
+            why = f"The process that executed the run died: its last sign of life was at {_seen(run)}."
         fail_run(run=run, error=why)
         remove_work(run)
-    return len(runs)
+    return len(stale)
+
+
+def keep_runs_going() -> list[TrainingRun]:
+    """Put runs whose process died into the queue again; after MOST_ATTEMPTS, or where no worker comes, they fail.
+
+    Back come those that a worker should be told of: now, or again where it seems to have heard of none.
+    """
+    executed = [state for state in TrainingRun.ACTIVE if state != TrainingRun.State.QUEUED]
+    for run in TrainingRun.objects.filter(is_stale(), state__in=executed, attempt__lt=MOST_ATTEMPTS):
+        still = is_stale() & Q(attempt=run.attempt)
+        requeue(run=run, why=f"Its process died, last seen at {_seen(run)}.", only=still)
+    fail_stale_runs()
+    lately = timezone.now() - SENT_AGAIN_AFTER
+    waiting = Q(created__lt=lately) | Q(attempt__gt=0)
+    return list(TrainingRun.objects.filter(waiting, state=TrainingRun.State.QUEUED))
+
+
+def requeue(*, run: TrainingRun, why: str, only: Q) -> None:
+    """Let another process go on with a run, if its row still is one of `only`."""
+    waits = {"heartbeat": timezone.now(), "phase": f"{why} Waits for a worker that goes on."}
+    if move(run, TrainingRun.State.QUEUED, only=only, **waits):
+        log.warning("run_requeued", run=run.pk, attempt=run.attempt, why=why)
+
+
+def _seen(run: TrainingRun) -> str:
+    return timezone.localtime(run.heartbeat).strftime("%H:%M:%S")
 
 
 def active_run() -> TrainingRun | None:
@@ -101,8 +140,9 @@ def active_runs() -> QuerySet[TrainingRun]:
 def is_stale() -> Q:
     """Runs whose process died, or whom no worker took up."""
     now = timezone.now()
+    dead = now - timedelta(seconds=getattr(settings, "RECOMMENDER_STALE_AFTER", STALE_AFTER))
     executed = [state for state in TrainingRun.ACTIVE if state != TrainingRun.State.QUEUED]
-    return Q(state__in=executed, heartbeat__lt=now - STALE_AFTER) | Q(
+    return Q(state__in=executed, heartbeat__lt=dead) | Q(
         state=TrainingRun.State.QUEUED, heartbeat__lt=now - PATIENCE_WITH_WORKER
     )
 
@@ -124,7 +164,14 @@ def move(run: TrainingRun, state: str, *, only: Q | None = None, **changes: Any)
 
 def work_folder(run: TrainingRun) -> Path:
     """Snapshot and checkpoints of a run, kept until it ends: a run whose process died goes on from them."""
-    return Path(settings.BUNDLE_ROOT) / ".work" / str(run.pk)
+    return Path(settings.BUNDLE_ROOT) / ".work" / f"{run.pk}.{run.attempt}"
+
+
+def take_over_work(run: TrainingRun) -> None:
+    """Make what the attempt before left this one's own; if that still writes there, it finds its folder gone."""
+    left = work_folder(run).with_name(f"{run.pk}.{run.attempt - 1}")
+    if left.is_dir():
+        left.rename(work_folder(run))
 
 
 def remove_work(run: TrainingRun) -> None:

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from recommender import runs, training
+from recommender import drift, pruning, runs, schedules, training
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
 
@@ -34,9 +34,31 @@ def run_training(run_id: int) -> None:
 
 
 @shared_task(ignore_result=True)
-def fail_stale_runs() -> None:
-    """Mark runs failed whose process died. Every minute."""
-    runs.fail_stale_runs()
+def keep_runs_going() -> None:
+    """Have runs gone on with whose process died, and tell workers again of those that wait. Every minute."""
+    for run in runs.keep_runs_going():
+        enqueue(run)
+
+
+@shared_task(ignore_result=True)
+def start_due_runs() -> None:
+    """Start the runs that schedules ask for. Every minute."""
+    schedules.start_due_runs(start=queue_run)
+
+
+@shared_task(ignore_result=True)
+def prune_bundles() -> None:
+    """Remove old bundles. Every day."""
+    pruning.prune_bundles()
+
+
+@shared_task(ignore_result=True)
+def watch_drift() -> None:
+    """Compare what happens of late with what the live version learned from. Every day."""
+    try:
+        drift.watch_drift()
+    except TrainingError as error:
+        log.info("drift_not_watched", why=str(error))
 
 
 def queue_run(*, parameters: Mapping[str, Any], started_by: User | None = None) -> TrainingRun:
@@ -44,6 +66,13 @@ def queue_run(*, parameters: Mapping[str, Any], started_by: User | None = None) 
     run = runs.start_run(parameters=parameters, started_by=started_by)
     enqueue(run)
     return run
+
+
+def queue_again(run: TrainingRun, *, started_by: User | None = None) -> TrainingRun:
+    """The same for what a run that has ended was to do. Raises as `restart_run` does."""
+    again = runs.restart_run(run=run, started_by=started_by)
+    enqueue(again)
+    return again
 
 
 def enqueue(run: TrainingRun) -> None:

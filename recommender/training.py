@@ -8,6 +8,7 @@ end, so nothing that happens before can hurt what serves.
 from __future__ import annotations
 
 import shutil
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,26 +16,29 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, connection, connections, transaction
-from django.db.models import Q, Value
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections, transaction
+from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from recommender.engine.config import TrainConfig
 from recommender.engine.errors import BundleError, EngineError, TrainingCancelled
-from recommender.errors import RecommenderError, TrainingError
+from recommender.errors import NothingChanged, RecommenderError, TrainingError
 from recommender.gate import Decision, decide
 from recommender.models import ModelVersion, TrainingRun
+from recommender.notifications import tell_of_failure, tell_of_refusal
 from recommender.retrieval import send
 from recommender.run_parameters import Plan, plan_of
-from recommender.runs import active_runs, is_stale, move, remove_work, work_folder
+from recommender.runs import active_runs, is_stale, move, remove_work, requeue, take_over_work, work_folder
 from recommender.source import get_source
 from recommender.versions import bundle_folder, live_version, promote
 
@@ -45,6 +49,7 @@ if TYPE_CHECKING:  # at run time the engine is imported where it is used: it bri
 log = structlog.get_logger("recommender.training")
 
 TICK = 1.0  # seconds between two signs of life
+PATIENCE_WITH_DATABASE = 60.0  # seconds
 LOG_LINES = 200
 EXPORT_SHARE = 0.05  # of the progress bar
 OF_PHASE = {  # the state of a run in each phase of the engine's pipeline
@@ -57,19 +62,21 @@ OF_PHASE = {  # the state of a run in each phase of the engine's pipeline
 }
 
 Tell = Callable[[float, str], None]
+Result = TypeVar("Result")
 
 
 def execute_run(*, run: TrainingRun, tell: Tell | None = None) -> TrainingRun:
     """Export, train, evaluate, judge, and promote or refuse; back comes the run in the state it ended in.
 
     Whatever goes wrong ends in the run's state, error and log, not in an exception; only a run that is not there to
-    be executed raises TrainingError. A run whose process died goes on from its snapshot and its last checkpoint.
+    be executed raises TrainingError, and a database that stays away DatabaseError: the run is then taken up again.
+    A run whose process died goes on from its snapshot and its last checkpoint.
 
     tell : told progress (0 to 1) and phase once a second.
     """
     _claim(run)
     stop, journal = Event(), _Journal(phase="Reading the shop's data", lines=deque(run.log.splitlines(), LOG_LINES))
-    log.info("run_starts", run=run.pk)
+    log.info("run_starts", run=run.pk, attempt=run.attempt)
     with ThreadPoolExecutor(1, thread_name_prefix="training") as pool:
         learning = pool.submit(_learn, run, journal, stop)
         try:
@@ -77,10 +84,15 @@ def execute_run(*, run: TrainingRun, tell: Tell | None = None) -> TrainingRun:
                 _beat(run, journal, stop)
                 if tell is not None:
                     tell(journal.progress, journal.phase)
-        finally:
-            stop.set()  # only Ctrl-C and the like get here while it learns
+        except BaseException as error:
+            stop.set()
             wait([learning])
-            _end(run, learning, journal)
+            if isinstance(error, SystemExit):  # a worker that must end at once: another one goes on from here
+                requeue(run=run, why="Its process was told to end.", only=_ours(run))
+            else:  # Ctrl-C
+                _end(run, learning, journal)
+            raise
+        _end(run, learning, journal)
     if tell is not None:
         tell(run.progress, run.phase)
     return run
@@ -131,37 +143,58 @@ def _claim(run: TrainingRun) -> None:
     """Make the run ours to execute. Two workers with one message: one of them gets it."""
     now = timezone.now()
     nobody = Q(state=TrainingRun.State.QUEUED) | is_stale()
-    claimed = move(
-        run, TrainingRun.State.EXPORTING, only=nobody, heartbeat=now, started=Coalesce("started", Value(now))
-    )
+    ours = {"heartbeat": now, "started": Coalesce("started", Value(now)), "attempt": F("attempt") + 1}
+    claimed = move(run, TrainingRun.State.EXPORTING, only=nobody, **ours)
     run.refresh_from_db()
     if not claimed:
         raise TrainingError(f"Run {run.pk} is {run.state}; only a queued run can be executed.")
+    take_over_work(run)
+
+
+def _ours(run: TrainingRun) -> Q:
+    """The row while it is this process that executes the run: one that was taken for dead writes no more."""
+    return Q(attempt=run.attempt) & ~Q(state=TrainingRun.State.QUEUED)
+
+
+def _despite_outages(do: Callable[[], Result]) -> Result:
+    """Do something that may be done twice with the database; while that is away, again and again for a minute."""
+    deadline = time.monotonic() + PATIENCE_WITH_DATABASE
+    while True:
+        try:
+            return do()
+        except (OperationalError, InterfaceError) as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("database_is_away", error=str(error))
+            connection.close_if_unusable_or_obsolete()
+            time.sleep(TICK)
 
 
 def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
     """From the shop's rows to a bundle. Runs in a thread of its own, with its own database connection."""
     from recommender.engine.pipeline import build_bundle
+    from recommender.engine.tables import read_snapshot
     from recommender.export import export_snapshot
 
     folder, plan = work_folder(run), plan_of(run.parameters)
     snapshot = folder / "snapshot"
     try:
-        version = live_version()
+        version = _despite_outages(live_version)
         live = None if version is None else bundle_folder(version.name)
         if snapshot.exists():
             journal.note("Going on with what an earlier attempt left.")
-            journal.curve = list(run.curve)
+            journal.counts, journal.curve = dict(run.counts), list(run.curve)
         else:
-            counts = export_snapshot(
-                source=get_source(), folder=snapshot, progress=journal.exported, should_stop=stop.is_set
-            )
+            export = partial(export_snapshot, source=get_source(), folder=snapshot)
+            counts = _despite_outages(partial(export, progress=journal.exported, should_stop=stop.is_set))
             journal.counts = {"users": counts.customers, "items": counts.items, "interactions": counts.interactions}
             journal.note(
                 f"Read {counts.customers:,} customers, {counts.items:,} items, {counts.interactions:,} interactions."
             )
     finally:
         connections.close_all()  # this thread's own; training may take hours and needs none
+    if plan.only_if_changed and version is not None and read_snapshot(snapshot).fingerprint() == version.fingerprint:
+        raise NothingChanged(f"Skipped: nothing changed since version {version.name} learned.")
     report = build_bundle(
         snapshot,
         bundle_folder(_name(run)),
@@ -193,7 +226,7 @@ def _beat(run: TrainingRun, journal: _Journal, stop: Event) -> None:
     """Write how far the run is, and see whether it shall stop. A database that is away for a while stops nothing."""
     try:
         _follow(run, journal.state)
-        alive = active_runs().filter(pk=run.pk).update(heartbeat=timezone.now(), **journal.row())
+        alive = active_runs().filter(_ours(run), pk=run.pk).update(heartbeat=timezone.now(), **journal.row())
         wanted = not TrainingRun.objects.filter(pk=run.pk, cancel_requested=True).exists()
     except DatabaseError as error:
         log.warning("heartbeat_not_written", run=run.pk, error=str(error))
@@ -206,29 +239,47 @@ def _beat(run: TrainingRun, journal: _Journal, stop: Event) -> None:
 def _follow(run: TrainingRun, state: str) -> None:
     """Bring the row to the state of the journal, step by step: a quick run passes several between two beats."""
     way = [TrainingRun.State.EXPORTING, TrainingRun.State.TRAINING, TrainingRun.State.EVALUATING]
+    if run.state not in way:
+        return
     for following in way[way.index(run.state) + 1 : way.index(state) + 1]:  # type: ignore[arg-type]
-        if not move(run, following):
+        if not move(run, following, only=_ours(run)):
             return
 
 
 def _end(run: TrainingRun, learning: Future[Report], journal: _Journal) -> None:
-    """Write how it ended, and clear away what only the run needed."""
+    """Write how it ended, and clear away what only the run needed.
+
+    Where the database stays away the work stays, too: whoever takes the run up then goes on from there.
+    """
     problem = learning.exception()
-    try:
-        if problem is None:
-            _follow(run, TrainingRun.State.EVALUATING)
-            problem = _judge(run, learning.result(), journal)
-        if isinstance(problem, TrainingCancelled):
-            state, ended = TrainingRun.State.CANCELLED, {"phase": "Cancelled"}
-        elif problem is not None:
-            state, ended = TrainingRun.State.FAILED, {"phase": "Failed", "error": _sentence(problem, journal)}
-            log.error("run_failed", run=run.pk, error=ended["error"])
-        if problem is not None:
-            move(run, state, **{**journal.row(), "finished": timezone.now(), **ended})
-            shutil.rmtree(bundle_folder(_name(run)), ignore_errors=True)
-    finally:
-        remove_work(run)
+    if problem is None:
+        report = learning.result()
+        decision = decide(report.to_dict())
+        journal.note(decision.reason)
+        try:
+            problem = _despite_outages(partial(_judge, run, report, decision, journal))
+        except DatabaseError as error:
+            problem = error
+    if problem is not None:
+        _despite_outages(partial(_end_without_version, run, problem, journal))
+    remove_work(run)
     run.refresh_from_db()
+
+
+def _end_without_version(run: TrainingRun, problem: BaseException, journal: _Journal) -> None:
+    if isinstance(problem, TrainingCancelled | NothingChanged):
+        phase = str(problem) if isinstance(problem, NothingChanged) else "Cancelled"
+        state, ended = TrainingRun.State.CANCELLED, {"phase": phase}
+    else:
+        state, ended = TrainingRun.State.FAILED, {"phase": "Failed", "error": _sentence(problem, journal)}
+    with transaction.atomic():
+        changes = {**journal.row(), "finished": timezone.now(), **ended}
+        if move(run, state, only=_ours(run), **changes) and state == TrainingRun.State.FAILED:
+            run.error = ended["error"]
+            log.error("run_failed", run=run.pk, error=run.error)
+            tell_of_failure(run)
+    if not ModelVersion.objects.filter(name=_name(run)).exists():
+        shutil.rmtree(bundle_folder(_name(run)), ignore_errors=True)
 
 
 def _sentence(problem: BaseException, journal: _Journal) -> str:
@@ -239,22 +290,30 @@ def _sentence(problem: BaseException, journal: _Journal) -> str:
     for line in traceback.format_exception(problem):
         journal.note(line.rstrip())
     what = " ".join(str(problem).split())[:500]
+    if "No space left on device" in what:
+        return f"The disk of BUNDLE_ROOT, {settings.BUNDLE_ROOT}, is full. Make room, then start the run again."
     return f"Training broke on {type(problem).__name__}{f': {what}' if what else ''}. The log says where."
 
 
-def _judge(run: TrainingRun, report: Report, journal: _Journal) -> Exception | None:
-    """Let the gate decide, and write version, promotion and end of the run together, or none of them."""
-    measured = report.to_dict()
-    decision = decide(measured)
-    journal.note(decision.reason)
+def _judge(run: TrainingRun, report: Report, decision: Decision, journal: _Journal) -> Exception | None:
+    """Write version, promotion and end of the run together, or none of them, as the gate decided.
+
+    Back comes what came in between. A database that is away raises: then it may be judged again.
+    """
     try:
+        run.refresh_from_db(fields=["state"])  # where it is judged again, what the first time set was rolled back
+        _follow(run, TrainingRun.State.EVALUATING)
         with transaction.atomic():
             now = TrainingRun.objects.select_for_update().get(pk=run.pk)
-            if now.cancel_requested or not now.is_active:
-                return TrainingCancelled("The run was cancelled.")
-            version = _new_version(run, measured, decision)
+            if ModelVersion.objects.filter(name=_name(run)).exists():
+                return None  # it was written, and only the database's answer was lost
+            if now.cancel_requested or not active_runs().filter(_ours(run), pk=run.pk).exists():
+                return TrainingCancelled("The run was cancelled, or another process has taken it over.")
+            version = _new_version(run, report.to_dict(), decision)
             if decision.promote:
                 promote(version=version, by=run.started_by, reason=decision.reason)
+            else:
+                tell_of_refusal(version)
             journal.progress, journal.phase = 1.0, "Promoted" if decision.promote else "Refused"
             move(
                 run,
@@ -264,6 +323,8 @@ def _judge(run: TrainingRun, report: Report, journal: _Journal) -> Exception | N
                 finished=timezone.now(),
                 **{**journal.row(), "counts": report.counts, "curve": _storable(report.curve)},
             )
+    except (OperationalError, InterfaceError):
+        raise
     except (DatabaseError, RecommenderError, ValidationError) as error:
         return error
     log.info("run_ended", run=run.pk, state=str(run.state), reason=decision.reason)
@@ -291,8 +352,10 @@ def metrics_of(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name(run: TrainingRun) -> str:
+    """Of the version. Each attempt has its own: one taken for dead never touches what another one wrote."""
     started: datetime = run.started or run.created
-    return f"{started:%Y%m%d-%H%M%S}-{run.pk}"
+    again = f"-{run.attempt}" if run.attempt > 1 else ""
+    return f"{started:%Y%m%d-%H%M%S}-{run.pk}{again}"
 
 
 def _storable(value: Any) -> Any:

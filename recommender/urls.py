@@ -1,5 +1,10 @@
-"""Addresses of the recommender: its part of the API."""
+"""Addresses of the recommender: its part of the API, and what a monitoring system reads."""
 
 from django.urls import include, path
 
-urlpatterns = [path("api/v1/", include("recommender.api.urls"))]
+from recommender.api.metrics import MetricsView
+
+urlpatterns = [
+    path("api/v1/", include("recommender.api.urls")),
+    path("metrics", MetricsView.as_view(), name="metrics"),
+]

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
+from django.db import transaction
 
 from recommender.engine.bundle import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion
+from recommender.notifications import tell_of_promotion
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -65,13 +67,21 @@ def _versions_below() -> list[ModelVersion]:
 
 
 def _make_live(version: ModelVersion, action: str, by: User | None, reason: str) -> Promotion:
-    try:
-        read_manifest(bundle_folder(version.name))
-    except BundleError as error:
-        raise TrainingError(f"Version {version.name} cannot serve: {error}") from None
-    promotion = Promotion(version=version, action=action, by=by, reason=reason.strip())
-    promotion.full_clean()
-    promotion.save()
+    with transaction.atomic():
+        # Pruning holds the same row: a version is promoted or its bundle removed, never both.
+        now = ModelVersion.objects.select_for_update().get(pk=version.pk)
+        if now.pruned:
+            raise TrainingError(
+                f"Version {version.name} cannot serve: its bundle was removed on {now.pruned:%Y-%m-%d}."
+            )
+        try:
+            read_manifest(bundle_folder(version.name))
+        except BundleError as error:
+            raise TrainingError(f"Version {version.name} cannot serve: {error}") from None
+        promotion = Promotion(version=version, action=action, by=by, reason=reason.strip())
+        promotion.full_clean()
+        promotion.save()
+        tell_of_promotion(promotion)
     log.info("promotion", version=version.name, action=str(action), by=str(by) if by else None, reason=reason)
     return promotion
 

@@ -1,5 +1,7 @@
 """Logging: one line an event, readable on a terminal, JSON when LOG_JSON is set."""
 
+import logging
+
 import environ
 import structlog
 
@@ -17,6 +19,14 @@ structlog.configure(
     cache_logger_on_first_use=True,
 )
 
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """For what is told often while a server is away: one line, with the error in it."""
+    if record.exc_info:
+        record.msg, record.args, record.exc_info = f"{record.msg}: {record.exc_info[1]}", (), None
+    return True
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -29,8 +39,13 @@ LOGGING = {
             "foreign_pre_chain": _SHARED,
         }
     },
+    "filters": {"without_traceback": {"()": lambda: without_traceback}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": _env.str("LOG_LEVEL", default="WARNING")},
     # Django's own handler would write every line a second time.
-    "loggers": {"django": {"handlers": []}, "recommender": {"level": _env.str("LOG_LEVEL", default="INFO")}},
+    "loggers": {
+        "django": {"handlers": []},
+        "django_redis": {"filters": ["without_traceback"]},
+        "recommender": {"level": _env.str("LOG_LEVEL", default="INFO")},
+    },
 }

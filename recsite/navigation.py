@@ -15,6 +15,8 @@ GROUPS = {
         ("recommender.TrainingRun", "model_training"),
         ("recommender.ModelVersion", "deployed_code"),
         ("recommender.Promotion", "history"),
+        ("recommender.TrainingSchedule", "event_repeat"),
+        ("recommender.DriftFinding", "trending_down"),
         ("recommender.ServedList", "list_alt"),
         ("recommender.Event", "touch_app"),
     ],

@@ -6,7 +6,9 @@ CELERY_BROKER_URL.
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -106,10 +108,16 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    # A cache that is gone costs what was in it, and for that time the counts of the throttles, but no page and no list.
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"IGNORE_EXCEPTIONS": True, "SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
+    }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS, DJANGO_REDIS_LOGGER = True, "django_redis"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -150,6 +158,8 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = reverse_lazy("home")
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 10  # seconds: a mail server that hangs keeps nobody waiting for long
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="webmaster@localhost")
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
@@ -165,6 +175,7 @@ UNFOLD = {
     "SITE_HEADER": SITE_NAME,
     "SITE_SUBHEADER": "Shop and recommender",
     "SITE_SYMBOL": "storefront",
+    "STYLES": [lambda request: static("admin.css")],
     "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": "recsite.navigation.sidebar"},
 }
 IMPORT_EXPORT_USE_TRANSACTIONS = True
@@ -192,7 +203,14 @@ CELERY_TASK_ROUTES = {"recommender.tasks.run_training": {"queue": "training"}}
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-CELERY_BEAT_SCHEDULE = {"fail-stale-runs": {"task": "recommender.tasks.fail_stale_runs", "schedule": 60.0}}
+RECOMMENDER_STALE_AFTER = env.float("STALE_AFTER", default=120.0)  # seconds without a sign of life: the process died
+_often = min(60.0, RECOMMENDER_STALE_AFTER / 2)
+CELERY_BEAT_SCHEDULE = {
+    "keep-runs-going": {"task": "recommender.tasks.keep_runs_going", "schedule": _often},
+    "start-due-runs": {"task": "recommender.tasks.start_due_runs", "schedule": _often},
+    "prune-bundles": {"task": "recommender.tasks.prune_bundles", "schedule": crontab(hour=4, minute=10)},
+    "watch-drift": {"task": "recommender.tasks.watch_drift", "schedule": crontab(hour=4, minute=40)},
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # the workers write logs as the site does
 CELERY_TIMEZONE = TIME_ZONE
@@ -231,6 +249,10 @@ SPECTACULAR_SETTINGS = {
 # --- the recommender --------------------------------------------------------------------------------------------------
 
 RECOMMENDER_SOURCE = "recsite.source.ShopSource"
+RECOMMENDER_KEEP_BUNDLES = env.int("KEEP_BUNDLES", default=10)
+# Who gets an email when a run fails, is refused or a version goes live: addresses, comma-separated; empty: nobody.
+RECOMMENDER_NOTIFY = env.list("NOTIFY", default=[])
+RECOMMENDER_NOTIFY_OF = env.list("NOTIFY_OF", default=["failure", "refusal", "promotion"])
 # A Milvus server that searches the items, http://user:password@host:19530/database; empty: every process itself.
 RECOMMENDER_RETRIEVAL_ADDRESS = env.str("RETRIEVAL_ADDRESS", default="")
 # Requests by one visitor (by address) and by one signed-in user; empty: as many as they like. API keys are not counted.

@@ -23,7 +23,7 @@ from recommender.gate import RULE
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
 from recommender.report_lines import NOTHING, curve_of, lines_of, score
 from recommender.run_parameters import MOST_TRIALS
-from recommender.tasks import queue_run
+from recommender.tasks import queue_again, queue_run
 
 STATE_COLOURS = {
     TrainingRun.State.PROMOTED: "success",
@@ -32,6 +32,9 @@ STATE_COLOURS = {
     TrainingRun.State.CANCELLED: "default",
     **dict.fromkeys(TrainingRun.ACTIVE, "info"),
 }
+
+
+ENDED_IN_VAIN = (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED)
 
 
 class RetrainForm(forms.Form):
@@ -115,6 +118,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         return [
             path("<int:pk>/panel/", wrap(self.panel_view), name=f"{name}_panel"),
             path("<int:pk>/cancel/", wrap(self.cancel_view), name=f"{name}_cancel"),
+            path("<int:pk>/again/", wrap(self.again_view), name=f"{name}_again"),
             *super().get_urls(),
         ]
 
@@ -136,6 +140,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             "curve": curve_of(shown.curve),
             "rule": RULE,
             "may_cancel": shown.is_active and request.user.has_perm(MAY_TRAIN),
+            "may_start_again": shown.state in ENDED_IN_VAIN and request.user.has_perm(MAY_TRAIN),
         }
 
     def panel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -157,6 +162,22 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             messages.success(request, f"Run {run.pk} is cancelled. {waits}")
         return redirect(page_address(run))
 
+    def again_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Start a run that came to nothing again, with the same parameters."""
+        run = self._shown(request, pk)
+        check_may(request, MAY_TRAIN)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            again = queue_again(run, started_by=staff(request))
+        except TrainingError as error:
+            messages.error(request, str(error))
+            return redirect(page_address(run))
+        messages.success(
+            request, f"Run {again.pk} does what run {run.pk} was to do. It waits for a worker to take it up."
+        )
+        return redirect(page_address(again))
+
     @action(
         description="Retrain",
         url_path="retrain",
@@ -166,7 +187,6 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     )
     def retrain(self, request: HttpRequest) -> HttpResponse:
         """The page behind the button: a form, what is learned from, and how a model is judged."""
-        runs.fail_stale_runs()  # so that a run whose process died is not called active here
         form = RetrainForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
@@ -176,7 +196,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             else:
                 messages.success(request, f"Run {run.pk} waits for a worker to take it up.")
                 return redirect(page_address(run))
-        active = runs.active_run()
+        active = runs.active_runs().exclude(runs.is_stale()).first()  # one whose process died gives way to the new one
         return self.custom_page(request, "retrain.html", "Retrain", form=form, active=active, rule=RULE)
 
     def _shown(self, request: HttpRequest, pk: int) -> TrainingRun:

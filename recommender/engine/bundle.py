@@ -3,6 +3,7 @@
     manifest.json             format, checksums, fingerprint of the data, settings, metrics
     report.json               how good it is, beside what
     training.json             what validation chose, so that another training can repeat or continue this one
+    distribution.json         how the values of each field were spread, to see later whether they moved
     artifacts.json            encoders, sizes and item keys: how a profile becomes numbers, and what the items' rows are
     model/                    what serves: history.onnx and user_tower.onnx, item_tower.onnx, rater.npz, item_rank.npy,
                               item_rate.npy, item_trace.npy; and weights.safetensors, to go on training from

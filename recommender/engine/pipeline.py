@@ -21,6 +21,7 @@ from recommender.engine.bundle import WEIGHTS, new_bundle, write_manifest
 from recommender.engine.comparison import open_for_comparison
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, TwoTowerDataset, split
+from recommender.engine.distribution import of_training
 from recommender.engine.errors import BundleError, InferenceError, WarmStartError
 from recommender.engine.report import Report, evaluate
 from recommender.engine.saving import save_model, save_towers
@@ -106,6 +107,7 @@ def build_from_tables(
         save_towers(learned.judged.model, data, folder / "judged")
         (folder / "training.json").write_text(json.dumps(learned.judged.decided()) + "\n", encoding="utf-8")
         report.write(folder / "report.json")
+        of_training(data).write(folder)
         write_manifest(
             folder,
             created=datetime.now(UTC).isoformat(timespec="seconds"),

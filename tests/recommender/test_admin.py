@@ -358,3 +358,31 @@ def test_somebody_without_any_permission_sees_nothing(client):
         "/admin/recommender/promotion/",
     ):
         assert client.get(address).status_code == 403
+
+
+# --- starting again ---------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_failed_is_started_again_by_one_click(client, staff, sent, django_capture_on_commit_callbacks):
+    user = staff("start_training")
+    failed = TrainingRun.objects.create(state=State.FAILED, parameters={"epochs": 3}, error="The disk is full.")
+    assert "Start again" in client.get(page(failed)).content.decode()
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = client.post(f"/admin/recommender/trainingrun/{failed.pk}/again/")
+    again = TrainingRun.objects.latest("pk")
+    assert answer.url == page(again)
+    assert (again.state, again.parameters, again.started_by) == (State.QUEUED, {"epochs": 3}, user)
+    assert sent == [again.pk]
+
+
+def test_starting_again_takes_the_permission_a_post_and_an_idle_shop(client, staff):
+    failed = TrainingRun.objects.create(state=State.FAILED)
+    address = f"/admin/recommender/trainingrun/{failed.pk}/again/"
+    user = staff()
+    assert "Start again" not in client.get(page(failed)).content.decode()
+    assert client.post(address).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="start_training"))
+    assert client.get(address).status_code == 405
+    active = TrainingRun.objects.create(state=State.TRAINING)
+    assert f"Run {active.pk} is training; one run at a time." in client.post(address, follow=True).content.decode()
+    assert TrainingRun.objects.count() == 2

@@ -1,13 +1,11 @@
 """How a run reaches a worker, and what becomes of it when it does not."""
 
 from contextlib import contextmanager
-from datetime import timedelta
 
 import pytest
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 from kombu import pools
 
 from recommender import runs, tasks
@@ -92,14 +90,6 @@ def test_a_message_for_a_run_that_was_cancelled_or_deleted_does_nothing():
     run.delete()
     tasks.run_training(10**6)
     assert not TrainingRun.objects.exists()
-
-
-@pytest.mark.django_db
-def test_the_watch_fails_a_run_whose_worker_died():
-    run = TrainingRun.objects.create(state=State.TRAINING, heartbeat=timezone.now() - timedelta(minutes=5))
-    tasks.fail_stale_runs()
-    run.refresh_from_db()
-    assert run.state == State.FAILED
 
 
 def test_training_has_a_queue_of_its_own():

@@ -20,7 +20,7 @@ from recommender.report_lines import ReportLines, lines_of
 from recommender.runs import start_run
 from recommender.training import Tell, execute_run
 
-PARAMETERS = ("loss", "epochs", "seed", "tune", "warm_start")
+PARAMETERS = ("loss", "epochs", "seed", "tune", "warm_start", "only_if_changed")
 
 
 class Command(BaseCommand):
@@ -39,6 +39,12 @@ class Command(BaseCommand):
             default=None,
             help="go on from the live version: its weights, and its settings where none are given",
         )
+        parser.add_argument(
+            "--only-if-changed",
+            action="store_true",
+            default=None,
+            help="end without training where the data is what the live version learned from",
+        )
         parser.add_argument("--json", action="store_true", help="end with one JSON object on a line of its own")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -51,6 +57,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
             raise CommandError("Stopped. What was live before is live still.", returncode=130) from None
+        if run.state == TrainingRun.State.CANCELLED and not run.cancel_requested:  # nothing had changed
+            self.stdout.write(json.dumps(answer_of(run, None)) if options["json"] else run.phase)
+            return
         if run.state == TrainingRun.State.CANCELLED:
             raise CommandError(f"Run {run.pk} was cancelled.")
         if run.state == TrainingRun.State.FAILED:
@@ -65,14 +74,14 @@ class Command(BaseCommand):
             self.stdout.write(f"\n{answer['reason']}\n{took}Version {answer['version']} {verdict}.")
 
 
-def answer_of(run: TrainingRun, version: ModelVersion) -> dict[str, Any]:
-    """What a run came to, in the words of the contract."""
+def answer_of(run: TrainingRun, version: ModelVersion | None) -> dict[str, Any]:
+    """What a run came to, in the words of the contract. version : None where it was skipped."""
     started, finished = run.started or run.created, run.finished or run.heartbeat
     return {
         "run": run.pk,
-        "version": version.name,
+        "version": version.name if version else None,
         "promoted": run.state == TrainingRun.State.PROMOTED,
-        "reason": version.gate_reason,
+        "reason": version.gate_reason if version else run.phase,
         "metrics": run.metrics,
         "seconds": round((finished - started).total_seconds(), 1),
     }

@@ -1,0 +1,36 @@
+"""What the daily look at drift found, in the admin: the newest first, in words, with what is high marked."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from unfold.decorators import display
+
+from recommender.admin.pages import ReadOnlyAdmin
+from recommender.models import DriftFinding
+from recommender.report_lines import NOTHING
+
+SHARES = (DriftFinding.Measure.UNKNOWN, DriftFinding.Measure.FALLBACK, DriftFinding.Measure.CLICKS)
+
+
+@admin.register(DriftFinding)
+class DriftFindingAdmin(ReadOnlyAdmin):
+    list_display = ["time", "shown_level", "subject", "words", "measure", "now", "then", "counted", "version"]
+    list_filter = ["level", "subject", "measure", "version"]
+    list_select_related = ["version"]
+    date_hierarchy = "time"
+
+    @display(description="Level", ordering="level", label={"fine": "success", "watch": "warning", "high": "danger"})
+    def shown_level(self, finding: DriftFinding) -> str:
+        return finding.level
+
+    @display(description="Now", ordering="value")
+    def now(self, finding: DriftFinding) -> str:
+        return _shown(finding.measure, finding.value)
+
+    @display(description="Before")
+    def then(self, finding: DriftFinding) -> str:
+        return NOTHING if finding.before is None else _shown(finding.measure, finding.before)
+
+
+def _shown(measure: str, value: float) -> str:
+    return f"{value:.1%}" if measure in SHARES else f"{value:.3f}"

@@ -1,0 +1,90 @@
+"""Trainings that start by themselves. A clock only asks every minute; what is due follows from rows, so a clock that
+died, asks twice or comes back late starts nothing twice and forgets nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from recommender.errors import TrainingError
+from recommender.models import TrainingRun, TrainingSchedule
+from recommender.runs import active_run
+from recommender.source import get_source
+
+log = structlog.get_logger("recommender.schedules")
+
+Start = Callable[..., TrainingRun]
+
+
+def start_due_runs(*, start: Start, now: datetime | None = None) -> list[TrainingRun]:
+    """Start what is due; one run at a time, the others wait with a note that says for what. The runs started.
+
+    start : queues a run with the parameters given, as `tasks.queue_run` does.
+    """
+    started = []
+    for pk in TrainingSchedule.objects.filter(active=True).values_list("pk", flat=True):
+        with transaction.atomic():
+            schedule = TrainingSchedule.objects.select_for_update().filter(pk=pk, active=True).first()
+            run = None if schedule is None else _start_if_due(schedule, timezone.localtime(now), start)
+        if run is not None:
+            started.append(run)
+    return started
+
+
+def latest_hour(schedule: TrainingSchedule, now: datetime) -> datetime | None:
+    """The last moment, `now` or before, at which the schedule's hour struck; None where it has no hour."""
+    if schedule.hour is None:
+        return None
+    for days in range(8):
+        day = now - timedelta(days=days)
+        # Through the calendar: where clocks were put forward over the hour, it strikes an hour later.
+        struck = timezone.make_aware(datetime(day.year, day.month, day.day, schedule.hour), now.tzinfo)
+        if struck <= now and schedule.weekday in (None, struck.weekday()):
+            return struck
+    raise AssertionError("every hour of the week strikes within eight days")
+
+
+def why_due(schedule: TrainingSchedule, now: datetime, purchases: int | None) -> str:
+    """Why a run should start now, as a sentence; "" while none should. purchases : in the shop, where they count."""
+    struck = latest_hour(schedule, now)
+    if struck is not None and struck > schedule.settled:
+        return f"It was due at {struck:%Y-%m-%d %H:%M}."
+    if schedule.purchases and purchases is not None:
+        added = purchases - (schedule.counted or 0)
+        if added >= schedule.purchases:
+            return f"{added:,} purchases were added since the last start."
+    return ""
+
+
+def _start_if_due(schedule: TrainingSchedule, now: datetime, start: Start) -> TrainingRun | None:
+    purchases = get_source().interactions.count() if schedule.purchases else None
+    if purchases is not None and (schedule.counted is None or purchases < schedule.counted):
+        schedule.counted = purchases  # counting begins now, or again after some were deleted
+        schedule.save(update_fields=["counted"])
+    why = why_due(schedule, now, purchases)
+    if not why:
+        return None
+    active = active_run()
+    if active is not None:
+        _wait(schedule, f"{why} It waits for run {active.pk}, which is {active.state}.")
+        return None
+    try:
+        with transaction.atomic():
+            run = start(parameters={"warm_start": schedule.warm_start, "only_if_changed": True})
+    except TrainingError as error:  # somebody else was quicker
+        _wait(schedule, f"{why} {error}")
+        return None
+    schedule.settled, schedule.counted, schedule.run, schedule.note = now, purchases, run, ""
+    schedule.save()
+    log.info("run_scheduled", run=run.pk, schedule=schedule.pk, why=why)
+    return run
+
+
+def _wait(schedule: TrainingSchedule, note: str) -> None:
+    if schedule.note != note[:300]:
+        schedule.note = note[:300]
+        schedule.save(update_fields=["note"])
