@@ -110,13 +110,13 @@ def measure(name: str, data: TwoTowerDataset, chosen: dict[str, Any]) -> dict[st
     cases = known.cases(TEST, AT_MOST)
     if not len(cases):
         raise EngineError("Nobody is held out for the test: there is nothing to measure.")
-    shown = np.zeros(known.n_items, dtype=bool)
+    shown = np.zeros(known.n_items, dtype=np.int64)
     metrics = user_metrics(rank_targets(model, known, cases, shown=shown))
     return {
         "model": name,
         **{metric: float(metrics[metric].mean()) for metric in METRICS},
         "ndcg_10_interval": list(bootstrap_interval(metrics["ndcg_10"], RESAMPLES)),
-        "coverage": float(shown.mean()),
+        "coverage": float((shown > 0).mean()),
         "seconds": seconds,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "users": len(cases),

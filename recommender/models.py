@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,8 @@ from django.utils import timezone
 # Which permission opens which part of training, as `has_perm` asks for it. The first two are added below.
 MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
 MAY_SEE_RUNS, MAY_SEE_VERSIONS = "recommender.view_trainingrun", "recommender.view_modelversion"
+
+PACE_KNOWN_AT = 0.08  # of a run: what comes before is reading, which says little of how long training takes
 
 
 class TrainingRun(models.Model):
@@ -60,6 +63,9 @@ class TrainingRun(models.Model):
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    cancelled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     created = models.DateTimeField(auto_now_add=True)
     started = models.DateTimeField(null=True, blank=True)
     finished = models.DateTimeField(null=True, blank=True)
@@ -83,6 +89,13 @@ class TrainingRun(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state in self.ACTIVE
+
+    @property
+    def time_left(self) -> timedelta | None:
+        """How long the rest takes at most, at the pace so far: training may stop early. None until there is a pace."""
+        if not self.is_active or self.started is None or self.progress < PACE_KNOWN_AT:
+            return None
+        return (self.heartbeat - self.started) * (1 - self.progress) / self.progress
 
 
 class ModelVersion(models.Model):

@@ -6,26 +6,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recommender.charts import Bar, CalibrationChart, LineChart, bar, calibration_of, curves_of
+
 LABELS = {
     "two_tower": "this model",
     "live": "the live model then",
     "popularity": "popularity",
     "segment_popularity": "popularity by segment",
 }
+SEGMENT_LABELS = {  # the engine says what was measured, the pages say of whom
+    "profile only": "profile only, history hidden",
+    "no history": "nothing bought before",
+    "1-5 purchases": "1 to 5 purchases",
+    "6-20 purchases": "6 to 20 purchases",
+    "new items": "new products, among themselves",
+}
 NOTHING = "–"
 
 
 @dataclass(frozen=True)
 class ModelLine:
-    """How good one of the models was on the held-out purchases."""
+    """How good one of the models was on the held-out purchases, and how its lists share out their places."""
 
     label: str
     ndcg: str
     interval: str
+    bar: Bar | None
     hit_rate: str
-    recall: str
-    mrr: str
-    coverage: str
+    hit_interval: str
+    recall: str = NOTHING
+    mrr: str = NOTHING
+    coverage: str = NOTHING
+    top_percent: str = NOTHING
+    gini: str = NOTHING
 
 
 @dataclass(frozen=True)
@@ -40,13 +53,12 @@ class DifferenceLine:
 
 @dataclass(frozen=True)
 class SegmentLine:
-    """NDCG@10 among people of whom so much is known, beside popularity."""
+    """The models among some of the people. models : this one first."""
 
     label: str
     people: int
-    ours: str
-    popularity: str
-    difference: DifferenceLine
+    models: list[ModelLine]
+    differences: list[DifferenceLine]
 
 
 @dataclass(frozen=True)
@@ -80,19 +92,33 @@ class ReportLines:
     segments: list[SegmentLine]
     ratings: list[RatingLine]
     rated: int
+    calibration: CalibrationChart | None
+    curves: list[LineChart]
     trials: list[TrialLine]
 
 
 def lines_of(report: Mapping[str, Any]) -> ReportLines:
     ratings = report.get("ratings") or {}
+    # Reports of before the models were compared within segments have rows without them.
+    segments = [row for row in report.get("segments", []) if "models" in row]
     errors = {"rmse": "this model", "item_mean_rmse": "each item's mean", "global_mean_rmse": "the mean of all"}
     return ReportLines(
         people=report.get("users", 0),
-        models=[_model(row) for row in report.get("models", [])],
-        differences=[_difference(LABELS.get(name, name), row) for name, row in report.get("paired", {}).items()],
-        segments=[_segment(row) for row in report.get("segments", [])],
+        models=_models(report.get("models", [])),
+        differences=_differences(report.get("paired", {})),
+        segments=[
+            SegmentLine(
+                SEGMENT_LABELS.get(row["segment"], row["segment"]),
+                row["users"],
+                _models(row["models"]),
+                _differences(row["paired"]),
+            )
+            for row in segments
+        ],
         ratings=[RatingLine(label, score(ratings[name])) for name, label in errors.items() if name in ratings],
         rated=ratings.get("n", 0),
+        calibration=calibration_of(ratings.get("calibration", [])),
+        curves=curves_of(report.get("curve", [])),
         trials=_trials(report.get("study", [])),
     )
 
@@ -110,36 +136,44 @@ def score(value: float | None, sign: str = "") -> str:
     return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
 
 
+def share(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.0%}"
+
+
 def interval(low: float | None, high: float | None, sign: str = "") -> str:
     return NOTHING if low is None or high is None else f"{score(low, sign)} to {score(high, sign)}"
 
 
-def _model(row: Mapping[str, Any]) -> ModelLine:
-    return ModelLine(
-        label=LABELS.get(row["model"], row["model"]),
-        ndcg=score(row.get("ndcg_10")),
-        interval=interval(*(row.get("ndcg_10_interval") or (None, None))),
-        hit_rate=score(row.get("hr_10")),
-        recall=score(row.get("recall_20")),
-        mrr=score(row.get("mrr")),
-        coverage=NOTHING if row.get("coverage") is None else f"{row['coverage']:.0%}",
-    )
+def _models(rows: Sequence[Mapping[str, Any]]) -> list[ModelLine]:
+    """Their bars share one scale, which ends where the longest does."""
+    intervals = [row.get("ndcg_10_interval") or (None, None) for row in rows]
+    most = max((high for _, high in intervals if high is not None), default=0.0)
+    return [
+        ModelLine(
+            label=LABELS.get(row["model"], row["model"]),
+            ndcg=score(row.get("ndcg_10")),
+            interval=interval(low, high),
+            bar=bar(low, row.get("ndcg_10"), high, most),
+            hit_rate=score(row.get("hr_10")),
+            hit_interval=interval(*(row.get("hr_10_interval") or (None, None))),
+            recall=score(row.get("recall_20")),
+            mrr=score(row.get("mrr")),
+            coverage=share(row.get("coverage")),
+            top_percent=share(row.get("top_percent")),
+            gini=score(row.get("gini")),
+        )
+        for row, (low, high) in zip(rows, intervals, strict=True)
+    ]
+
+
+def _differences(paired: Mapping[str, Mapping[str, Any]]) -> list[DifferenceLine]:
+    return [_difference(LABELS.get(name, name), row) for name, row in paired.items()]
 
 
 def _difference(label: str, row: Mapping[str, Any]) -> DifferenceLine:
     low, high = row.get("low"), row.get("high")
     verdict = NOTHING if low is None or high is None else "better" if low > 0 else "worse" if high < 0 else "a tie"
     return DifferenceLine(label, score(row.get("difference"), "+"), interval(low, high, "+"), verdict)
-
-
-def _segment(row: Mapping[str, Any]) -> SegmentLine:
-    return SegmentLine(
-        label=row["segment"],
-        people=row["users"],
-        ours=score(row.get("two_tower")),
-        popularity=score(row.get("popularity")),
-        difference=_difference("popularity", row),
-    )
 
 
 def _trials(study: Sequence[Mapping[str, Any]]) -> list[TrialLine]:
@@ -160,49 +194,3 @@ def _trials(study: Sequence[Mapping[str, Any]]) -> list[TrialLine]:
 
 def _short(value: Any) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
-
-
-# --- the curve of a run -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Loss and validation NDCG@10 by epoch, as the points of two SVG lines in a box of width x height."""
-
-    width: int
-    height: int
-    loss: str
-    ndcg: str
-    epochs: int
-    last_loss: str
-    best_ndcg: str
-
-
-def curve_of(entries: Sequence[Mapping[str, Any]], width: int = 640, height: int = 160) -> Curve | None:
-    """None before the second epoch: one point is no line."""
-    if len(entries) < 2:
-        return None
-    ndcg = [entry["ndcg_10"] for entry in entries if entry.get("ndcg_10") is not None]
-    return Curve(
-        width=width,
-        height=height,
-        loss=_points([entry.get("loss") for entry in entries], width, height),
-        ndcg=_points([entry.get("ndcg_10") for entry in entries], width, height),
-        epochs=len(entries),
-        last_loss=score(entries[-1].get("loss")),
-        best_ndcg=score(max(ndcg)) if ndcg else NOTHING,
-    )
-
-
-def _points(values: Sequence[float | None], width: int, height: int, margin: int = 8) -> str:
-    """The values from left to right, the lowest at the bottom. Epochs without a value are skipped."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return ""
-    low, span = min(known), (max(known) - min(known)) or 1.0
-    return " ".join(
-        f"{margin + place * (width - 2 * margin) / (len(values) - 1):.1f},"
-        f"{height - margin - (value - low) / span * (height - 2 * margin):.1f}"
-        for place, value in enumerate(values)
-        if value is not None
-    )

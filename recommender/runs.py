@@ -57,18 +57,18 @@ def start_run(*, parameters: Mapping[str, Any], started_by: User | None = None) 
     return run
 
 
-def cancel_run(*, run: TrainingRun) -> TrainingRun:
+def cancel_run(*, run: TrainingRun, by: User | None = None) -> TrainingRun:
     """Stop a run: at once when nobody executes it, else within seconds. TrainingError when it has ended."""
     nobody = Q(state=TrainingRun.State.QUEUED) | is_stale()
     now = timezone.now()
-    ended = {"phase": "Cancelled", "cancel_requested": True, "finished": now}
-    if move(run, TrainingRun.State.CANCELLED, only=nobody, **ended):
+    asked = {"cancel_requested": True, "cancelled_by": by}
+    if move(run, TrainingRun.State.CANCELLED, only=nobody, phase="Cancelled", finished=now, **asked):
         remove_work(run)
-    elif not active_runs().filter(pk=run.pk).update(cancel_requested=True):
+    elif not active_runs().filter(pk=run.pk).update(**asked):
         run.refresh_from_db()
         raise TrainingError(f"Run {run.pk} is {run.state}; only a run that has not ended can be cancelled.")
     run.refresh_from_db()
-    log.info("run_cancelled", run=run.pk, state=str(run.state))
+    log.info("run_cancelled", run=run.pk, state=str(run.state), by=str(by) if by else None)
     return run
 
 

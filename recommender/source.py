@@ -95,6 +95,12 @@ class RecommenderSource:
         return field
 
     @property
+    def may_see_customers(self) -> str:
+        """The permission to look at customers, as `has_perm` asks for it."""
+        about = self.customers.model._meta
+        return f"{about.app_label}.view_{about.model_name}"
+
+    @property
     def static_features(self) -> list[str]:
         """The profile features that are fields of the customer."""
         features = (*self.customer_categorical, *self.customer_numerical)

@@ -33,7 +33,7 @@ from django.utils import timezone
 from recommender.engine.config import TrainConfig
 from recommender.engine.errors import BundleError, EngineError, TrainingCancelled
 from recommender.errors import NothingChanged, RecommenderError, TrainingError
-from recommender.gate import Decision, decide
+from recommender.gate import Decision, decide, most_lost
 from recommender.models import ModelVersion, TrainingRun
 from recommender.notifications import tell_of_failure, tell_of_refusal
 from recommender.retrieval import send
@@ -170,9 +170,19 @@ def _despite_outages(do: Callable[[], Result]) -> Result:
             time.sleep(TICK)
 
 
-def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
+@dataclass(frozen=True)
+class _Learned:
+    """What the gate is asked about: report and counts as `decide` takes them, and the bundle's other answers."""
+
+    report: Report
+    live_counts: Mapping[str, int] | None
+    other_answers: list[str]
+
+
+def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> _Learned:
     """From the shop's rows to a bundle. Runs in a thread of its own, with its own database connection."""
     from recommender.engine.pipeline import build_bundle
+    from recommender.engine.samples import other_answers
     from recommender.engine.tables import read_snapshot
     from recommender.export import export_snapshot
 
@@ -208,8 +218,9 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> Report:
     )
     if stop.is_set():  # asked for while the bundle was being written
         raise TrainingCancelled("The run was cancelled.")
+    found = other_answers(bundle_folder(_name(run)), report.samples)
     journal.note(send(bundle_folder(_name(run))))
-    return report
+    return _Learned(report, version.report.get("counts") if version else None, found)
 
 
 def _config(plan: Plan, live: Path | None) -> TrainConfig:
@@ -246,18 +257,23 @@ def _follow(run: TrainingRun, state: str) -> None:
             return
 
 
-def _end(run: TrainingRun, learning: Future[Report], journal: _Journal) -> None:
+def _end(run: TrainingRun, learning: Future[_Learned], journal: _Journal) -> None:
     """Write how it ended, and clear away what only the run needed.
 
     Where the database stays away the work stays, too: whoever takes the run up then goes on from there.
     """
     problem = learning.exception()
     if problem is None:
-        report = learning.result()
-        decision = decide(report.to_dict())
+        learned = learning.result()
+        decision = decide(
+            learned.report.to_dict(),
+            live_counts=learned.live_counts,
+            most_lost=most_lost(),
+            other_answers=learned.other_answers,
+        )
         journal.note(decision.reason)
         try:
-            problem = _despite_outages(partial(_judge, run, report, decision, journal))
+            problem = _despite_outages(partial(_judge, run, learned.report, decision, journal))
         except DatabaseError as error:
             problem = error
     if problem is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
@@ -14,9 +14,10 @@ from recommender.engine.errors import BundleError
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion
 from recommender.notifications import tell_of_promotion
+from recommender.source import get_source
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import User
+    from django.contrib.auth.models import AnonymousUser, User
 
 log = structlog.get_logger("recommender.versions")
 
@@ -48,6 +49,12 @@ def roll_back(*, by: User | None = None, reason: str = "") -> Promotion:
     if not served:
         raise TrainingError("There is no earlier version to roll back to.")
     return _make_live(served[-1], Promotion.Action.ROLL_BACK, by, reason)
+
+
+def report_for(user: User | AnonymousUser, version: ModelVersion) -> dict[str, Any]:
+    """The report of a version; without the lists of a few customers for somebody who may not look at customers."""
+    hidden = () if user.has_perm(get_source().may_see_customers) else ("samples",)
+    return {name: part for name, part in version.report.items() if name not in hidden}
 
 
 def version_below() -> ModelVersion | None:

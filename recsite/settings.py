@@ -253,6 +253,8 @@ RECOMMENDER_KEEP_BUNDLES = env.int("KEEP_BUNDLES", default=10)
 # Who gets an email when a run fails, is refused or a version goes live: addresses, comma-separated; empty: nobody.
 RECOMMENDER_NOTIFY = env.list("NOTIFY", default=[])
 RECOMMENDER_NOTIFY_OF = env.list("NOTIFY_OF", default=["failure", "refusal", "promotion"])
+# A new model that learned from so much less than the live one is refused: a part of the data may be missing.
+RECOMMENDER_MOST_LOST = env.float("MOST_LOST", default=0.3)
 # A Milvus server that searches the items, http://user:password@host:19530/database; empty: every process itself.
 RECOMMENDER_RETRIEVAL_ADDRESS = env.str("RETRIEVAL_ADDRESS", default="")
 # Requests by one visitor (by address) and by one signed-in user; empty: as many as they like. API keys are not counted.

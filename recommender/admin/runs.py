@@ -17,11 +17,12 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidge
 
 from recommender import runs
 from recommender.admin.pages import ReadOnlyAdmin, check_may, duration, link_to, page_address, staff
+from recommender.charts import curves_of
 from recommender.engine.config import LOSSES, TrainConfig
 from recommender.errors import TrainingError
-from recommender.gate import RULE
+from recommender.gate import rule
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
-from recommender.report_lines import NOTHING, curve_of, lines_of, score
+from recommender.report_lines import NOTHING, lines_of, score
 from recommender.run_parameters import MOST_TRIALS
 from recommender.tasks import queue_again, queue_run
 
@@ -82,7 +83,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     actions_list = ["retrain"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingRun]:
-        return super().get_queryset(request).select_related("version", "started_by")
+        return super().get_queryset(request).select_related("version", "started_by", "cancelled_by")
 
     @display(description="Run", ordering="pk")
     def number(self, run: TrainingRun) -> int:
@@ -137,8 +138,9 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             "chosen": [f"{name} {value}" for name, value in shown.parameters.items()],
             "learned_from": [f"{value:,} {name}" for name, value in shown.counts.items()],
             "lines": lines_of(version.report) if version else None,
-            "curve": curve_of(shown.curve),
-            "rule": RULE,
+            "curves": curves_of(shown.curve),
+            "left": duration(shown.time_left) if shown.time_left else "",
+            "rule": rule(),
             "may_cancel": shown.is_active and request.user.has_perm(MAY_TRAIN),
             "may_start_again": shown.state in ENDED_IN_VAIN and request.user.has_perm(MAY_TRAIN),
         }
@@ -154,7 +156,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
-            run = runs.cancel_run(run=run)
+            run = runs.cancel_run(run=run, by=staff(request))
         except TrainingError as error:
             messages.error(request, str(error))
         else:
@@ -197,7 +199,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
                 messages.success(request, f"Run {run.pk} waits for a worker to take it up.")
                 return redirect(page_address(run))
         active = runs.active_runs().exclude(runs.is_stale()).first()  # one whose process died gives way to the new one
-        return self.custom_page(request, "retrain.html", "Retrain", form=form, active=active, rule=RULE)
+        return self.custom_page(request, "retrain.html", "Retrain", form=form, active=active, rule=rule())
 
     def _shown(self, request: HttpRequest, pk: int) -> TrainingRun:
         run = self.get_object(request, str(pk))

@@ -7,18 +7,20 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, Subquery
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from recommender import versions
-from recommender.admin.pages import ReadOnlyAdmin, difference, page_address, staff
+from recommender.admin.examples import examples_of
+from recommender.admin.pages import ReadOnlyAdmin, check_may, difference, page_address, staff
 from recommender.errors import TrainingError
-from recommender.gate import RULE
-from recommender.models import MAY_PROMOTE, ModelVersion, Promotion
-from recommender.report_lines import NOTHING, curve_of, interval, lines_of, row_of, score
+from recommender.gate import rule
+from recommender.models import MAY_PROMOTE, MAY_SEE_VERSIONS, ModelVersion, Promotion
+from recommender.report_lines import NOTHING, interval, lines_of, row_of, score
 
 
 class ReasonForm(forms.Form):
@@ -63,7 +65,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         live = versions.live_version()
-        more = {"live": live, "live_lines": lines_of(live.report) if live else None, "rule": RULE}
+        more = {"live": live, "live_lines": lines_of(live.report) if live else None, "rule": rule()}
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
     @display(description="Serves", label={"live": "success"})
@@ -96,10 +98,28 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             "version": shown,
             "run": shown.run,
             "lines": lines_of(shown.report),
-            "curve": curve_of(shown.report.get("curve", [])),
+            "examples": examples_of(versions.report_for(request.user, shown)),
             "promotions": shown.promotions.select_related("by"),
-            "rule": RULE,
+            "rule": rule(),
         }
+
+    def get_urls(self) -> list[URLPattern]:
+        address = path(
+            "<int:pk>/report.json",
+            self.admin_site.admin_view(self.report_view),
+            name="recommender_modelversion_report",
+        )
+        return [address, *super().get_urls()]
+
+    def report_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Everything that was measured, as a file to keep or to compare."""
+        check_may(request, MAY_SEE_VERSIONS)
+        version = self.get_object(request, str(pk))
+        if version is None:
+            raise Http404(f"There is no version {pk}.")
+        headers = {"Content-Disposition": f'attachment; filename="{version.name}.json"'}
+        report = versions.report_for(request.user, version)
+        return JsonResponse(report, headers=headers, json_dumps_params={"indent": 2})
 
     @action(
         description="Promote",
@@ -125,7 +145,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
                 return redirect(page_address(version))
         live = versions.live_version()
         title = f"Promote version {version.name}"
-        return self.custom_page(request, "promote.html", title, form=form, version=version, live=live, rule=RULE)
+        return self.custom_page(request, "promote.html", title, form=form, version=version, live=live, rule=rule())
 
     @action(description="Roll back", url_path="roll-back", permissions=["promote_version"], icon="undo")
     def roll_back(self, request: HttpRequest) -> HttpResponse:

@@ -13,6 +13,7 @@ from recommender.lists import FALLBACK_REASONS, MAX_COUNT, ListRequest, Source
 from recommender.models import Event, ModelVersion, TrainingRun
 from recommender.run_parameters import plan_of
 from recommender.source import get_source
+from recommender.versions import report_for
 
 MOST_REQUESTS = 1_000  # in one batch
 MOST_KEYS = 1_000  # in one list of a request
@@ -279,6 +280,7 @@ class PromoteSerializer(RollBackSerializer):
 class RunSerializer(serializers.ModelSerializer):
     version = serializers.CharField(source="version.name", allow_null=True, default=None, read_only=True)
     started_by = serializers.CharField(source="started_by.username", allow_null=True, default=None, read_only=True)
+    cancelled_by = serializers.CharField(source="cancelled_by.username", allow_null=True, default=None, read_only=True)
 
     class Meta:
         model = TrainingRun
@@ -294,6 +296,7 @@ class RunSerializer(serializers.ModelSerializer):
             "fingerprint",
             "error",
             "started_by",
+            "cancelled_by",
             "created",
             "started",
             "finished",
@@ -326,6 +329,11 @@ class VersionSerializer(serializers.ModelSerializer):
 class VersionDetailSerializer(VersionSerializer):
     """One version, with everything that was measured."""
 
+    report = serializers.SerializerMethodField()
+
     class Meta(VersionSerializer.Meta):
         fields = [*VersionSerializer.Meta.fields, "report"]
         read_only_fields = fields
+
+    def get_report(self, version: ModelVersion) -> dict[str, Any]:
+        return report_for(self.context["request"].user, version)

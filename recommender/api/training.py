@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
@@ -43,7 +44,7 @@ class TrainingView(viewsets.ReadOnlyModelViewSet):
 )
 class RunViewSet(TrainingView):
     needs = {"list": MAY_SEE_RUNS, "retrieve": MAY_SEE_RUNS, "create": MAY_TRAIN, "cancel": MAY_TRAIN}
-    queryset = TrainingRun.objects.select_related("version", "started_by")
+    queryset = TrainingRun.objects.select_related("version", "started_by", "cancelled_by")
     filterset_fields = ["state"]
     lookup_value_regex = r"[0-9]{1,18}"
 
@@ -73,7 +74,7 @@ class RunViewSet(TrainingView):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        run = runs.cancel_run(run=self.get_object())
+        run = runs.cancel_run(run=self.get_object(), by=staff(request))
         return Response(self.get_serializer(run).data)
 
 
@@ -82,7 +83,13 @@ class RunViewSet(TrainingView):
     retrieve=extend_schema(summary="One version, with its report", tags=["training"]),
 )
 class VersionViewSet(TrainingView):
-    needs = {"list": MAY_SEE_VERSIONS, "retrieve": MAY_SEE_VERSIONS, "promote": MAY_PROMOTE, "roll_back": MAY_PROMOTE}
+    needs = {
+        "list": MAY_SEE_VERSIONS,
+        "retrieve": MAY_SEE_VERSIONS,
+        "report": MAY_SEE_VERSIONS,
+        "promote": MAY_PROMOTE,
+        "roll_back": MAY_PROMOTE,
+    }
     queryset = ModelVersion.objects.all()
     filterset_fields = ["passed_gate"]
     lookup_field = "name"
@@ -94,6 +101,21 @@ class VersionViewSet(TrainingView):
     def get_serializer_context(self) -> dict[str, Any]:
         live = versions.live_version()
         return {**super().get_serializer_context(), "live": live.pk if live else None}
+
+    @extend_schema(
+        summary="Everything that was measured of a version, as a file",
+        tags=["training"],
+        responses={
+            200: OpenApiResponse(
+                OpenApiTypes.OBJECT, description="The report, as `python -m recommender.engine` writes it."
+            )
+        },
+    )
+    @action(detail=True, methods=["get"])
+    def report(self, request: Request, name: str) -> Response:
+        version = self.get_object()
+        report = versions.report_for(request.user, version)
+        return Response(report, headers={"Content-Disposition": f'attachment; filename="{version.name}.json"'})
 
     @extend_schema(
         summary="Make a version live",

@@ -168,7 +168,8 @@ def _print_report(report: dict[str, Any], as_json: bool, bundle: str) -> None:
         if pair["difference"] is not None:
             print(f"two_tower - {name}: {pair['difference']:+.4f} ({pair['low']:+.4f} to {pair['high']:+.4f})")
     for row in report["segments"]:
-        print(f"{row['segment']:<20}{row['users']:>7,} users  {row['two_tower']:.4f} beside {row['popularity']:.4f}")
+        ndcg = {of_one["model"]: of_one["ndcg_10"] for of_one in row["models"]}
+        print(f"{row['segment']:<20}{row['users']:>7,} users  {ndcg['two_tower']:.4f} beside {ndcg['popularity']:.4f}")
     if report["ratings"]:
         r = report["ratings"]
         print(

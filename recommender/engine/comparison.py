@@ -29,9 +29,14 @@ class BundleScorer:
         return self.inference.run_users(inputs, self.items)
 
 
-def open_for_comparison(bundle: Path, tables: Tables, role: np.ndarray) -> tuple[BundleScorer, TwoTowerDataset]:
-    """A bundle's judged weights (which have not seen what its own split held out) and the snapshot as it reads it."""
-    inference = Inference.open(bundle, weights="judged")
+def open_for_comparison(
+    bundle: Path, tables: Tables, role: np.ndarray, weights: str = "judged"
+) -> tuple[BundleScorer, TwoTowerDataset]:
+    """A bundle and the snapshot as it reads it.
+
+    weights : "judged", which have not seen what its own split held out, to measure; "served", to show what it lists.
+    """
+    inference = Inference.open(bundle, weights)
     data = TwoTowerDataset.build(_under(inference.schema, tables), role, inference.encoders)
     return BundleScorer(inference, data), data
 

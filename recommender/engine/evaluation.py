@@ -74,21 +74,30 @@ def score_batches(
 
 
 def rank_targets(
-    scorer: Scorer, data: TwoTowerDataset, cases: Cases, profile_only: bool = False, shown: np.ndarray | None = None
+    scorer: Scorer,
+    data: TwoTowerDataset,
+    cases: Cases,
+    profile_only: bool = False,
+    shown: np.ndarray | None = None,
+    among: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """The rank (from 1) of each target of each case among all items not yet bought, the other targets included.
 
-    shown : bool [items], set to True for every item that stands in somebody's top ten (for coverage).
+    shown : int64 [items], raised by one for every top ten that an item stands in (for coverage and concentration).
+    among : bool [items], the only items that are ranked; the targets must be among them.
     """
     ranks: list[np.ndarray] = [np.zeros(0)] * len(cases)
     for part, scores in score_batches(scorer, data, cases, profile_only):
+        if among is not None:
+            scores[:, ~among] = -np.inf
         for row, case in enumerate(part):
             own = scores[row, cases.targets[case]]
             below = scores[row][None, :] < own[:, None]  # asked this way, what is not a number ranks last
             ranks[case] = scores.shape[1] - below.sum(1)  # itself included: the best has rank 1
         if shown is not None:
             k = min(TOP, scores.shape[1])
-            shown[np.argpartition(-scores, k - 1, axis=1)[:, :k].ravel()] = True
+            listed = np.argpartition(-scores, k - 1, axis=1)[:, :k].ravel()
+            shown += np.bincount(listed, minlength=len(shown))
     return ranks
 
 
@@ -105,7 +114,7 @@ def ndcg(ranks: list[np.ndarray], top: int) -> np.ndarray:
 def user_metrics(ranks: list[np.ndarray]) -> dict[str, np.ndarray]:
     """float64 [cases] of each metric. With several targets: NDCG against the best possible list, recall as a share."""
     n = len(ranks)
-    counts = np.array([len(r) for r in ranks])
+    counts = np.array([len(r) for r in ranks], dtype=np.int64)
     case = np.repeat(np.arange(n), counts)
     rank = np.concatenate(ranks) if n else np.zeros(0)
     hits = np.bincount(case, rank <= TOP, minlength=n)
@@ -119,18 +128,40 @@ def user_metrics(ranks: list[np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
+def concentration(shown: np.ndarray) -> dict[str, float]:
+    """How lists share their places out among items. shown : int64 [items], how many lists each item stands in.
+
+    coverage : the share of items that stand in any list.   top_percent : the share of all places that the one item in
+    a hundred listed most takes.   gini : 0 where every item stands in as many lists, near 1 where few take all places.
+    """
+    n, places = len(shown), int(shown.sum())
+    if places == 0:
+        return {"coverage": 0.0, "top_percent": 0.0, "gini": 0.0}
+    rising = np.sort(shown).astype(np.float64)
+    return {
+        "coverage": float((shown > 0).mean()),
+        "top_percent": float(rising[-max(round(n / 100), 1) :].sum() / places),
+        "gini": float(2 * (np.arange(1, n + 1) * rising).sum() / (n * places) - (n + 1) / n),
+    }
+
+
 def bootstrap_interval(values: np.ndarray, resamples: int, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
     """The percentile interval of the mean of `values` [n] over people drawn with replacement (Efron 1979)."""
+    low, high = bootstrap_intervals(values[:, None], resamples, seed, level)[0]
+    return float(low), float(high)
+
+
+def bootstrap_intervals(values: np.ndarray, resamples: int, seed: int = 0, level: float = 0.95) -> np.ndarray:
+    """float64 [m, 2]: the same for m things measured of the same people, float [n, m], who are drawn once for all."""
     n = len(values)
     if n < 2:
-        return (float("-inf"), float("inf")) if n == 0 else (float(values[0]), float(values[0]))
+        return np.tile([-np.inf, np.inf], (values.shape[1], 1)) if n == 0 else np.repeat(values.T, 2, axis=1)
     rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
+    means = np.empty((resamples, values.shape[1]))
     for k in range(resamples):
-        means[k] = values[rng.integers(0, n, n)].mean()
+        means[k] = np.bincount(rng.integers(0, n, n), minlength=n) @ values / n
     tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
+    return np.quantile(means, [tail, 1 - tail], axis=0).T
 
 
 def predict_held_out_ratings(scorer: VectorScorer, data: TwoTowerDataset, role: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,8 +22,9 @@ from recommender.engine.comparison import open_for_comparison
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, TwoTowerDataset, split
 from recommender.engine.distribution import of_training
-from recommender.engine.errors import BundleError, InferenceError, WarmStartError
+from recommender.engine.errors import BundleError, InferenceError, TrainingCancelled, WarmStartError
 from recommender.engine.report import Report, evaluate
+from recommender.engine.samples import sample
 from recommender.engine.saving import save_model, save_towers
 from recommender.engine.tables import Tables, read_snapshot
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
@@ -99,9 +100,14 @@ def build_from_tables(
     learned = _learn(tables, config, how, live, warm_start, tune, tell, should_stop, work)
     data, config = learned.data, learned.config
     tell("evaluating", 0.0, "ranking the whole catalog for the held-out purchases")
+    _stop_if(should_stop)
     report = _evaluated(learned.judged, data, config, how, live, tell)
+    _stop_if(should_stop)
+    tell("evaluating", 0.9, "making lists for a few people")
+    samples = _samples(learned.served, data, live, tell)
     tell("writing", 0.0, "writing the bundle")
-    report = replace(report, start=learned.start, study=learned.study, seconds=time.perf_counter() - started)
+    report = replace(report, start=learned.start, study=learned.study, samples=samples)
+    report = replace(report, seconds=time.perf_counter() - started)
     with new_bundle(out) as folder:
         save_model(learned.served.model, data, folder)
         save_towers(learned.judged.model, data, folder / "judged")
@@ -229,6 +235,17 @@ def _evaluated(
     return of_this(live=None)
 
 
+def _samples(served: Trained, data: TwoTowerDataset, live: Path | None, tell: _Teller) -> list[dict[str, Any]]:
+    """Lists of a few people, beside those that the live model makes of the same purchases, where it can."""
+    of_these = partial(sample, TorchScorer(served.model, data), data)
+    if live is not None:
+        try:
+            return of_these(live=open_for_comparison(live, data.tables, data.role, "served"))
+        except (BundleError, InferenceError) as error:
+            tell("evaluating", 0.9, f"the lists of the live model {live.name} are not shown: {error}")
+    return of_these(live=None)
+
+
 def _refit(
     data: TwoTowerDataset,
     config: TrainConfig,
@@ -249,6 +266,12 @@ def _refit(
         like=judged,
         warm=warm,
     )
+
+
+def _stop_if(should_stop: Callable[[], bool] | None) -> None:
+    """TrainingCancelled where somebody wants the end."""
+    if should_stop is not None and should_stop():
+        raise TrainingCancelled("The run was cancelled.")
 
 
 class _Teller:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,34 @@ from recommender.engine.baselines import Popularity, SegmentPopularity
 from recommender.engine.dataset import TEST, TRAIN, Cases, TwoTowerDataset
 from recommender.engine.evaluation import (
     METRICS,
+    CaseScorer,
     Scorer,
     VectorScorer,
-    bootstrap_interval,
+    bootstrap_intervals,
+    concentration,
     predict_held_out_ratings,
     rank_targets,
     user_metrics,
 )
 
-SEGMENTS = (("1-5 purchases", 1, 5), ("6-20 purchases", 6, 20), ("over 20 purchases", 21, np.inf))
+BY_PURCHASES = (("1-5 purchases", 1, 5), ("6-20 purchases", 6, 20), ("over 20 purchases", 21, np.inf))
+OF_SEGMENTS = ("ndcg_10", "hr_10")
+CALIBRATION_BINS = 10
+LEAST_IN_A_BIN = 20
 
 
 @dataclass(frozen=True)
 class Report:
     """Everything measured on the held-out purchases of one split. Every interval is a 95 % bootstrap over people.
 
-    models : a row a model with its metrics. paired : NDCG@10 of the two towers minus another model's, person by person.
-    segments : NDCG@10 by what is known of the person, beside popularity; "profile only" hides the whole history.
-    ratings : RMSE and MAE in stars beside two baselines, None where nothing is rated.
+    models : a row a model with its metrics and how its lists share out their places (evaluation.concentration).
+    paired : NDCG@10 of the two towers minus another model's, person by person.
+    segments : a row a segment, with `models` and `paired` as above among its people alone (NDCG@10 and HR@10): by how
+        many purchases are known; "profile only", everybody with the whole history hidden; "new items", those whose
+        held-out purchases nobody had made before, ranked among such items only.
+    ratings : RMSE and MAE in stars beside two baselines, and `calibration`, what people gave where like ratings were
+        predicted; None where nothing is rated.
+    samples : lists of a few people (samples.sample), as what is served makes them.
     study : a row a trial, where settings were tuned (tuner.Trial).
     start : "warm", from the weights of the live model, or "cold", and why where a warm start was asked for.
     """
@@ -38,14 +49,15 @@ class Report:
     split: str
     users: int
     models: list[dict[str, Any]]
-    paired: dict[str, dict[str, float]]
+    paired: dict[str, dict[str, float | None]]
     segments: list[dict[str, Any]]
-    ratings: dict[str, float] | None
+    ratings: dict[str, Any] | None
     counts: dict[str, int]
     fingerprint: str
     curve: list[dict[str, float]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     study: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
     start: str = "cold"
     seconds: float = 0.0
 
@@ -77,25 +89,23 @@ def evaluate(
     live : the live model and the same purchases under its own encoders.
     """
     cases = data.cases(TEST, at_most)
-    popularity = Popularity(data)
+    new = data.item_counts() == 0
     rivals: dict[str, tuple[Scorer, TwoTowerDataset]] = {
-        "popularity": (popularity, data),
+        "popularity": (Popularity(data), data),
         "segment_popularity": (SegmentPopularity(data), data),
     }
     if live is not None:
         rivals["live"] = live
-    rows, per_user = [], {}
-    for name, (model, its_data) in {"two_tower": (scorer, data), **rivals}.items():
-        metrics, coverage = _measure(model, its_data, cases)
-        per_user[name] = metrics["ndcg_10"]
-        rows.append(_row(name, metrics, coverage, resamples))
-    ours = per_user["two_tower"]
+    measured = {"two_tower": _measure(scorer, data, cases, new)}
+    measured |= {name: _measure(model, its_data, cases, new) for name, (model, its_data) in rivals.items()}
+    everybody = np.ones(len(cases), dtype=bool)
+    rows, paired = _compare({n: found.metrics for n, found in measured.items()}, METRICS, everybody, resamples)
     return Report(
         split=how,
         users=len(cases),
-        models=rows,
-        paired={name: _paired(ours - per_user[name], resamples) for name in rivals},
-        segments=_segments(scorer, data, cases, ours, per_user["popularity"], resamples),
+        models=[{**row, **concentration(measured[row["model"]].shown)} for row in rows],
+        paired=paired,
+        segments=_segments(measured, cases.lengths(data), resamples),
         ratings=_ratings(scorer, data),
         counts={
             "users": data.n_users,
@@ -109,55 +119,82 @@ def evaluate(
     )
 
 
-def _measure(scorer: Scorer, data: TwoTowerDataset, cases: Cases) -> tuple[dict[str, np.ndarray], float]:
-    shown = np.zeros(data.n_items, dtype=bool)
+@dataclass(frozen=True)
+class _Measured:
+    """What one model did for each case. metrics, bare : float64 [cases] by metric, the second with the history hidden.
+
+    new : the same for the cases with a target that nobody had bought.   shown : int64 [items], lists each stands in.
+    """
+
+    metrics: dict[str, np.ndarray]
+    bare: dict[str, np.ndarray]
+    new: dict[str, np.ndarray]
+    shown: np.ndarray
+
+
+def _measure(scorer: Scorer, data: TwoTowerDataset, cases: Cases, new: np.ndarray) -> _Measured:
+    shown = np.zeros(data.n_items, dtype=np.int64)
     metrics = user_metrics(rank_targets(scorer, data, cases, shown=shown))
-    return metrics, float(shown.mean())
+    reads_history = not isinstance(scorer, CaseScorer)
+    bare = user_metrics(rank_targets(scorer, data, cases, profile_only=True)) if reads_history else metrics
+    targets = [of_one[new[of_one]] for of_one in cases.targets]
+    some = np.flatnonzero([len(of_one) > 0 for of_one in targets])
+    of_new = Cases(cases.users[some], cases.rows[some], cases.context[some], [targets[k] for k in some])
+    return _Measured(metrics, bare, user_metrics(rank_targets(scorer, data, of_new, among=new)), shown)
 
 
-def _row(name: str, metrics: dict[str, np.ndarray], coverage: float, resamples: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"model": name}
-    for metric in METRICS:
-        row[metric] = _mean(metrics[metric])
-        row[f"{metric}_interval"] = (
-            list(bootstrap_interval(metrics[metric], resamples)) if len(metrics[metric]) else None
-        )
-    return {**row, "coverage": coverage}
+Compared = dict[str, dict[str, np.ndarray]]  # model -> metric -> float64 [cases]
 
 
-def _mean(values: np.ndarray) -> float | None:
-    return float(values.mean()) if len(values) else None
-
-
-def _paired(difference: np.ndarray, resamples: int) -> dict[str, Any]:
-    if len(difference) == 0:
-        return {"difference": None, "low": None, "high": None}
-    low, high = bootstrap_interval(difference, resamples)
-    return {"difference": float(difference.mean()), "low": low, "high": high}
-
-
-def _segments(
-    scorer: VectorScorer, data: TwoTowerDataset, cases: Cases, ours: np.ndarray, popular: np.ndarray, resamples: int
-) -> list[dict[str, Any]]:
-    bare = user_metrics(rank_targets(scorer, data, cases, profile_only=True))["ndcg_10"]
-    known = cases.lengths(data)
-    parts = [("profile only", np.ones(len(cases), dtype=bool), bare)]
-    parts += [("no history", known == 0, ours)]
-    parts += [(name, (known >= low) & (known <= high), ours) for name, low, high in SEGMENTS]
-    return [
-        {
-            "segment": name,
-            "users": int(which.sum()),
-            "two_tower": _mean(values[which]),
-            "popularity": _mean(popular[which]),
-            **_paired((values - popular)[which], resamples),
+def _compare(
+    metrics: Compared, which: Sequence[str], people: np.ndarray, resamples: int
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, float | None]]]:
+    """Among some people: a row a model with the metrics named; NDCG@10 of the two towers less that of each other."""
+    columns = {(model, metric): found[metric][people] for model, found in metrics.items() for metric in which}
+    ours = columns["two_tower", "ndcg_10"]
+    columns |= {(model, "paired"): ours - columns[model, "ndcg_10"] for model in metrics if model != "two_tower"}
+    found: dict[tuple[str, str], tuple[float | None, float | None, float | None]]
+    if len(ours) == 0:
+        found = dict.fromkeys(columns, (None, None, None))
+    else:
+        values = np.column_stack(list(columns.values()))
+        intervals = bootstrap_intervals(values, resamples)
+        found = {
+            key: (float(mean), float(low), float(high))
+            for key, mean, (low, high) in zip(columns, values.mean(0), intervals, strict=True)
         }
-        for name, which, values in parts
-        if which.any()
-    ]
+    rows = []
+    for model in metrics:
+        row: dict[str, Any] = {"model": model}
+        for metric in which:
+            mean, low, high = found[model, metric]
+            row |= {metric: mean, f"{metric}_interval": None if mean is None else [low, high]}
+        rows.append(row)
+    paired = {
+        model: dict(zip(("difference", "low", "high"), found[model, "paired"], strict=True))
+        for model in metrics
+        if model != "two_tower"
+    }
+    return rows, paired
 
 
-def _ratings(scorer: VectorScorer, data: TwoTowerDataset) -> dict[str, float] | None:
+def _segments(measured: dict[str, _Measured], known: np.ndarray, resamples: int) -> list[dict[str, Any]]:
+    """known : int64 [cases], purchases known of each person."""
+    as_is = {name: found.metrics for name, found in measured.items()}
+    bare = {name: found.bare for name, found in measured.items()}
+    new = {name: found.new for name, found in measured.items()}
+    parts = [("profile only", np.ones(len(known), dtype=bool), bare), ("no history", known == 0, as_is)]
+    parts += [(name, (known >= low) & (known <= high), as_is) for name, low, high in BY_PURCHASES]
+    parts += [("new items", np.ones(len(new["two_tower"]["ndcg_10"]), dtype=bool), new)]
+    segments = []
+    for name, people, metrics in parts:
+        if people.any():
+            rows, paired = _compare(metrics, OF_SEGMENTS, people, resamples)
+            segments.append({"segment": name, "users": int(people.sum()), "models": rows, "paired": paired})
+    return segments
+
+
+def _ratings(scorer: VectorScorer, data: TwoTowerDataset) -> dict[str, Any] | None:
     """Errors on the held-out ratings, beside the mean of all ratings and each item's own mean."""
     predicted, actual = predict_held_out_ratings(scorer, data, TEST)
     train = np.isfinite(data.rating) & (data.role == TRAIN)
@@ -178,4 +215,26 @@ def _ratings(scorer: VectorScorer, data: TwoTowerDataset) -> dict[str, float] | 
         "global_mean_rmse": rmse(mean),
         "item_mean_rmse": rmse(of_item),
         "n": len(actual),
+        "calibration": calibration(predicted, actual),
     }
+
+
+def calibration(predicted: np.ndarray, actual: np.ndarray) -> list[dict[str, float]]:
+    """A row for each tenth of the ratings, from the lowest predicted to the highest: the mean predicted, the mean
+    given with its 95 % interval (of the mean, normal), and `n`. Fewer rows where a tenth would be under twenty ratings.
+    """
+    order = np.argsort(predicted, kind="stable")
+    rows = []
+    for part in np.array_split(order, int(np.clip(len(order) // LEAST_IN_A_BIN, 1, CALIBRATION_BINS))):
+        mean = float(actual[part].mean())
+        margin = 1.96 * float(actual[part].std()) / len(part) ** 0.5
+        rows.append(
+            {
+                "predicted": float(predicted[part].mean()),
+                "actual": mean,
+                "low": mean - margin,
+                "high": mean + margin,
+                "n": len(part),
+            }
+        )
+    return rows

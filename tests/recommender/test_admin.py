@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from recommender import runs, tasks, versions
 from recommender.admin.pages import duration
-from recommender.gate import RULE
+from recommender.gate import rule
 from recommender.models import Event, Promotion, ServedList, TrainingRun
 from tests.recommender import planted_runs
 
@@ -70,7 +70,7 @@ def text_of(response) -> str:
 def test_the_retrain_button_queues_a_run_in_ones_own_name(client, staff, sent, django_capture_on_commit_callbacks):
     grace = staff("start_training")
     assert RETRAIN in text_of(client.get("/admin/recommender/trainingrun/"))
-    assert RULE.split(".")[0] in text_of(client.get(RETRAIN))
+    assert rule()[0] in text_of(client.get(RETRAIN))
     with django_capture_on_commit_callbacks(execute=True):
         response = client.post(RETRAIN, {"loss": "bpr", "epochs": "7", "tune": "4", "warm_start": "on"})
     run = TrainingRun.objects.get()
@@ -141,7 +141,7 @@ def test_a_run_being_executed_shows_how_far_it_is_and_refreshes_itself(client, s
         state=State.TRAINING,
         progress=0.43,
         phase="Training: epoch 3, loss 6.100",
-        started=timezone.now(),
+        started=timezone.now() - timedelta(seconds=60),
         curve=planted_runs.report()["curve"],
         log="12:00:01 Read 943 customers.",
     )
@@ -150,6 +150,7 @@ def test_a_run_being_executed_shows_how_far_it_is_and_refreshes_itself(client, s
     assert "Training: epoch 3, loss 6.100" in shown
     assert "Read 943 customers." in shown
     assert "<polyline" in shown
+    assert "43 %, 1 min 20 s left at most" in shown
     panel = f"/admin/recommender/trainingrun/{run.pk}/panel/"
     assert f'hx-get="{panel}"' in shown
     assert '<meta http-equiv="refresh"' in shown
@@ -167,8 +168,11 @@ def test_a_run_that_ended_shows_its_report_beside_popularity(client, staff):
     assert "NDCG@10 .108 beside .043 for popularity" in shown
     assert '<th scope="row">this model</th><td>.108</td><td>.094 to .122</td>' in shown
     assert '<th scope="row">popularity</th><td>.043</td>' in shown
-    assert "<td>+.065</td><td>+.051 to +.079</td><td>better</td>" in shown
-    assert '<th scope="row">1-5 purchases</th><td>311</td>' in shown
+    assert '<td>+.065</td><td>+.051 to +.079</td><td><span class="better">better</span></td>' in shown
+    assert "1 to 5 purchases <small>311 people</small>" in shown
+    assert "+.065 (+.051 to +.079) beside popularity" in shown
+    assert '<th scope="row">this model</th><td>42%</td><td>17%</td><td>.810</td>' in shown
+    assert "predicted 4.25, given 4.40 (472 ratings)" in shown
     assert '<th scope="row">each item&#x27;s mean</th><td>1.023</td>' in shown
     assert "100,000 interactions" in shown
     assert "/panel/" not in shown
@@ -212,7 +216,9 @@ def test_a_queued_run_is_cancelled_by_its_button(client, staff):
     assert client.post(cancel).url == page(run)
     run.refresh_from_db()
     assert run.state == State.CANCELLED
-    assert cancel not in text_of(client.get(page(run)))
+    shown = text_of(client.get(page(run)))
+    assert cancel not in shown
+    assert "<dt>Cancelled by</dt><dd>grace</dd>" in shown
 
 
 def test_a_run_being_executed_is_asked_to_stop(client, staff):
@@ -251,6 +257,47 @@ def test_the_trials_of_a_tuning_are_on_the_pages_of_run_and_version(client, staf
         assert "<td>.1420</td><td>5</td><td>22</td><td>chosen</td>" in shown
         assert "dim 64, learning_rate 0.0021" in shown
     assert "Trials of other settings" not in text_of(client.get(page(planted_runs.version("v2"))))
+
+
+SAMPLES = [
+    {
+        "user": "C7",
+        "purchases": 12,
+        "history": ["P3", "gone"],
+        "list": [["P1", 0.9], ["P2", 0.8]],
+        "before": [["P1", 0.7], ["P4", 0.6]],
+    }
+]
+
+
+def test_a_few_customers_lists_stand_beside_those_of_before_by_name(client, staff, stocked):
+    staff("view_customer")
+    shown = text_of(client.get(page(planted_runs.version("v1", samples=SAMPLES))))
+    assert "C7, 12 purchases: 1 of 2 items stay" in shown
+    assert "<li>Garden thing 3</li><li>gone</li>" in shown
+    assert '<li class="">Kitchen thing 1</li><li class="gone">Running thing 4</li>' in shown
+    assert '<li class="">Kitchen thing 1</li><li class="new">Books thing 2</li>' in shown
+
+
+def test_who_may_not_see_customers_sees_no_ones_lists(client, staff):
+    user = staff()
+    version = planted_runs.version("v1", samples=SAMPLES)
+    report = f"/admin/recommender/modelversion/{version.pk}/report.json"
+    assert "C7" not in text_of(client.get(page(version)))
+    assert "samples" not in client.get(report).json()
+    user.user_permissions.add(Permission.objects.get(codename="view_customer"))
+    assert client.get(report).json()["samples"] == SAMPLES
+
+
+def test_the_report_is_a_file_to_keep(client, staff):
+    staff()
+    version = planted_runs.version("v1")
+    address = f"/admin/recommender/modelversion/{version.pk}/report.json"
+    assert address in text_of(client.get(page(version)))
+    answer = client.get(address)
+    assert answer["Content-Disposition"] == 'attachment; filename="v1.json"'
+    assert answer.json()["models"] == version.report["models"]
+    assert client.get("/admin/recommender/modelversion/999/report.json").status_code == 404
 
 
 # --- choosing what serves ---------------------------------------------------------------------------------------------
@@ -355,7 +402,10 @@ def test_somebody_without_any_permission_sees_nothing(client):
         page(version),
         page(version.run),
         f"/admin/recommender/trainingrun/{version.run.pk}/panel/",
+        f"/admin/recommender/modelversion/{version.pk}/report.json",
         "/admin/recommender/promotion/",
+        "/admin/recommender/trainingrun/",
+        "/admin/recommender/modelversion/",
     ):
         assert client.get(address).status_code == 403
 

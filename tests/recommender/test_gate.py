@@ -4,7 +4,9 @@ import math
 
 import pytest
 
-from recommender.gate import decide
+from recommender.gate import decide, rule
+
+COUNTS = {"users": 500, "items": 200, "interactions": 9_000, "rated": 0}
 
 
 def report(popularity=(0.05, 0.04, 0.06), live=None, users=500, **changes):
@@ -14,7 +16,16 @@ def report(popularity=(0.05, 0.04, 0.06), live=None, users=500, **changes):
     models = [{"model": "two_tower", "ndcg_10": base, "ndcg_10_interval": [0.09, 0.11] if users else None}]
     models += [{"model": name, "ndcg_10": base and base - pair[0]} for name, pair in rivals.items()]
     paired = {name: dict(zip(("difference", "low", "high"), pair, strict=True)) for name, pair in rivals.items()}
-    return {"users": users, "models": models, "paired": paired, "segments": [], "ratings": None, "curve": [], **changes}
+    measured = {"models": models, "paired": paired, "segments": [], "ratings": None, "curve": []}
+    return {"users": users, "counts": COUNTS, **measured, **changes}
+
+
+def segment(name, users, **paired):
+    """Of a report. paired : rival -> difference in NDCG@10 with the ends of its interval; the two towers have .1."""
+    models = [{"model": "two_tower", "ndcg_10": 0.1}]
+    models += [{"model": rival, "ndcg_10": 0.1 - pair[0]} for rival, pair in paired.items()]
+    pairs = {rival: dict(zip(("difference", "low", "high"), pair, strict=True)) for rival, pair in paired.items()}
+    return {"segment": name, "users": users, "models": models, "paired": pairs}
 
 
 def test_a_better_model_is_promoted_and_the_reason_names_the_numbers():
@@ -81,3 +92,84 @@ def test_a_shop_where_nobody_could_be_measured_passes_and_says_so():
     decision = decide(report(popularity=(None, None, None), users=0))
     assert decision.promote
     assert "unmeasured" in decision.reason
+
+
+# --- in segments ------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_worse_in_one_segment_is_refused_naming_it_though_it_is_better_overall():
+    bad = segment("1-5 purchases", 200, popularity=(-0.03, -0.04, -0.02))
+    good = segment("over 20 purchases", 300, popularity=(0.1, 0.09, 0.11))
+    decision = decide(report(segments=[good, bad]))
+    assert not decision.promote
+    assert "worse than popularity in the segment '1-5 purchases': NDCG@10 .100 beside .130" in decision.reason
+    assert "-.030 (-.040 to -.020), worse, among 200 people" in decision.reason
+    assert "over 20" not in decision.reason
+
+
+@pytest.mark.parametrize(("users", "of", "refused"), [(99, 500, False), (100, 500, True), (100, 3_000, False)])
+def test_a_segment_matters_from_a_hundred_people_and_a_twentieth_of_all(users, of, refused):
+    judged = report(users=of, segments=[segment("no history", users, live=(-0.03, -0.04, -0.02))])
+    assert decide(judged).promote is not refused
+
+
+def test_a_segment_is_no_matter_for_so_small_a_loss_however_sure_it_is():
+    assert decide(report(segments=[segment("profile only", 500, live=(-0.004, -0.005, -0.003))])).promote
+    assert not decide(report(segments=[segment("profile only", 500, live=(-0.006, -0.007, -0.005))])).promote
+
+
+def test_looking_at_many_segments_takes_a_wider_interval():
+    """Half the interval is .02 wide: -.022 lies outside it, but inside one widened for twelve comparisons (x 1.46)."""
+    one = segment("a", 200, popularity=(-0.022, -0.042, -0.002))
+    others = [segment(str(n), 200, popularity=(0.0, -0.02, 0.02)) for n in range(11)]
+    assert not decide(report(segments=[one])).promote
+    assert decide(report(segments=[one, *others])).promote
+
+
+# --- what else is refused ---------------------------------------------------------------------------------------------
+
+
+def test_a_model_equal_to_the_live_one_passes_and_is_not_called_better():
+    decision = decide(report(live=(0.0, 0.0, 0.0), segments=[segment("no history", 500, live=(0.0, 0.0, 0.0))]))
+    assert decision.promote
+    assert "for the live model: +.000 (+.000 to +.000), a tie" in decision.reason
+
+
+def test_data_that_shrank_beyond_the_share_is_refused_with_both_numbers():
+    before = {"users": 500, "items": 400, "interactions": 10_000}
+    decision = decide(report(), live_counts=before, most_lost=0.3)
+    assert not decision.promote
+    assert "learned from 200 items where the live model had 400: 50% fewer, and more than 30%" in decision.reason
+    assert "customers" not in decision.reason
+    assert decide(report(), live_counts=before, most_lost=0.5).promote
+    assert decide(report(), live_counts=None, most_lost=0.3).promote
+
+
+def test_a_bundle_that_answers_otherwise_than_the_trainer_is_refused_with_an_example():
+    told = [{"user": f"C{n}", "list": [["P1", 0.5]]} for n in range(20)]
+    said = ["C3's place 1 was P1 at 0.5000 for the trainer and P2 at 0.4000 for the bundle."]
+    decision = decide(report(samples=told), other_answers=said)
+    assert not decision.promote
+    assert "answers 1 of 20 people otherwise than the trainer did; C3's place 1" in decision.reason
+
+
+def test_a_listed_score_a_count_or_a_segment_that_is_not_a_number_is_refused():
+    listed = report(samples=[{"user": "C1", "list": [["P1", 0.5], ["P7", math.nan]]}])
+    counted = report(counts={**COUNTS, "items": math.inf})
+    part = report(segments=[segment("no history", 9, popularity=(0.1, math.nan, 0.2))])
+    rated = report(ratings={"rmse": 1.0, "calibration": [{"predicted": math.nan, "actual": 3.0, "n": 20}]})
+    assert "the score of P7 in the list of C1" in decide(listed).reason
+    assert "the count of items" in decide(counted).reason
+    assert "the paired low to popularity in the segment 'no history'" in decide(part).reason
+    assert "predicted of the ratings' calibration" in decide(rated).reason
+
+
+def test_every_reason_is_named_at_once():
+    decision = decide(report(live=(-0.02, -0.03, -0.01)), live_counts={"items": 2_000}, most_lost=0.3)
+    assert "fewer" in decision.reason
+    assert "worse than the live model" in decision.reason
+
+
+def test_the_rule_names_the_share_that_is_set(settings):
+    settings.RECOMMENDER_MOST_LOST = 0.45
+    assert any("over 45% fewer" in sentence for sentence in rule())

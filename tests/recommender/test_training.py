@@ -208,7 +208,7 @@ def test_a_tuned_run_keeps_its_trials_and_says_which_one_it_is_in(bundles):
 def test_a_refused_model_is_kept_but_does_not_serve(bundles, monkeypatch):
     shop.stock_the_shop()
     good = training.execute_run(run=start())
-    monkeypatch.setattr(training, "decide", lambda report: training.Decision(False, "Refused: planted."))
+    monkeypatch.setattr(training, "decide", lambda report, **more: training.Decision(False, "Refused: planted."))
     run = training.execute_run(run=start())
     assert run.state == State.REFUSED
     assert not run.version.passed_gate

@@ -116,8 +116,11 @@ def as_table(report: ReportLines) -> str:
     lines += ["", f"{'this model less ...':<24}{'NDCG@10':>9}{'95 % interval':>17}"]
     lines += [f"{d.label:<24}{d.difference:>9}{d.interval:>17}  {d.verdict}" for d in report.differences]
     if report.segments:
-        lines += ["", f"{'by what is known':<24}{'people':>9}{'this model':>17}{'popularity':>13}"]
-        lines += [f"{s.label:<24}{s.people:>9,}{s.ours:>17}{s.popularity:>13}" for s in report.segments]
+        labels = [m.label for m in report.models]
+        lines += ["", f"{'NDCG@10 of segments':<32}{'people':>9}" + "".join(f"{label:>23}" for label in labels)]
+        lines += [
+            f"{s.label:<32}{s.people:>9,}" + "".join(f"{model.ndcg:>23}" for model in s.models) for s in report.segments
+        ]
     if report.ratings:
         errors = ", ".join(f"{r.rmse} by {r.label}" for r in report.ratings)
         lines += ["", f"Error of predicted ratings (RMSE, {report.rated:,} ratings): {errors}."]
