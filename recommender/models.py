@@ -84,7 +84,7 @@ class TrainingRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Run {self.pk} ({self.state})"
+        return f"Run {self.pk}"
 
     @property
     def is_active(self) -> bool:

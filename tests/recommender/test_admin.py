@@ -112,8 +112,10 @@ def test_a_run_whose_process_died_does_not_stand_in_the_way(client, staff, sent)
     long_ago = timezone.now() - timedelta(hours=2)
     dead = TrainingRun.objects.create(state=State.TRAINING, heartbeat=long_ago)
     assert 'name="epochs"' in text_of(client.get(RETRAIN))
+    client.post(RETRAIN, {"loss": "softmax", "epochs": 3, "tune": 0})
     dead.refresh_from_db()
     assert dead.state == State.FAILED
+    assert TrainingRun.objects.get(state=State.QUEUED).started_by is not None
 
 
 def test_without_a_broker_the_run_page_says_what_is_wrong(

@@ -1,8 +1,10 @@
 """A run from the button to the live model, and everything that can stop it on the way."""
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -10,6 +12,8 @@ from django.utils import timezone
 
 from customers.models import Customer, Purchase
 from recommender import runs, serving, training, versions
+from recommender.engine import pipeline
+from recommender.engine.dataset import TwoTowerDataset
 from recommender.errors import TrainingError
 from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion, TrainingRun
@@ -290,6 +294,24 @@ def test_a_run_that_is_being_executed_is_not_executed_twice():
     run = TrainingRun.objects.create(state=State.TRAINING)
     with pytest.raises(TrainingError, match="only a queued run"):
         training.execute_run(run=run)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_model_trained_on_shuffled_purchases_is_refused(bundles, monkeypatch):
+    """What is learned from has been handed out anew among the customers; what is measured on is true."""
+    shop.stock_the_shop()
+    good = training.execute_run(run=start()).version
+    learn = pipeline.train_two_tower_model
+
+    def shuffled(data, config, **options):
+        tables = replace(data.tables, item=np.random.default_rng(0).permutation(data.item))
+        return learn(TwoTowerDataset.build(tables, data.role, data.encoders), config, **options)
+
+    monkeypatch.setattr(pipeline, "train_two_tower_model", shuffled)
+    run = training.execute_run(run=start())
+    assert run.state == State.REFUSED
+    assert "it is worse than the live model: NDCG@10" in run.version.gate_reason
+    assert versions.live_version() == good
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,126 @@
+"""An admin trains, looks on, reads the report, promotes and rolls back: a real browser and a real training worker."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings as site
+from django.contrib.auth.models import User
+from django.db import connection
+
+from recommender.models import ModelVersion, Promotion, TrainingRun
+from recsite.celery import app
+from tests.browser.test_a_new_customer import no_sideways_scrolling
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+State = TrainingRun.State
+A_WORKER_STARTS_AND_LEARNS_WITHIN = 240_000  # milliseconds, on a busy machine
+
+
+@pytest.fixture
+def worker(settings, tmp_path, stocked):
+    """A training worker with the test's database, bundles and a queue in Redis of its own."""
+    if connection.vendor != "postgresql" or not site.REDIS_URL:
+        pytest.skip("A worker in a process of its own needs PostgreSQL and Redis: set DATABASE_URL and REDIS_URL.")
+    settings.BUNDLE_ROOT = tmp_path / "bundles"
+    server, number = site.REDIS_URL.rsplit("/", 1)
+    # Away from the databases that tests side by side keep their caches in, and empty.
+    queue, broker = f"training-{os.getpid()}", f"{server}/{(int(number) + 8) % 16}"
+    of = connection.settings_dict
+    database = f"postgres://{of['USER']}:{of['PASSWORD']}@{of['HOST']}:{of['PORT'] or 5432}/{of['NAME']}"
+    before = {name: app.conf[name] for name in ("broker_url", "broker_transport_options", "task_routes")}
+    app.conf.update(
+        broker_url=broker,
+        broker_transport_options={},
+        task_routes={"recommender.tasks.run_training": {"queue": queue}},
+    )
+    app.amqp.__dict__.pop("router", None)
+    app.set_default()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database.replace("://:@", "://").replace(":@", "@"),
+        "CELERY_BROKER_URL": broker,
+        "BUNDLE_ROOT": str(settings.BUNDLE_ROOT),
+        "VAR_DIR": str(tmp_path / "var"),
+        "DJANGO_SETTINGS_MODULE": "recsite.settings",
+    }
+    command = [sys.executable, "-m", "celery", "-A", "recsite", "worker", "-Q", queue, "--pool=solo", "-l", "INFO"]
+    with (tmp_path / "worker.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, cwd=site.BASE_DIR, stdout=log, stderr=log)
+    yield tmp_path / "worker.log"
+    process.terminate()
+    process.wait(30)
+    app.conf.update(before)
+    app.amqp.__dict__.pop("router", None)
+
+
+def sign_in(page, name="grace"):
+    User.objects.create_superuser(name, "grace@example.com", "correct-horse-9")
+    page.goto("/admin/login/?next=/admin/recommender/trainingrun/")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill("correct-horse-9")
+    page.get_by_role("button", name="Log in").click()
+
+
+def choose(page, action):
+    """One of the page's actions, which a phone shows behind a button."""
+    if page.viewport_size["width"] < 768:
+        page.get_by_text("more_horiz").first.click()
+    page.get_by_role("link", name=action).locator("visible=true").first.click()
+
+
+def train(page) -> ModelVersion:
+    """One run from the button, watched to its end without a reload; the version that came of it."""
+    page.goto("/admin/recommender/trainingrun/")
+    choose(page, "Retrain")
+    page.get_by_label("Epochs").fill("3")
+    page.get_by_role("button", name="Retrain").click()
+    page.evaluate("window.neverReloaded = true")
+    run = TrainingRun.objects.first()
+    page.get_by_role("progressbar").wait_for()
+    page.get_by_text("Passed:").first.wait_for(timeout=A_WORKER_STARTS_AND_LEARNS_WITHIN)
+    assert page.evaluate("window.neverReloaded") is True
+    run.refresh_from_db()
+    assert (run.state, run.started_by.username) == (State.PROMOTED, "grace")
+    return run.version
+
+
+def shot(page, name):
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+        page.screenshot(path=f"{folder}/admin-{name}-{page.viewport_size['width']}.png", full_page=True)
+
+
+def test_train_look_on_read_the_report_promote_and_roll_back(page, worker):
+    sign_in(page)
+    first = train(page)
+    shot(page, "run")
+    second = train(page)
+    page.get_by_role("link", name=second.name).first.click()
+    page.get_by_role("heading", name="A few customers, before and after").wait_for()
+    assert no_sideways_scrolling(page)
+    report = page.inner_text("#content, main")
+    for part in ("NDCG@10", "popularity", "While it learned", "Profile only", "Listed before"):
+        assert part in report
+    shot(page, "report")
+
+    page.goto("/admin/recommender/modelversion/")
+    shot(page, "versions")
+    choose(page, "Roll back")
+    page.get_by_role("button", name="Roll back").click()
+    page.get_by_text(f"{first.name}").first.wait_for()
+    assert Promotion.objects.first().version == first
+
+    page.goto(f"/admin/recommender/modelversion/{second.pk}/change/")
+    choose(page, "Promote")
+    page.get_by_label("Reason").fill("The newer one after all")
+    page.get_by_role("button", name="Promote").click()
+    page.get_by_text("The newer one after all").first.wait_for()
+    promotion = Promotion.objects.first()
+    assert (promotion.version, promotion.by.username) == (second, "grace")
+    shot(page, "promoted")
+    page.goto("/admin/recommender/promotion/")
+    assert "grace" in page.inner_text("#content, main")
+    shot(page, "audit")
