@@ -75,7 +75,8 @@ def decide(
         *_worse_in_segments(report),
     ]
     if against:
-        return Decision(False, f"Refused: {' '.join(against)}")
+        first, *others = against
+        return Decision(False, " ".join([f"Refused: {first}", *(s[0].upper() + s[1:] for s in others)]))
     said = [_beside(report["models"], name, pair) for name, pair in _measured(report["paired"]).items()]
     if not said:
         return Decision(

@@ -126,4 +126,4 @@ def test_a_refusal_is_told(settings, heard, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         notifications.tell_of_refusal(version)
     assert heard == [("refused", version)]
-    assert mail.outbox[0].body.startswith("Refused, it is worse than")
+    assert mail.outbox[0].body.startswith("Refused: it is worse than popularity")
