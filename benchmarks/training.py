@@ -119,7 +119,7 @@ def passing(data: TwoTowerDataset, config: TrainConfig, peer: dict[str, Any]) ->
     }
     if passed is not None:
         # An epoch after which training began again, slower, took its time but is not among those to repeat.
-        begun_again = bool(judged.curve) and judged.curve[0]["ndcg_10"] < judged.start
+        begun_again = bool(judged.rates) and judged.rates[0] < config.learning_rate
         rates = judged.rates[: max(passed - begun_again, 0)]
         again = time.perf_counter()
         train_two_tower_model(data, replace(config, repeat_up_to=len(data)), like=replace(judged, rates=rates))
