@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import datasets, splits
 from benchmarks.peers import OURS, Peer, load
-from benchmarks.quality import AT_MOST, RESAMPLES, in_a_process
+from benchmarks.quality import AT_MOST, RESAMPLES, chosen_before, in_a_process
 from recommender.engine.dataset import TEST, TRAIN, VALID, Cases, TwoTowerDataset
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation import bootstrap_interval, ndcg, rank_targets, user_metrics
@@ -59,10 +60,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         tables = datasets.read(options.data)
+        known = chosen_before(options.settings) if options.settings else {}
+        decided = {name: chosen["decided"] for name, chosen in known.items()}
         rows = [
             row
             for part in options.parts.split(",")
-            for row in compare(tables, part, range(1, options.draws + 1), options.models, options.config)
+            for row in compare(tables, part, range(1, options.draws + 1), options.models, options.config, decided)
         ]
     except (EngineError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -72,9 +75,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def compare(
-    tables: Tables, name: str, seeds: range, models: str | None = None, config: str | None = None
+    tables: Tables,
+    name: str,
+    seeds: range,
+    models: str | None = None,
+    config: str | None = None,
+    decided: dict[str, dict[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
-    """A row for each model and metric of a part, over all draws."""
+    """A row for each model and metric of a part, over all draws. decided : settings that a peer need not choose."""
     if name not in PARTS:
         raise EngineError(f"There is no part {name!r}; there are {', '.join(PARTS)}.")
     part = PARTS[name]
@@ -84,7 +92,7 @@ def compare(
         for model in part.models if models is None else models.split(","):
             settings = {"config": json.loads(config)} if config and model == OURS else {}
             try:
-                answer = in_a_process(partial(measure, tables, role, part, model, settings))
+                answer = in_a_process(partial(measure, tables, role, part, model, settings, (decided or {}).get(model)))
             except ImportError as error:
                 print(f"{model} is left out: {error}.", file=sys.stderr)
                 continue
@@ -94,11 +102,19 @@ def compare(
     return [_row(name, model, metric, answers) for metric in part.metrics for model in answers]
 
 
-def measure(tables: Tables, role: np.ndarray, part: Part, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+def measure(
+    tables: Tables,
+    role: np.ndarray,
+    part: Part,
+    name: str,
+    settings: dict[str, Any],
+    decided: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Each metric of each test person, of a model that learned from all but the test."""
     started = time.perf_counter()
-    data = splits.known_first(tables, splits.for_our_training(tables, role) if name == OURS else role)
-    decided = _decide(part, data, name, [settings] if settings else load(name).grid(data))
+    if decided is None:
+        data = splits.known_first(tables, splits.for_our_training(tables, role) if name == OURS else role)
+        decided = _decide(part, data, name, [settings] if settings else load(name).grid(data))
     data = splits.known_first(tables, np.where(role == VALID, TRAIN, role).astype(np.int8))
     model = load(name)(**decided)
     model.fit(data)
@@ -212,6 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}, separated by commas")
     parser.add_argument("--models", help="some of the models of the part, separated by commas")
     parser.add_argument("--config", help="settings of ours other than the defaults, as JSON")
+    parser.add_argument("--settings", type=Path, help="JSON of benchmarks.quality, whose settings the peers take over")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="print the rows as one JSON list")
     return parser

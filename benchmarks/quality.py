@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         overrides = {OURS: [{"config": json.loads(options.config)}]} if options.config else {}
         tables = datasets.read(options.data)
         data = TwoTowerDataset.build(tables, split(tables, options.split, options.seed))
-        known = _chosen_before(options.settings) if options.settings else {}
+        known = chosen_before(options.settings) if options.settings else {}
         rows = compare(data, names, overrides, known)
     except (EngineError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -165,7 +165,7 @@ def _paired(difference: np.ndarray) -> dict[str, float]:
     return {"difference": float(difference.mean()), "low": low, "high": high}
 
 
-def _chosen_before(path: Path) -> dict[str, dict[str, Any]]:
+def chosen_before(path: Path) -> dict[str, dict[str, Any]]:
     """What the peers chose in an earlier run, from its JSON. Ours chooses anew: it is what changes between runs."""
     return {
         row["model"]: {

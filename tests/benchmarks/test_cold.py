@@ -37,6 +37,19 @@ def test_planted_tastes_are_found_at_every_cold_end(tmp_path: Path):
     assert rows["products", "recall_20", "popularity"]["paired"]["low"] > 0
 
 
+def test_a_peer_takes_over_what_it_chose_before(tmp_path: Path):
+    planted.tastes(tmp_path)
+    chosen = {"model": "ease", "settings": {"l2": 77.0}, "trials": 8, "tuning_seconds": 1, "validation_ndcg_10": 0.1}
+    (tmp_path / "rows.json").write_text(json.dumps([chosen]))
+    asked = ["--data", str(tmp_path), "--parts", "few", "--models", "popularity,ease", "--draws", "1", "--json"]
+    asked += ["--settings", str(tmp_path / "rows.json")]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.cold", *asked], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert {row["model"]: row["settings"] for row in json.loads(done.stdout)}["ease"] == [{"l2": 77.0}]
+
+
 def test_newcomers_are_held_out_whole(tmp_path: Path):
     tables = read_snapshot(planted.tastes(tmp_path))
     role = splits.newcomers(tables, 1)
