@@ -14,7 +14,7 @@ ORDERS = [("", "By name"), ("price", "Cheapest first"), ("-price", "Dearest firs
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "catalog/home.html")
+    return render(request, "catalog/home.html", {"stocked": products_for_sale().exists()})
 
 
 @require_safe

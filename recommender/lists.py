@@ -27,6 +27,7 @@ FALLBACK_REASONS = {
     "model_failed": "The model did not answer; see the log.",
     "never_bought_together": "Too few people bought this with something else.",
     "never_viewed_together": "Too few people looked at this and at something else.",
+    "never_bought": "This customer bought nothing yet.",
     "never_viewed": "Nothing was looked at lately.",
     "nothing_trends": "Nothing sells better than it used to.",
 }

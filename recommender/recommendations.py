@@ -50,6 +50,7 @@ from recommender.together import bought_with, viewed_with
 log = structlog.get_logger("recommender.recommendations")
 
 _SERVED = PreparedInsert(ServedList, hurried=True)
+_NO_ROWS = (np.zeros(0, np.int64), np.zeros(0))
 POOL = 5  # candidates for each listed item, where a list is to be diverse
 
 
@@ -153,6 +154,19 @@ def similar(item: str, count: int = 10, **options: Any) -> RecommendationList:
     alike = catalog.popular[catalog.popular != row]
     alike = alike[np.argsort(-shared[alike], kind="stable")]
     return _listed(asked, alike, shared[alike], catalog, POPULAR, fallback)
+
+
+def because_you_bought(customer: str, count: int = 10, **options: Any) -> RecommendationList:
+    """Items like what a customer bought last, each with that as its reason; an empty list where that is nothing."""
+    scenario = {"scenario": "because_you_bought", "customer": customer, **options}
+    asked, catalog = _planned(**{"count": count, **scenario})
+    history = asked.customer.person.history if asked.customer else ()
+    last = next((event.item for event in reversed(history) if catalog.knows(event.item)), None)
+    if last is None:
+        return _listed(asked, *_NO_ROWS, catalog, BOUGHT_TOGETHER, "never_bought")
+    found = similar(last, count, **scenario)
+    why = (Reason("because_you_bought", item=last),)
+    return replace(found, items=tuple(replace(listed, reasons=why) for listed in found.items))
 
 
 def bought_together(item: str, count: int = 10, **options: Any) -> RecommendationList:

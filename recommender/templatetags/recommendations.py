@@ -1,31 +1,37 @@
-"""Lists and ratings on pages: `{% load recommendations %}`.
+"""Lists and ratings on pages: `{% load recommendations %}`. docs/plugging_in.md shows them at work.
 
-    {% recommendations customer=customer.key count=8 scenario="home" title="For you" %}
-    {% popular_items count=8 %}
-    {% trending_items count=8 %}
-    {% recently_viewed customer=customer.key count=8 %}
+    {% recommendations for=customer count=8 scenario="home" %}
+    {% because_you_bought for=customer count=6 %}
+    {% popular_items for=customer count=8 %}
+    {% trending_items for=customer count=8 %}
+    {% recently_viewed for=customer count=8 %}
     {% similar_items item=product.key count=6 %}
     {% bought_together item=product.key count=4 %}
     {% also_viewed item=product.key count=4 %}
-    {% goes_with_cart items=keys customer=customer.key count=4 %}
-    {% predicted_rating customer=customer.key item=product.key as rating %}
+    {% goes_with_cart items=keys for=customer count=4 %}
+    {% predicted_rating for=customer item=product.key as rating %}
     {% remember_view item=product.key %}
 
-A list renders recommender/list.html, and each item of it recommender/card.html, which a site overrides with a card of
-its own: it gets the item itself as `item`, `rating` (predicted, or None), `reasons` (sentences), `recommendation_id`.
+`for` is a customer of yours, a customer's key or a user; with nobody, the list is for this visitor. A list renders
+recommender/list.html, and each item of it recommender/card.html, which a site overrides with a card of its own: it gets
+the item itself as `item`, `rating` (predicted, or None), `reasons` (sentences), `recommendation_id`.
+
+On one page, a list of what might be wanted repeats nothing that such a list above it shows. Nothing is cached here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django import template
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import FieldDoesNotExist
 
+from recommender import people, serving, visits
 from recommender import recommendations as door
-from recommender import serving, visits
 from recommender.errors import RecommendationError
 from recommender.events import record_view
 from recommender.lists import POPULAR, Reason, RecommendationList
@@ -58,49 +64,72 @@ class Card:
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
 def recommendations(
-    context: template.Context,
-    *,
-    customer: object = None,
-    count: int = 10,
-    scenario: str = "home",
-    title: str = "For you",
+    context: template.Context, *, count: int = 10, scenario: str = "home", title: str = "", **whom: object
 ) -> dict[str, Any]:
-    """A customer's list; with no customer, one from what this visitor looked at, or what is popular."""
-    key = key_of(customer)
+    """A customer's list; with no customer, one from what this visitor looked at, or what is popular.
+
+    With no title of yours, the list is called what it is: "For you", or "Popular now".
+    """
+    key = whose("recommendations", whom)
     looked_at = () if key else visits.viewed(context.get("request"))
     answer = door.recommend(customer=key, session_items=looked_at, count=count, scenario=scenario)
     about = ABOUT_POPULAR.get(answer.fallback_reason or "", ABOUT_OTHERS) if answer.source == POPULAR else ""
-    return page(context, answer, title, about, empty="There is nothing to recommend yet.")
+    called = title or ("Popular now" if answer.source == POPULAR else "For you")
+    return page(context, answer, called, about, empty="There is nothing to recommend yet.")
+
+
+@register.inclusion_tag("recommender/list.html", takes_context=True)
+def because_you_bought(
+    context: template.Context, *, count: int = 6, title: str = "Because you bought {}", **whom: object
+) -> dict[str, Any]:
+    """Items like what the customer bought last; nothing for who bought nothing, opted out, or is not known.
+
+    title : {} in it stands for what was bought.
+    """
+    key = whose("because_you_bought", whom)
+    if key is None:
+        return NOTHING
+    answer = door.because_you_bought(key, count, exclude=shown(context))
+    bought = {reason.item for listed in answer.items for reason in listed.reasons if reason.item}
+    named = items_by_key(get_source(), bought)
+    # What every item is there for is said once, above them.
+    once = replace(answer, items=tuple(replace(listed, reasons=()) for listed in answer.items))
+    return page(context, once, title.format(*named.values()), about="", empty="") if named else NOTHING
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
 def popular_items(
-    context: template.Context, *, count: int = 10, scenario: str = "popular", title: str = "Popular"
+    context: template.Context, *, count: int = 10, scenario: str = "popular", title: str = "Popular", **whom: object
 ) -> dict[str, Any]:
-    return page(context, door.popular(count, scenario=scenario), title, about=ABOUT_OTHERS, empty="")
+    """What most people buy, without what the customer has already."""
+    key = whose("popular_items", whom)
+    answer = door.popular(count, customer=key, scenario=scenario, exclude=shown(context))
+    return page(context, answer, title, about=ABOUT_OTHERS, empty="")
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
 def trending_items(
-    context: template.Context, *, count: int = 10, scenario: str = "trending", title: str = "Trending"
+    context: template.Context, *, count: int = 10, scenario: str = "trending", title: str = "Trending", **whom: object
 ) -> dict[str, Any]:
     """What sells more than it used to; what is popular, and says so, where nothing does."""
-    answer = door.trending(count, scenario=scenario)
+    key = whose("trending_items", whom)
+    answer = door.trending(count, customer=key, scenario=scenario, exclude=shown(context))
     return page(context, answer, title, about=ABOUT_OTHERS if answer.source == POPULAR else "", empty="")
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
 def recently_viewed(
-    context: template.Context, *, customer: object = None, count: int = 10, title: str = "Recently viewed"
+    context: template.Context, *, count: int = 10, title: str = "Recently viewed", **whom: object
 ) -> dict[str, Any]:
     """What the customer, or this visitor, looked at within a day; nothing where that is nothing."""
     looked_at = visits.viewed(context.get("request"))
-    return page(context, door.recently_viewed(looked_at, count, customer=key_of(customer)), title, about="", empty="")
+    answer = door.recently_viewed(looked_at, count, customer=whose("recently_viewed", whom))
+    return page(context, answer, title, about="", empty="", repeats=True)
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
 def similar_items(context: template.Context, *, item: object, count: int = 6, title: str = "Similar") -> dict[str, Any]:
-    return item_list(context, door.similar, item, count, title)
+    return item_list(context, door.similar, item, count, title, exclude=shown(context))
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
@@ -124,24 +153,23 @@ def goes_with_cart(
     context: template.Context,
     *,
     items: Iterable[object],
-    customer: object = None,
     count: int = 4,
     title: str = "Goes with your cart",
+    **whom: object,
 ) -> dict[str, Any]:
     """What suits what is in a cart (keys, the latest last) and whoever fills it; nothing for an empty cart."""
-    inside = [str(item) for item in items]
-    if not inside:
-        return {"cards": [], "empty": ""}
-    return page(context, door.cart(inside, count, customer=key_of(customer)), title, about="", empty="")
+    key, inside = whose("goes_with_cart", whom), [str(item) for item in items]
+    return page(context, door.cart(inside, count, customer=key), title, about="", empty="") if inside else NOTHING
 
 
 @register.simple_tag
-def predicted_rating(*, item: object, customer: object = None) -> float | None:
+def predicted_rating(*, item: object, **whom: object) -> float | None:
     """The rating, 0 to 5, that the customer would give the item; None where it, or any rating at all, is missing."""
+    key = whose("predicted_rating", whom)
     if not serving.catalog().has_ratings:
         return None
     try:
-        return door.predict_rating(customer=key_of(customer), item=str(item)).rating
+        return door.predict_rating(customer=key, item=str(item)).rating
     except RecommendationError:
         return None
 
@@ -158,21 +186,50 @@ def remember_view(context: template.Context, *, item: object) -> str:
 # --- within -----------------------------------------------------------------------------------------------------------
 
 
-def key_of(customer: object) -> str | None:
-    """A key as the door takes it: templates give numbers, where keys are primary keys, and "" for nobody."""
-    return None if customer is None or customer == "" else str(customer)
+NOTHING: dict[str, Any] = {"cards": [], "empty": ""}
 
 
-def item_list(context: template.Context, made_by: Any, item: object, count: int, title: str) -> dict[str, Any]:
+def whose(tag: str, whom: dict[str, object]) -> str | None:
+    """The key of the customer that a tag's `for=` names, a word that Python keeps for itself; None for nobody."""
+    unknown = set(whom) - {"for"}
+    if unknown:
+        raise template.TemplateSyntaxError(f"{tag} takes for=, and no {' or '.join(sorted(unknown))}=.")
+    customer, source = whom.get("for"), get_source()
+    if isinstance(customer, source.customers.model):
+        return str(getattr(customer, source.customer_key))
+    if isinstance(customer, AbstractBaseUser | AnonymousUser):
+        return people.key_of(customer)
+    # Templates give numbers, where keys are primary keys, and "" for what they do not know.
+    return None if customer in (None, "") else str(customer)
+
+
+def item_list(
+    context: template.Context, made_by: Any, item: object, count: int, title: str, **options: Any
+) -> dict[str, Any]:
     """A list under a product: left out where there is nothing to show, for the page is about something else."""
     try:
-        return page(context, made_by(str(item), count), title, about="", empty="")
+        return page(context, made_by(str(item), count, **options), title, about="", empty="")
     except RecommendationError:
-        return {"cards": [], "empty": ""}
+        return NOTHING
 
 
-def page(context: template.Context, answer: RecommendationList, title: str, about: str, empty: str) -> dict[str, Any]:
-    """What list.html needs, beside everything the page itself has: the cards are the site's own."""
+def shown(context: template.Context) -> list[str]:
+    """Keys of what lists further up on this page show."""
+    return list(context.render_context.get("recommended") or ())
+
+
+def page(
+    context: template.Context,
+    answer: RecommendationList,
+    title: str,
+    about: str,
+    empty: str,
+    repeats: bool = False,
+) -> dict[str, Any]:
+    """What list.html needs, beside everything the page itself has: the cards are the site's own.
+
+    repeats : whether lists further down may show these items again.
+    """
     source = get_source()
     reasons = [reason for listed in answer.items for reason in listed.reasons]
     named = items_by_key(source, [*(i.item for i in answer.items), *(r.item for r in reasons if r.item)])
@@ -181,6 +238,8 @@ def page(context: template.Context, answer: RecommendationList, title: str, abou
         for listed in answer.items
         if listed.item in named
     ]
+    if not repeats:
+        context.render_context["recommended"] = [*shown(context), *(listed.item for listed in answer.items)]
     own = {
         "title": title,
         "about": about,

@@ -23,6 +23,7 @@ def test_home_opens_on_an_empty_shop(client):
     response = client.get("/")
     assert response.status_code == 200
     assert "Sign up" in response.content.decode()
+    assert "The shelves are empty" in response.content.decode()
 
 
 def test_an_empty_shop_says_so_and_shows_staff_the_way(client, admin_client):

@@ -221,7 +221,7 @@ def test_personalisation_is_one_click_either_way(client, ada):
     assert ada.personalisation
 
 
-def test_home_says_what_the_list_is_made_of(client, ada):
+def test_home_says_what_the_list_is_made_of(client, ada, lamp):
     assert "A shop that learns" in client.get("/").content.decode()
     page = as_user(client, ada).get("/").content.decode()
     assert "Hello, Ada" in page
