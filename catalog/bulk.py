@@ -4,6 +4,7 @@ from collections import Counter
 
 from django.db import transaction
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
+from drf_standardized_errors.formatter import flatten_errors
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,11 +12,20 @@ from rest_framework.response import Response
 MOST_ROWS = 1000
 
 
+class FieldError(serializers.Serializer):
+    field = serializers.CharField(
+        allow_null=True,
+        help_text="Dots lead inwards: `requests.3` is the fourth request, from 0. null: the whole of what was sent.",
+    )
+    code = serializers.CharField(help_text="What is wrong in one word that does not change: `required`, `max_value`.")
+    detail = serializers.CharField(help_text="What is wrong, in a sentence.")
+
+
 class RowResult(serializers.Serializer):
     row = serializers.IntegerField(help_text="Place in the list that was sent, from 0.")
     status = serializers.ChoiceField(choices=[("created", "created"), ("repeated", "repeated"), ("refused", "refused")])
     id = serializers.CharField(allow_null=True, help_text="What the row is called from now on; null when refused.")
-    errors = serializers.DictField(help_text="By field, why the row was refused; empty when it was not.")
+    errors = FieldError(many=True, help_text="Why the row was refused; empty when it was not.")
 
 
 class BulkResult(serializers.Serializer):
@@ -74,6 +84,12 @@ class BulkCreateMixin:
             with transaction.atomic():
                 stored = serializer.save()
         except serializers.ValidationError as error:
-            return {"row": number, "status": "refused", "id": None, "errors": error.detail}
+            return {"row": number, "status": "refused", "id": None, "errors": field_errors(error.detail)}
         told = "repeated" if getattr(serializer, "repeated", False) else "created"
-        return {"row": number, "status": told, "id": str(getattr(stored, self.lookup_field)), "errors": {}}
+        return {"row": number, "status": told, "id": str(getattr(stored, self.lookup_field)), "errors": []}
+
+
+def field_errors(detail: object) -> list[dict[str, str | None]]:
+    """What is wrong by field, of the `detail` of a ValidationError; see FieldError."""
+    told = [(None if each.attr == "non_field_errors" else each.attr, each) for each in flatten_errors(detail)]
+    return [{"field": field, "code": each.code, "detail": each.detail} for field, each in told]

@@ -219,7 +219,7 @@ CELERY_TIMEZONE = TIME_ZONE
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "recsite.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     # Closed by default: each view opens itself.
@@ -230,9 +230,14 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "recsite.pagination.Pages",
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     # Whose address counts for throttling: the one that the proxy in front saw, never one that the visitor wrote.
     "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
+}
+DRF_STANDARDIZED_ERRORS = {
+    "EXCEPTION_HANDLER_CLASS": "recsite.problems.ProblemHandler",
+    "EXCEPTION_FORMATTER_CLASS": "recsite.problems.ProblemFormatter",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Recommender API",

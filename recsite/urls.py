@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from recsite import health
+from recsite import health, problems
 
 urlpatterns = [
     path("admin/", admin.site.urls),
@@ -16,4 +16,6 @@ urlpatterns = [
     path("", include("recommender.urls")),
     path("", include("customers.urls")),
     path("", include("catalog.urls")),
+    path("api/<path:address>", problems.NoSuchAddress.as_view()),
 ]
+handler500 = problems.server_error

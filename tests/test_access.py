@@ -44,6 +44,7 @@ PUBLIC = {
     "health/live": READ,
     "health/ready": READ,
     # the API
+    "api/<path:address>": set(METHODS),  # leads nowhere, for everybody
     "api/v1/schema": READ,
     "api/v1/docs": READ,
     "api/v1/recommendations/": SEND,

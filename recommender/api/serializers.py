@@ -224,12 +224,16 @@ class ListAnswer(serializers.Serializer):
     items = RecommendationAnswer(many=True)
 
 
+class RequestError(serializers.Serializer):
+    field = serializers.CharField(allow_null=True, help_text="null: the request as a whole.")
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
 class BatchRow(serializers.Serializer):
     row = serializers.IntegerField(help_text="Place in the list that was sent, from 0.")
     answer = ListAnswer(allow_null=True)
-    errors = serializers.DictField(  # type: ignore[assignment]
-        help_text="By field, why there is no answer; empty when there is one."
-    )
+    errors = RequestError(many=True, help_text="Why there is no answer; empty when there is one.")  # type: ignore[assignment]
 
 
 class BatchAnswer(serializers.Serializer):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_standardized_errors.formatter import flatten_errors
 from rest_framework import status
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.permissions import AllowAny
@@ -35,10 +36,16 @@ from recommender.recommendations import (
     trending,
 )
 
-MALFORMED = OpenApiResponse(description="Malformed: an object of lists of sentences, by the name of the field.")
+MALFORMED = OpenApiResponse(description="Malformed: `errors` names the fields.")
 STRANGER = OpenApiResponse(description="Not signed in, and no API key.")
 NOT_YOURS = OpenApiResponse(description="Not for you: you may name nobody but yourself.")
 UNKNOWN_ITEM = OpenApiResponse(description="There is no such item.")
+
+
+def row_errors(detail: Any) -> list[dict[str, str | None]]:
+    """What is wrong with one request of many."""
+    told = [(None if each.attr == "non_field_errors" else each.attr, each) for each in flatten_errors(detail)]
+    return [{"field": field, "code": each.code, "detail": each.detail} for field, each in told]
 
 
 def refusal(error: RecommendationError) -> ValidationError:
@@ -85,18 +92,18 @@ class BatchView(RecommenderView):
     def post(self, request: Request) -> Response:
         data = {"requests": request.data} if isinstance(request.data, list) else request.data
         rows = self.checked(forms.BatchSerializer, data).validated_data["requests"]
-        results: list[dict[str, Any]] = [{"row": row, "answer": None, "errors": {}} for row in range(len(rows))]
+        results: list[dict[str, Any]] = [{"row": row, "answer": None, "errors": []} for row in range(len(rows))]
         sound: list[tuple[int, ListRequest]] = []
         for number, row in enumerate(rows):
             form = forms.ListRequestSerializer(data=row)
             if form.is_valid():
                 sound.append((number, form.list_request()))
             else:
-                results[number]["errors"] = form.errors
+                results[number]["errors"] = row_errors(form.errors)
         answers = recommend_many([asked for _, asked in sound])
         for (number, _), answer in zip(sound, answers, strict=True):
             if isinstance(answer, RecommendationError):
-                results[number]["errors"] = {answer.field: [answer.message]}
+                results[number]["errors"] = row_errors(refusal(answer).detail)
             else:
                 results[number]["answer"] = answer.to_dict()
         return Response({"results": results})

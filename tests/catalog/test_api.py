@@ -7,6 +7,7 @@ from rest_framework.test import APIClient
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
+from tests.problems import fields, problem
 
 pytestmark = pytest.mark.django_db
 PRODUCTS = "/api/v1/products/"
@@ -58,8 +59,7 @@ def test_filters_words_and_order():
 
 def test_a_wrong_filter_is_named():
     response = APIClient().get(PRODUCTS, {"min_price": "cheap"})
-    assert response.status_code == 400
-    assert "min_price" in response.json()
+    assert fields(response) == ["min_price"]
 
 
 def test_a_page_has_a_ceiling():
@@ -78,10 +78,9 @@ def test_writing_takes_permission():
 
 def test_every_mistake_is_named_by_its_field():
     response = caller("add").post(PRODUCTS, {"key": "", "price": -1, "active": "perhaps", "colour": "red"})
-    assert response.status_code == 400
-    assert "colour" in response.json()
+    assert fields(response) == ["colour"]
     response = caller("add").post(PRODUCTS, {"key": "", "price": -1, "active": "perhaps"})
-    assert set(response.json()) == {"key", "name", "price", "active"}
+    assert set(fields(response)) == {"key", "name", "price", "active"}
 
 
 @pytest.mark.parametrize("body", ["text", 7, None, True])
@@ -92,8 +91,8 @@ def test_a_body_that_is_no_object_is_refused(body):
 def test_a_key_is_taken_once_and_never_changes():
     Product.objects.create(key="P1", name="Lamp")
     client = caller("add", "change")
-    assert "key" in client.post(PRODUCTS, {"key": "P1", "name": "Other"}).json()
-    assert "key" in client.patch(f"{PRODUCTS}P1/", {"key": "P9"}).json()
+    assert fields(client.post(PRODUCTS, {"key": "P1", "name": "Other"})) == ["key"]
+    assert fields(client.patch(f"{PRODUCTS}P1/", {"key": "P9"})) == ["key"]
     assert client.patch(f"{PRODUCTS}P1/", {"price": "7.50"}).json()["price"] == "7.50"
     assert client.put(f"{PRODUCTS}P1/", {"key": "P1", "name": "New lamp"}).json()["name"] == "New lamp"
 
@@ -113,8 +112,8 @@ def test_a_list_is_answered_row_by_row_and_keeps_the_good_rows():
     assert (body["created"], body["repeated"], body["refused"]) == (2, 0, 3)
     assert [row["status"] for row in body["results"]] == ["created", "refused", "refused", "refused", "created"]
     assert body["results"][0]["id"] == "P1"
-    assert set(body["results"][1]["errors"]) == {"name"}
-    assert set(body["results"][3]["errors"]) == {"key"}
+    assert [error["field"] for error in body["results"][1]["errors"]] == ["name"]
+    assert [error["field"] for error in body["results"][3]["errors"]] == ["key"]
     assert set(Product.objects.values_list("key", flat=True)) == {"P0", "P1", "P3"}
 
 
@@ -126,8 +125,8 @@ def test_a_key_twice_in_one_list_is_refused_the_second_time():
 
 def test_a_list_too_long_is_refused_whole():
     response = caller("add").post(PRODUCTS, [{"key": str(n), "name": "x"} for n in range(1001)])
-    assert response.status_code == 400
-    assert "1001 rows" in response.json()["non_field_errors"][0]
+    assert fields(response) == [None]
+    assert "1001 rows" in response.json()["detail"]
     assert not Product.objects.exists()
 
 
@@ -136,7 +135,6 @@ def test_a_product_that_was_bought_is_not_deleted():
     client = caller("delete")
     Purchase.objects.create(customer=Customer.objects.create(key="C"), product=product)
     response = client.delete(f"{PRODUCTS}P/")
-    assert response.status_code == 409
-    assert "active" in response.json()["detail"]
+    assert "active" in problem(response, 409)["detail"]
     Purchase.objects.all().delete()
     assert client.delete(f"{PRODUCTS}P/").status_code == 204

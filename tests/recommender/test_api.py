@@ -12,6 +12,7 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.api.throttles import VisitorThrottle
 from recommender.models import Event, ServedList
+from tests.problems import fields
 from tests.recommender.shop import PRODUCTS, category_of
 
 LISTS = "/api/v1/recommendations/"
@@ -130,7 +131,7 @@ def test_pages_go_on_where_the_last_one_ended(trained, api_key):
         ({"count": 1000}, "count"),
         ({"count": None}, "count"),
         ({"count": 3, "filter": 7}, "filter"),
-        ({"filter": {"category": "Books"}}, "filter"),
+        ({"filter": {"category": "Books"}}, "filter.category"),
         ({"filter": {"colour": ["red"]}}, "filter"),
         ({"profile": {"Age": "old"}}, "profile"),
         ({"profile": {"Agee": 3}}, "profile"),
@@ -151,8 +152,7 @@ def test_pages_go_on_where_the_last_one_ended(trained, api_key):
 def test_a_malformed_request_is_answered_with_the_field(request, world, stranger, body, field):
     request.getfixturevalue(world)
     response = stranger.generic("POST", LISTS, json.dumps(body).encode(), content_type="application/json")
-    assert response.status_code == 400, response.content
-    assert list(response.json()) == [field]
+    assert fields(response) == [field]
 
 
 @pytest.mark.parametrize("body", [b"[]", b"7", b"null", b'{"count": NaN}', b"{", b"\xff"])
@@ -186,7 +186,13 @@ def test_a_batch_answers_each_and_failures_one_by_one(trained, api_key):
         assert len(results[0]["answer"]["items"]) == 2
         assert set(results[0]["answer"]) == SHAPE
         assert results[3]["answer"]["source"] == "popular"
-        assert [list(row["errors"]) for row in results] == [[], ["count"], ["profile"], [], ["x"]]
+        assert [[error["field"] for error in row["errors"]] for row in results] == [
+            [],
+            ["count"],
+            ["profile"],
+            [],
+            ["x"],
+        ]
         assert [row["answer"] is None for row in results] == [False, True, True, False, True]
 
 
@@ -233,8 +239,7 @@ def test_a_rating_is_answered_with_its_model(trained, ada, stranger, api_key):
 )
 def test_a_malformed_rating_request_is_answered_with_the_field(trained, stranger, body, field):
     response = stranger.post("/api/v1/ratings/", body)
-    assert response.status_code == 400
-    assert list(response.json()) == [field]
+    assert fields(response) == [field]
 
 
 def test_ratings_of_others_are_not_for_strangers(trained, ada, stranger):
@@ -252,8 +257,8 @@ def test_an_items_lists_are_for_everybody(trained, stranger, kind):
     assert len(keys(response)) == 3
     assert "P1" not in keys(response)
     assert stranger.get(f"/api/v1/products/nothing/{kind}/").status_code == 404
-    assert list(stranger.get(f"/api/v1/products/P1/{kind}/?count=0").json()) == ["count"]
-    assert list(stranger.get(f"/api/v1/products/P1/{kind}/?size=0").json()) == ["size"]
+    assert fields(stranger.get(f"/api/v1/products/P1/{kind}/?count=0")) == ["count"]
+    assert fields(stranger.get(f"/api/v1/products/P1/{kind}/?size=0")) == ["size"]
 
 
 ADDRESSES = [
@@ -278,9 +283,9 @@ def test_lists_with_an_address_of_their_own_take_filters_exclusions_and_pages(tr
     second = stranger.get(address, {"count": 3, "category": "Kitchen", "page_token": kitchen.json()["next_page_token"]})
     assert keys(second)
     assert not set(keys(kitchen)) & set(keys(second))
-    assert list(stranger.get(f"{address}?count=many").json()) == ["count"]
-    assert list(stranger.get(f"{address}?colour=red").json()) == ["colour"]
-    assert list(stranger.get(f"{address}?page_token=x").json()) == ["page_token"]
+    assert fields(stranger.get(f"{address}?count=many")) == ["count"]
+    assert fields(stranger.get(f"{address}?colour=red")) == ["colour"]
+    assert fields(stranger.get(f"{address}?page_token=x")) == ["page_token"]
 
 
 def test_what_was_looked_at_is_listed_for_whoever_looked(trained, stranger, ada, api_key):
@@ -326,8 +331,8 @@ def test_a_cart_gets_what_goes_with_it(trained, stranger, ada):
     assert "P2" not in books
     assert stranger.post("/api/v1/cart/recommendations/", asked | {"customer": "C1"}).status_code == 401
     assert ada.post("/api/v1/cart/recommendations/", asked | {"customer": "C1"}).status_code == 403
-    assert list(stranger.post("/api/v1/cart/recommendations/", {"items": []}).json()) == ["items"]
-    assert list(stranger.post("/api/v1/cart/recommendations/", {}).json()) == ["items"]
+    assert fields(stranger.post("/api/v1/cart/recommendations/", {"items": []})) == ["items"]
+    assert fields(stranger.post("/api/v1/cart/recommendations/", {})) == ["items"]
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -385,8 +390,7 @@ def test_an_api_key_tells_of_anyone_and_no_event_makes_a_purchase(trained, api_k
 )
 def test_a_malformed_event_is_answered_with_the_field(trained, api_key, change, field):
     response = api_key.post("/api/v1/events/", {"kind": "view", "item": "P1", **change})
-    assert response.status_code == 400
-    assert list(response.json()) == [field]
+    assert fields(response) == [field]
     assert not Event.objects.exists()
 
 

@@ -1,0 +1,106 @@
+"""Every error of the API is a problem (RFC 9457), whatever went wrong and wherever."""
+
+import json
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from rest_framework.test import APIClient
+
+from catalog.models import Product
+from tests.problems import fields, problem
+
+LISTS = "/api/v1/recommendations/"
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def stranger():
+    return APIClient()
+
+
+def test_a_malformed_field_is_named_with_a_word_for_programs_and_a_sentence_for_people(stranger):
+    body = problem(stranger.post(LISTS, {"count": -1, "diversity": 2}), 400)
+    assert body["type"] == "urn:problem-type:recsite:malformed"
+    assert body["detail"] == "count: Ensure this value is greater than or equal to 1."
+    assert [(error["field"], error["code"]) for error in body["errors"]] == [
+        ("count", "min_value"),
+        ("diversity", "max_value"),
+    ]
+
+
+def test_a_place_within_a_field_is_told_with_dots(stranger):
+    assert fields(stranger.post(LISTS, {"exclude": ["P1", ["P2"]]})) == ["exclude.1"]
+    assert fields(stranger.post(LISTS, {"filter": {"category": "Books"}})) == ["filter.category"]
+
+
+def test_what_is_wrong_with_the_whole_body_is_of_no_field(stranger):
+    assert fields(stranger.post(LISTS, [])) == [None]
+    assert "JSON parse error" in problem(stranger.generic("POST", LISTS, b"{", "application/json"), 400)["detail"]
+
+
+def test_an_address_that_leads_nowhere_is_told_as_a_problem(stranger):
+    problem(stranger.get("/api/v1/nothing/"), 404)
+    assert "end with a slash" in problem(stranger.delete("/api/v1/runs"), 404)["detail"]
+    assert problem(stranger.get("/api/v1/products/nothing/"), 404)["title"] == "Not Found"
+    assert stranger.get("/nothing/")["Content-Type"].startswith("text/html")
+
+
+def test_methods_and_formats_that_there_are_not(stranger):
+    assert problem(stranger.get(LISTS), 405)["detail"] == 'Method "GET" not allowed.'
+    assert stranger.get(LISTS)["Allow"] == "POST, OPTIONS"
+    problem(stranger.generic("POST", LISTS, b"count=1", "application/x-www-form-urlencoded"), 415)
+    problem(stranger.post(LISTS, {}, headers={"accept": "text/csv"}), 406)
+    problem(stranger.get("/api/v1/schema", headers={"accept": "text/csv"}), 406)
+
+
+def test_a_stranger_is_told_how_to_come_in(stranger):
+    response = stranger.get("/api/v1/customers/")
+    assert problem(response, 401)["title"] == "Unauthorized"
+    assert response["WWW-Authenticate"] == "Token"
+
+
+def test_a_page_of_another_site_cannot_write_with_somebodys_session():
+    Product.objects.create(key="lamp", name="Lamp")
+    elsewhere = Client(enforce_csrf_checks=True)
+    elsewhere.force_login(User.objects.create_superuser("root"))
+    for send in (elsewhere.patch, elsewhere.put, elsewhere.delete):
+        response = send("/api/v1/products/lamp/", {"name": "Mine"}, content_type="application/json")
+        assert "CSRF" in problem(response, 403)["detail"]
+    problem(elsewhere.post(LISTS, {}, content_type="application/json"), 403)
+    assert Product.objects.get().name == "Lamp"
+
+
+def test_too_many_calls_say_when_to_come_again(stranger, settings):
+    settings.RECOMMENDER_THROTTLES = {"visitor": "1/min"}
+    stranger.post(LISTS, {})
+    response = stranger.post(LISTS, {})
+    assert "throttled" in problem(response, 429)["detail"]
+    assert 0 < int(response["Retry-After"]) <= 60
+
+
+def test_a_failure_of_the_server_is_a_problem_that_gives_nothing_away(stranger, monkeypatch):
+    def broken(**asked):
+        raise RuntimeError("password=1234")
+
+    monkeypatch.setattr("recommender.api.views.recommend", broken)
+    stranger.raise_request_exception = False
+    response = stranger.post(LISTS, {})
+    assert problem(response, 500)["title"] == "Internal Server Error"
+    assert b"1234" not in response.content
+
+
+@pytest.mark.parametrize("token", [b"\xff", b"a\x00b", b"x" * 200, b"", b"a b"])
+def test_no_token_however_odd_is_a_server_error(stranger, token):
+    # As a server hands it over: bytes read as Latin-1.
+    response = stranger.get("/api/v1/customers/", HTTP_AUTHORIZATION="Token " + token.decode("latin-1"))
+    problem(response, 401)
+
+
+def test_the_rows_of_a_list_are_told_of_in_the_same_words(stranger):
+    stranger.force_authenticate(User.objects.create_superuser("root"))
+    body = json.loads(stranger.post("/api/v1/products/", [{"key": "a", "name": "A"}, {"price": -1}, 7]).content)
+    assert body["results"][0]["errors"] == []
+    told = [(row["row"], error["field"], error["code"]) for row in body["results"] for error in row["errors"]]
+    assert told[:3] == [(1, "key", "required"), (1, "name", "required"), (1, "price", "min_value")]
+    assert told[3] == (2, None, "invalid")
