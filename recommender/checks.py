@@ -25,6 +25,7 @@ NAMES = {
         "interaction_time",
         "interaction_rating",
         "interaction_quantity",
+        "interaction_amount",
     ),
 }
 LISTS = ("customer_categorical", "customer_numerical", "item_categorical", "item_filters")

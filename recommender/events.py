@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -68,13 +69,30 @@ def record_event(
 def record_view(request: HttpRequest, item: str) -> None:
     """Whoever sends this request looks at an item: a visitor's session remembers it, a customer's events hold it.
 
-    An item that is not there is passed over, as is everybody who opted out: a page is shown all the same.
+    Where the address says which list led here, `?list=` and its id, it is a click on that list, once however often
+    the page is loaded. An item that is not there is passed over, as is everybody who opted out: a page is shown all
+    the same.
     """
     customer = people.key_of(request.user)
+    told: dict[str, Any] = {"kind": Event.Kind.VIEW, "item": item, "customer": customer}
+    led_here = _list_that_led_here(request.GET.get("list"), item, customer)
+    if led_here is not None:
+        told |= {"kind": Event.Kind.CLICK, "recommendation_id": led_here, "event_id": f"click-{led_here}-{item}"[:100]}
     try:
-        event, _ = record_event(kind=Event.Kind.VIEW, item=item, customer=customer, session=visits.session_of(request))
+        event, _ = record_event(**told, session=visits.session_of(request))
     except RecommendationError as error:
         log.info("view_not_recorded", item=item, error=error.message)
         return
     if event is not None and customer is None:
         visits.remember(request, item)
+
+
+def _list_that_led_here(given: str | None, item: str, customer: str | None) -> uuid.UUID | None:
+    """The list of a link, if it is on record, held the item and is of nobody else: links are passed on, too."""
+    try:
+        served = ServedList.objects.filter(pk=uuid.UUID(given or "")).first()
+    except ValueError:
+        return None
+    if served is None or item not in served.items or served.customer not in ("", customer):
+        return None
+    return served.pk

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 # Which permission opens which part of training, as `has_perm` asks for it. The first two are added below.
 MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
+MAY_SEE_RESULTS = "recommender.view_listcount"
 MAY_SEE_RUNS, MAY_SEE_VERSIONS = "recommender.view_trainingrun", "recommender.view_modelversion"
 
 PACE_KNOWN_AT = 0.08  # of a run: what comes before is reading, which says little of how long training takes
@@ -155,6 +156,10 @@ class ServedList(models.Model):
     source = models.CharField(max_length=20)
     version = models.ForeignKey(ModelVersion, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     items = models.JSONField(default=list)
+    length = models.PositiveSmallIntegerField(default=0, help_text="How many items there are.")
+    bucket = models.PositiveSmallIntegerField(
+        default=0, help_text="Which of the buckets of recommender/list_counts.py the person falls into."
+    )
 
     class Meta:
         ordering = ["-created"]
@@ -175,6 +180,7 @@ class Event(models.Model):
         RATING = "rating"
 
     VIEWED = (Kind.VIEW, Kind.CLICK, Kind.ADD_TO_CART)  # somebody looked at the item
+    TAKEN_UP = (Kind.CLICK, Kind.ADD_TO_CART)  # with a list, somebody took up what it offered
 
     kind = models.CharField(max_length=12, choices=Kind)
     event_id = models.CharField(max_length=100, null=True, blank=True, unique=True)
@@ -197,6 +203,36 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.item}"
+
+
+class ListCount(models.Model):
+    """What lists of one kind brought that were served on one day to one bucket of people: numbers without a name, which
+    stay when the lists themselves are gone. Written by recommender/list_counts.py."""
+
+    day = models.DateField(db_index=True, help_text="Of the lists, in the site's time zone.")
+    scenario = models.CharField(max_length=50, blank=True)
+    source = models.CharField(max_length=20)
+    version = models.CharField(max_length=64, blank=True, help_text="The model version's name; empty: no model.")
+    bucket = models.PositiveSmallIntegerField()
+    lists = models.PositiveIntegerField(default=0)
+    views = models.PositiveIntegerField(default=0, help_text="Items shown, all lists together.")
+    clicks = models.PositiveIntegerField(default=0, help_text="Clicks on their items.")
+    clicked = models.PositiveIntegerField(default=0, help_text="Lists clicked on at least once.")
+    orders = models.PositiveIntegerField(default=0, help_text="Purchases credited to them.")
+    revenue = models.FloatField(default=0, help_text="What was paid for these.")
+    counted = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-day", "scenario", "source", "version", "bucket"]
+        verbose_name, verbose_name_plural = "result of lists", "results of lists"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "scenario", "source", "version", "bucket"], name="one_list_count_a_day_and_kind"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.scenario} {self.source} {self.version} {self.bucket}"
 
 
 class TrainingSchedule(models.Model):

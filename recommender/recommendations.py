@@ -24,6 +24,7 @@ from recommender.engine.errors import EngineError
 from recommender.engine.explain import Weighed
 from recommender.engine.inference import Person
 from recommender.errors import RecommendationError
+from recommender.list_counts import bucket_of
 from recommender.lists import (
     ALSO_VIEWED,
     BOUGHT_TOGETHER,
@@ -411,11 +412,14 @@ def _record(served: list[ServedList]) -> None:
 
 def _log_row(answer: RecommendationList, plan: Plan, catalog: LiveCatalog) -> ServedList:
     live = catalog.live if answer.model_version else None
+    customer = plan.customer.key if plan.customer else ""
     return ServedList(
         id=uuid.UUID(answer.recommendation_id),
-        customer=plan.customer.key if plan.customer else "",
+        customer=customer,
         scenario=plan.request.scenario,
         source=answer.source,
         version_id=live.pk if live else None,
         items=[item.item for item in answer.items],
+        length=len(answer.items),
+        bucket=bucket_of(customer or answer.recommendation_id),
     )

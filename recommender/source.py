@@ -55,7 +55,8 @@ class RecommenderSource:
     items, item_key, item_categorical : what is recommended. item_available : which of them may be listed now.
     item_updated : the field that changes whenever an item does, where there is one.
     item_filters : the fields that a request may filter by.
-    interactions, interaction_* : who bought what, when; rating and quantity where there are such fields.
+    interactions, interaction_* : who bought what, when; rating, quantity and amount (what was paid in all for it) where
+    there are such fields.
     """
 
     customers: ClassVar[QuerySet[Any]]
@@ -81,6 +82,7 @@ class RecommenderSource:
     interaction_time: ClassVar[str] = "time"
     interaction_rating: ClassVar[str | None] = None
     interaction_quantity: ClassVar[str | None] = None
+    interaction_amount: ClassVar[str | None] = None
 
     def everybody(self) -> QuerySet[Any]:
         """All customers a list may be asked for."""

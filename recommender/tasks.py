@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from recommender import drift, pruning, runs, schedules, training
+from recommender import drift, list_counts, pruning, runs, schedules, training
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
 
@@ -59,6 +59,18 @@ def watch_drift() -> None:
         drift.watch_drift()
     except TrainingError as error:
         log.info("drift_not_watched", why=str(error))
+
+
+@shared_task(ignore_result=True)
+def count_lists() -> None:
+    """Count what the lists of today and yesterday brought so far. Every ten minutes."""
+    list_counts.count_lately()
+
+
+@shared_task(ignore_result=True)
+def settle_lists() -> None:
+    """Count what the lists of earlier days brought since, and remove the oldest lists. Every day."""
+    list_counts.settle_lists()
 
 
 def queue_run(*, parameters: Mapping[str, Any], started_by: User | None = None) -> TrainingRun:

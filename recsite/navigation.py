@@ -15,6 +15,7 @@ GROUPS = {
         ("recommender.TrainingRun", "model_training"),
         ("recommender.ModelVersion", "deployed_code"),
         ("recommender.Promotion", "history"),
+        ("recommender.ListCount", "monitoring"),
         ("recommender.TrainingSchedule", "event_repeat"),
         ("recommender.DriftFinding", "trending_down"),
         ("recommender.ServedList", "list_alt"),

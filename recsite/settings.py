@@ -209,6 +209,8 @@ CELERY_BEAT_SCHEDULE = {
     "keep-runs-going": {"task": "recommender.tasks.keep_runs_going", "schedule": _often},
     "start-due-runs": {"task": "recommender.tasks.start_due_runs", "schedule": _often},
     "prune-bundles": {"task": "recommender.tasks.prune_bundles", "schedule": crontab(hour=4, minute=10)},
+    "count-lists": {"task": "recommender.tasks.count_lists", "schedule": 600.0},
+    "settle-lists": {"task": "recommender.tasks.settle_lists", "schedule": crontab(hour=4, minute=20)},
     "watch-drift": {"task": "recommender.tasks.watch_drift", "schedule": crontab(hour=4, minute=40)},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -260,6 +262,10 @@ RECOMMENDER_NOTIFY = env.list("NOTIFY", default=[])
 RECOMMENDER_NOTIFY_OF = env.list("NOTIFY_OF", default=["failure", "refusal", "promotion"])
 # A new model that learned from so much less than the live one is refused: a part of the data may be missing.
 RECOMMENDER_MOST_LOST = env.float("MOST_LOST", default=0.3)
+# A list is kept so many days, what it brought for ever. A purchase is credited to the last list in which the customer
+# clicked on the item no more than so many days before.
+RECOMMENDER_KEEP_LISTS = env.int("KEEP_LISTS", default=90)
+RECOMMENDER_ATTRIBUTION_DAYS = env.int("ATTRIBUTION_DAYS", default=7)
 # A Milvus server that searches the items, http://user:password@host:19530/database; empty: every process itself.
 RECOMMENDER_RETRIEVAL_ADDRESS = env.str("RETRIEVAL_ADDRESS", default="")
 # Requests by one visitor (by address) and by one signed-in user; empty: as many as they like. API keys are not counted.

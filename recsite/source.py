@@ -68,3 +68,4 @@ class ShopSource(RecommenderSource):
     interaction_time = "time"
     interaction_rating = "rating"
     interaction_quantity = "quantity"
+    interaction_amount = "amount"

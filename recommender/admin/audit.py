@@ -40,10 +40,6 @@ class ServedListAdmin(ReadOnlyAdmin):
     search_fields = ["=customer"]
     search_help_text = "A customer's key"
 
-    @display(description="Items")
-    def length(self, served: ServedList) -> int:
-        return len(served.items)
-
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):

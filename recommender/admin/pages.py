@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
@@ -68,6 +69,13 @@ def duration(took: timedelta) -> str:
     minutes, seconds = divmod(round(took.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def money(amount: float, sign: str = "") -> str:
+    """$1,234.50; with a sign, +$0.12. The currency is the site's setting CURRENCY; without one, none is written."""
+    written = f"{getattr(settings, 'CURRENCY', '')}{abs(amount):,.2f}"
+    minus = amount < 0 and round(amount, 2) != 0
+    return f"{'−' if minus else sign}{written}"
 
 
 def difference(version: ModelVersion, rival: str) -> str:

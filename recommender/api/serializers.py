@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, get_args
 
+from django.utils import timezone
 from django.utils.functional import cached_property
 from rest_framework import serializers
 
@@ -250,6 +252,57 @@ class RatingAnswer(serializers.Serializer):
 class EventAnswer(serializers.Serializer):
     event_id = serializers.CharField(allow_null=True)
     recorded = serializers.BooleanField(help_text="false for a customer who opted out: nothing is kept of them.")
+
+
+# --- what lists bring -------------------------------------------------------------------------------------------------
+
+
+class PeriodQuery(StrictSerializer):
+    """From one day to another, both included, in the site's time zone; the last four weeks unless it is said."""
+
+    first = serializers.DateField(required=False, help_text="The first day; four weeks before the last, if not given.")
+    last = serializers.DateField(required=False, help_text="The last day; today, if not given.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        last = attrs.get("last") or timezone.localdate(timezone=timezone.get_default_timezone())
+        first = attrs.get("first") or last - timedelta(days=27)
+        if first > last:
+            raise serializers.ValidationError({"first": [f"first, {first}, is after last, {last}."]})
+        return {"first": first, "last": last}
+
+
+class EstimateAnswer(serializers.Serializer):
+    value = serializers.FloatField(allow_null=True)
+    low = serializers.FloatField(allow_null=True, help_text="Of a 95 % interval; null where there are too few clicks.")
+    high = serializers.FloatField(allow_null=True)
+
+
+class ListResultAnswer(serializers.Serializer):
+    scenario = serializers.CharField()
+    source = serializers.CharField(help_text="What made the lists, as in a list's answer.")  # type: ignore[assignment]
+    version = serializers.CharField(help_text="The model version; empty where no model made them.")
+    lists = serializers.IntegerField()
+    views = serializers.IntegerField(help_text="Items that the lists held.")
+    clicks = serializers.IntegerField()
+    clicked = serializers.IntegerField(help_text="Lists clicked on at least once.")
+    orders = serializers.IntegerField(help_text="Purchases credited to the lists.")
+    revenue = serializers.FloatField(help_text="What was paid for these.")
+    click_rate = EstimateAnswer(help_text="Share of lists clicked on.")
+    revenue_per_list = EstimateAnswer()
+    click_rate_beside_popular = EstimateAnswer(
+        allow_null=True, help_text="Less that of the scenario's popular lists; null for these themselves."
+    )
+    revenue_beside_popular = EstimateAnswer(allow_null=True)
+
+
+class ListResultsAnswer(serializers.Serializer):
+    first = serializers.DateField()
+    last = serializers.DateField()
+    attribution_days = serializers.IntegerField(
+        help_text="A purchase is credited to the last list with a click on the item at most so many days before."
+    )
+    counted = serializers.DateTimeField(allow_null=True, help_text="When lists were counted last; null: never.")
+    results = ListResultAnswer(many=True)
 
 
 # --- training ---------------------------------------------------------------------------------------------------------

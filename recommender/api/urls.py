@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path, register_converter
 from rest_framework.routers import SimpleRouter
 
-from recommender.api import training, views
+from recommender.api import results, training, views
 
 
 class ItemKeyConverter:
@@ -25,6 +25,7 @@ register_converter(ItemKeyConverter, "item_key")
 router = SimpleRouter()
 router.register("runs", training.RunViewSet, basename="api-run")
 router.register("versions", training.VersionViewSet, basename="api-version")
+router.register("list-results", results.ListResultsViewSet, basename="api-list-results")
 
 urlpatterns = [
     path("", include(router.urls)),
