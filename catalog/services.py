@@ -1,6 +1,9 @@
 """What changes the catalog."""
 
-from django.db.models import ProtectedError, QuerySet
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Model, ProtectedError, QuerySet
 from django.utils import timezone
 
 from catalog.errors import ProductInUse
@@ -9,10 +12,19 @@ from catalog.models import Product
 
 def create_product(**fields: object) -> Product:
     """A new product. ValidationError names the field that is wrong, a key that is taken among them."""
-    product = Product(**fields)
-    product.full_clean()
-    product.save()
-    return product
+    return save_new(Product(**fields))
+
+
+def save_new(row: Model) -> Any:
+    """The row, checked and stored. ValidationError as well where another took its key between our look and our save."""
+    row.full_clean()
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        row.full_clean()
+        raise
+    return row
 
 
 def update_product(*, product: Product, **changes: object) -> Product:

@@ -164,6 +164,7 @@ class PurchaseViewSet(BulkCreateMixin, viewsets.ModelViewSet):
     filterset_class = PurchaseFilter
     lookup_value_regex = r"[0-9]+"
     lookup_field = "id"
+    own_id_field = "external_id"
 
     def get_queryset(self) -> QuerySet[Purchase]:
         return Purchase.objects.select_related("customer", "product")

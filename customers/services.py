@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from catalog.models import Product
+from catalog.services import save_new
 from customers.errors import NotForSale, RatingRefused
 from customers.models import Customer, Purchase
 from customers.selectors import customer_of
@@ -25,10 +26,7 @@ def new_key() -> str:
 
 def create_customer(**fields: object) -> Customer:
     """A new customer; with a key of ours where none is given. ValidationError names the field that is wrong."""
-    customer = Customer(**{"key": new_key(), **fields})
-    customer.full_clean()
-    customer.save()
-    return customer
+    return save_new(Customer(**{"key": new_key(), **fields}))
 
 
 def update_customer(*, customer: Customer, **changes: object) -> Customer:

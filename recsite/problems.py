@@ -42,9 +42,10 @@ def problem(*, status: int, detail: str, kind: str = PLAIN, errors: list[dict] |
     return body if errors is None else {**body, "errors": errors}
 
 
-def problem_response(*, status: int, detail: str, kind: str = PLAIN) -> JsonResponse:
+def problem_response(*, status: int, detail: str, kind: str = PLAIN, errors: list[dict] | None = None) -> JsonResponse:
     """A problem outside of DRF's views."""
-    return JsonResponse(problem(status=status, detail=detail, kind=kind), status=status, content_type=MEDIA_TYPE)
+    body = problem(status=status, detail=detail, kind=kind, errors=errors)
+    return JsonResponse(body, status=status, content_type=MEDIA_TYPE)
 
 
 class ProblemFormatter(ExceptionFormatter):

@@ -3,6 +3,7 @@ made of files, DEBUG on. Production sets DEBUG=0, SECRET_KEY, ALLOWED_HOSTS, DAT
 CELERY_BROKER_URL.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -70,6 +71,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "recsite.idempotency.IdempotencyMiddleware",  # the last one: it calls the view
 ]
 
 ROOT_URLCONF = "recsite.urls"
@@ -211,6 +213,7 @@ CELERY_BEAT_SCHEDULE = {
     "prune-bundles": {"task": "recommender.tasks.prune_bundles", "schedule": crontab(hour=4, minute=10)},
     "count-lists": {"task": "recommender.tasks.count_lists", "schedule": 600.0},
     "settle-lists": {"task": "recommender.tasks.settle_lists", "schedule": crontab(hour=4, minute=20)},
+    "forget-answers": {"task": "recsite.tasks.forget_answers", "schedule": crontab(minute=25)},
     "watch-drift": {"task": "recommender.tasks.watch_drift", "schedule": crontab(hour=4, minute=40)},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -237,6 +240,8 @@ REST_FRAMEWORK = {
     # Whose address counts for throttling: the one that the proxy in front saw, never one that the visitor wrote.
     "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
 }
+KNOX_TOKEN_MODEL = "knox.AuthToken"
+IDEMPOTENCY_KEPT = timedelta(hours=env.int("IDEMPOTENCY_HOURS", default=24))  # how long a call may be sent again
 DRF_STANDARDIZED_ERRORS = {
     "EXCEPTION_HANDLER_CLASS": "recsite.problems.ProblemHandler",
     "EXCEPTION_FORMATTER_CLASS": "recsite.problems.ProblemFormatter",

@@ -1,0 +1,154 @@
+"""`Idempotency-Key`: a call that is sent again, because its answer was lost, is answered again and not done again.
+
+After the IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-idempotency-key-header). A key belongs
+to an account. The claim to a key is committed before the work begins, and the answer with the work, in one transaction:
+a process that dies between the two has done nothing, and its claim may be taken over after LEASE.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+
+from recsite.models import StoredAnswer
+from recsite.problems import API, MALFORMED, problem_response
+
+HEADER = "Idempotency-Key"
+LONGEST = 255
+LEASE = timedelta(minutes=2)  # longer than any call takes: gunicorn ends a worker that is silent for half a minute
+IN_FLIGHT = "urn:problem-type:recsite:idempotency-key-in-flight"
+REUSED = "urn:problem-type:recsite:idempotency-key-reused"
+METHODS = {"POST", "PUT", "PATCH", "DELETE"}
+# Questions that are sent by POST: to ask again costs nothing.
+QUESTIONS = {"api-recommendations", "api-recommendations-batch", "api-ratings", "api-cart-recommendations"}
+
+
+class TakenOver(Exception):
+    """This call took longer than LEASE, and another took its key over."""
+
+
+class IdempotencyMiddleware:
+    """The last of the middlewares: it calls the view itself."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Callable, args: tuple, kwargs: dict) -> HttpResponse | None:
+        key = request.headers.get(HEADER)
+        if key is None or request.method not in METHODS or not request.path.startswith(API):
+            return None
+        if request.resolver_match.url_name in QUESTIONS:
+            return None
+        if not key or len(key) > LONGEST or not (key.isascii() and key.isprintable()):
+            words = f"{HEADER}: 1 to {LONGEST} printable ASCII characters."
+            errors = [{"field": HEADER, "code": "invalid", "detail": words}]
+            return problem_response(status=400, detail=words, kind=MALFORMED, errors=errors)
+        user = who_asks(request, view)
+        if user is None:
+            return None  # The view turns strangers away. Visitors, who may tell events, have `event_id`.
+        try:
+            asked = request_hash(request)
+        except RequestDataTooBig:
+            return problem_response(status=413, detail=f"With an {HEADER} a body may not be as large as this one.")
+        claim = claim_of(user, key, asked)
+        if isinstance(claim, HttpResponse):
+            return claim
+        return answer_once(claim, lambda: view(request, *args, **kwargs))
+
+
+def who_asks(request: HttpRequest, view: Callable) -> Any:
+    """The user that the view itself will find; None for a stranger or a token that does not hold."""
+    of_view = getattr(view, "cls", None)
+    if of_view is None:
+        return None
+    asked = Request(request, authenticators=[each() for each in of_view.authentication_classes])
+    try:
+        return asked.user if asked.user.is_authenticated else None
+    except APIException:
+        return None
+
+
+def request_hash(request: HttpRequest) -> str:
+    told = f"{request.method} {request.get_full_path()}\n".encode()
+    return hashlib.sha256(told + request.body).hexdigest()
+
+
+def claim_of(user: Any, key: str, asked: str) -> StoredAnswer | HttpResponse:
+    """The right to answer this call; else what is to be answered at once: what was answered before, 409 or 422."""
+    now = timezone.now()
+    fresh = {"request_hash": asked, "started": now, "status": None, "content_type": "", "body": b""}
+    try:
+        with transaction.atomic():
+            return StoredAnswer.objects.create(user=user, key=key, **fresh)
+    except IntegrityError:
+        found = StoredAnswer.objects.filter(user=user, key=key).first()
+    if found is not None:
+        lasts = LEASE if found.status is None else settings.IDEMPOTENCY_KEPT
+        if found.started > now - lasts:
+            return again(found, asked)
+        # Too old to count: whoever is first to put their name on it has it.
+        if StoredAnswer.objects.filter(pk=found.pk, started=found.started).update(**fresh):
+            return StoredAnswer(pk=found.pk, user=user, key=key, **fresh)
+    return in_flight()  # The other one has just given it up, or taken it over.
+
+
+def again(found: StoredAnswer, asked: str) -> HttpResponse:
+    if found.request_hash != asked:
+        words = f"This {HEADER} was sent with another method, address or body. Each call takes a key of its own."
+        return problem_response(status=422, detail=words, kind=REUSED)
+    if found.status is None:
+        return in_flight()
+    response = HttpResponse(bytes(found.body), status=found.status, content_type=found.content_type or None)
+    response["Idempotent-Replayed"] = "true"
+    return response
+
+
+def in_flight() -> HttpResponse:
+    words = f"The first call with this {HEADER} is still being answered. Send it again in a moment."
+    response = problem_response(status=409, detail=words, kind=IN_FLIGHT)
+    response["Retry-After"] = "1"
+    return response
+
+
+def answer_once(claim: StoredAnswer, view: Callable[[], Any]) -> HttpResponse:
+    """What the view answers, kept together with what it did. What was refused is not kept, and may be sent mended."""
+    kept = False
+    try:
+        with transaction.atomic():
+            response = view()
+            if hasattr(response, "render"):
+                response.render()
+            if 200 <= response.status_code < 300:
+                keep(claim, response)
+                kept = True
+            elif response.status_code >= 500:
+                transaction.set_rollback(True)
+    except TakenOver:
+        return in_flight()
+    finally:
+        if not kept:
+            StoredAnswer.objects.filter(pk=claim.pk, started=claim.started, status=None).delete()
+    return response
+
+
+def keep(claim: StoredAnswer, response: HttpResponse) -> None:
+    answer = {"status": response.status_code, "body": response.content}
+    answer["content_type"] = response.headers.get("Content-Type", "")
+    if not StoredAnswer.objects.filter(pk=claim.pk, started=claim.started, status=None).update(**answer):
+        raise TakenOver
+
+
+def forget_answers() -> int:
+    """Remove what no longer counts. How many."""
+    return StoredAnswer.objects.filter(started__lt=timezone.now() - settings.IDEMPOTENCY_KEPT).delete()[0]
