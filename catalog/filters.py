@@ -1,17 +1,23 @@
 """How products are narrowed down: the same words in the address of a page and of an API call."""
 
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+from urllib.parse import urlencode
+
 import django_filters
 from django.db.models import QuerySet
 
 from catalog.models import Product
-from catalog.selectors import matching
+from catalog.selectors import matching, rated_at_least, with_rating
 
 
 class StableOrdering(django_filters.OrderingFilter):
     """Ties are broken by the row's number, or a product could be on two pages and another on none."""
 
     def filter(self, products: QuerySet[Product], value: list[str]) -> QuerySet[Product]:
-        ordered = super().filter(products, value)
+        by_rating = any(field.lstrip("-") == "rating" for field in value or ())
+        ordered = super().filter(with_rating(products) if by_rating else products, value)
         return ordered.order_by(*ordered.query.order_by, "pk") if value else ordered
 
 
@@ -22,14 +28,51 @@ class ProductFilter(django_filters.FilterSet):
     type = django_filters.CharFilter()
     min_price = django_filters.NumberFilter("price", lookup_expr="gte", label="Lowest price")
     max_price = django_filters.NumberFilter("price", lookup_expr="lte", label="Highest price")
+    min_rating = django_filters.NumberFilter(
+        method="by_rating", min_value=0, max_value=5, label="Lowest average rating, 0 to 5"
+    )
     ordering = StableOrdering(
-        fields=[("name", "name"), ("price", "price"), ("created", "created")],
-        label="One of name, price, created; with a minus in front from high to low",
+        fields=[("name", "name"), ("price", "price"), ("created", "created"), ("rating", "rating")],
+        label="One of name, price, created, rating; with a minus in front from high to low",
     )
 
     class Meta:
         model = Product
-        fields = ["q", "category", "brand", "type", "min_price", "max_price", "ordering"]
+        fields = ["q", "category", "brand", "type", "min_price", "max_price", "min_rating", "ordering"]
 
     def by_text(self, products: QuerySet[Product], name: str, text: str) -> QuerySet[Product]:
         return matching(products, text)
+
+    def by_rating(self, products: QuerySet[Product], name: str, rating: Decimal) -> QuerySet[Product]:
+        return rated_at_least(products, rating)
+
+
+class Wider(NamedTuple):
+    """A search with one part left out. without : that part, in words. query : of its address. products : it finds."""
+
+    without: str
+    query: str
+    products: int
+
+
+PARTS = {  # of a search, in words
+    ("q",): "the words",
+    ("category",): "the category",
+    ("brand",): "the brand",
+    ("type",): "the type",
+    ("min_price", "max_price"): "the price",
+    ("min_rating",): "the rating",
+}
+
+
+def wider(asked: Mapping[str, str], products: QuerySet[Product]) -> list[Wider]:
+    """What a search that finds nothing would find without one of its parts, the most first."""
+    told = {name: value for name, value in asked.items() if value and name != "page"}
+    found = []
+    for names, words in PARTS.items():
+        rest = {name: value for name, value in told.items() if name not in names}
+        if len(rest) < len(told) and rest.keys() - {"ordering"}:
+            products_found = ProductFilter(rest, queryset=products).qs.count()
+            if products_found:
+                found.append(Wider(words, urlencode(rest), products_found))
+    return sorted(found, key=lambda search: -search.products)

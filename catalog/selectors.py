@@ -1,14 +1,18 @@
 """What the pages and the API ask of the catalog."""
 
 from collections.abc import Iterable
+from decimal import Decimal
+from difflib import get_close_matches
 from typing import NamedTuple
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Avg, Count, DecimalField, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
 
 from catalog.models import Product
 
 SEARCHED = ("name", "category", "brand", "type")
 FACET_SIZE = 200
+NEUTRAL, DRAWN_BY = Decimal("3.5"), 5  # the rating of a product that nobody rated, and how many ratings that weighs
 
 
 class Facet(NamedTuple):
@@ -36,5 +40,38 @@ def facet(products: QuerySet[Product], field: str) -> list[Facet]:
     return sorted(Facet(*row) for row in counted.order_by("-n", field)[:FACET_SIZE])
 
 
+def rated_at_least(products: QuerySet[Product], rating: Decimal) -> QuerySet[Product]:
+    """The products that people gave so much on average, 0 to 5; those nobody rated are not among them."""
+    averages = _rated().values("product").annotate(average=Avg("rating")).filter(average__gte=rating)
+    return products.filter(pk__in=averages.values("product"))
+
+
+def with_rating(products: QuerySet[Product]) -> QuerySet[Product]:
+    """The products with their average rating as `rating`, drawn to NEUTRAL where few rated: one 5 proves little."""
+    number = DecimalField(max_digits=12, decimal_places=4)
+    drawn = ExpressionWrapper(
+        (Sum("rating") + Value(NEUTRAL * DRAWN_BY)) * Value(Decimal("1.0")) / (Count("pk") + Value(DRAWN_BY)),
+        output_field=number,
+    )
+    of_this = _rated().filter(product=OuterRef("pk")).order_by().values("product").annotate(drawn=drawn)
+    return products.annotate(rating=Coalesce(Subquery(of_this.values("drawn")), Value(NEUTRAL), output_field=number))
+
+
+def _rated() -> QuerySet:
+    """Purchases with a rating. They hang on the product, and are of an app that this one does not know."""
+    purchases = Product._meta.get_field("purchases").related_model.objects
+    return purchases.filter(rating__isnull=False).order_by()
+
+
+def spelled_like(text: str, products: QuerySet[Product]) -> list[str]:
+    """Categories, brands and types that a search may have meant, the likeliest first."""
+    known = {found.value.casefold(): found.value for name in SEARCHED[1:] for found in facet(products, name)}
+    return [known[close] for close in get_close_matches(text.casefold().strip(), known, n=3, cutoff=0.7)]
+
+
 def products_by_key(keys: Iterable[str]) -> dict[str, Product]:
     return Product.objects.in_bulk(list(keys), field_name="key")
+
+
+def products_by_pk(numbers: Iterable[int]) -> dict[int, Product]:
+    return Product.objects.in_bulk(list(numbers))

@@ -5,11 +5,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from catalog.filters import ProductFilter
-from catalog.selectors import facet, products_for_sale
+from catalog.filters import ProductFilter, wider
+from catalog.selectors import facet, products_for_sale, spelled_like
 
 PAGE_SIZE = 24
-ORDERS = [("", "By name"), ("price", "Cheapest first"), ("-price", "Dearest first"), ("-created", "Newest first")]
+ORDERS = [
+    ("", "By name"),
+    ("price", "Cheapest first"),
+    ("-price", "Dearest first"),
+    ("-rating", "Best rated first"),
+    ("-created", "Newest first"),
+]
+LEAST_RATINGS = [("", "Any"), ("4", "4 and up"), ("3", "3 and up"), ("2", "2 and up")]
+NARROWING = ("q", "category", "brand", "type", "min_price", "max_price", "min_rating")
 
 
 @require_safe
@@ -25,14 +33,22 @@ def product_list(request: HttpRequest) -> HttpResponse:
     page = Paginator(search.qs, PAGE_SIZE).get_page(request.GET.get("page"))
     asked = search.form.cleaned_data  # only what made sense
     category = asked.get("category")
+    narrowed = any(asked.get(name) not in (None, "") for name in NARROWING)
+    form = search.form
     context = {
-        "errors": [error for errors in search.form.errors.values() for error in errors],
+        "errors": [f"{form.fields[name].label}: {text}" for name, texts in form.errors.items() for text in texts],
+        "narrowed": narrowed,
+        "ratings": LEAST_RATINGS,
         "asked": asked,
         "page": page,
         "orders": ORDERS,
         "categories": facet(on_sale, "category"),
         "brands": facet(on_sale.filter(category=category) if category else on_sale, "brand"),
     }
+    if narrowed and not page.object_list:
+        sound = {name: request.GET[name] for name in asked if name in request.GET}
+        context["wider"] = wider(sound, on_sale)
+        context["meant"] = spelled_like(asked["q"], on_sale) if asked.get("q") else []
     return render(request, "catalog/products.html", context)
 
 

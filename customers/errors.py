@@ -9,6 +9,14 @@ class NotForSale(CustomersError):
     """The product cannot be bought."""
 
 
+class CartRefused(CustomersError):
+    """Something cannot be put into the cart."""
+
+
+class OrderRefused(CustomersError):
+    """The cart cannot be ordered as it was shown: nothing was bought."""
+
+
 class RatingRefused(CustomersError):
     """The rating is not one, or not this person's to give."""
 

@@ -1,6 +1,9 @@
-"""The profile, asked at sign-up and edited later. Every field may be left empty."""
+"""The profile, asked at sign-up and edited later, of which every field may be left empty; and the order form."""
+
+import uuid
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import HttpRequest
@@ -85,3 +88,22 @@ class ProfileForm(ProfileFields):
 
     def profile(self) -> dict[str, object]:
         return {"name": self.cleaned_data["name"], **super().profile()}
+
+
+class CheckoutForm(forms.Form):
+    """order : the number that the order will have, made with the form, so that a form sent twice is one order."""
+
+    order = forms.UUIDField(widget=forms.HiddenInput)
+    seen = forms.CharField(widget=forms.HiddenInput, max_length=64)
+    shipping_method = forms.ChoiceField(required=False)
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["shipping_method"].choices = [(method, method) for method in settings.SHIPPING_METHODS]
+        if not settings.SHIPPING_METHODS:
+            del self.fields["shipping_method"]
+
+    @classmethod
+    def showing(cls, seen: str) -> "CheckoutForm":
+        """A new form for a cart of this fingerprint."""
+        return cls(initial={"order": uuid.uuid4(), "seen": seen})

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from catalog.models import Product
 
+MOST_PIECES = 99  # of one product in a cart
+
 
 class CustomerQuerySet(models.QuerySet["Customer"]):
     def learnable(self) -> "CustomerQuerySet":
@@ -81,6 +83,9 @@ class Purchase(models.Model):
     shipping_method = models.CharField(max_length=50, blank=True)
     payment_method = models.CharField(max_length=50, blank=True)
     order_status = models.CharField(max_length=50, blank=True)
+    order = models.UUIDField(
+        null=True, blank=True, help_text="What was checked out together; empty where only the purchase itself is told."
+    )
     external_id = models.CharField(
         max_length=100, null=True, blank=True, unique=True, help_text="The sender's own id: a repeat is stored once."
     )
@@ -91,6 +96,7 @@ class Purchase(models.Model):
             models.Index(fields=["customer", "time", "id"], name="purchase_history"),
             models.Index(fields=["product", "time"], name="purchase_of_product"),
             models.Index(fields=["time", "id"], name="purchase_in_time"),
+            models.Index(fields=["product", "rating"], name="purchase_rated", condition=Q(rating__isnull=False)),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(quantity__gte=1), name="purchase_quantity_positive"),
@@ -101,7 +107,35 @@ class Purchase(models.Model):
                 condition=Q(rating__isnull=True) | Q(rating__gte=0, rating__lte=5),
                 name="purchase_rating_between_0_and_5",
             ),
+            # However often and however fast an order is sent, it is placed once.
+            models.UniqueConstraint(fields=["customer", "order", "product"], name="product_once_in_an_order"),
         ]
 
     def __str__(self) -> str:
         return f"{self.customer} bought {self.product}"
+
+
+class CartItem(models.Model):
+    """One product in a customer's cart. A visitor's cart is in their session: see carts.py."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="cart_items")
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="+")
+    quantity = models.PositiveSmallIntegerField(
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(MOST_PIECES)]
+    )
+    price = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True, blank=True, help_text="When it was put in, to tell a change."
+    )
+    added = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["added", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "product"], name="product_once_in_a_cart"),
+            models.CheckConstraint(
+                condition=Q(quantity__gte=1, quantity__lte=MOST_PIECES), name="cart_quantity_between_1_and_99"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of {self.product} in the cart of {self.customer}"

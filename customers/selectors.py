@@ -1,11 +1,14 @@
 """What the pages and the API ask about customers and their purchases."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Avg, Count, QuerySet
+from django.db.models import Avg, CharField, Count, Max, QuerySet
+from django.db.models.functions import Cast, Coalesce
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
@@ -27,6 +30,20 @@ class RatingSummary(NamedTuple):
     count: int
 
 
+class Order(NamedTuple):
+    """What was bought together. number : None for a purchase that was told by itself."""
+
+    number: UUID | None
+    time: datetime
+    purchases: list[Purchase]
+
+    @property
+    def amount(self) -> Decimal | None:
+        """Paid in all, as far as it is known."""
+        known = [purchase.amount for purchase in self.purchases if purchase.amount is not None]
+        return sum(known, Decimal(0)) if known else None
+
+
 def customer_of(user: object) -> Customer | None:
     """The profile behind a user; None for a visitor, and for a user (staff, say) who has none yet."""
     if not getattr(user, "is_authenticated", False):
@@ -37,20 +54,50 @@ def customer_of(user: object) -> Customer | None:
         return None
 
 
-def orders_of(customer: Customer | None) -> QuerySet[Purchase]:
+def purchases_of(customer: Customer | None) -> QuerySet[Purchase]:
     """This customer's purchases and nobody else's, the newest first."""
     if customer is None:
         return Purchase.objects.none()
     return Purchase.objects.filter(customer=customer).select_related("product")
 
 
+_BASKET = Coalesce(Cast("order", CharField()), Cast("pk", CharField()))
+
+
+def baskets_of(customer: Customer | None) -> QuerySet[Purchase, dict[str, object]]:
+    """One row for each order of this customer, the newest first, to be paged through; `orders_in` reads them."""
+    baskets = purchases_of(customer).order_by().annotate(basket=_BASKET).values("basket")
+    return baskets.annotate(latest=Max("time"), newest=Max("pk")).order_by("-latest", "-newest")
+
+
+def orders_in(baskets: Iterable[dict[str, object]], customer: Customer | None) -> list[Order]:
+    """The orders that rows of `baskets_of` stand for, in their order."""
+    wanted: dict[object, list[Purchase]] = {row["basket"]: [] for row in baskets}
+    for purchase in purchases_of(customer).annotate(basket=_BASKET).filter(basket__in=list(wanted)):
+        wanted[purchase.basket].append(purchase)
+    return [Order(bought[0].order, bought[0].time, bought) for bought in wanted.values() if bought]
+
+
+def order_of(customer: Customer | None, number: UUID) -> Order | None:
+    """This customer's order of that number; None where there is none."""
+    bought = list(purchases_of(customer).filter(order=number))
+    return Order(number, bought[0].time, bought) if bought else None
+
+
 def latest_purchase(*, customer: Customer | None, product: Product) -> Purchase | None:
-    return orders_of(customer).filter(product=product).first()
+    return purchases_of(customer).filter(product=product).first()
 
 
 def rating_summary(product: Product) -> RatingSummary:
     found = Purchase.objects.filter(product=product).aggregate(average=Avg("rating"), count=Count("rating"))
     return RatingSummary(found["average"], found["count"])
+
+
+def rating_summaries(products: Iterable[Product]) -> dict[int, RatingSummary]:
+    """What people gave each of these products, by its primary key. One query; none for those nobody rated."""
+    rated = Purchase.objects.filter(product__in=list(products), rating__isnull=False).order_by()
+    found = rated.values_list("product").annotate(average=Avg("rating"), count=Count("rating"))
+    return {product: RatingSummary(average, count) for product, average, count in found}
 
 
 def suggestions(field: str) -> list[str]:

@@ -58,12 +58,15 @@ def set_personalisation(*, customer: Customer, wanted: bool) -> Customer:
 # --- purchases --------------------------------------------------------------------------------------------------------
 
 
-def buy(*, customer: Customer, product: Product, quantity: int = 1) -> Purchase:
-    """One product bought now, at today's price. NotForSale when it is no longer sold."""
+def buy(*, customer: Customer, product: Product, quantity: int = 1, **order: object) -> Purchase:
+    """One product bought now, at today's price. NotForSale when it is no longer sold.
+
+    order : fields of the purchase that the order it belongs to gives it.
+    """
     if not product.active:
         raise NotForSale(f"{product.name} is no longer for sale.")
     amount = None if product.price is None else product.price * quantity
-    return record_purchase(customer=customer, product=product, quantity=quantity, amount=amount)
+    return record_purchase(customer=customer, product=product, quantity=quantity, amount=amount, **order)
 
 
 def record_purchase(**fields: object) -> Purchase:

@@ -13,8 +13,11 @@ router.register("purchases", api.PurchaseViewSet, basename="api-purchase")
 urlpatterns = [
     path("welcome/", views.welcome, name="welcome"),
     path("orders/", views.orders, name="orders"),
+    path("orders/<uuid:number>/", views.order, name="order"),
     path("orders/<int:purchase_id>/rate/", views.rate, name="rate"),
-    path("buy/<key:key>/", views.buy, name="buy"),
+    path("cart/", views.cart, name="cart"),
+    path("cart/checkout/", views.checkout, name="checkout"),
+    path("cart/add/<key:key>/", views.add_to_cart, name="add_to_cart"),
     path("account/", views.account, name="account"),
     path("account/personalisation/", views.personalisation, name="personalisation"),
     path("api/v1/", include(router.urls)),

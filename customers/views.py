@@ -1,20 +1,27 @@
-"""Pages of one customer: what they bought, who they are, what the site may do with it; and the Buy button."""
+"""Pages of one customer: what they mean to buy and bought, who they are, what the site may do with it."""
+
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
 from catalog.models import Product
 from customers import services
-from customers.errors import CustomersError
-from customers.forms import ProfileForm
-from customers.models import Customer
-from customers.selectors import PROFILE_FIELDS, customer_of, orders_of
+from customers.carts import cart_of, fingerprint, total_of
+from customers.checkout import check_out
+from customers.errors import CartRefused, CustomersError
+from customers.forms import CheckoutForm, ProfileForm
+from customers.models import MOST_PIECES, Customer
+from customers.selectors import PROFILE_FIELDS, baskets_of, customer_of, order_of, orders_in, purchases_of
+from customers.signals import put_in_cart
 
 ORDERS_A_PAGE = 10
 
@@ -32,20 +39,81 @@ def changed(customer: Customer, what: str) -> str:
     return f"{what} Your list has changed." if customer.personalisation else what
 
 
-@require_POST
-def buy(request: HttpRequest, key: str) -> HttpResponse:
-    product = get_object_or_404(Product, key=key)
-    if not request.user.is_authenticated:
-        # Back to the product after signing in: the purchase itself has to be asked for again.
-        return redirect_to_login(product.get_absolute_url())
-    customer = services.customer_for(user=request.user)
+# --- cart and orders --------------------------------------------------------------------------------------------------
+
+
+def pieces(told: object) -> int:
+    """A number of pieces as a form sends it. CartRefused for anything else."""
     try:
-        services.buy(customer=customer, product=product)
+        return int(str(told).strip())
+    except ValueError:
+        raise CartRefused(f"A number of pieces is a whole number; this was {str(told)[:20]!r}.") from None
+
+
+@require_POST
+def add_to_cart(request: HttpRequest, key: str) -> HttpResponse:
+    """Put a product in the cart. A script gets the message and the new count alone, and no page."""
+    product = get_object_or_404(Product, key=key)
+    try:
+        cart_of(request).put(product, pieces(request.POST.get("quantity", "1")))
     except CustomersError as error:
         messages.error(request, str(error))
-        return back_to_where_they_were(request, "home")
-    messages.success(request, changed(customer, f"Bought {product.name}."))
-    return back_to_where_they_were(request, product.get_absolute_url())
+    else:
+        put_in_cart.send(
+            sender=Product, request=request, product=product, recommendation=request.POST.get("recommendation", "")
+        )
+        messages.success(request, f"{product.name} is in your cart.")
+    if not request.htmx:
+        return back_to_where_they_were(request, product.get_absolute_url() if product.active else "home")
+    if request.POST.get("next") == reverse("cart"):
+        return HttpResponseClientRedirect(reverse("cart"))
+    return render(request, "customers/cart_changed.html")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def cart(request: HttpRequest) -> HttpResponse:
+    """What is in the cart; sent back, it is changed."""
+    held = cart_of(request)
+    if request.method == "POST":
+        try:
+            if "remove" in request.POST:
+                held.remove([pieces(request.POST["remove"])])
+            else:
+                lines = held.lines()
+                sent = {line.product.pk: request.POST.get(f"quantity-{line.product.pk}") for line in lines}
+                held.change({pk: pieces(told) for pk, told in sent.items() if told is not None})
+        except CustomersError as error:
+            messages.error(request, str(error))
+        return redirect("cart")
+    lines = held.lines()
+    context = {
+        "lines": lines,
+        "for_sale": [line.product.key for line in lines if line.for_sale],
+        "total": total_of(lines),
+        "checkout_form": CheckoutForm.showing(fingerprint(lines)),
+        "most": MOST_PIECES,
+    }
+    return render(request, "customers/cart.html", context)
+
+
+@require_POST
+def checkout(request: HttpRequest) -> HttpResponse:
+    """Place the order. Sent twice, it leads to the same order."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("cart"))
+    form = CheckoutForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Nothing was ordered: the form was incomplete. Please try again.")
+        return redirect("cart")
+    customer = services.customer_for(user=request.user)
+    try:
+        bought, new = check_out(customer=customer, **form.cleaned_data)
+    except CustomersError as error:
+        messages.error(request, str(error))
+        return redirect("cart")
+    if new:
+        messages.success(request, changed(customer, "Thank you. Your order is placed."))
+    return redirect("order", bought[0].order)
 
 
 @require_POST
@@ -53,7 +121,7 @@ def buy(request: HttpRequest, key: str) -> HttpResponse:
 def rate(request: HttpRequest, purchase_id: int) -> HttpResponse:
     """Rate a purchase, or take the rating back (an empty rating)."""
     customer = customer_of(request.user)
-    purchase = get_object_or_404(orders_of(customer), pk=purchase_id)
+    purchase = get_object_or_404(purchases_of(customer), pk=purchase_id)
     try:
         services.rate_purchase(purchase=purchase, by=customer, rating=request.POST.get("rating", "").strip() or None)
     except CustomersError as error:
@@ -67,8 +135,21 @@ def rate(request: HttpRequest, purchase_id: int) -> HttpResponse:
 @require_safe
 @login_required
 def orders(request: HttpRequest) -> HttpResponse:
-    page = Paginator(orders_of(customer_of(request.user)), ORDERS_A_PAGE).get_page(request.GET.get("page"))
-    return render(request, "customers/orders.html", {"page": page})
+    customer = customer_of(request.user)
+    page = Paginator(baskets_of(customer), ORDERS_A_PAGE).get_page(request.GET.get("page"))
+    return render(request, "customers/orders.html", {"page": page, "orders": orders_in(page.object_list, customer)})
+
+
+@require_safe
+@login_required
+def order(request: HttpRequest, number: UUID) -> HttpResponse:
+    found = order_of(customer_of(request.user), number)
+    if found is None:
+        raise Http404("This customer has no such order.")
+    return render(request, "customers/order.html", {"order": found})
+
+
+# --- the profile ------------------------------------------------------------------------------------------------------
 
 
 @require_safe

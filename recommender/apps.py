@@ -6,6 +6,10 @@ class RecommenderConfig(AppConfig):
     name = "recommender"
 
     def ready(self) -> None:
+        from django.contrib.auth.signals import user_logged_in
+
         from recommender.checks import check_source
+        from recommender.events import bring_visit
 
         checks.register(check_source)
+        user_logged_in.connect(bring_visit, dispatch_uid="recommender.bring_visit")

@@ -66,25 +66,39 @@ def record_event(
     return event, True
 
 
-def record_view(request: HttpRequest, item: str) -> None:
-    """Whoever sends this request looks at an item: a visitor's session remembers it, a customer's events hold it.
+def record_by(request: HttpRequest, kind: Event.Kind, item: str, led_by: str | None = None) -> None:
+    """Whoever sends this request did something with an item: a visitor's session remembers it, events hold it.
 
-    Where the address says which list led here, `?list=` and its id, it is a click on that list, once however often
-    the page is loaded. An item that is not there is passed over, as is everybody who opted out: a page is shown all
-    the same.
+    led_by : the id of the list that led here, as the page says it. A view is then a click on that list, once however
+    often the page is loaded. An item that is not there is passed over, as is everybody who opted out: a page is shown
+    all the same.
     """
     customer = people.key_of(request.user)
-    told: dict[str, Any] = {"kind": Event.Kind.VIEW, "item": item, "customer": customer}
-    led_here = _list_that_led_here(request.GET.get("list"), item, customer)
+    told: dict[str, Any] = {"kind": kind, "item": item, "customer": customer}
+    led_here = _list_that_led_here(led_by, item, customer)
     if led_here is not None:
-        told |= {"kind": Event.Kind.CLICK, "recommendation_id": led_here, "event_id": f"click-{led_here}-{item}"[:100]}
+        told["recommendation_id"] = led_here
+        if kind == Event.Kind.VIEW:
+            told |= {"kind": Event.Kind.CLICK, "event_id": f"click-{led_here}-{item}"[:100]}
     try:
         event, _ = record_event(**told, session=visits.session_of(request))
     except RecommendationError as error:
-        log.info("view_not_recorded", item=item, error=error.message)
+        log.info("event_not_recorded", kind=kind, item=item, error=error.message)
         return
     if event is not None and customer is None:
         visits.remember(request, item)
+
+
+def bring_visit(user: Any, request: HttpRequest | None = None, **sent: object) -> None:
+    """Receiver of `user_logged_in`, with which signing up ends, too: what the visitor did becomes the customer's.
+
+    Of a customer who opted out it stays a stranger's.
+    """
+    session = visits.leave(request)
+    customer = people.key_of(user) if session else None
+    if customer is not None and people.may_be_learned_from(customer):
+        lately = Event.objects.filter(session=session, customer="", time__gte=timezone.now() - visits.LATELY)
+        lately.update(customer=customer)
 
 
 def _list_that_led_here(given: str | None, item: str, customer: str | None) -> uuid.UUID | None:

@@ -15,7 +15,7 @@ from recommender.prepared import Prepared, Rows
 
 KEPT = 20
 LATELY = timedelta(days=1)
-_NAME = "recommender_viewed"
+_NAME, _SESSION = "recommender_viewed", "recommender_session"
 
 
 def remember(request: HttpRequest, item: str) -> None:
@@ -24,6 +24,7 @@ def remember(request: HttpRequest, item: str) -> None:
         return
     before = [key for key in viewed(request) if key != item]
     request.session[_NAME] = [*before, item][-KEPT:]
+    request.session[_SESSION] = session_of(request)  # signing in gives the session another key
 
 
 def viewed(request: HttpRequest | None) -> list[str]:
@@ -31,6 +32,14 @@ def viewed(request: HttpRequest | None) -> list[str]:
     if request is None or getattr(request, "session", None) is None or request.user.is_authenticated:
         return []
     return list(request.session.get(_NAME, []))
+
+
+def leave(request: HttpRequest | None) -> str:
+    """Forget what the visitor looked at, for they are known now; the key that their session had, "" if it had none."""
+    if request is None or getattr(request, "session", None) is None:
+        return ""
+    request.session.pop(_NAME, None)
+    return str(request.session.pop(_SESSION, ""))
 
 
 def session_of(request: Any) -> str:

@@ -6,4 +6,5 @@ class SiteConfig(AppConfig):
     label = "recsite"
 
     def ready(self) -> None:
-        from recsite import openapi  # noqa: F401  (drf-spectacular finds its classes once they are loaded)
+        # drf-spectacular finds the classes of the one once they are loaded; the other connects its receivers.
+        from recsite import openapi, receivers  # noqa: F401

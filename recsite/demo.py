@@ -23,7 +23,7 @@ from django.contrib.auth.models import User
 from catalog.selectors import products_by_key
 from customers.models import Customer
 from customers.seeding import ShopSize, seed_shop
-from customers.selectors import orders_of
+from customers.selectors import purchases_of
 from recommender import serving
 from recommender.lists import RecommendationList
 from recommender.models import TrainingRun
@@ -90,7 +90,7 @@ def samples() -> Iterator[str]:
     keys = [SIZE.customer_key(number) for number in KNOWN]
     for customer in Customer.objects.filter(key__in=keys).order_by("pk"):
         yield f"{customer.name} ({customer.key}) lately bought"
-        yield from (f"           {purchase.product.name}" for purchase in orders_of(customer)[:LATELY])
+        yield from (f"           {purchase.product.name}" for purchase in purchases_of(customer)[:LATELY])
         yield "and is shown, with the rating that we expect,"
         yield from _named(recommend(customer=customer.key, count=LISTED, scenario="demo"))
     yield f"Somebody of whom only {json.dumps(PROFILE)} is known is shown"

@@ -172,6 +172,7 @@ USE_TZ = True
 
 SITE_NAME = env.str("SITE_NAME", default="Two Towers")
 CURRENCY = env.ENVIRON.get("CURRENCY", "$")  # env.str would read "$" as the name of another variable
+SHIPPING_METHODS = env.list("SHIPPING_METHODS", default=["Standard", "Express", "Same-Day"])
 UNFOLD = {
     "SITE_TITLE": SITE_NAME,
     "SITE_HEADER": SITE_NAME,

@@ -25,6 +25,8 @@ PUBLIC = {
     "": READ,
     "products/": READ,
     "products/<key:key>/": READ,
+    "cart/": {"GET", "POST"},
+    "cart/add/<key:key>/": SEND,
     # becoming somebody: allauth's pages for those who are not signed in
     "accounts/login/": FORM,
     "accounts/signup/": FORM,

@@ -33,8 +33,9 @@ from django.core.exceptions import FieldDoesNotExist
 from recommender import people, serving, visits
 from recommender import recommendations as door
 from recommender.errors import RecommendationError
-from recommender.events import record_view
+from recommender.events import record_by
 from recommender.lists import POPULAR, Reason, RecommendationList
+from recommender.models import Event
 from recommender.source import RecommenderSource, get_source
 
 register = template.Library()
@@ -179,7 +180,7 @@ def remember_view(context: template.Context, *, item: object) -> str:
     """Note that whoever sees this page looks at an item: their next list starts from it. Shows nothing."""
     request = context.get("request")
     if request is not None:
-        record_view(request, str(item))
+        record_by(request, Event.Kind.VIEW, str(item), led_by=request.GET.get("list"))
     return ""
 
 
