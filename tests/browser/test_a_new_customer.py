@@ -29,6 +29,16 @@ def sign_up(page, **profile: str) -> None:
     page.wait_for_url("**/welcome/")
 
 
+def buy(page, key: str) -> None:
+    """From the product's page through the cart to the order."""
+    page.goto(f"/products/{key}/")
+    page.locator(".product").get_by_role("button", name="Add to cart").click()
+    page.get_by_text("is in your cart.").wait_for()
+    page.get_by_role("link", name="Cart").click()
+    page.get_by_role("button", name="Place order").click()
+    page.get_by_text("Your order is placed").wait_for()
+
+
 def no_sideways_scrolling(page) -> bool:
     return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
@@ -44,9 +54,7 @@ def test_sign_up_get_a_list_from_the_profile_buy_and_see_the_list_change(page, t
     assert no_sideways_scrolling(page)
 
     bought = first[0]
-    page.goto(f"/products/{bought}/")
-    page.get_by_role("main").get_by_role("button", name="Buy").first.click()
-    page.get_by_text("You bought it on").wait_for()
+    buy(page, bought)
     assert Purchase.objects.get(customer__user__username="ada").product.key == bought
 
     page.goto("/")
@@ -60,9 +68,8 @@ def test_sign_up_get_a_list_from_the_profile_buy_and_see_the_list_change(page, t
 
 def test_a_rating_given_on_the_product_page_is_kept(page, trained):
     sign_up(page, age="30", gender="M", country="UK")
+    buy(page, "P2")
     page.goto("/products/P2/")
-    page.get_by_role("main").get_by_role("button", name="Buy").first.click()
-    page.get_by_text("You bought it on").wait_for()
     page.locator(".own-rating").get_by_role("button", name="4 out of 5").click()
     page.get_by_text("Your rating").wait_for()
     assert Purchase.objects.get(customer__user__username="ada").rating == 4

@@ -1,0 +1,31 @@
+"""What every page must be: readable for everybody, in light and dark, and no wider than the screen."""
+
+import os
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+
+GRAVE = ("serious", "critical")
+
+
+def looks_right(page, name: str) -> None:
+    """No serious finding of axe-core and no sideways scrolling, in both colour schemes. SCREENSHOTS keeps pictures."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = Axe().run(page).response["violations"]
+        grave = [
+            f"{name}, {scheme}: {each['id']}: {node['html'][:200]} {node['failureSummary']}"
+            for each in found
+            if each["impact"] in GRAVE
+            for node in each["nodes"]
+        ]
+        assert not grave, "\n".join(grave)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is too wide"
+        picture(page, f"{name}-{scheme}")
+
+
+def picture(page, name: str) -> None:
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}-{page.viewport_size['width']}.png", full_page=True)
