@@ -27,8 +27,14 @@ LEASE = timedelta(minutes=2)  # longer than any call takes: gunicorn ends a work
 IN_FLIGHT = "urn:problem-type:recsite:idempotency-key-in-flight"
 REUSED = "urn:problem-type:recsite:idempotency-key-reused"
 METHODS = {"POST", "PUT", "PATCH", "DELETE"}
-# Questions that are sent by POST: to ask again costs nothing.
-QUESTIONS = {"api-recommendations", "api-recommendations-batch", "api-ratings", "api-cart-recommendations"}
+# Sent by POST, but to ask again costs nothing.
+QUESTIONS = {
+    "api-recommendations",
+    "api-recommendations-batch",
+    "api-ratings",
+    "api-cart-recommendations",
+    "api-tokens",  # a secret is not kept to be told again
+}
 
 
 class TakenOver(Exception):

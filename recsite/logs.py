@@ -46,6 +46,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": []},
         "django_redis": {"filters": ["without_traceback"]},
+        "recsite": {"level": _env.str("LOG_LEVEL", default="INFO")},
         "recommender": {"level": _env.str("LOG_LEVEL", default="INFO")},
     },
 }

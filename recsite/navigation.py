@@ -22,6 +22,7 @@ GROUPS = {
         ("recommender.Event", "touch_app"),
     ],
     "Site": [
+        ("recsite.ServiceAccount", "key"),
         ("auth.User", "person"),
         ("auth.Group", "badge"),
         ("django_celery_beat.PeriodicTask", "schedule"),

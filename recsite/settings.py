@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "recsite.audit.AuditMiddleware",
     "recsite.idempotency.IdempotencyMiddleware",  # the last one: it calls the view
 ]
 
@@ -230,6 +231,7 @@ REST_FRAMEWORK = {
     ],
     # Closed by default: each view opens itself.
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_THROTTLE_CLASSES": [f"recommender.api.throttles.{whose}Throttle" for whose in ("Visitor", "User", "Key")],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -242,6 +244,7 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
 }
 KNOX_TOKEN_MODEL = "knox.AuthToken"
+REST_KNOX = {"TOKEN_TTL": timedelta(days=30)}  # tokens of people; the admin says how long a service account's keys last
 IDEMPOTENCY_KEPT = timedelta(hours=env.int("IDEMPOTENCY_HOURS", default=24))  # how long a call may be sent again
 DRF_STANDARDIZED_ERRORS = {
     "EXCEPTION_HANDLER_CLASS": "recsite.problems.ProblemHandler",
@@ -274,10 +277,11 @@ RECOMMENDER_KEEP_LISTS = env.int("KEEP_LISTS", default=90)
 RECOMMENDER_ATTRIBUTION_DAYS = env.int("ATTRIBUTION_DAYS", default=7)
 # A Milvus server that searches the items, http://user:password@host:19530/database; empty: every process itself.
 RECOMMENDER_RETRIEVAL_ADDRESS = env.str("RETRIEVAL_ADDRESS", default="")
-# Requests by one visitor (by address) and by one signed-in user; empty: as many as they like. API keys are not counted.
+# Calls by one visitor (by address), by one signed-in user and by one API key; empty: as many as they like.
 RECOMMENDER_THROTTLES = {
     "visitor": env.str("THROTTLE_VISITOR", default="300/min") or None,
     "user": env.str("THROTTLE_USER", default="1200/min") or None,
+    "key": env.str("THROTTLE_KEY", default="6000/min") or None,
 }
 
 # --- safety and logs --------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ PUBLIC = {
     "health/ready": READ,
     # the API
     "api/<path:address>": set(METHODS),  # leads nowhere, for everybody
+    "api/v1/tokens/": SEND,
     "api/v1/schema": READ,
     "api/v1/docs": READ,
     "api/v1/recommendations/": SEND,

@@ -1,4 +1,4 @@
-"""GET /metrics for Prometheus: with the token of a member of staff, or signed in as one."""
+"""GET /metrics for Prometheus: for members of staff, and for keys with the permission to see runs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,24 @@ from typing import Any
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from prometheus_client import CONTENT_TYPE_LATEST
-from rest_framework.permissions import IsAdminUser
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from recommender.metrics import exposition
+from recommender.models import MAY_SEE_RUNS
+
+
+class MaySeeMetrics(BasePermission):
+    def has_permission(self, request: Request, view: Any) -> bool:
+        user = request.user
+        return bool(user.is_authenticated and (user.is_staff or user.has_perm(MAY_SEE_RUNS)))
 
 
 @extend_schema(exclude=True)
 class MetricsView(APIView):
-    permission_classes = [IsAdminUser]
+    permission_classes = [MaySeeMetrics]
+    throttle_classes: list[Any] = []
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         return super().perform_content_negotiation(request, force=True)  # Prometheus asks for formats of its own

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 from recommender import people, visits
 from recommender.api import serializers as forms
 from recommender.api.access import MayAskForAnyone, check_may_ask_for
-from recommender.api.throttles import UserThrottle, VisitorThrottle
+from recommender.api.throttles import KeyThrottle, UserThrottle, VisitorThrottle
 from recommender.errors import RecommendationError
 from recommender.events import record_event
 from recommender.lists import ListRequest
@@ -53,7 +53,7 @@ def refusal(error: RecommendationError) -> ValidationError:
 
 
 class RecommenderView(APIView):
-    throttle_classes = [VisitorThrottle, UserThrottle]
+    throttle_classes = [VisitorThrottle, UserThrottle, KeyThrottle]
 
     def handle_exception(self, error: Exception) -> Response:
         return super().handle_exception(refusal(error) if isinstance(error, RecommendationError) else error)

@@ -12,7 +12,7 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.api.throttles import VisitorThrottle
 from recommender.models import Event, ServedList
-from tests.problems import fields
+from tests.problems import fields, problem
 from tests.recommender.shop import PRODUCTS, category_of
 
 LISTS = "/api/v1/recommendations/"
@@ -403,16 +403,44 @@ def test_nobody_tells_of_others(trained, ada, stranger):
 # --- the whole --------------------------------------------------------------------------------------------------------
 
 
-def test_visitors_are_held_back_at_the_rate_that_is_set_and_api_keys_are_not(stocked, stranger, api_key, settings):
-    settings.RECOMMENDER_THROTTLES = {"visitor": "3/min", "user": "3/min"}
+@pytest.fixture
+def clock(monkeypatch):
+    """Stands still, and is moved by hand: seconds."""
+    now = {"at": 1_000_000.0}
+    monkeypatch.setattr("recommender.api.throttles._Throttle.timer", lambda self: now["at"])
+    return now
+
+
+def test_visitors_users_and_keys_are_held_back_at_their_own_rates(stocked, stranger, ada, api_key, settings, clock):
+    settings.RECOMMENDER_THROTTLES = {"visitor": "3/min", "user": "2/min", "key": "4/min"}
     assert [stranger.post(LISTS, {}).status_code for _ in range(4)] == [200, 200, 200, 429]
-    assert [api_key.post(LISTS, {}).status_code for _ in range(4)] == [200] * 4
+    assert [ada.post(LISTS, {}).status_code for _ in range(3)] == [200, 200, 429]
+    assert [api_key.post(LISTS, {}).status_code for _ in range(5)] == [200] * 4 + [429]
+    second = APIClient()
+    token = AuthToken.objects.create(User.objects.get(username="till"))[1]
+    second.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    assert second.post(LISTS, {}).status_code == 200  # each key by itself
+    response = stranger.post(LISTS, {})
+    assert problem(response, 429)["title"] == "Too Many Requests"
+    clock["at"] += int(response["Retry-After"]) + 1
+    assert stranger.post(LISTS, {}).status_code == 200
+
+
+def test_rates_hold_for_every_part_of_the_api(stocked, stranger, settings, clock):
+    settings.RECOMMENDER_THROTTLES = {"visitor": "2/min"}
+    statuses = [
+        stranger.get(f"/api/v1/{part}/").status_code for part in ("products", "recommendations/popular", "products")
+    ]
+    assert statuses == [200, 200, 429]
+
+
+def test_no_rate_is_no_limit(stocked, stranger, settings):
     settings.RECOMMENDER_THROTTLES = {"visitor": None}
     assert stranger.post(LISTS, {}).status_code == 200
     assert VisitorThrottle().rate is None
 
 
-def test_a_visitor_cannot_escape_by_making_up_addresses(stocked, stranger, settings):
+def test_a_visitor_cannot_escape_by_making_up_addresses(stocked, stranger, settings, clock):
     settings.RECOMMENDER_THROTTLES = {"visitor": "1/min"}
     statuses = [stranger.post(LISTS, {}, headers={"x-forwarded-for": f"10.0.0.{n}"}).status_code for n in range(2)]
     assert statuses == [200, 429]

@@ -1,0 +1,256 @@
+"""Service accounts and their keys in the admin."""
+
+from datetime import timedelta
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import Permission, User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from knox.models import AuthToken
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from recsite import keys
+from recsite.models import ApiKey, ServiceAccount
+
+admin.site.unregister(AuthToken)  # knox's own page shows the key in a message, and knows neither names nor revocation
+
+WORDS = {
+    "recommend_for_anyone": "Lists, ratings and events of every customer, and batches",
+    "view_trainingrun": "Metrics for a monitoring system",
+}
+LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "No end: until it is revoked")]
+OVERLAPS = [("0", "It ends now"), ("1", "For an hour"), ("24", "For a day"), ("168", "For a week")]
+
+
+class RightsField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, right: Permission) -> str:
+        verb, _, what = right.name.removeprefix("Can ").partition(" ")
+        return WORDS.get(right.codename, f"{verb.capitalize()} {what}s")
+
+
+class ServiceAccountForm(forms.ModelForm):
+    name = forms.CharField(
+        max_length=150,
+        validators=[User.username_validator],
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Of the program: till, crm. Letters, digits and @ . + - _ only. It never changes.",
+    )
+    active = forms.BooleanField(
+        required=False,
+        initial=True,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Off: every key of it is turned away at once.",
+    )
+    rights = RightsField(
+        queryset=keys.rights(),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="What its keys open. Without any, only what is open to everybody.",
+    )
+
+    class Meta:
+        model = ServiceAccount
+        fields = ["purpose"]
+
+    by: User  # who sends the form; the admin sets it
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            user = self.instance.user
+            self.fields["name"].disabled = True
+            self.initial |= {"name": user.username, "active": user.is_active, "rights": user.user_permissions.all()}
+
+    def clean_name(self) -> str:
+        name = self.cleaned_data["name"]
+        if not self.instance.pk and User.objects.filter(username=name).exists():
+            raise forms.ValidationError(f"There is a user named {name} already.")
+        return name
+
+    def clean_rights(self) -> list[Permission]:
+        given = list(self.cleaned_data["rights"])
+        before = set(self.instance.user.user_permissions.filter(keys.RIGHTS)) if self.instance.pk else set()
+        beyond = sorted(keys.word(right) for right in before ^ set(given) if not self.by.has_perm(keys.word(right)))
+        if beyond:
+            raise forms.ValidationError(f"You cannot give or take what you may not do yourself: {', '.join(beyond)}.")
+        return given
+
+
+class KeyForm(forms.Form):
+    name = forms.CharField(
+        max_length=100, widget=UnfoldAdminTextInputWidget, help_text="Where it is used: the till in Leeds, say."
+    )
+    lifetime = forms.ChoiceField(
+        choices=LIFETIMES, initial="365", required=False, widget=UnfoldAdminSelectWidget, help_text="It ends by itself."
+    )
+
+    def clean_lifetime(self) -> timedelta | None:
+        days = self.cleaned_data["lifetime"]
+        return timedelta(days=int(days)) if days else None
+
+
+class RotateForm(forms.Form):
+    overlap = forms.ChoiceField(
+        choices=OVERLAPS, initial="24", label="The old key works on", widget=UnfoldAdminSelectWidget
+    )
+
+    def clean_overlap(self) -> timedelta:
+        return timedelta(hours=int(self.cleaned_data["overlap"]))
+
+
+@admin.register(ServiceAccount)
+class ServiceAccountAdmin(ModelAdmin):
+    form = ServiceAccountForm
+    list_display = ["name", "purpose", "how", "working_keys", "created"]
+    list_display_links = ["name"]
+    list_select_related = ["user"]
+    search_fields = ["user__username", "purpose"]
+    search_help_text = "Name or purpose"
+    show_full_result_count = False
+    change_form_after_template = "admin/recsite/keys.html"
+    actions_detail = ["new_key"]
+    fieldsets = [(None, {"fields": ["name", "purpose", "active", "rights"]})]
+
+    def has_delete_permission(self, request: HttpRequest, obj: ServiceAccount | None = None) -> bool:
+        """An account is switched off; what it did and who gave it its keys stays on record."""
+        return False
+
+    def get_queryset(self, request: HttpRequest):
+        now = timezone.now()
+        works = Q(keys__token__isnull=False) & (Q(keys__expires=None) | Q(keys__expires__gt=now))
+        return super().get_queryset(request).annotate(works=Count("keys", filter=works))
+
+    @display(description="Name", ordering="user__username")
+    def name(self, account: ServiceAccount) -> str:
+        return str(account)
+
+    @display(description="State", label={"on": "success", "off": "warning"})
+    def how(self, account: ServiceAccount) -> str:
+        return "on" if account.user.is_active else "off"
+
+    @display(description="Keys that work", ordering="works")
+    def working_keys(self, account: ServiceAccount) -> int:
+        return account.works
+
+    def get_form(self, request: HttpRequest, obj=None, change=False, **kwargs: object):
+        # `name`, `active` and `rights` are the form's own, of the account's user.
+        form = super().get_form(request, obj, change=change, **{**kwargs, "fields": ["purpose"]})
+        return type("Form", (form,), {"by": request.user})
+
+    def save_model(self, request: HttpRequest, account: ServiceAccount, form: ServiceAccountForm, change: bool) -> None:
+        told = form.cleaned_data
+        if change:
+            account.save()
+            keys.set_rights(account=account, given=told["rights"], by=request.user)
+        else:
+            made = keys.create_account(
+                name=told["name"], purpose=told["purpose"], given=told["rights"], by=request.user
+            )
+            account.pk, account.user = made.pk, made.user
+        keys.set_active(account=account, active=told["active"], by=request.user)
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context=None) -> HttpResponse:
+        made = ApiKey.objects.filter(account=object_id).select_related("created_by", "revoked_by")
+        more = {"keys": made, "may": {each: request.user.has_perm(f"recsite.{each}_apikey") for each in MAY}}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
+
+    def get_urls(self):
+        view = self.admin_site.admin_view
+        return [
+            path("keys/<int:pk>/rotate/", view(self.rotate), name="recsite_apikey_rotate"),
+            path("keys/<int:pk>/revoke/", view(self.revoke), name="recsite_apikey_revoke"),
+            *super().get_urls(),
+        ]
+
+    def has_new_key_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("recsite.add_apikey")
+
+    @action(
+        description="New key", url_path="new-key", permissions=["new_key"], icon="key", variant=ActionVariant.PRIMARY
+    )
+    def new_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = self.get_object(request, object_id)
+        if account is None:
+            raise Http404(f"There is no service account {object_id}.")
+        form = KeyForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                key, text = keys.make_key(account=account, by=request.user, **form.cleaned_data)
+            except keys.KeyRefused as error:
+                form.add_error(None, str(error))
+            else:
+                return self.shown_once(request, key, text)
+        return self.page(request, "key_form.html", f"A new key for {account}", account, form=form, verb="Make the key")
+
+    def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
+        key = self.key(request, pk, "change")
+        form = RotateForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                new, text = keys.rotate_key(key=key, by=request.user, **form.cleaned_data)
+            except keys.KeyRefused as error:
+                form.add_error(None, str(error))
+            else:
+                return self.shown_once(request, new, text, before=key)
+        title = f"Rotate the key {key.name}"
+        words = f"A new key takes the place of {key.start}..., with the same name and as long a life."
+        return self.page(request, "key_form.html", title, key.account, form=form, verb="Rotate", words=words)
+
+    def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
+        key = self.key(request, pk, "delete")
+        form = forms.Form(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                keys.revoke_key(key=key, by=request.user)
+            except keys.KeyRefused as error:
+                form.add_error(None, str(error))
+            else:
+                messages.success(request, f"The key {key.name} ({key.start}...) is revoked.")
+                return redirect(page_of(key.account))
+        title = f"Revoke the key {key.name}"
+        words = f"Whoever sends {key.start}... is turned away from now on. This cannot be undone."
+        context = {"form": form, "verb": "Revoke", "words": words, "danger": True}
+        return self.page(request, "key_form.html", title, key.account, **context)
+
+    # --- within ---
+
+    def key(self, request: HttpRequest, pk: int, verb: str) -> ApiKey:
+        if not request.user.has_perm(f"recsite.{verb}_apikey"):
+            raise PermissionDenied
+        key = ApiKey.objects.filter(pk=pk).select_related("account__user").first()
+        if key is None:
+            raise Http404(f"There is no key {pk}.")
+        return key
+
+    def shown_once(self, request: HttpRequest, key: ApiKey, text: str, before: ApiKey | None = None) -> HttpResponse:
+        """The one page that shows the key: the answer to the form itself, which no cache keeps."""
+        show = never_cache(self.page)
+        return show(request, "key_shown.html", f"The key {key.name}", key.account, key=key, text=text, before=before)
+
+    def page(
+        self, request: HttpRequest, template: str, title: str, account: ServiceAccount, **context: object
+    ) -> HttpResponse:
+        frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "account": account}
+        return TemplateResponse(request, f"admin/recsite/{template}", {**frame, "back": page_of(account), **context})
+
+
+MAY = ("add", "change", "delete")
+
+
+def page_of(account: ServiceAccount) -> str:
+    return reverse("admin:recsite_serviceaccount_change", args=[account.pk])

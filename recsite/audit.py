@@ -1,0 +1,32 @@
+"""Who changed what over the API: one line of the log for each call that changes something."""
+
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+
+from recsite.idempotency import METHODS, QUESTIONS
+from recsite.problems import API
+
+log = structlog.get_logger("recsite.audit")
+
+
+class AuditMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.method in METHODS and request.path.startswith(API):
+            found = request.resolver_match
+            if found is not None and found.url_name not in QUESTIONS and request.user.is_authenticated:
+                token = getattr(request, "auth", None)  # DRF leaves it on Django's request
+                log.info(
+                    "api_call",
+                    user=request.user.pk,
+                    key=None if token is None else token.token_key[:8],
+                    method=request.method,
+                    path=request.path,
+                    status=response.status_code,
+                )
+        return response

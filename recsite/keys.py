@@ -1,0 +1,139 @@
+"""Service accounts and their keys: made, shown once, rotated and revoked. Who did it is logged, and kept in the history
+that the admin shows."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import structlog
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Permission, User
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from knox.models import AuthToken
+
+from recsite.models import ApiKey, ServiceAccount
+
+log = structlog.get_logger("recsite.keys")
+
+SHOWN = 8  # characters of a key that tell it from others
+# What another program may be given; what takes a member of staff is not among it.
+RIGHTS = Q(content_type__app_label="recommender", codename__in=["recommend_for_anyone", "view_trainingrun"]) | Q(
+    content_type__app_label__in=["catalog", "customers"], content_type__model__in=["product", "customer", "purchase"]
+)
+
+
+class KeyRefused(Exception):
+    """A key or a right cannot be given, changed or taken. The text is a sentence for a page."""
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+
+def rights() -> QuerySet[Permission]:
+    """Every right that a service account can have."""
+    return Permission.objects.filter(RIGHTS).select_related("content_type").order_by("content_type__model", "pk")
+
+
+@transaction.atomic
+def create_account(*, name: str, purpose: str, given: Iterable[Permission], by: User) -> ServiceAccount:
+    """A program's account: its user has no password, so nobody can sign in as it."""
+    user = User(username=name)
+    user.set_unusable_password()
+    user.save()
+    account = ServiceAccount.objects.create(user=user, purpose=purpose, created_by=by)
+    set_rights(account=account, given=given, by=by)
+    log.info("service_account_created", account=name, by=by.get_username())
+    return account
+
+
+def set_rights(*, account: ServiceAccount, given: Iterable[Permission], by: User) -> None:
+    """From now on the account may do this. Nobody gives or takes what they may not do themselves."""
+    before, after = set(account.user.user_permissions.filter(RIGHTS)), set(given)
+    not_theirs = sorted(word(right) for right in before ^ after if not by.has_perm(word(right)))
+    if not_theirs:
+        raise KeyRefused(f"You cannot give or take what you may not do yourself: {', '.join(not_theirs)}.")
+    account.user.user_permissions.remove(*(before - after))
+    account.user.user_permissions.add(*(after - before))
+    if before != after:
+        told = {"account": str(account), "by": by.get_username()}
+        log.info("service_account_rights", **told, rights=sorted(map(word, after)))
+
+
+def set_active(*, account: ServiceAccount, active: bool, by: User) -> None:
+    """Switch an account off: every key of it is turned away at once. Switched on again, they work again."""
+    if account.user.is_active == active:
+        return
+    account.user.is_active = active
+    account.user.save(update_fields=["is_active"])
+    log.info("service_account_switched", account=str(account), active=active, by=by.get_username())
+
+
+def word(right: Permission) -> str:
+    """recommender.recommend_for_anyone"""
+    return f"{right.content_type.app_label}.{right.codename}"
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def make_key(*, account: ServiceAccount, name: str, lifetime: timedelta | None, by: User) -> tuple[ApiKey, str]:
+    """A new key and its text, which is kept nowhere and seen once. lifetime : None, until it is revoked."""
+    if any(key.state == "works" and key.name == name for key in account.keys.all()):
+        raise KeyRefused(f"{account} has a key named {name!r} that works. Rotate it, or give this one another name.")
+    made = new_key(account, name, lifetime, by)
+    record(account, by, f"Made the key {made[0].name!r} ({made[0].start}...).", "api_key_made", key=made[0].start)
+    return made
+
+
+@transaction.atomic
+def rotate_key(*, key: ApiKey, overlap: timedelta, by: User) -> tuple[ApiKey, str]:
+    """A key in place of this one, with its name and lifetime. overlap : how long this one works on."""
+    if key.state != "works":
+        raise KeyRefused(f"{key.name} is {key.state}; make a new key instead.")
+    lifetime = None if key.expires is None else key.expires - key.created
+    made = new_key(key.account, key.name, lifetime, by)
+    if overlap:
+        ends = timezone.now() + overlap
+        key.expires = ends if key.expires is None else min(key.expires, ends)
+        key.save(update_fields=["expires"])
+        AuthToken.objects.filter(pk=key.token_id).update(expiry=key.expires)
+    else:
+        end(key, by)
+    words = f"Rotated the key {key.name!r}: {made[0].start}... in place of {key.start}..."
+    record(key.account, by, words, "api_key_rotated", key=made[0].start, before=key.start)
+    return made
+
+
+@transaction.atomic
+def revoke_key(*, key: ApiKey, by: User) -> None:
+    """From now on the key is turned away."""
+    if key.state != "works":
+        raise KeyRefused(f"{key.name} is {key.state} already.")
+    end(key, by)
+    record(key.account, by, f"Revoked the key {key.name!r} ({key.start}...).", "api_key_revoked", key=key.start)
+
+
+def new_key(account: ServiceAccount, name: str, lifetime: timedelta | None, by: User) -> tuple[ApiKey, str]:
+    if not account.user.is_active:
+        raise KeyRefused(f"{account} is switched off. Switch it on before it gets a key.")
+    beyond = sorted(right for right in account.user.get_all_permissions() if not by.has_perm(right))
+    if beyond:
+        raise KeyRefused(f"A key of {account} opens what you may not open yourself: {', '.join(beyond)}.")
+    token, text = AuthToken.objects.create(account.user, expiry=lifetime)
+    key = ApiKey.objects.create(
+        account=account, name=name, start=text[:SHOWN], token=token, created_by=by, expires=token.expiry
+    )
+    return key, text
+
+
+def end(key: ApiKey, by: User) -> None:
+    AuthToken.objects.filter(pk=key.token_id).delete()
+    key.token, key.revoked, key.revoked_by = None, timezone.now(), by
+    key.save(update_fields=["token", "revoked", "revoked_by"])
+
+
+def record(account: ServiceAccount, by: User, words: str, event: str, **told: str) -> None:
+    LogEntry.objects.log_actions(by.pk, [account], CHANGE, change_message=words, single_object=True)
+    log.info(event, account=str(account), by=by.get_username(), **told)
