@@ -69,6 +69,7 @@ class PurchaseAdmin(LongTableAdmin):
     list_filter = [
         ("time", RangeDateTimeFilter),
         ("rating", RangeNumericFilter),
+        "personalisation",
         ("order_status", FieldTextFilter),
         ("product__category", FieldTextFilter),
     ]
@@ -78,6 +79,7 @@ class PurchaseAdmin(LongTableAdmin):
     fieldsets = [
         (None, {"fields": ["customer", "product", "time", "quantity", "amount", "rating"]}),
         ("Order", {"fields": ["feedback", "shipping_method", "payment_method", "order_status", "external_id"]}),
+        ("Privacy", {"fields": ["personalisation"]}),
     ]
 
     def lookup_allowed(self, lookup, value, request=None):

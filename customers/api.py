@@ -71,7 +71,12 @@ class KeyField(serializers.SlugRelatedField):
 
 
 class PurchaseSerializer(StrictModelSerializer):
-    customer = KeyField(known="customers", queryset=Customer.objects.all(), help_text="The customer's key.")
+    customer = KeyField(
+        known="customers",
+        queryset=Customer.objects.all(),
+        allow_null=True,
+        help_text="The customer's key. null, which cannot be sent: the buyer was deleted, the sale stays in the books.",
+    )
     product = KeyField(known="products", queryset=Product.objects.all(), help_text="The product's key.")
     # Not DRF's unique check: a purchase told twice is no mistake but a retry.
     external_id = serializers.CharField(
@@ -93,7 +98,13 @@ class PurchaseSerializer(StrictModelSerializer):
             "shipping_method",
             "payment_method",
             "order_status",
+            "personalisation",
         ]
+
+    def validate_customer(self, customer: Customer | None) -> Customer:
+        if customer is None:
+            raise serializers.ValidationError("A purchase is somebody's: give the customer's key.", code="null")
+        return customer
 
     def save_new(self, *, external_id: str | None = None, **fields: object) -> Purchase:
         purchase, new = services.record_purchase_once(external_id=external_id, **fields)
@@ -138,7 +149,7 @@ def keys_in(rows: list[object], field: str) -> set[str]:
     create=documents_bulk_create(CustomerSerializer),
     update=extend_schema(summary="Replace a customer's profile"),
     partial_update=extend_schema(summary="Change a customer's profile"),
-    destroy=extend_schema(summary="Delete a customer and their purchases"),
+    destroy=extend_schema(summary="Delete a customer: their purchases stay in the books, of nobody"),
 )
 class CustomerViewSet(BulkCreateMixin, viewsets.ModelViewSet):
     serializer_class = CustomerSerializer

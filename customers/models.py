@@ -57,10 +57,29 @@ class Customer(models.Model):
         return self.name or self.key
 
 
-class Purchase(models.Model):
-    """One product bought once by one customer. A rating, when given, is of this purchase."""
+class PurchaseQuerySet(models.QuerySet["Purchase"]):
+    def learnable(self) -> "PurchaseQuerySet":
+        """Those that lists and models may know of."""
+        return self.filter(personalisation=True)
 
-    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="purchases")
+    def withheld(self) -> "PurchaseQuerySet":
+        """Those that their buyers took out of personalisation."""
+        return self.filter(personalisation=False)
+
+
+class Purchase(models.Model):
+    """One product bought once by one customer. A rating, when given, is of this purchase.
+
+    When a customer is deleted, their purchases stay for the books, of nobody and without rating and feedback.
+    """
+
+    customer = models.ForeignKey(
+        Customer,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="purchases",
+        help_text="Nobody, once the buyer is deleted: the sale stays in the books.",
+    )
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="purchases")
     time = models.DateTimeField(default=timezone.now)
     quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
@@ -89,10 +108,16 @@ class Purchase(models.Model):
     external_id = models.CharField(
         max_length=100, null=True, blank=True, unique=True, help_text="The sender's own id: a repeat is stored once."
     )
+    personalisation = models.BooleanField(
+        default=True, help_text="Off: the buyer took it out of personalisation. The sale stays; no list knows of it."
+    )
+
+    objects = PurchaseQuerySet.as_manager()
 
     class Meta:
         ordering = ["-time", "-id"]
         indexes = [
+            models.Index(fields=["customer"], condition=Q(personalisation=False), name="purchase_withheld"),
             models.Index(fields=["customer", "time", "id"], name="purchase_history"),
             models.Index(fields=["product", "time"], name="purchase_of_product"),
             models.Index(fields=["time", "id"], name="purchase_in_time"),
@@ -112,7 +137,7 @@ class Purchase(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.customer} bought {self.product}"
+        return f"{self.customer or 'Somebody'} bought {self.product}"
 
 
 class CartItem(models.Model):

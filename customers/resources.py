@@ -42,6 +42,7 @@ class PurchaseResource(ModelResource):
             "shipping_method",
             "payment_method",
             "order_status",
+            "personalisation",
         ]
         export_order = fields
         skip_unchanged = True

@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from catalog.models import Product
 from catalog.services import save_new
@@ -55,6 +56,12 @@ def set_personalisation(*, customer: Customer, wanted: bool) -> Customer:
     return update_customer(customer=customer, personalisation=wanted)
 
 
+def forget_what_they_said(sender: type[Customer], instance: Customer, **kwargs: object) -> None:
+    """A receiver of `pre_delete`, whoever deletes a customer: what was sold stays in the books, of nobody; what the
+    person thought of it goes with them."""
+    Purchase.objects.filter(customer=instance).update(rating=None, feedback="")
+
+
 # --- purchases --------------------------------------------------------------------------------------------------------
 
 
@@ -101,6 +108,11 @@ def update_purchase(*, purchase: Purchase, **changes: object) -> Purchase:
     purchase.full_clean()
     purchase.save()
     return purchase
+
+
+def set_purchases_personalisation(*, purchases: QuerySet[Purchase], wanted: bool) -> int:
+    """Let lists and models know of purchases, or know of them no more; how many that changed. The orders stay."""
+    return purchases.exclude(personalisation=wanted).update(personalisation=wanted)
 
 
 def rate_purchase(*, purchase: Purchase, by: Customer | None, rating: object) -> Purchase:

@@ -84,6 +84,9 @@ def _not_querysets(source: RecommenderSource) -> Iterator[CheckMessage]:
             yield _error(source, "E003", f"{name} must be a queryset, such as Product.objects.all().")
     if source.all_customers is not None and not isinstance(source.all_customers, QuerySet):
         yield _error(source, "E003", "all_customers must be a queryset, or None where everybody is among customers.")
+    withheld = source.interactions_withheld
+    if withheld is not None and not isinstance(withheld, QuerySet):
+        yield _error(source, "E003", "interactions_withheld must be a queryset, or None where nothing is withheld.")
 
 
 def _not_lists(source: RecommenderSource) -> Iterator[CheckMessage]:

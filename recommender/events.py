@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -110,3 +111,19 @@ def _list_that_led_here(given: str | None, item: str, customer: str | None) -> u
     if served is None or item not in served.items or served.customer not in ("", customer):
         return None
     return served.pk
+
+
+def viewed_by(customer: str) -> QuerySet[Any, Any]:
+    """What a customer is on record to have looked at, the latest first: rows of `item`, `last` (when) and `times`."""
+    views = Event.objects.filter(customer=customer, kind__in=Event.VIEWED).order_by()
+    return views.values("item").annotate(last=Max("time"), times=Count("pk")).order_by("-last", "item")
+
+
+def forget_views(request: HttpRequest, item: str) -> int:
+    """Erase that whoever sends this request looked at an item; how many times they did."""
+    customer, session = people.key_of(request.user), request.session.session_key
+    views = Event.objects.filter(item=item, kind__in=Event.VIEWED)
+    if customer is not None:
+        return views.filter(customer=customer).delete()[0]
+    visits.forget(request, item)
+    return views.filter(customer="", session=session).delete()[0] if session else 0

@@ -88,6 +88,18 @@ class RecommendationList:
         }
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """Why an item suits somebody, as the live model sees it now.
+
+    evidence : what lifts the item, the strongest first, each with its share of the whole lift, over 0 to 1; nothing
+    where it is there for everybody. fallback_reason : why there is no evidence to be had, a key of FALLBACK_REASONS.
+    """
+
+    evidence: tuple[tuple[Reason, float], ...]
+    fallback_reason: str | None
+
+
 class RatingPrediction(NamedTuple):
     """A rating from 0 to 5, and the model that predicted it: None where it is what people gave on average."""
 

@@ -235,6 +235,21 @@ class ListCount(models.Model):
         return f"{self.day} {self.scenario} {self.source} {self.version} {self.bucket}"
 
 
+class Dismissal(models.Model):
+    """A customer does not want to be shown an item. Visitors have theirs in their session: see dismissals.py."""
+
+    customer = models.CharField(max_length=64, help_text="The customer's key.")
+    item = models.CharField(max_length=64)
+    time = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-time", "-id"]
+        constraints = [models.UniqueConstraint(fields=["customer", "item"], name="one_dismissal_of_an_item")]
+
+    def __str__(self) -> str:
+        return f"{self.customer} dismissed {self.item}"
+
+
 class TrainingSchedule(models.Model):
     """When a training starts by itself: at an hour, after so many purchases, or whichever comes first."""
 

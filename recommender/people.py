@@ -24,6 +24,7 @@ from recommender.engine.encoders import as_number, as_text
 from recommender.engine.errors import ProfileError
 from recommender.engine.inference import Event, Person
 from recommender.errors import RecommendationError
+from recommender.models import Dismissal
 from recommender.prepared import Prepared, Rows, ask
 from recommender.source import Count, RecommenderSource, Sum, get_source
 
@@ -37,6 +38,7 @@ class Customer:
 
     viewed : keys of what they looked at within a day, the latest last, without what they bought.
     learnable : False for who opted out of personalisation; then the other three are empty, whatever is on record.
+    dismissed : keys of what they do not want to be shown.
     """
 
     key: str
@@ -45,6 +47,7 @@ class Customer:
     person: Person
     bought: frozenset[str]
     viewed: tuple[str, ...]
+    dismissed: frozenset[str] = frozenset()
 
 
 class Totals(NamedTuple):
@@ -55,7 +58,7 @@ class Totals(NamedTuple):
 
 
 def find(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Customer]:
-    """The customers of these keys, those that exist. Three queries, in one trip to the database where it allows that;
+    """The customers of these keys, those that exist. Five queries, in one trip to the database where it allows that;
     two more where not every purchase is read."""
     source = get_source()
     wanted = [key for key in dict.fromkeys(keys) if _storable(key, source)]
@@ -163,6 +166,8 @@ class _Queries:
     customers: Prepared
     histories: Prepared
     history_columns: Sequence[str]
+    dismissed: Prepared
+    withheld: Prepared | None
 
 
 @lru_cache(maxsize=8)
@@ -182,6 +187,11 @@ def _queries(source: RecommenderSource, at_most: int) -> _Queries:
         rows = rows.annotate(_place=place).filter(_place__lte=at_most)
         return rows.order_by(who, "_place").values_list(*columns)
 
+    def withheld(keys: Sequence[Any]) -> QuerySet:
+        assert source.interactions_withheld is not None
+        customer = f"{who}__{source.customer_key}"
+        return source.interactions_withheld.filter(**{f"{customer}__in": keys}).order_by().values_list(customer, what)
+
     return _Queries(
         customers=Prepared(
             lambda keys: (
@@ -194,6 +204,10 @@ def _queries(source: RecommenderSource, at_most: int) -> _Queries:
         ),
         histories=Prepared(histories, source.customer_field),
         history_columns=columns,
+        dismissed=Prepared(
+            lambda keys: Dismissal.objects.filter(customer__in=keys).order_by().values_list("customer", "item")
+        ),
+        withheld=None if source.interactions_withheld is None else Prepared(withheld, source.customer_field),
     )
 
 
@@ -201,8 +215,11 @@ def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[
     static = source.static_features
     # One purchase more than the model reads: the first one's distance in time counts, too.
     queries = _queries(source, max_history + 1)
-    rows, purchases_of, viewed_by = ask((queries.customers, keys), (queries.histories, keys), visits.lately(keys))
+    questions = [(queries.customers, keys), (queries.histories, keys), visits.lately(keys), (queries.dismissed, keys)]
+    questions += [(queries.withheld, keys)] if queries.withheld else []
+    rows, purchases_of, viewed_by, *never_listed = ask(*questions)
     histories, views = _histories(source, queries, purchases_of), visits.by_customer(viewed_by)
+    dismissed, withheld = (_by_customer(answer) for answer in [*never_listed, []][:2])
     many = [pk for pk, events in histories.items() if len(events) > max_history]
     totals, all_bought = _totals(source, many), _bought(source, many)
     found = {}
@@ -213,8 +230,20 @@ def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[
         if pk in totals:
             purchases, profile = totals[pk].purchases, profile | totals[pk].features
         bought = all_bought.get(pk) or frozenset(event.item for event in history)
+        if learnable and withheld:
+            bought |= withheld[str(key)]
         viewed = tuple(item for item in views.get(str(key), ()) if item not in bought) if learnable else ()
-        found[str(key)] = Customer(str(key), pk, bool(learnable), Person(profile, history, purchases), bought, viewed)
+        person = Person(profile, history, purchases)
+        unwanted = frozenset(dismissed[str(key)])
+        found[str(key)] = Customer(str(key), pk, bool(learnable), person, bought, viewed, unwanted)
+    return found
+
+
+def _by_customer(rows: Rows) -> defaultdict[str, set[str]]:
+    """Keys of items by the key of the customer."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for customer, item in rows:
+        found[str(customer)].add(str(item))
     return found
 
 

@@ -60,6 +60,8 @@ def plan(request: ListRequest, known: Mapping[str, people.Customer], catalog: Li
     for name, values in (request.filter or {}).items():
         allowed &= catalog.values[_filter_field(name)].is_any_of(_filter_values(name, values))
     allowed[catalog.rows(request.exclude)] = False
+    if customer is not None:
+        allowed[catalog.rows(customer.dismissed)] = False
     if customer is not None and request.exclude_purchased:
         allowed[catalog.rows(customer.bought)] = False
     if len(shown):

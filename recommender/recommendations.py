@@ -32,6 +32,7 @@ from recommender.lists import (
     RECENTLY_VIEWED,
     TRENDING,
     TWO_TOWER,
+    Explanation,
     ListRequest,
     RatingPrediction,
     Reason,
@@ -213,6 +214,29 @@ def recently_viewed(session_items: Sequence[str] = (), count: int = 10, **option
     return found if found.items else replace(found, fallback_reason="never_viewed")
 
 
+# --- reasons ----------------------------------------------------------------------------------------------------------
+
+
+def why(item: str, **request: Any) -> Explanation:
+    """What of all that is known of somebody lifts an item in their list; who, as for `recommend`. Nothing is recorded.
+
+    Each piece of evidence is taken away and the item scored again, so the reasons are the model's own.
+    """
+    asked, catalog = _planned(**request)
+    row = row_of(item, catalog)
+    weighed = _weigh([asked], catalog) if asked.person is not None else {}
+    if catalog.placed is None or id(asked) not in weighed:
+        return Explanation((), asked.fallback or "model_failed")
+    found = weighed[id(asked)]
+    if not found.evidence:
+        return Explanation((), None)
+    drops = found.drops(catalog.placed.vectors[row : row + 1])[:, 0]
+    lifting = [n for n in np.argsort(-drops, kind="stable").tolist() if drops[n] > explain.LEAST_DROP]
+    reasons = _reasons([found.evidence[n] for n in lifting], asked)
+    shares = (drops[lifting] / drops[lifting].sum()).tolist() if lifting else []
+    return Explanation(tuple(zip(reasons, shares, strict=True)), None)
+
+
 # --- ratings ----------------------------------------------------------------------------------------------------------
 
 
@@ -250,7 +274,7 @@ def predict_rating(
         user = placed.encode([person])
         described = inference.encode_items([features]) if row is None else placed.vectors[row : row + 1]
     except EngineError as error:
-        log.error("model_failed", customer=customer, error=str(error))
+        log.error("model_failed", error=str(error))
         return average
     return RatingPrediction(float(inference.ratings(user, described)[0, 0]), placed.live.version)
 
@@ -280,7 +304,7 @@ def _weigh(plans: list[Plan], catalog: LiveCatalog) -> dict[int, Weighed]:
     except EngineError as error:
         if len(plans) > 1:
             return {key: one for plan in plans for key, one in _weigh([plan], catalog).items()}
-        log.error("model_failed", customer=plans[0].request.customer, error=str(error))
+        log.error("model_failed", error=str(error))
         return {}
     return {id(plan): one for plan, one in zip(plans, weighed, strict=True)}
 
@@ -296,7 +320,7 @@ def _answer(plan: Plan, person: Weighed | None, catalog: LiveCatalog) -> Recomme
     try:
         found, best = placed.index.top_k(person.user.rank, _reach(plan), mask=plan.allowed)
     except EngineError as error:
-        log.error("model_failed", customer=plan.request.customer, error=str(error))
+        log.error("model_failed", error=str(error))
         return _answer(plan, None, catalog)
     listed = found[0] >= 0
     rows, scores = _picked(found[0][listed], best[0][listed], plan, catalog)

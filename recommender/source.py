@@ -57,6 +57,8 @@ class RecommenderSource:
     item_filters : the fields that a request may filter by.
     interactions, interaction_* : who bought what, when; rating, quantity and amount (what was paid in all for it) where
     there are such fields.
+    interactions_withheld : what customers bought, and want neither lists nor models to know: it is not among
+    `interactions`, and counts as bought, so that no list holds it.
     """
 
     customers: ClassVar[QuerySet[Any]]
@@ -77,6 +79,7 @@ class RecommenderSource:
     item_filters: ClassVar[Sequence[str]] = ()
 
     interactions: ClassVar[QuerySet[Any]]
+    interactions_withheld: ClassVar[QuerySet[Any] | None] = None
     interaction_customer: ClassVar[str] = "customer"
     interaction_item: ClassVar[str] = "item"
     interaction_time: ClassVar[str] = "time"

@@ -36,6 +36,7 @@ from recommender.errors import NothingChanged, RecommenderError, TrainingError
 from recommender.gate import Decision, decide, most_lost
 from recommender.models import ModelVersion, TrainingRun
 from recommender.notifications import tell_of_failure, tell_of_refusal
+from recommender.personal_data import of_people_here
 from recommender.retrieval import send
 from recommender.run_parameters import Plan, plan_of
 from recommender.runs import active_runs, is_stale, move, remove_work, requeue, take_over_work, work_folder
@@ -325,7 +326,8 @@ def _judge(run: TrainingRun, report: Report, decision: Decision, journal: _Journ
                 return None  # it was written, and only the database's answer was lost
             if now.cancel_requested or not active_runs().filter(_ours(run), pk=run.pk).exists():
                 return TrainingCancelled("The run was cancelled, or another process has taken it over.")
-            version = _new_version(run, report.to_dict(), decision)
+            told = report.to_dict()
+            version = _new_version(run, {**told, "samples": of_people_here(told["samples"])}, decision)
             if decision.promote:
                 promote(version=version, by=run.started_by, reason=decision.reason)
             else:

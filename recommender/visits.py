@@ -27,6 +27,12 @@ def remember(request: HttpRequest, item: str) -> None:
     request.session[_SESSION] = session_of(request)  # signing in gives the session another key
 
 
+def forget(request: HttpRequest, item: str) -> None:
+    """Let the visitor's session hold an item no more."""
+    if _NAME in request.session:
+        request.session[_NAME] = [key for key in request.session[_NAME] if key != item]
+
+
 def viewed(request: HttpRequest | None) -> list[str]:
     """Keys of what this visitor looked at, the latest last; nothing for who is signed in: theirs are on record."""
     if request is None or getattr(request, "session", None) is None or request.user.is_authenticated:

@@ -1,15 +1,30 @@
-"""What the shop tells the recommender, and neither knows of the other."""
+"""What the shop tells the recommender, and neither knows of the other; and what is left of somebody who goes."""
 
+from django.contrib.auth.models import User
+from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from catalog.models import Product
+from customers.models import Customer
 from customers.signals import put_in_cart
 from recommender.events import record_by
 from recommender.models import Event
+from recsite import privacy
 
 
 @receiver(put_in_cart)
 def record_put_in_cart(request: HttpRequest, product: Product, recommendation: str, **sent: object) -> None:
     """What is put in the cart shapes the next list, as what is looked at does."""
     record_by(request, Event.Kind.ADD_TO_CART, product.key, led_by=recommendation)
+
+
+@receiver(pre_delete, sender=Customer)
+def erase_customer(instance: Customer, **sent: object) -> None:
+    """Whoever deletes a customer, be it the person, the admin, the API or a command, erases them everywhere."""
+    privacy.erase_customer(instance)
+
+
+@receiver(pre_delete, sender=User)
+def erase_user(instance: User, **sent: object) -> None:
+    privacy.erase_user(instance)

@@ -62,7 +62,8 @@ class ShopSource(RecommenderSource):
     item_updated = "updated"
     item_filters = ["category", "brand", "type"]
 
-    interactions = Purchase.objects.all()
+    interactions = Purchase.objects.learnable()
+    interactions_withheld = Purchase.objects.withheld()
     interaction_customer = "customer"
     interaction_item = "product"
     interaction_time = "time"

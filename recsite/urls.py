@@ -4,7 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from recsite import health, problems, tokens
+from catalog.urls import KeyConverter  # noqa: F401  (registers the `key` converter used below)
+from recsite import health, privacy_views, problems, tokens
 
 urlpatterns = [
     path("admin/", admin.site.urls),
@@ -15,6 +16,11 @@ urlpatterns = [
     path("api/v1/tokens/this/", tokens.ThisTokenView.as_view(), name="api-this-token"),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("account/history/", privacy_views.history, name="history"),
+    path("account/history/<int:purchase_id>/", privacy_views.count_purchase, name="count-purchase"),
+    path("account/history/of/<key:key>/", privacy_views.count_product, name="count-product"),
+    path("account/data/", privacy_views.download, name="download"),
+    path("account/delete/", privacy_views.delete_account, name="delete-account"),
     path("", include("recommender.urls")),
     path("", include("customers.urls")),
     path("", include("catalog.urls")),

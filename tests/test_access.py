@@ -27,6 +27,12 @@ PUBLIC = {
     "products/<key:key>/": READ,
     "cart/": {"GET", "POST"},
     "cart/add/<key:key>/": SEND,
+    # what this visitor does not want to be shown, and why something is
+    "recommendations/not-interested/": READ,
+    "recommendations/<item_key:key>/why/": READ,
+    "recommendations/<item_key:key>/not-interested/": SEND,
+    "recommendations/<item_key:key>/take-back/": SEND,
+    "recommendations/<item_key:key>/forget/": SEND,
     # becoming somebody: allauth's pages for those who are not signed in
     "accounts/login/": FORM,
     "accounts/signup/": FORM,
@@ -59,6 +65,8 @@ PUBLIC = {
     "api/v1/products/<item_key:key>/bought-together/": READ,
     "api/v1/products/<item_key:key>/also-viewed/": READ,
     "api/v1/cart/recommendations/": SEND,
+    "api/v1/dismissals/": {"GET", "POST"},
+    "api/v1/dismissals/<item_key:key>/": {"DELETE"},
     "api/v1/events/": SEND,
     "api/v1/products/$": READ,
     "api/v1/products/(?P<key>[^\\x00]+)/$": READ,

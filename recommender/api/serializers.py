@@ -177,6 +177,14 @@ class RatingRequestSerializer(WhoSerializer):
         return attrs
 
 
+class DismissedQuery(StrictSerializer):
+    customer = KeyField(required=False, help_text="A key. You yourself, unless you hold an API key.")
+
+
+class DismissalSerializer(DismissedQuery):
+    item = KeyField(help_text="Not to be shown again.")
+
+
 class EventSerializer(StrictSerializer):
     kind = serializers.ChoiceField(choices=Event.Kind.choices)
     item = KeyField()
@@ -247,6 +255,10 @@ class RatingAnswer(serializers.Serializer):
     model_version = serializers.CharField(
         allow_null=True, help_text="null: no model said so, it is what people gave on average."
     )
+
+
+class DismissalAnswer(serializers.Serializer):
+    item = serializers.CharField(help_text="The item's key.")
 
 
 class EventAnswer(serializers.Serializer):

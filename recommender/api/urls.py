@@ -39,5 +39,7 @@ urlpatterns = [
     path("products/<item_key:key>/bought-together/", views.BoughtTogetherView.as_view(), name="api-bought-together"),
     path("products/<item_key:key>/also-viewed/", views.AlsoViewedView.as_view(), name="api-also-viewed"),
     path("cart/recommendations/", views.CartView.as_view(), name="api-cart-recommendations"),
+    path("dismissals/", views.DismissalsView.as_view(), name="api-dismissals"),
+    path("dismissals/<item_key:key>/", views.DismissalView.as_view(), name="api-dismissal"),
     path("events/", views.EventsView.as_view(), name="api-events"),
 ]

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from recommender import people, visits
+from recommender import dismissals, people, visits
 from recommender.api import serializers as forms
 from recommender.api.access import MayAskForAnyone, check_may_ask_for
 from recommender.api.throttles import KeyThrottle, UserThrottle, VisitorThrottle
@@ -39,6 +39,7 @@ from recommender.recommendations import (
 MALFORMED = OpenApiResponse(description="Malformed: `errors` names the fields.")
 STRANGER = OpenApiResponse(description="Not signed in, and no API key.")
 NOT_YOURS = OpenApiResponse(description="Not for you: you may name nobody but yourself.")
+NOT_DISMISSED = OpenApiResponse(description="The item was not dismissed.")
 UNKNOWN_ITEM = OpenApiResponse(description="There is no such item.")
 
 
@@ -130,7 +131,8 @@ class ShelfView(RecommenderView):
     permission_classes = [AllowAny]
 
     def restricted(self, request: Request, form: type[forms.ListQuery] = forms.ListQuery) -> dict[str, Any]:
-        return self.checked(form, request.query_params).options()
+        asked = self.checked(form, request.query_params).options()
+        return asked | {"exclude": [*asked.get("exclude", ()), *dismissals.here(request)]}
 
 
 class PopularView(ShelfView):
@@ -226,7 +228,60 @@ class CartView(RecommenderView):
     )
     def post(self, request: Request) -> Response:
         asked = dict(self.checked(forms.CartSerializer, request.data).validated_data)
-        return Response(cart(**asked | {"customer": whose(request, asked)}).to_dict())
+        customer = whose(request, asked)
+        asked["exclude"] = [*asked.get("exclude", ()), *not_wanted(request, customer, asked)]
+        return Response(cart(**asked | {"customer": customer}).to_dict())
+
+
+class DismissalsView(RecommenderView):
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        summary="What somebody does not want to be shown, the latest first",
+        tags=["recommendations"],
+        parameters=[forms.DismissedQuery],
+        responses={200: forms.DismissalAnswer(many=True), 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
+    )
+    def get(self, request: Request) -> Response:
+        customer = whose(request, self.checked(forms.DismissedQuery, request.query_params).validated_data)
+        found = dismissals.of_customer(customer) if customer is not None else dismissals.here(request)
+        return Response([{"item": item} for item in found])
+
+    @extend_schema(
+        summary="Not interested: an item is in none of somebody's lists from now on",
+        description="A customer's, or this visitor's for the length of the visit. Said again, it changes nothing.",
+        tags=["recommendations"],
+        request=forms.DismissalSerializer,
+        responses={201: forms.DismissalAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
+    )
+    def post(self, request: Request) -> Response:
+        told = self.checked(forms.DismissalSerializer, request.data).validated_data
+        customer = whose(request, told)
+        if customer is not None:
+            dismissals.dismiss(customer=customer, item=told["item"])
+        else:
+            dismissals.dismiss_here(request, told["item"])
+        return Response({"item": told["item"]}, status=status.HTTP_201_CREATED)
+
+
+class DismissalView(RecommenderView):
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        summary="Interested after all: lists may hold the item again",
+        tags=["recommendations"],
+        parameters=[forms.DismissedQuery],
+        responses={204: None, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS, 404: NOT_DISMISSED},
+    )
+    def delete(self, request: Request, key: str) -> Response:
+        customer = whose(request, self.checked(forms.DismissedQuery, request.query_params).validated_data)
+        if customer is not None:
+            found = dismissals.take_back(customer=customer, item=key)
+        else:
+            found = dismissals.take_back_here(request, key)
+        if not found:
+            raise NotFound(f"{key!r} was not dismissed.")
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class EventsView(RecommenderView):
@@ -263,7 +318,18 @@ def for_whom(request: Request, asked: ListRequest) -> ListRequest:
     """The request with its customer settled, and with what this visitor looked at if it is for nobody else."""
     named = asked.customer is not None or asked.profile is not None
     looked_at = [] if named else visits.viewed(request)
-    return replace(asked, customer=whose(request, vars(asked)), session_items=[*looked_at, *asked.session_items])
+    customer = whose(request, vars(asked))
+    return replace(
+        asked,
+        customer=customer,
+        session_items=[*looked_at, *asked.session_items],
+        exclude=[*asked.exclude, *not_wanted(request, customer, vars(asked))],
+    )
+
+
+def not_wanted(request: Request, customer: str | None, asked: Mapping[str, Any]) -> list[str]:
+    """What this visitor dismissed, for a list of theirs; a customer's are read with the customer."""
+    return [] if customer is not None or asked.get("profile") is not None else dismissals.here(request)
 
 
 def whose(request: Request, asked: Mapping[str, Any]) -> str | None:

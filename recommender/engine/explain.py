@@ -39,9 +39,13 @@ class Weighed:
         """For each listed item the evidence whose removal lowers its score most, or nothing where none does."""
         if not self.evidence or len(items) == 0:
             return [[] for _ in range(len(items))]
-        drop = (self.user.rank - self.without) @ items.rank.T  # [evidence, k]
+        drop = self.drops(items)
         best = drop.argmax(0)
         return [[self.evidence[b]] if drop[b, k] > LEAST_DROP else [] for k, b in enumerate(best.tolist())]
+
+    def drops(self, items: Vectors) -> np.ndarray:
+        """float32 [evidence, k]: by how much each item's score falls without each piece of evidence."""
+        return (self.user.rank - self.without) @ items.rank.T
 
 
 def weigh(

@@ -91,20 +91,23 @@ def other_answers(bundle: Path, samples: Sequence[Mapping[str, Any]]) -> list[st
     except EngineError as error:
         return [str(error)]
     found = zip(samples, answers, strict=True)
-    return [sentence for told, answer in found if (sentence := _difference(told["user"], told["list"], answer))]
+    return [sentence for told, answer in found if (sentence := _difference(told["list"], answer))]
 
 
-def _difference(user: str, told: Sequence[Sequence[Any]], answer: Sequence[Recommendation]) -> str:
-    """Equal scores may stand in any order, so places are compared by their scores and items by being there at all."""
+def _difference(told: Sequence[Sequence[Any]], answer: Sequence[Recommendation]) -> str:
+    """Equal scores may stand in any order, so places are compared by their scores and items by being there at all.
+
+    The sentence is kept for long, so it names nobody.
+    """
     if len(told) != len(answer):
-        return f"{user} was listed {len(told)} items by the trainer and {len(answer)} by the bundle."
+        return f"Somebody was listed {len(told)} items by the trainer and {len(answer)} by the bundle."
     for place, ((item, score), listed) in enumerate(zip(told, answer, strict=True), 1):
         if not abs(score - listed.score) <= TOLERANCE * max(1.0, abs(score)):
             return (
-                f"{user}'s place {place} was {item} at {score:.4f} for the trainer and {listed.item} at "
+                f"Somebody's place {place} was {item} at {score:.4f} for the trainer and {listed.item} at "
                 f"{listed.score:.4f} for the bundle."
             )
     scores = {listed.item: listed.score for listed in answer}
     last = min((score for _, score in told), default=0.0)
     missing = [i for i, score in told if i not in scores and score - last > TOLERANCE * max(1.0, abs(score))]
-    return f"{user} was listed {missing[0]} by the trainer and not by the bundle." if missing else ""
+    return f"Somebody was listed {missing[0]} by the trainer and not by the bundle." if missing else ""

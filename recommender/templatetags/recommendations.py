@@ -14,29 +14,33 @@
 
 `for` is a customer of yours, a customer's key or a user; with nobody, the list is for this visitor. A list renders
 recommender/list.html, and each item of it recommender/card.html, which a site overrides with a card of its own: it gets
-the item itself as `item`, `rating` (predicted, or None), `reasons` (sentences), `recommendation_id`.
+the item itself as `item`, `rating` (predicted, or None), `reasons` (sentences), `recommendation_id`, and includes
+recommender/card_actions.html: why this, and not interested.
 
-On one page, a list of what might be wanted repeats nothing that such a list above it shows. Nothing is cached here.
+On one page, a list of what might be wanted repeats nothing that such a list above it shows. No list shows what whoever
+sees the page dismissed. Nothing is cached here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django import template
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import FieldDoesNotExist
+from django.utils.http import urlencode
 
-from recommender import people, serving, visits
+from recommender import dismissals, people, serving, visits
 from recommender import recommendations as door
 from recommender.errors import RecommendationError
 from recommender.events import record_by
-from recommender.lists import POPULAR, Reason, RecommendationList
+from recommender.lists import POPULAR, RecommendationList
 from recommender.models import Event
-from recommender.source import RecommenderSource, get_source
+from recommender.plans import CART
+from recommender.source import get_source
+from recommender.wording import items_by_key, sentence
 
 register = template.Library()
 
@@ -46,21 +50,17 @@ ABOUT_POPULAR = {
     "opted_out": "What most people buy: personalisation is off.",
 }
 ABOUT_OTHERS = "What most people buy."
-WORDS = {
-    "because_you_bought": "Because you bought {}",
-    "because_you_viewed": "Because you looked at {}",
-    "because_in_your_cart": "Goes with {} in your cart",
-    "because_of_your_profile": "Because of your {}",
-}
 
 
 @dataclass(frozen=True)
 class Card:
-    """One listed item as a template sees it."""
+    """One listed item as a template sees it. list_is : what the page that says why needs to know of the list."""
 
     item: Any
     rating: float | None
     reasons: list[str]
+    key: str
+    list_is: str
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
@@ -73,7 +73,8 @@ def recommendations(
     """
     key = whose("recommendations", whom)
     looked_at = () if key else visits.viewed(context.get("request"))
-    answer = door.recommend(customer=key, session_items=looked_at, count=count, scenario=scenario)
+    unwanted = () if key else not_wanted(context)  # a customer's are read with the customer
+    answer = door.recommend(customer=key, session_items=looked_at, count=count, scenario=scenario, exclude=unwanted)
     about = ABOUT_POPULAR.get(answer.fallback_reason or "", ABOUT_OTHERS) if answer.source == POPULAR else ""
     called = title or ("Popular now" if answer.source == POPULAR else "For you")
     return page(context, answer, called, about, empty="There is nothing to recommend yet.")
@@ -90,12 +91,14 @@ def because_you_bought(
     key = whose("because_you_bought", whom)
     if key is None:
         return NOTHING
-    answer = door.because_you_bought(key, count, exclude=shown(context))
+    answer = door.because_you_bought(key, count, exclude=left_out(context))
     bought = {reason.item for listed in answer.items for reason in listed.reasons if reason.item}
     named = items_by_key(get_source(), bought)
     # What every item is there for is said once, above them.
     once = replace(answer, items=tuple(replace(listed, reasons=()) for listed in answer.items))
-    return page(context, once, title.format(*named.values()), about="", empty="") if named else NOTHING
+    if not named:
+        return NOTHING
+    return page(context, once, title.format(*named.values()), about="", empty="", of=sorted(named))
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
@@ -104,7 +107,7 @@ def popular_items(
 ) -> dict[str, Any]:
     """What most people buy, without what the customer has already."""
     key = whose("popular_items", whom)
-    answer = door.popular(count, customer=key, scenario=scenario, exclude=shown(context))
+    answer = door.popular(count, customer=key, scenario=scenario, exclude=left_out(context))
     return page(context, answer, title, about=ABOUT_OTHERS, empty="")
 
 
@@ -114,7 +117,7 @@ def trending_items(
 ) -> dict[str, Any]:
     """What sells more than it used to; what is popular, and says so, where nothing does."""
     key = whose("trending_items", whom)
-    answer = door.trending(count, customer=key, scenario=scenario, exclude=shown(context))
+    answer = door.trending(count, customer=key, scenario=scenario, exclude=left_out(context))
     return page(context, answer, title, about=ABOUT_OTHERS if answer.source == POPULAR else "", empty="")
 
 
@@ -124,13 +127,14 @@ def recently_viewed(
 ) -> dict[str, Any]:
     """What the customer, or this visitor, looked at within a day; nothing where that is nothing."""
     looked_at = visits.viewed(context.get("request"))
-    answer = door.recently_viewed(looked_at, count, customer=whose("recently_viewed", whom))
+    key, unwanted = whose("recently_viewed", whom), not_wanted(context)
+    answer = door.recently_viewed(looked_at, count, customer=key, exclude=unwanted)
     return page(context, answer, title, about="", empty="", repeats=True)
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
 def similar_items(context: template.Context, *, item: object, count: int = 6, title: str = "Similar") -> dict[str, Any]:
-    return item_list(context, door.similar, item, count, title, exclude=shown(context))
+    return item_list(context, door.similar, item, count, title, exclude=left_out(context))
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
@@ -138,7 +142,7 @@ def bought_together(
     context: template.Context, *, item: object, count: int = 4, title: str = "Often bought together"
 ) -> dict[str, Any]:
     """What buyers of the item buy, too; nothing where that is not known, for similar items are another list."""
-    return item_list(context, door.co_purchased, item, count, title)
+    return item_list(context, door.co_purchased, item, count, title, exclude=not_wanted(context))
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
@@ -146,7 +150,7 @@ def also_viewed(
     context: template.Context, *, item: object, count: int = 4, title: str = "Others also looked at"
 ) -> dict[str, Any]:
     """What viewers of the item look at, too; nothing where that is not known."""
-    return item_list(context, door.co_viewed, item, count, title)
+    return item_list(context, door.co_viewed, item, count, title, exclude=not_wanted(context))
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
@@ -160,7 +164,10 @@ def goes_with_cart(
 ) -> dict[str, Any]:
     """What suits what is in a cart (keys, the latest last) and whoever fills it; nothing for an empty cart."""
     key, inside = whose("goes_with_cart", whom), [str(item) for item in items]
-    return page(context, door.cart(inside, count, customer=key), title, about="", empty="") if inside else NOTHING
+    if not inside:
+        return NOTHING
+    answer = door.cart(inside, count, customer=key, exclude=not_wanted(context))
+    return page(context, answer, title, about="", empty="", of=inside, scenario=CART)
 
 
 @register.simple_tag
@@ -209,7 +216,7 @@ def item_list(
 ) -> dict[str, Any]:
     """A list under a product: left out where there is nothing to show, for the page is about something else."""
     try:
-        return page(context, made_by(str(item), count, **options), title, about="", empty="")
+        return page(context, made_by(str(item), count, **options), title, about="", empty="", of=[str(item)])
     except RecommendationError:
         return NOTHING
 
@@ -219,6 +226,15 @@ def shown(context: template.Context) -> list[str]:
     return list(context.render_context.get("recommended") or ())
 
 
+def not_wanted(context: template.Context) -> list[str]:
+    """Keys of what whoever sees this page dismissed."""
+    return dismissals.here(context.get("request"))
+
+
+def left_out(context: template.Context) -> list[str]:
+    return [*shown(context), *not_wanted(context)]
+
+
 def page(
     context: template.Context,
     answer: RecommendationList,
@@ -226,16 +242,27 @@ def page(
     about: str,
     empty: str,
     repeats: bool = False,
+    of: Sequence[str] = (),
+    scenario: str = "",
 ) -> dict[str, Any]:
     """What list.html needs, beside everything the page itself has: the cards are the site's own.
 
+    of, scenario : the items that the list is about, and how, for the page that says why.
     repeats : whether lists further down may show these items again.
     """
     source = get_source()
     reasons = [reason for listed in answer.items for reason in listed.reasons]
     named = items_by_key(source, [*(i.item for i in answer.items), *(r.item for r in reasons if r.item)])
+    said = {"source": answer.source, "of": of, "scenario": scenario}
+    list_is = urlencode({name: value for name, value in said.items() if value}, doseq=True)
     cards = [
-        Card(named[listed.item], listed.rating, [s for r in listed.reasons if (s := sentence(source, r, named))])
+        Card(
+            named[listed.item],
+            listed.rating,
+            [s for r in listed.reasons if (s := sentence(source, r, named))],
+            listed.item,
+            list_is,
+        )
         for listed in answer.items
         if listed.item in named
     ]
@@ -249,22 +276,3 @@ def page(
         "recommendation_id": answer.recommendation_id,
     }
     return {str(name): value for name, value in context.flatten().items()} | own
-
-
-def items_by_key(source: RecommenderSource, keys: Iterable[str]) -> dict[str, Any]:
-    rows = source.items.filter(**{f"{source.item_key}__in": list(dict.fromkeys(keys))})
-    return {str(getattr(row, source.item_key)): row for row in rows}
-
-
-def sentence(source: RecommenderSource, reason: Reason, named: dict[str, Any]) -> str:
-    """A reason in words; "" where the item it speaks of is gone."""
-    about = named.get(reason.item) if reason.item else field_name(source, reason.field or "")
-    return WORDS[reason.kind].format(about) if about else ""
-
-
-def field_name(source: RecommenderSource, name: str) -> str:
-    try:
-        field = source.customers.model._meta.get_field(name)
-    except FieldDoesNotExist:
-        return name.replace("_", " ")
-    return str(getattr(field, "verbose_name", name))

@@ -147,10 +147,10 @@ def test_data_that_shrank_beyond_the_share_is_refused_with_both_numbers():
 
 def test_a_bundle_that_answers_otherwise_than_the_trainer_is_refused_with_an_example():
     told = [{"user": f"C{n}", "list": [["P1", 0.5]]} for n in range(20)]
-    said = ["C3's place 1 was P1 at 0.5000 for the trainer and P2 at 0.4000 for the bundle."]
+    said = ["Somebody's place 1 was P1 at 0.5000 for the trainer and P2 at 0.4000 for the bundle."]
     decision = decide(report(samples=told), other_answers=said)
     assert not decision.promote
-    assert "answers 1 of 20 people otherwise than the trainer did; C3's place 1" in decision.reason
+    assert "answers 1 of 20 people otherwise than the trainer did; Somebody's place 1" in decision.reason
 
 
 def test_a_listed_score_a_count_or_a_segment_that_is_not_a_number_is_refused():

@@ -1,0 +1,55 @@
+"""What the recommender keeps of a customer beside the shop's own rows: to be handed out whole, and to be erased whole.
+
+Whoever deletes a customer calls `erase`. What a bundle's files hold of them is read by no request of the site, and goes
+when the bundle is pruned: see docs/operations.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import Model, QuerySet
+
+from recommender.models import Dismissal, Event, ModelVersion, ServedList
+from recommender.source import get_source
+
+log = structlog.get_logger("recommender.personal_data")
+
+# Every model whose rows are about a customer, by the key in their field `customer`; a test looks for others.
+KEPT: dict[str, type[Model]] = {"events": Event, "lists": ServedList, "not_interested": Dismissal}
+
+
+def held_about(customer: str) -> dict[str, QuerySet[Any]]:
+    """All rows about a customer (a key), by what they are."""
+    return {name: model._default_manager.filter(customer=customer) for name, model in KEPT.items()}
+
+
+def erase(customer: str) -> None:
+    """Remove every trace of a customer (a key): rows, what they did before they signed in, and the examples that the
+    reports of versions show of them."""
+    with transaction.atomic():
+        sessions = set(Event.objects.filter(customer=customer).exclude(session="").values_list("session", flat=True))
+        Event.objects.filter(customer="", session__in=sessions).delete()
+        for rows in held_about(customer).values():
+            rows.delete()
+        _erase_samples(customer)
+    log.info("customer_erased")
+
+
+def _erase_samples(customer: str) -> None:
+    told = ModelVersion.objects.select_for_update().order_by("pk").values_list("pk", "report__samples")
+    shown = [pk for pk, samples in told if any(sample["user"] == customer for sample in samples or ())]
+    for version in ModelVersion.objects.filter(pk__in=shown):
+        version.report["samples"] = [row for row in version.report["samples"] if row["user"] != customer]
+        version.save(update_fields=["report"])
+
+
+def of_people_here(samples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The examples of customers who exist and agree: somebody may have left while a model learned from them."""
+    source = get_source()
+    here = source.customers.filter(**{f"{source.customer_key}__in": [sample["user"] for sample in samples]})
+    keys = {str(key) for key in here.values_list(source.customer_key, flat=True)}
+    return [sample for sample in samples if sample["user"] in keys]

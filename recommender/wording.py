@@ -1,0 +1,37 @@
+"""Reasons in words, and the site's own objects behind the keys of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+
+from recommender.lists import Reason
+from recommender.source import RecommenderSource
+
+WORDS = {
+    "because_you_bought": "Because you bought {}",
+    "because_you_viewed": "Because you looked at {}",
+    "because_in_your_cart": "Goes with {} in your cart",
+    "because_of_your_profile": "Because of your {}",
+}
+
+
+def items_by_key(source: RecommenderSource, keys: Iterable[str]) -> dict[str, Any]:
+    rows = source.items.filter(**{f"{source.item_key}__in": list(dict.fromkeys(keys))})
+    return {str(getattr(row, source.item_key)): row for row in rows}
+
+
+def sentence(source: RecommenderSource, reason: Reason, named: dict[str, Any]) -> str:
+    """A reason in words; "" where the item it speaks of is gone."""
+    about = named.get(reason.item) if reason.item else field_name(source, reason.field or "")
+    return WORDS[reason.kind].format(about) if about else ""
+
+
+def field_name(source: RecommenderSource, name: str) -> str:
+    try:
+        field = source.customers.model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return name.replace("_", " ")
+    return str(getattr(field, "verbose_name", name))

@@ -1,0 +1,149 @@
+"""Everything that is kept about a person, in all rooms of the house: handed to them as one document, and erased.
+
+PARTS and NOT_THEIRS name every model that has to do with a person. tests/test_privacy.py walks all models and fails on
+one that is in neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from allauth.account.models import EmailAddress
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from knox.models import AuthToken
+
+from customers.models import CartItem, Customer, Purchase
+from customers.selectors import customer_of
+from recommender import personal_data
+
+log = structlog.get_logger("recsite.privacy")
+
+# Models that point at a person and say nothing about them that is theirs to have.
+NOT_THEIRS = {
+    "admin.LogEntry": "What staff did in the admin, kept for audit. What it calls a customer is erased with them.",
+    "account.EmailConfirmation": "A key that confirms an address, good for days.",
+    "auth.User_groups": "What staff may do.",
+    "auth.User_user_permissions": "What staff may do.",
+    "recommender.TrainingRun": "Which member of staff started or cancelled it.",
+    "recommender.Promotion": "Which member of staff decided it.",
+    "recsite.ServiceAccount": "Another program, and which member of staff let it in.",
+    "recsite.ApiKey": "A key of another program.",
+    "recsite.StoredAnswer": "A copy of an answer that the API gave, kept for a day in case the call comes again.",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the document: rows of a model, with every field but those that are secret or say the same again."""
+
+    model: type[Model]
+    rows: Callable[[User, Customer | None], QuerySet[Any]]
+    without: tuple[str, ...] = ()
+
+    def of(self, user: User, customer: Customer | None) -> list[dict[str, Any]]:
+        fields = [field for field in self.model._meta.concrete_fields if field.name not in self.without]
+        return [{field.name: _told(getattr(row, field.name)) for field in fields} for row in self.rows(user, customer)]
+
+
+def _recommender_part(name: str, model: type[Model]) -> Part:
+    def rows(user: User, customer: Customer | None) -> QuerySet[Any]:
+        return personal_data.held_about(customer.key)[name] if customer else model._default_manager.none()
+
+    return Part(model, rows, without=("customer",))
+
+
+PARTS = {
+    "account": Part(
+        User,
+        lambda user, _: User.objects.filter(pk=user.pk),
+        without=("password", "is_staff", "is_superuser", "is_active"),
+    ),
+    "email_addresses": Part(
+        EmailAddress, lambda user, _: EmailAddress.objects.filter(user=user), without=("id", "user")
+    ),
+    "api_keys": Part(
+        AuthToken, lambda user, _: AuthToken.objects.filter(user=user), without=("digest", "token_key", "user")
+    ),
+    "profile": Part(
+        Customer,
+        lambda _, customer: Customer.objects.filter(pk=customer.pk if customer else None),
+        without=("id", "user"),
+    ),
+    "purchases": Part(
+        Purchase,
+        lambda _, customer: Purchase.objects.filter(
+            customer_id=customer.pk if customer else None, customer__isnull=False
+        ).select_related("product"),
+        without=("customer",),
+    ),
+    "cart": Part(
+        CartItem,
+        lambda _, customer: CartItem.objects.filter(customer_id=customer.pk if customer else None).select_related(
+            "product"
+        ),
+        without=("id", "customer"),
+    ),
+    **{name: _recommender_part(name, model) for name, model in personal_data.KEPT.items()},
+}
+
+
+def everything_about(user: User, *, visit: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """All that the site keeps about the person who signs in as this user, as plain values.
+
+    visit : what the session of this visit remembers, without its keys to the account.
+    """
+    customer = customer_of(user)
+    return {
+        "made": now,
+        **{name: part.of(user, customer) for name, part in PARTS.items()},
+        "this_visit": {name: value for name, value in visit.items() if not name.startswith(("_", "account_"))},
+    }
+
+
+def _told(value: Any) -> Any:
+    """A related row by what the shop calls it, not by its number in the database."""
+    if not isinstance(value, Model):
+        return value.name if hasattr(value, "storage") else value
+    called = {name: getattr(value, name) for name in ("key", "name") if hasattr(value, name)}
+    return called or str(value.pk)
+
+
+# --- erasure ----------------------------------------------------------------------------------------------------------
+
+
+def delete_account(user: User) -> None:
+    """Delete the account and the customer behind it. recsite/receivers.py sees to the rest, whoever deletes either."""
+    with transaction.atomic():
+        customer = customer_of(user)
+        if customer is not None:
+            customer.delete()
+        user.delete()
+    log.info("account_deleted")
+
+
+def erase_customer(customer: Customer) -> None:
+    """Before the row goes: what the recommender keeps, and how the admin's log calls the customer."""
+    personal_data.erase(customer.key)
+    _name_no_more(Customer, [customer.pk])
+    _name_no_more(Purchase, customer.purchases.values_list("pk", flat=True))
+
+
+def erase_user(user: User) -> None:
+    """Before the row goes: sessions, which no foreign key ties to the user, and how the admin's log calls the user."""
+    _name_no_more(User, [user.pk])
+    gone = [s.pk for s in Session.objects.iterator() if s.get_decoded().get("_auth_user_id") == str(user.pk)]
+    Session.objects.filter(pk__in=gone).delete()
+
+
+def _name_no_more(model: type[Model], pks: Any) -> None:
+    entries = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(model))
+    entries.filter(object_id__in=[str(pk) for pk in pks]).update(object_repr="(erased)")
