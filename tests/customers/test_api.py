@@ -52,7 +52,7 @@ def test_customers_are_read_filtered_and_paged(ada):
     client = caller("view_customer")
     assert [row["key"] for row in client.get(CUSTOMERS, {"country": "Norway"}).json()["results"]] == ["b/ob"]
     assert client.get(f"{CUSTOMERS}b/ob/").json()["country"] == "Norway"
-    assert client.get(CUSTOMERS, {"limit": 1}).json()["count"] == 2
+    assert len(client.get(CUSTOMERS, {"limit": 1}).json()["results"]) == 1
     assert client.get(f"{CUSTOMERS}nobody/").status_code == 404
 
 
