@@ -11,6 +11,7 @@
     {% goes_with_cart items=keys for=customer count=4 %}
     {% predicted_rating for=customer item=product.key as rating %}
     {% remember_view item=product.key %}
+    {% list_for for=customer as whose %}{% cache 60 for_you whose %}...{% endcache %}
 
 `for` is a customer of yours, a customer's key or a user; with nobody, the list is for this visitor. A list renders
 recommender/list.html, and each item of it recommender/card.html, which a site overrides with a card of its own: it gets
@@ -18,11 +19,12 @@ the item itself as `item`, `rating` (predicted, or None), `reasons` (sentences),
 recommender/card_actions.html: why this, and not interested.
 
 On one page, a list of what might be wanted repeats nothing that such a list above it shows. No list shows what whoever
-sees the page dismissed. Nothing is cached here.
+sees the page dismissed. No list is kept: where a site keeps fragments itself, `list_for` is what to key them by.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -189,6 +191,19 @@ def remember_view(context: template.Context, *, item: object) -> str:
     if request is not None:
         record_by(request, Event.Kind.VIEW, str(item), led_by=request.GET.get("list"))
     return ""
+
+
+@register.simple_tag(takes_context=True)
+def list_for(context: template.Context, **whom: object) -> str:
+    """What a cached fragment with lists has to be keyed by: it differs wherever somebody else's list could come up.
+
+    By the customer, and whether they agree to personalisation; by what a visitor looked at; by the live version.
+    """
+    key, live = whose("list_for", whom), serving.live()
+    who: object = ["visitor", *visits.viewed(context.get("request"))]
+    if key is not None:
+        who = ["customer", key, people.may_be_learned_from(key)]
+    return json.dumps([live.version if live else None, who])
 
 
 # --- within -----------------------------------------------------------------------------------------------------------

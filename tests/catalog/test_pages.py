@@ -53,16 +53,45 @@ def test_filters_narrow_and_brands_follow_the_category(client):
     assert {choice.value for choice in response.context["categories"]} == {"Kitchen", "Running"}
 
 
-def test_a_search_without_results_offers_a_way_out(client):
-    shelf("Shoe")
-    assert "Nothing fits" in client.get("/products/?q=zebra").content.decode()
+def test_a_search_without_results_offers_ways_out(client):
+    shelf("Shoe", "Boot", category="Running", brand="Stride")
+    page = client.get("/products/?q=zebra&brand=Stride&min_price=5&ordering=price").content.decode()
+    assert "Nothing fits" in page
+    page = client.get("/products/?q=shoe&brand=Stride&min_price=5").content.decode()
+    assert '<a href="/products/?q=shoe&amp;brand=Stride">Without the price</a>: 1 product<' in page
+    assert "Without the words" not in page, "that would find nothing, either"
+    page = client.get("/products/?q=stirde").content.decode()
+    assert 'Did you mean <a href="/products/?q=Stride">Stride</a>?' in page
+
+
+def test_products_are_found_by_price_and_by_what_people_gave_them(client):
+    cheap, dear, unrated = shelf("Cheap", "Dear", "Unrated")
+    for product, price, ratings in ((cheap, 5, [2, 3]), (dear, 50, [4, 5, None]), (unrated, 20, [None])):
+        Product.objects.filter(pk=product.pk).update(price=price)
+        for rating in ratings:
+            Purchase.objects.create(customer=Customer.objects.get_or_create(key="c")[0], product=product, rating=rating)
+    assert names_on(client.get("/products/?min_price=10&max_price=30")) == ["Unrated"]
+    assert names_on(client.get("/products/?min_rating=4")) == ["Dear"]
+    assert names_on(client.get("/products/?min_rating=2.5")) == ["Cheap", "Dear"]
+    assert names_on(client.get("/products/?ordering=-rating")) == ["Dear", "Unrated", "Cheap"]
+    page = client.get("/products/?min_rating=4").content.decode()
+    assert 'aria-label="4.5 out of 5"' in page
+    assert '<option value="4" selected>' in page
+
+
+def test_one_high_rating_does_not_lead_the_best_rated(client):
+    once, often = shelf("Once", "Often")
+    customer = Customer.objects.create(key="c")
+    Purchase.objects.create(customer=customer, product=once, rating=5)
+    Purchase.objects.bulk_create(Purchase(customer=customer, product=often, rating="4.5") for _ in range(20))
+    assert names_on(client.get("/products/?ordering=-rating")) == ["Often", "Once"]
 
 
 def test_a_senseless_filter_is_said_and_left_out(client):
     shelf("Shoe")
     response = client.get("/products/?min_price=cheap&ordering=nonsense&page=ninety")
     assert response.status_code == 200
-    assert "Enter a number." in response.content.decode()
+    assert "Lowest price: Enter a number." in response.content.decode()
     assert names_on(response) == ["Shoe"]
 
 
@@ -88,7 +117,7 @@ def test_equal_prices_do_not_put_a_product_on_two_pages(client):
 
 def test_the_list_does_not_ask_the_database_once_a_product(client, django_assert_max_num_queries):
     shelf(*[f"Shoe {n:02}" for n in range(24)], category="Running", brand="Stride")
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(6):  # ratings among them
         client.get("/products/")
 
 
