@@ -157,6 +157,8 @@ def order(request: HttpRequest, number: UUID) -> HttpResponse:
 def welcome(request: HttpRequest) -> HttpResponse:
     """The first page after signing up: a list made from nothing but the profile."""
     customer = customer_of(request.user)
+    if purchases_of(customer).exists():
+        return redirect("home")
     told = [(field, getattr(customer, field)) for field in PROFILE_FIELDS if customer and getattr(customer, field)]
     return render(request, "customers/welcome.html", {"told": told})
 

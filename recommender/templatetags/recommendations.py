@@ -125,11 +125,19 @@ def trending_items(
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
 def recently_viewed(
-    context: template.Context, *, count: int = 10, title: str = "Recently viewed", **whom: object
+    context: template.Context,
+    *,
+    without: object = None,
+    count: int = 10,
+    title: str = "Recently viewed",
+    **whom: object,
 ) -> dict[str, Any]:
-    """What the customer, or this visitor, looked at within a day; nothing where that is nothing."""
-    looked_at = visits.viewed(context.get("request"))
-    key, unwanted = whose("recently_viewed", whom), not_wanted(context)
+    """What the customer, or this visitor, looked at within a day; nothing where that is nothing.
+
+    without : the item that the page itself is about.
+    """
+    key, looked_at = whose("recently_viewed", whom), visits.viewed(context.get("request"))
+    unwanted = [*not_wanted(context), *([] if without is None else [str(without)])]
     answer = door.recently_viewed(looked_at, count, customer=key, exclude=unwanted)
     return page(context, answer, title, about="", empty="", repeats=True)
 
@@ -197,13 +205,14 @@ def remember_view(context: template.Context, *, item: object) -> str:
 def list_for(context: template.Context, **whom: object) -> str:
     """What a cached fragment with lists has to be keyed by: it differs wherever somebody else's list could come up.
 
-    By the customer, and whether they agree to personalisation; by what a visitor looked at; by the live version.
+    By the customer, and whether they agree to personalisation; by what a visitor looked at; by what whoever sees the
+    page dismissed; by the live version.
     """
     key, live = whose("list_for", whom), serving.live()
     who: object = ["visitor", *visits.viewed(context.get("request"))]
     if key is not None:
         who = ["customer", key, people.may_be_learned_from(key)]
-    return json.dumps([live.version if live else None, who])
+    return json.dumps([live.version if live else None, who, not_wanted(context)])
 
 
 # --- within -----------------------------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ def test_what_a_customer_looks_at_is_on_record_and_shapes_their_next_list(traine
     assert Event.objects.filter(kind="view", customer="C0").count() == 3
     assert "Because you looked at Garden thing" in show('{% recommendations for="C0" count=6 %}')
     assert products(show('{% recently_viewed for="C0" %}')) == ["11", "7", "3"]
+    assert products(show('{% recently_viewed for="C0" without="P7" %}')) == ["11", "3"]
 
 
 def test_looking_leaves_no_trace_of_who_opted_out_and_unknown_items_break_no_page(trained, show, request_):
