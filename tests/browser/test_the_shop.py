@@ -253,13 +253,18 @@ def test_every_page_of_a_visitor_reads_well(page, stocked):
 
 
 def test_pages_of_refusal_read_well(page, db, settings):
+    settings.ROOT_URLCONF = "tests.browser.refusals"
+    for name in ("403", "429", "500"):
+        page.goto(f"/refused/{name}/")
+        assert page.get_by_role("link", name="Go home").count() == 1
+        looks_right(page, name)
     page.goto("/accounts/login/")
     page.context.clear_cookies()
     page.get_by_label("Username or email").fill("ada")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     page.get_by_text("Please send that again").wait_for()
-    looks_right(page, "403")
+    looks_right(page, "403-csrf")
     cache.clear()
     for _ in range(6):
         page.goto("/accounts/login/")

@@ -107,3 +107,11 @@ def test_pages_of_ones_own_account_look_like_the_site(client, address):
     page = client.get(address).content.decode()
     assert 'class="site-header"' in page
     assert 'class="panel"' in page
+
+
+def test_who_tries_too_often_is_asked_to_wait_in_the_sites_own_words(client):
+    for _ in range(20):
+        assert client.post(SIGN_UP, {}).status_code == 200
+    refused = client.post(SIGN_UP, {})
+    assert refused.status_code == 429
+    assert "That was too often" in refused.content.decode()

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.cache import SessionStore
 from django.template import Context, Template, TemplateSyntaxError
@@ -11,6 +12,7 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import serving
 from recommender.models import Event, ServedList
+from recommender.templatetags.recommendations import register
 
 
 @pytest.fixture
@@ -197,3 +199,13 @@ def test_what_a_customer_bought_is_not_popular_or_trending_for_them(trained, sho
     bought = {key[1:] for key in Purchase.objects.filter(customer__key="C2").values_list("product__key", flat=True)}
     for tag in ("popular_items", "trending_items"):
         assert not set(products(show(f'{{% {tag} for="C2" count=40 %}}'))) & bought
+
+
+def test_the_docs_tell_of_every_tag_and_of_no_other():
+    """And their examples can be rendered."""
+    docs = (settings.BASE_DIR / "docs" / "plugging_in.md").read_text(encoding="utf-8")
+    section = docs.partition("## Lists on your pages")[2].partition("\n## ")[0]
+    table = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {tag for cell in table for tag in re.findall(r"`(\w+)`", cell)} == set(register.tags)
+    for example in re.findall(r"```html\n(.*?)```", section, re.DOTALL):
+        Template(example)
