@@ -5,8 +5,9 @@ Every drawing has its own units, `width` x `height`, in which letters are 11 hig
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 WIDTH, HEIGHT = 380, 170
@@ -63,6 +64,23 @@ class CalibrationChart:
     height: int = 260
     left: int = LEFT
     floor: int = 260 - BOTTOM
+    right: int = WIDTH - RIGHT
+
+
+@dataclass(frozen=True)
+class BandChart:
+    """An interval that grows narrower by the day. band, line : as SVG wants them.   zero : where no difference is."""
+
+    band: str
+    line: str
+    zero: float
+    across: list[Tick]
+    up: list[Tick]
+    said: str
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT + 16
+    floor: int = HEIGHT - BOTTOM
     right: int = WIDTH - RIGHT
 
 
@@ -143,6 +161,37 @@ def bar(low: float | None, middle: float | None, high: float | None, most: float
         return None
     low, middle, high = (100 * min(max(value / most, 0.0), 1.0) for value in (low, middle, high))
     return Bar(start=round(low, 2), length=round(max(high - low, 0.6), 2), middle=round(middle, 2))
+
+
+def band_of(
+    values: Sequence[tuple[date, float, float | None, float | None]], written: Callable[[float], str]
+) -> BandChart | None:
+    """An interval as it grew, day by day: day, value, low and high. None before there are two days with an interval."""
+    known = [(day, value, low, high) for day, value, low, high in values if low is not None and high is not None]
+    if len(known) < 2:
+        return None
+    first, last = known[0][0], known[-1][0]
+    # The first intervals are so wide that the last ones would be a line: the scale is of the second half.
+    half = known[len(known) // 2 :]
+    bottom, top = min(0.0, *(row[2] for row in half)), max(0.0, *(row[3] for row in half))
+
+    def across(day: date) -> float:
+        return _between((day - first).days, 0, (last - first).days, LEFT + 16, WIDTH - RIGHT)
+
+    def up(value: float) -> float:
+        return _between(min(max(value, bottom), top), bottom, top, HEIGHT - BOTTOM, TOP)
+
+    upper = [f"{across(day)},{up(high)}" for day, _, _, high in known]
+    lower = [f"{across(day)},{up(low)}" for day, _, low, _ in reversed(known)]
+    _, value, low, high = known[-1]
+    return BandChart(
+        band=" ".join(upper + lower),
+        line=" ".join(f"{across(day)},{up(value)}" for day, value, _, _ in known),
+        zero=up(0.0),
+        across=[Tick(across(day), f"{day:%d.%m.}") for day in dict.fromkeys((first, last))],
+        up=[Tick(up(value), written(value) if value else "0") for value in dict.fromkeys((bottom, 0.0, top))],
+        said=f"from {first} to {last}; at the end {written(value)}, {written(low)} to {written(high)}",
+    )
 
 
 def _between(value: float, low: float, high: float, start: float, end: float) -> float:

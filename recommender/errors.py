@@ -18,5 +18,9 @@ class TrainingError(RecommenderError):
     """A run cannot be started, executed or cancelled, or a version cannot be made live."""
 
 
+class ExperimentError(RecommenderError):
+    """An experiment cannot be started, stopped or decided as it is."""
+
+
 class NothingChanged(RecommenderError):
     """A run that was to train only on changed data found none."""

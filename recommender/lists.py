@@ -24,6 +24,7 @@ FALLBACK_REASONS = {
     "anonymous": "Nothing is known of this visitor.",
     "unknown_customer": "There is no customer of this key.",
     "opted_out": "This customer opted out of personalisation.",
+    "experiment": "An experiment is under way that shows some people what is popular.",
     "model_failed": "The model did not answer; see the log.",
     "never_bought_together": "Too few people bought this with something else.",
     "never_viewed_together": "Too few people looked at this and at something else.",
@@ -119,6 +120,7 @@ class ListRequest:
     filter : field -> allowed values.   exclude : keys not to list.   diversity : 0 (best first) to 1 (all different).
     rotation : 0 (always the same order) to 1: how far items of nearly the same score change places from day to day.
     page_token : `next_page_token` of the page before, to go on without repeating an item.
+    visitor : for nobody known, what tells this visit from others (`visits.visitor_of`): who they are to an experiment.
     reasons : whether to say why each item is there, which costs about as much as the rest of a customer's list.
     """
 
@@ -134,3 +136,4 @@ class ListRequest:
     page_token: str | None = None
     scenario: str = "home"
     reasons: bool = True
+    visitor: str = ""

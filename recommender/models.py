@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from django.utils import timezone
 # Which permission opens which part of training, as `has_perm` asks for it. The first two are added below.
 MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
 MAY_SEE_RESULTS = "recommender.view_listcount"
+MAY_SEE_EXPERIMENTS, MAY_EXPERIMENT = "recommender.view_experiment", "recommender.run_experiment"
 MAY_SEE_RUNS, MAY_SEE_VERSIONS = "recommender.view_trainingrun", "recommender.view_modelversion"
 
 PACE_KNOWN_AT = 0.08  # of a run: what comes before is reading, which says little of how long training takes
@@ -146,6 +148,128 @@ class Promotion(models.Model):
         return f"{self.action} {self.version}"
 
 
+class Experiment(models.Model):
+    """Two ways of making lists side by side, each for a share of the people. Written by recommender/experiments.py."""
+
+    class State(models.TextChoices):
+        PLANNED = "planned"
+        RUNNING = "running"
+        STOPPED = "stopped"
+
+    name = models.CharField(max_length=100, unique=True)
+    state = models.CharField(max_length=8, choices=State, default=State.PLANNED)
+    scenario = models.CharField(max_length=50, blank=True, help_text="Only lists of this scenario; empty: all of them.")
+    share = models.FloatField(default=1.0, help_text="Of the people that take part.")
+    share_of_b = models.FloatField(default=0.5, help_text="Of those who take part, how many are in arm B.")
+    days = models.PositiveSmallIntegerField(
+        default=7,
+        validators=[MinValueValidator(1), MaxValueValidator(28)],
+        help_text="What somebody buys and clicks on counts for so many days from their first list on.",
+    )
+    people = models.PositiveIntegerField(
+        default=5_000,
+        validators=[MinValueValidator(200)],
+        help_text="How many people you expect it to take. The intervals are right at any number, and narrowest there.",
+    )
+    salt = models.CharField(max_length=64, default=secrets.token_hex, editable=False)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    stopped_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    started = models.DateTimeField(null=True, blank=True)
+    stopped = models.DateTimeField(null=True, blank=True)
+    reason = models.TextField(blank=True, help_text="Why it was stopped.")
+    exposed_until = models.DateTimeField(
+        null=True, editable=False, help_text="Lists up to then are known to have exposed whom they were for."
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("run_experiment", "Can plan, start and stop experiments")]
+        constraints = [
+            # Two at once would each be part of what the other measures.
+            models.UniqueConstraint(models.Value(1), condition=Q(state="running"), name="one_running_experiment"),
+            models.CheckConstraint(
+                condition=Q(share__gt=0, share__lte=1),
+                name="experiment_share_between_0_and_1",
+                violation_error_message="The share of people must be above 0 and at most 1.",
+            ),
+            models.CheckConstraint(
+                condition=Q(share_of_b__gte=0.2, share_of_b__lte=0.8),
+                name="experiment_share_of_b_between_a_fifth_and_four",
+                violation_error_message="The share of arm B must be from 0.2 to 0.8: a smaller arm teaches little.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Arm(models.Model):
+    """One of the two ways. What is left open is as it would be without the experiment."""
+
+    class Model(models.TextChoices):
+        LIVE = "live", "the live version, as it changes"
+        VERSION = "version", "one version"
+        POPULAR = "popular", "no model: what is popular"
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="arms")
+    name = models.CharField(max_length=1)
+    model = models.CharField(max_length=7, choices=Model, default=Model.LIVE)
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    diversity = models.FloatField(null=True, blank=True)
+    rotation = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["experiment", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["experiment", "name"], name="one_arm_of_a_name"),
+            models.CheckConstraint(
+                condition=Q(model="version", version__isnull=False) | ~Q(model="version") & Q(version__isnull=True),
+                name="arm_names_a_version_or_none",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        settings = [f"{name} {value:g}" for name, value in self.settings.items()]
+        made_by = f"version {self.version}" if self.version else self.get_model_display()
+        return ", ".join([made_by, *settings])
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """What lists of this arm are asked for with, whatever the page asks."""
+        both = {"diversity": self.diversity, "rotation": self.rotation}
+        return {name: value for name, value in both.items() if value is not None}
+
+
+class Exposure(models.Model):
+    """Somebody took part in an experiment: when they saw their first list, and, once their days are over, what came of
+    it. A customer has a key; a visitor a number that only says that it is the same visit."""
+
+    arm = models.ForeignKey(Arm, on_delete=models.CASCADE, related_name="exposures")
+    customer = models.CharField(max_length=64, blank=True, db_index=True, help_text="The customer's key, if known.")
+    visitor = models.CharField(max_length=32, blank=True)
+    first = models.DateTimeField(help_text="When the first list was served.")
+    settled = models.DateTimeField(null=True, blank=True, help_text="When their days were over and all was counted.")
+    lists = models.PositiveIntegerField(default=0)
+    click_rate = models.FloatField(default=0, help_text="The share of these clicked on.")
+    orders = models.PositiveIntegerField(default=0)
+    revenue = models.FloatField(default=0)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["arm", "customer", "visitor"], name="one_exposure_of_a_person"),
+        ]
+        indexes = [models.Index(fields=["arm", "settled"], name="exposure_settled")]
+
+    def __str__(self) -> str:
+        return f"{self.customer or 'a visitor'} in {self.arm_id}"
+
+
 class ServedList(models.Model):
     """One list that somebody was shown. Never written for customers who opted out."""
 
@@ -157,6 +281,12 @@ class ServedList(models.Model):
     version = models.ForeignKey(ModelVersion, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     items = models.JSONField(default=list)
     length = models.PositiveSmallIntegerField(default=0, help_text="How many items there are.")
+    arm = models.ForeignKey(
+        Arm, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", help_text="Of a running experiment."
+    )
+    visitor = models.CharField(
+        max_length=32, blank=True, help_text="In an experiment: stands for a visit of nobody known."
+    )
     bucket = models.PositiveSmallIntegerField(
         default=0, help_text="Which of the buckets of recommender/list_counts.py the person falls into."
     )

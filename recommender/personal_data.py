@@ -13,13 +13,18 @@ import structlog
 from django.db import transaction
 from django.db.models import Model, QuerySet
 
-from recommender.models import Dismissal, Event, ModelVersion, ServedList
+from recommender.models import Dismissal, Event, Exposure, ModelVersion, ServedList
 from recommender.source import get_source
 
 log = structlog.get_logger("recommender.personal_data")
 
 # Every model whose rows are about a customer, by the key in their field `customer`; a test looks for others.
-KEPT: dict[str, type[Model]] = {"events": Event, "lists": ServedList, "not_interested": Dismissal}
+KEPT: dict[str, type[Model]] = {
+    "events": Event,
+    "lists": ServedList,
+    "not_interested": Dismissal,
+    "experiments": Exposure,
+}
 
 
 def held_about(customer: str) -> dict[str, QuerySet[Any]]:

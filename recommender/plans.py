@@ -84,11 +84,6 @@ def row_of(item: str, catalog: LiveCatalog) -> int:
     return catalog.row_of[item]
 
 
-def max_history(catalog: LiveCatalog) -> int:
-    """The purchases of a customer that the live model reads."""
-    return catalog.live.inference.max_history if catalog.live else people.MAX_HISTORY
-
-
 # --- within -----------------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from recommender.models import ModelVersion, TrainingRun
+from recommender.models import Arm, Experiment, ModelVersion, TrainingRun
 from recommender.runs import active_run
 from recommender.versions import bundle_folder, live_version, version_below
 
@@ -27,7 +27,8 @@ OURS = re.compile(r"\.?\d{8}-\d{6}-(?P<run>\d+)(\.|$)")  # a bundle of a run, or
 def prune_bundles(*, keep: int | None = None) -> list[str]:
     """Remove old bundles and what died with its process; back come the names of what was removed.
 
-    The live version, the one below it, and the `keep` newest (the setting RECOMMENDER_KEEP_BUNDLES, 10) are kept.
+    The live version, the one below it, those of a running experiment, and the `keep` newest (the setting
+    RECOMMENDER_KEEP_BUNDLES, 10) are kept.
     """
     keep = getattr(settings, "RECOMMENDER_KEEP_BUNDLES", KEPT) if keep is None else keep
     newest = set(ModelVersion.objects.order_by("-pk").values_list("pk", flat=True)[:keep])
@@ -40,11 +41,12 @@ def prune_bundles(*, keep: int | None = None) -> list[str]:
 
 
 def _prune(version: ModelVersion) -> bool:
-    """Remove the bundle of a version unless it serves or would after a roll back."""
+    """Remove the bundle of a version unless it serves, to some people at least, or would after a roll back."""
     with transaction.atomic():
         # Whoever promotes this version holds the same row: it is promoted or pruned, never both.
         ModelVersion.objects.select_for_update().get(pk=version.pk)
-        if version in (live_version(), version_below()):
+        in_experiment = Arm.objects.filter(version=version, experiment__state=Experiment.State.RUNNING).exists()
+        if in_experiment or version in (live_version(), version_below()):
             return False
         folder = bundle_folder(version.name)
         gone = folder.with_name(f".{folder.name}.pruned")

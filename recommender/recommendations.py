@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import structlog
 from django.utils import timezone
 
 from recommender import people, serving
+from recommender.assignment import RunningArm
 from recommender.engine import explain, retrieval
 from recommender.engine.errors import EngineError
 from recommender.engine.explain import Weighed
@@ -43,7 +44,7 @@ from recommender.lists import (
 from recommender.live_catalog import LiveCatalog, Placed
 from recommender.models import ServedList
 from recommender.page_tokens import MAX_SHOWN, write_token
-from recommender.plans import CART, Plan, check_who, max_history, plan, row_of
+from recommender.plans import CART, Plan, check_who, plan, row_of
 from recommender.prepared import PreparedInsert
 from recommender.rotation import rotated
 from recommender.source import get_source
@@ -76,28 +77,30 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
 
     All people are read with the same few queries and pass the user tower together.
     """
-    catalog = serving.catalog()
-    known = people.find([r.customer for r in requests if isinstance(r.customer, str)], max_history(catalog))
-    plans: list[Plan | RecommendationError] = []
+    served = serving.served()
+    known = people.find([r.customer for r in requests if isinstance(r.customer, str)], served.max_history)
+    plans: list[_Planned | RecommendationError] = []
     for request in requests:
         try:
-            asked = plan(request, known, catalog)
-            asked.allowed[catalog.rows(asked.looked_at)] = False
-            plans.append(asked)
+            plans.append(_plan_of(request, known, served))
         except RecommendationError as error:
             plans.append(error)
-    weighed = _weigh([each for each in plans if isinstance(each, Plan) and each.person is not None], catalog)
+    sound = [each for each in plans if isinstance(each, _Planned)]
+    weighed: dict[int, Weighed] = {}
+    for catalog in {id(each.catalog): each.catalog for each in sound}.values():  # one, but for an experiment
+        its = [each.plan for each in sound if each.catalog is catalog and each.plan.person is not None]
+        weighed |= _weigh(its, catalog)
     answers: list[RecommendationList | RecommendationError] = []
-    served: list[ServedList] = []
+    rows: list[ServedList] = []
     for each in plans:
         if isinstance(each, RecommendationError):
             answers.append(each)
             continue
-        answer = _answer(each, weighed.get(id(each)), catalog)
+        answer = _answer(each.plan, weighed.get(id(each.plan)), each.catalog)
         answers.append(answer)
-        if each.may_be_logged and answer.items:
-            served.append(_log_row(answer, each, catalog))
-    _record(served)
+        if each.plan.may_be_logged and answer.items:
+            rows.append(_log_row(answer, each.plan, each.catalog, each.arm))
+    _record(rows)
     return answers
 
 
@@ -265,7 +268,7 @@ def predict_rating(
         return average
     person = Person(checked)
     if customer is not None:
-        known = people.find([customer], max_history(catalog)).get(customer)
+        known = people.find([customer], serving.max_history(catalog)).get(customer)
         if known is not None and not known.learnable:
             return average
         person = known.person if known else person
@@ -279,12 +282,46 @@ def predict_rating(
     return RatingPrediction(float(inference.ratings(user, described)[0, 0]), placed.live.version)
 
 
+# --- from a request to a plan -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A plan, the catalog that answers it, and the arm of an experiment that it is in, if any."""
+
+    plan: Plan
+    catalog: LiveCatalog
+    arm: RunningArm | None
+
+
+def _plan_of(request: ListRequest, known: Mapping[str, people.Customer], served: serving.Served) -> _Planned:
+    arm = _arm_of(request, known, served)
+    catalog = served.catalog_for(arm)
+    asked = plan(replace(request, **arm.settings) if arm else request, known, catalog)
+    asked.allowed[catalog.rows(asked.looked_at)] = False
+    if arm is not None and arm.popular:
+        asked = replace(asked, person=None, fallback="experiment")
+    return _Planned(asked, catalog, arm)
+
+
+def _arm_of(request: ListRequest, known: Mapping[str, people.Customer], served: serving.Served) -> RunningArm | None:
+    """The arm of whom the list is for: a customer who agrees to it, or a visitor who can be told from others."""
+    if served.running is None or request.profile is not None:
+        return None
+    if request.customer is None:
+        return served.running.arm_of(request.visitor, request.scenario)
+    customer = known.get(request.customer) if isinstance(request.customer, str) else None
+    if customer is None or not customer.learnable:
+        return None
+    return served.running.arm_of(customer.key, request.scenario)
+
+
 # --- from a plan to a list --------------------------------------------------------------------------------------------
 
 
 def _planned(**request: Any) -> tuple[Plan, LiveCatalog]:
     asked, catalog = ListRequest(**request), serving.catalog()
-    known = people.find([asked.customer] if isinstance(asked.customer, str) else [], max_history(catalog))
+    known = people.find([asked.customer] if isinstance(asked.customer, str) else [], serving.max_history(catalog))
     return plan(asked, known, catalog), catalog
 
 
@@ -434,16 +471,19 @@ def _record(served: list[ServedList]) -> None:
         ServedList.objects.bulk_create(served)
 
 
-def _log_row(answer: RecommendationList, plan: Plan, catalog: LiveCatalog) -> ServedList:
+def _log_row(answer: RecommendationList, plan: Plan, catalog: LiveCatalog, arm: RunningArm | None = None) -> ServedList:
     live = catalog.live if answer.model_version else None
     customer = plan.customer.key if plan.customer else ""
+    visitor = plan.request.visitor if arm and not customer else ""
     return ServedList(
         id=uuid.UUID(answer.recommendation_id),
         customer=customer,
+        visitor=visitor,
+        arm_id=arm.pk if arm else None,
         scenario=plan.request.scenario,
         source=answer.source,
         version_id=live.pk if live else None,
         items=[item.item for item in answer.items],
         length=len(answer.items),
-        bucket=bucket_of(customer or answer.recommendation_id),
+        bucket=bucket_of(customer or visitor or answer.recommendation_id),
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEAST = 100  # people in each arm before anything is said: the boundary is right in the limit, not for a handful
-LEAST_EVENTS = 20  # of them with anything but 0: a mean of few large sums is not yet near normal
+LEAST_EVENTS = 50  # of them with anything but 0: a mean of few large sums is not near normal yet
 PRIOR_PEOPLE = 100.0  # how sure the alternative of `mismatch` is of shares near those asked for
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
+from recommender.assignment import RunningArm, RunningExperiment, running_experiment
 from recommender.engine.errors import EngineError
 from recommender.engine.inference import Inference
 from recommender.live_catalog import Live, LiveCatalog, Tally, catalog_state, read_catalog, read_newer, read_tally
 from recommender.models import Promotion
+from recommender.people import MAX_HISTORY
 from recommender.retrieval import collection_of
 from recommender.source import RecommenderSource, get_source
 
@@ -36,8 +39,13 @@ RECOUNT_EVERY, RECOUNT_SHARE = 600.0, 0.01
 
 
 @dataclass(frozen=True)
-class _Served:
-    """Everything known at one moment. A refresh makes the next one from it."""
+class Served:
+    """Everything known at one moment. A refresh makes the next one from it.
+
+    running : the experiment that runs.   beside : the catalog as other versions than the live one see it, by the
+    version's pk, for the experiment's arms. unopened : versions that an arm wants and that do not open, with when they
+    are tried again; the live one stands in for them.
+    """
 
     catalog: LiveCatalog
     state: tuple[Any, ...]
@@ -46,6 +54,18 @@ class _Served:
     promotion: int | None = None
     problem: str = ""  # with that promotion's model, which is tried again at `retry_at`
     retry_at: float = 0.0
+    running: RunningExperiment | None = None
+    beside: Mapping[int, LiveCatalog] = field(default_factory=dict)
+    unopened: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def max_history(self) -> int:
+        """The purchases of a customer that any of the models here reads."""
+        return max(max_history(catalog) for catalog in (self.catalog, *self.beside.values()))
+
+    def catalog_for(self, arm: RunningArm | None) -> LiveCatalog:
+        """The catalog as the model of an arm sees it; as the live one does, where that cannot serve."""
+        return self.catalog if arm is None or arm.version is None else self.beside.get(arm.version, self.catalog)
 
 
 class Process:
@@ -54,10 +74,10 @@ class Process:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watch = threading.Thread(target=self._look_again_and_again, name="recommender-watch", daemon=True)
-        self._served: _Served | None = None
+        self._served: Served | None = None
         self._checked = float("-inf")
 
-    def served(self) -> _Served:
+    def served(self) -> Served:
         served = self._served
         if served is not None and (self._watch.is_alive() or time.monotonic() - self._checked < CHECK_EVERY):
             return served
@@ -101,6 +121,11 @@ def catalog() -> LiveCatalog:
     return PROCESS.served().catalog
 
 
+def served() -> Served:
+    """The same with the experiment that runs, and the models of its arms."""
+    return PROCESS.served()
+
+
 def live() -> Live | None:
     """The promoted model, open; None before the first promotion, or when no promoted model opens here."""
     return catalog().live
@@ -121,10 +146,15 @@ def forget() -> None:
     PROCESS.forget()
 
 
+def max_history(catalog: LiveCatalog) -> int:
+    """The purchases of a customer that the model of a catalog reads."""
+    return catalog.live.inference.max_history if catalog.live else MAX_HISTORY
+
+
 # --- one look at the database -----------------------------------------------------------------------------------------
 
 
-def _refresh(old: _Served | None) -> _Served:
+def _refresh(old: Served | None) -> Served:
     source = get_source()
     now = time.monotonic()
     promotion, current, problem = _promoted(old, now)
@@ -135,19 +165,59 @@ def _refresh(old: _Served | None) -> _Served:
     else:
         newer = read_newer(source, old.tally.last)
         tally, recount_at = old.tally.plus(newer) if newer.counts else old.tally, old.recount_at
-    if old is None or current is not old.catalog.live or state != old.state:
+    same_items = old is not None and state == old.state
+    if old is None or current is not old.catalog.live or not same_items:
         before = old.catalog.live if old and old.catalog.live is not current else None
         fresh, unplaced = _placed(source, [current, before], tally)
         problem = unplaced or problem
-    elif newer is None:
-        fresh = old.catalog.counting_only(tally)
-    elif newer.counts:
-        fresh = old.catalog.counting(newer)
     else:
-        fresh = old.catalog
+        fresh = _counted_on(old.catalog, tally, newer)
+    running = running_experiment()
+    beside, unopened = {}, {}
+    for pk, name in _versions_beside(running, fresh.live):
+        known = old.beside.get(pk) if old else None
+        if known is not None and same_items:
+            beside[pk] = _counted_on(known, tally, newer)
+            continue
+        try_at = old.unopened.get(pk, now) if old else now
+        opened = known.live if known else _opened(pk, name, old) if now >= try_at else None
+        catalog, unplaced = _placed(source, [opened], tally) if opened else (None, "")
+        if catalog is None or unplaced:
+            unopened[pk] = try_at if try_at > now else now + RETRY_EVERY
+        else:
+            beside[pk] = catalog
     told_before = old is not None and (old.promotion, old.problem) == (promotion, problem)
     retry_at = old.retry_at if old is not None and told_before and now < old.retry_at else now + RETRY_EVERY
-    return _Served(fresh, state, tally, recount_at, promotion, problem, retry_at)
+    return Served(fresh, state, tally, recount_at, promotion, problem, retry_at, running, beside, unopened)
+
+
+def _counted_on(catalog: LiveCatalog, tally: Tally, newer: Tally | None) -> LiveCatalog:
+    """The catalog with what was bought since. newer : that alone; None where everything was counted anew."""
+    if newer is None:
+        return catalog.counting_only(tally)
+    return catalog.counting(newer) if newer.counts else catalog
+
+
+def _versions_beside(running: RunningExperiment | None, live: Live | None) -> list[tuple[int, str]]:
+    """Primary keys and names of the versions that the arms want and that are not live."""
+    wanted = {arm.version: arm.version_name for arm in (running.arms if running else ()) if arm.version is not None}
+    return [(pk, name) for pk, name in wanted.items() if live is None or live.pk != pk]
+
+
+def _opened(pk: int, name: str, old: Served | None) -> Live | None:
+    """The model of an arm; None, and the log says why, when it does not open."""
+    if old is not None and old.catalog.live is not None and old.catalog.live.pk == pk:
+        return old.catalog.live  # it served until now
+    try:
+        return _open(pk, name)
+    except EngineError as error:
+        log.error("model_does_not_open", version=name, error=str(error))
+        return None
+
+
+def _open(pk: int, name: str) -> Live:
+    inference = Inference.open(Path(settings.BUNDLE_ROOT) / name)
+    return Live(pk, name, inference, collection_of(inference))
 
 
 def _placed(source: RecommenderSource, models: list[Live | None], tally: Tally) -> tuple[LiveCatalog, str]:
@@ -165,7 +235,7 @@ def _placed(source: RecommenderSource, models: list[Live | None], tally: Tally) 
     return read_catalog(source, None, tally), problem
 
 
-def _promoted(old: _Served | None, now: float) -> tuple[int | None, Live | None, str]:
+def _promoted(old: Served | None, now: float) -> tuple[int | None, Live | None, str]:
     """The newest promotion, the model to serve from now on, and what is wrong with its own if that is another."""
     serving = old.catalog.live if old else None
     promotion = Promotion.objects.select_related("version").order_by("-pk").first()
@@ -176,9 +246,9 @@ def _promoted(old: _Served | None, now: float) -> tuple[int | None, Live | None,
     if old is not None and old.problem and old.promotion == promotion.pk and now < old.retry_at:
         return promotion.pk, serving, old.problem
     name = promotion.version.name
+    beside = old.beside.get(promotion.version_id) if old else None
     try:
-        inference = Inference.open(Path(settings.BUNDLE_ROOT) / name)
-        opened = Live(promotion.version_id, name, inference, collection_of(inference))
+        opened = (beside.live if beside else None) or _open(promotion.version_id, name)
     except EngineError as error:
         log.error("model_does_not_open", version=name, error=str(error))
         return promotion.pk, serving, f"Version {name} does not open: {error}"

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from recommender import drift, list_counts, pruning, runs, schedules, training
+from recommender import drift, experiments, list_counts, pruning, runs, schedules, training
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
 
@@ -63,8 +63,9 @@ def watch_drift() -> None:
 
 @shared_task(ignore_result=True)
 def count_lists() -> None:
-    """Count what the lists of today and yesterday brought so far. Every ten minutes."""
+    """Count what the lists of today and yesterday brought so far, in an experiment and elsewhere. Every ten minutes."""
     list_counts.count_lately()
+    experiments.follow_experiments()
 
 
 @shared_task(ignore_result=True)

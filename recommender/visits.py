@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from recommender.models import Event
 from recommender.prepared import Prepared, Rows
@@ -56,6 +57,15 @@ def session_of(request: Any) -> str:
     if session.session_key is None:
         session.create()
     return session.session_key or ""
+
+
+def visitor_of(request: Any) -> str:
+    """What tells this visit from others, and nobody can come back with as if it were the session's key; "" for who is
+    signed in, comes with a token, or has no session yet."""
+    session = getattr(request, "session", None)
+    if session is None or session.session_key is None or request.user.is_authenticated:
+        return ""
+    return salted_hmac("recommender.visitor", session.session_key).hexdigest()[:32]
 
 
 # What customers (by key) looked at since a moment, which is the last value.

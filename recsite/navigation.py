@@ -16,6 +16,7 @@ GROUPS = {
         ("recommender.ModelVersion", "deployed_code"),
         ("recommender.Promotion", "history"),
         ("recommender.ListCount", "monitoring"),
+        ("recommender.Experiment", "science"),
         ("recommender.TrainingSchedule", "event_repeat"),
         ("recommender.DriftFinding", "trending_down"),
         ("recommender.ServedList", "list_alt"),

@@ -34,6 +34,7 @@ NOT_THEIRS = {
     "auth.User_groups": "What staff may do.",
     "auth.User_user_permissions": "What staff may do.",
     "recommender.TrainingRun": "Which member of staff started or cancelled it.",
+    "recommender.Experiment": "Which member of staff started or stopped it.",
     "recommender.Promotion": "Which member of staff decided it.",
     "recsite.ServiceAccount": "Another program, and which member of staff let it in.",
     "recsite.ApiKey": "A key of another program.",

@@ -3,4 +3,4 @@
 Rows here are written by services alone, so every page only shows them; the buttons call runs.py and versions.py.
 """
 
-from recommender.admin import audit, drift, results, runs, schedules, versions  # noqa: F401 (each registers its pages)
+from recommender.admin import audit, drift, experiments, results, runs, schedules, versions  # noqa: F401 (each registers its pages)

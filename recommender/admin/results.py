@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -48,6 +48,14 @@ class PeriodForm(forms.Form):
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A number and its interval, in words."""
+
+    value: str
+    interval: str = ""
+
+
+@dataclass(frozen=True)
 class ResultLine:
     """One maker's lists in one scenario, ready to print."""
 
@@ -56,14 +64,14 @@ class ResultLine:
     lists: int
     views: int
     clicks: int
-    click_rate: str
+    click_rate: Shown
     bar: Bar | None
     orders: int
     revenue: str
-    revenue_per_list: str
-    beside_popular: str
+    revenue_per_list: Shown
+    beside_popular: Shown
     verdict: str
-    revenue_beside_popular: str
+    revenue_beside_popular: Shown
     revenue_verdict: str
 
 
@@ -110,7 +118,7 @@ def lines_of(results: Sequence[ListResult]) -> list[ResultLine]:
             orders=row.orders,
             revenue=money(row.revenue),
             revenue_per_list=_money(row.revenue_per_list),
-            beside_popular=_percent(row.click_rate_beside_popular, "+"),
+            beside_popular=_points(row.click_rate_beside_popular),
             verdict=_verdict(row.click_rate_beside_popular),
             revenue_beside_popular=_money(row.revenue_beside_popular, "+"),
             revenue_verdict=_verdict(row.revenue_beside_popular),
@@ -136,21 +144,25 @@ def _address(first: date, last: date) -> str:
     return f"?first={first}&last={last}"
 
 
-def _percent(found: Estimate | None, sign: str = "") -> str:
-    """2.1 % (1.8 % to 2.4 %)"""
-    return _shown(found, lambda value: f"{100 * value:{sign}.1f} %")
+def _percent(found: Estimate | None) -> Shown:
+    return _shown(found, lambda value: f"{100 * value:.1f} %")
 
 
-def _money(found: Estimate | None, sign: str = "") -> str:
+def _points(found: Estimate | None) -> Shown:
+    """What is between two shares."""
+    return _shown(found, lambda value: f"{100 * value:+.1f} points")
+
+
+def _money(found: Estimate | None, sign: str = "") -> Shown:
     return _shown(found, lambda value: money(value, sign))
 
 
-def _shown(found: Estimate | None, written: Any) -> str:
+def _shown(found: Estimate | None, written: Callable[[float], str]) -> Shown:
     if found is None or found.value is None:
-        return NOTHING
+        return Shown(NOTHING)
     if found.low is None or found.high is None:
-        return f"{written(found.value)} (too few for an interval)"
-    return f"{written(found.value)} ({written(found.low)} to {written(found.high)})"
+        return Shown(written(found.value), "too few for an interval")
+    return Shown(written(found.value), f"{written(found.low)} to {written(found.high)}")
 
 
 def _verdict(found: Estimate | None) -> str:

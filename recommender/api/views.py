@@ -230,7 +230,8 @@ class CartView(RecommenderView):
         asked = dict(self.checked(forms.CartSerializer, request.data).validated_data)
         customer = whose(request, asked)
         asked["exclude"] = [*asked.get("exclude", ()), *not_wanted(request, customer, asked)]
-        return Response(cart(**asked | {"customer": customer}).to_dict())
+        asked |= {"customer": customer, "visitor": visits.visitor_of(request)}
+        return Response(cart(**asked).to_dict())
 
 
 class DismissalsView(RecommenderView):
@@ -324,6 +325,7 @@ def for_whom(request: Request, asked: ListRequest) -> ListRequest:
         customer=customer,
         session_items=[*looked_at, *asked.session_items],
         exclude=[*asked.exclude, *not_wanted(request, customer, vars(asked))],
+        visitor="" if named else visits.visitor_of(request),
     )
 
 

@@ -76,7 +76,10 @@ def recommendations(
     key = whose("recommendations", whom)
     looked_at = () if key else visits.viewed(context.get("request"))
     unwanted = () if key else not_wanted(context)  # a customer's are read with the customer
-    answer = door.recommend(customer=key, session_items=looked_at, count=count, scenario=scenario, exclude=unwanted)
+    visitor = "" if key else visits.visitor_of(context.get("request"))
+    answer = door.recommend(
+        customer=key, session_items=looked_at, count=count, scenario=scenario, exclude=unwanted, visitor=visitor
+    )
     about = ABOUT_POPULAR.get(answer.fallback_reason or "", ABOUT_OTHERS) if answer.source == POPULAR else ""
     called = title or ("Popular now" if answer.source == POPULAR else "For you")
     return page(context, answer, called, about, empty="There is nothing to recommend yet.")
@@ -176,7 +179,8 @@ def goes_with_cart(
     key, inside = whose("goes_with_cart", whom), [str(item) for item in items]
     if not inside:
         return NOTHING
-    answer = door.cart(inside, count, customer=key, exclude=not_wanted(context))
+    visitor = "" if key else visits.visitor_of(context.get("request"))
+    answer = door.cart(inside, count, customer=key, exclude=not_wanted(context), visitor=visitor)
     return page(context, answer, title, about="", empty="", of=inside, scenario=CART)
 
 
