@@ -3,7 +3,7 @@
 For each value v of each profile field and each item i: log((C + k) / (E + k)), C the purchases of i by people with v, E
 how many there would be if they bought like everybody. k shrinks: a value or an item with few purchases says next to
 nothing. Summed over the fields, scaled and added to the log share of purchases, that is naive Bayes; of low rank it is
-a dot product of two towers. The scale makes up for what the fields say twice. All three are chosen by cross-validation
+a dot product of two towers. The scale makes up for what the fields say twice. It and k are chosen by cross-validation
 over people, by the lists that their profiles alone would have given them.
 """
 
@@ -22,7 +22,6 @@ from recommender.engine.evaluation import rank_targets, user_metrics
 SHRINKAGES = (3.0, 10.0, 30.0, 100.0)
 SCALES = (0.25, 0.5, 0.75, 1.0)
 FIRST_SCALE = 0.5  # at which the shrinkage is chosen
-RANK_DIVISORS = (4, 2, 1)  # of the rank asked for
 FOLDS = 5
 PEOPLE, SCORES = 1000, 60_000_000  # on whom the settings are tried, and scores computed each time, at most
 MAX_VALUES = 512  # field values with the most purchases; rarer ones say nothing
@@ -140,8 +139,8 @@ def _learned(data: TwoTowerDataset) -> np.ndarray:
 
 
 def _choose(data: TwoTowerDataset, counts: _Counts, rank: int, seed: int) -> dict[str, Any] | None:
-    """shrinkage, scale and rank by NDCG@10 of people left out of the counts, None where that is not better than the
-    list that everybody gets: by more than two standard errors, for it is the best of several."""
+    """shrinkage and scale by NDCG@10 of people left out of the counts, and the rank; None where that is not better than
+    the list that everybody gets: by more than two standard errors, for it is the best of several."""
     rows = _learned(data)
     fold = np.random.default_rng(seed).integers(0, FOLDS, data.n_users)
     people = _newcomers(data, rows, seed)
@@ -158,8 +157,7 @@ def _choose(data: TwoTowerDataset, counts: _Counts, rank: int, seed: int) -> dic
         return found
 
     chosen: dict[str, Any] = {"shrinkage": SHRINKAGES[0], "scale": FIRST_SCALE, "rank": rank}
-    tried = {"shrinkage": SHRINKAGES, "scale": SCALES, "rank": [max(rank // d, 1) for d in RANK_DIVISORS]}
-    for name, values in tried.items():
+    for name, values in (("shrinkage", SHRINKAGES), ("scale", SCALES)):
         served = {value: float(quality({**chosen, name: value}).mean()) for value in values}
         chosen[name] = max(served, key=lambda value: served[value])
     gain = quality(chosen) - quality({**chosen, "scale": 0.0})

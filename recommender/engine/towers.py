@@ -8,8 +8,10 @@ A person's vector and an item's vector each have three parts, and their dot prod
                 It meets the item's vector in a plain dot product, or in a cosine with a learned temperature
     profile     what the profile says: a sum over its fields of low-rank log ratios (profile_path.py), fading as the
                 history grows
-    popularity  the item's bias, which starts at its log share of purchases, times 1 for a newcomer and in training, for
-                the others times what validation says: what is likeliest need not be what a list should show
+    popularity  for a newcomer, the log share of purchases as it was counted. Beside a history, the item's bias, which
+                starts there and is trained, times what validation says: what is likeliest need not be what a list
+                should show. Trained beside histories it is no longer what most people buy: lists of bare profiles
+                that were made with it fell below popularity
 
 A second, small pair of vectors predicts ratings, rating = 5 sigmoid(dot): the person's is a small ridge regression of
 their own ratings on the vectors of what they rated (rating_path.py), solved in numpy for each request (rater.py), so
@@ -95,18 +97,19 @@ class ItemTower(nn.Module):
         self.trace = nn.Embedding(sizes.items + 1, sizes.width)
         self.features = FieldTables(sizes.item_features, sizes.width, padding_idx=0)
         self.bias = nn.Embedding(sizes.items + 1, 1)
+        self.popular = nn.Embedding(sizes.items + 1, 1)
         self.profile = nn.Embedding(sizes.items + 1, config.profile_rank)
         self.rate_factors = nn.Embedding(sizes.items + 1, config.rating_dim)
         self.rate_bias = nn.Embedding(sizes.items + 1, 1)
         self.rate_trace = nn.Embedding(sizes.items + 1, config.rating_dim + 1)
-        self.sizes = [1, config.profile_rank, config.rating_dim, 1, config.rating_dim + 1, sizes.width]
+        self.sizes = [1, 1, config.profile_rank, config.rating_dim, 1, config.rating_dim + 1, sizes.width]
         cold = sum(self.sizes)
         self.cold = FieldTables(sizes.item_features, cold)
         self.cold_default = nn.Parameter(torch.zeros(cold), requires_grad=False)
         self.cold_trust = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # likewise
         for table in (self.id, *self.features):
             nn.init.normal_(table.weight, std=sizes.width**-0.5)
-        closed_forms = (self.profile, self.rate_factors, self.rate_bias, self.rate_trace, *self.cold)
+        closed_forms = (self.popular, self.profile, self.rate_factors, self.rate_bias, self.rate_trace, *self.cold)
         for table in (self.trace, self.bias, *closed_forms):
             nn.init.zeros_(table.weight)
         with torch.no_grad():
@@ -125,22 +128,22 @@ class ItemTower(nn.Module):
 
     def forward(self, row: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """row int64 [B] (-1: unknown), features int64 [B, F]
-        -> rank [B, width + profile_rank + 1], rate [B, 2 rating_dim + 3], trace [B, width]
+        -> rank [B, width + profile_rank + 2], rate [B, 2 rating_dim + 3], trace [B, width]
         """
         known = (row >= 0).to(self.id.weight.dtype)  # [B]
         row = torch.where(row >= 0, row, torch.full_like(row, self.id.num_embeddings - 1))
         trust = torch.where(known > 0, torch.ones_like(known), self.cold_trust)
         sequence = self.sequence(row, features, known) * trust[:, None]
         own = [table(row) for table in self._own()]
-        bias, profile, factors, rate_bias, rate_trace, trace = (
+        bias, popular, profile, factors, rate_bias, rate_trace, trace = (
             torch.cat(own, -1).lerp(self._cold(features), 1 - known[:, None]).split(self.sizes, -1)
         )
-        rank, one = torch.cat([sequence, profile, bias], -1), torch.ones_like(bias)
+        rank, one = torch.cat([sequence, profile, popular, bias], -1), torch.ones_like(bias)
         return rank, torch.cat([factors, one, rate_bias, rate_trace] if self.rated else [rank, one], -1), trace
 
     def _own(self) -> list[nn.Embedding]:
         """The tables of what only a known item has."""
-        return [self.bias, self.profile, self.rate_factors, self.rate_bias, self.rate_trace, self.trace]
+        return [self.bias, self.popular, self.profile, self.rate_factors, self.rate_bias, self.rate_trace, self.trace]
 
     def _cold(self, features: Tensor) -> Tensor:
         """[B, cold]: what known items have, as far as the features tell; of a value never seen they tell nothing."""
@@ -156,8 +159,8 @@ class ItemTower(nn.Module):
         item.
 
         What an item has is its default plus a part for each feature value: a ridge regression, by backfitting. A new
-        item's bias is the 90th percentile of those that its features let expect, not the mean: most listed products
-        sell little, and an item placed at their mean is never shown and so never learned.
+        item's bias and popularity are the 90th percentile of those that its features let expect, not the mean: most
+        listed products sell little, and an item placed at their mean is never shown and so never learned.
         """
         own = torch.cat([t.weight[:-1] for t in self._own()], -1)[bought]  # [sold, cold]
         if not len(own):
@@ -171,7 +174,7 @@ class ItemTower(nn.Module):
                 rest += table.weight[values[:, f]]
                 table.weight.copy_(means_by_value(rest, values[:, f], table.num_embeddings))
                 rest -= table.weight[values[:, f]]
-        self.cold_default[0] += torch.quantile(rest[:, 0], 0.9)
+        self.cold_default[:2] += torch.quantile(rest[:, :2], 0.9, dim=0)
         if not self.normalised:
             self.cold_trust.fill_(trust)
         told = sum((t(features[~bought, f]) for f, t in enumerate(self.features)), torch.zeros(()))
@@ -249,7 +252,7 @@ class UserTower(nn.Module):
 
     def query(self, state: Tensor, votes: Tensor, known: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
         """The ranking vector. state [P, dim], votes [P, width], known [P] purchases known, ids [P, F],
-        numbers [P, N] -> [P, width + profile_rank + 1]
+        numbers [P, N] -> [P, width + profile_rank + 2]
         """
         known = known.to(state.dtype)[:, None]
         profile = self.fields(ids)
@@ -260,8 +263,8 @@ class UserTower(nn.Module):
         if self.normalised:
             sequence = F.normalize(sequence, dim=-1)
         sequence = sequence * self.log_temperature.exp() * self.trust * (known > 0)  # no history: no say
-        popularity = torch.where(known > 0, self.popularity, torch.ones_like(known))
-        return torch.cat([sequence, self.profile_opinion(ids, known), popularity], -1)
+        newcomer = (known <= 0).to(state.dtype)
+        return torch.cat([sequence, self.profile_opinion(ids, known), newcomer, self.popularity * (1 - newcomer)], -1)
 
     def profile_opinion(self, ids: Tensor, known: Tensor) -> Tensor:
         """[P, profile_rank]: the sum over the fields, whole for a newcomer, fading as log(1 + purchases) grows."""
@@ -283,7 +286,7 @@ class UserTower(nn.Module):
         """One ranking vector a person. Histories are right-padded to L >= 1; length [B] may be 0.
 
         Of the latest purchases: history and trace [B, L, width], bucket and gap int64 [B, L], length int64 [B].
-        known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> [B, width + profile_rank + 1]
+        known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> [B, width + profile_rank + 2]
 
         Served, it is two graphs, `states` and `answer`: whoever is asked about with and without some of their purchases
         shares the states before the first that is missing.

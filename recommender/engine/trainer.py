@@ -231,7 +231,8 @@ class _Run:
             rest -= table.weight.cpu()[features[:, f]]
         items.id.weight[:-1] = rest
         items.trace.weight[:-1] = torch.from_numpy(linear.history)
-        items.bias.weight[:-1, 0] = torch.from_numpy(linear.popular)
+        for table in (items.bias, items.popular):
+            table.weight[:-1, 0] = torch.from_numpy(linear.popular)
         users.recency.fill_(linear.settings.recency)
         users.loudness.fill_(linear.loudness)
         path = fit_profile_path(self.data, self.config.profile_rank, self.config.seed)
@@ -291,7 +292,8 @@ class _Run:
         dropped = config.item_id_dropout if self.model.sizes.item_features else 0.0
         known = (torch.rand(len(rows), device=self.device) >= dropped).float()
         sequence = self.model.items.sequence(rows, self.features[rows], known)  # [m, dim]
-        vectors = torch.cat([sequence, self.model.items.profile(rows), self.model.items.bias(rows)], -1)
+        items = self.model.items
+        vectors = torch.cat([sequence, items.profile(rows), items.popular(rows), items.bias(rows)], -1)
         here = torch.searchsorted(rows, batch.items)  # [B, L] places among `rows`
         query = self._query(batch, sequence[here], self.model.items.trace(batch.items))  # [P, D]
         target = torch.searchsorted(rows, batch.target)

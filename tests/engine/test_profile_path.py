@@ -90,3 +90,19 @@ def test_an_item_that_nobody_bought_stands_where_a_new_one_of_its_kind_would(tmp
     features = torch.from_numpy(data.item_features[[unsold, unsold]])
     for vectors in model.items(torch.tensor([unsold, -1]), features):
         assert torch.allclose(vectors[0], vectors[1], atol=1e-6)
+
+
+def test_whatever_training_makes_of_the_bias_newcomers_get_what_most_people_buy(tmp_path):
+    """Beside histories the bias learns something else."""
+    data = leaning(tmp_path)
+    model = train_two_tower_model(data, ONE_EPOCH).model
+
+    def lists(profile_only):
+        return rank_targets(TorchScorer(model, data), data, data.cases(TEST), profile_only=profile_only)
+
+    bare, known = lists(True), lists(False)
+    with torch.no_grad():
+        model.items.bias.weight.normal_(std=5, generator=torch.Generator().manual_seed(1))
+        model.users.popularity.fill_(1.0)
+    assert all((a == b).all() for a, b in zip(bare, lists(True), strict=True))
+    assert not all((a == b).all() for a, b in zip(known, lists(False), strict=True))
