@@ -7,6 +7,7 @@ bundles lie on a small disk of their own (a tmpfs, where mounting is allowed).
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -122,9 +123,15 @@ class World:
     def fill_disk(self, leave: int) -> Path:
         """Fill the disk of the bundles but for so many bytes; the file to remove."""
         filler = self.bundles / ".filler"
-        free = shutil.disk_usage(self.bundles).free
         with filler.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(free - leave, 1))
+            while (room := shutil.disk_usage(self.bundles).free - leave) > 0:
+                try:
+                    os.posix_fallocate(file.fileno(), 0, room)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    continue  # a training wrote something meanwhile
+                break
         return filler
 
 
