@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Exists, F, OuterRef, QuerySet, Window
+from django.db.models import Exists, F, OuterRef, QuerySet, Value, Window
 from django.db.models.functions import RowNumber
 
 from recommender import visits
@@ -58,8 +58,8 @@ class Totals(NamedTuple):
 
 
 def find(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Customer]:
-    """The customers of these keys, those that exist. Five queries, in one trip to the database where it allows that;
-    two more where not every purchase is read."""
+    """The customers of these keys, those that exist. Four queries, in one trip to the database where it allows that;
+    one more where purchases are withheld, and two where not every purchase is read."""
     source = get_source()
     wanted = [key for key in dict.fromkeys(keys) if _storable(key, source)]
     found: dict[str, Customer] = {}
@@ -167,7 +167,6 @@ class _Queries:
     histories: Prepared
     history_columns: Sequence[str]
     dismissed: Prepared
-    withheld: Prepared | None
 
 
 @lru_cache(maxsize=8)
@@ -187,18 +186,14 @@ def _queries(source: RecommenderSource, at_most: int) -> _Queries:
         rows = rows.annotate(_place=place).filter(_place__lte=at_most)
         return rows.order_by(who, "_place").values_list(*columns)
 
-    def withheld(keys: Sequence[Any]) -> QuerySet:
-        assert source.interactions_withheld is not None
-        customer = f"{who}__{source.customer_key}"
-        return source.interactions_withheld.filter(**{f"{customer}__in": keys}).order_by().values_list(customer, what)
-
     return _Queries(
         customers=Prepared(
             lambda keys: (
                 _with_consent(source)
                 .filter(**{f"{source.customer_key}__in": keys})
                 .order_by()
-                .values_list("pk", source.customer_key, "_learnable", *source.static_features)
+                .annotate(_withholds=_withholds(source))
+                .values_list("pk", source.customer_key, "_learnable", "_withholds", *source.static_features)
             ),
             source.customer_field,
         ),
@@ -207,7 +202,6 @@ def _queries(source: RecommenderSource, at_most: int) -> _Queries:
         dismissed=Prepared(
             lambda keys: Dismissal.objects.filter(customer__in=keys).order_by().values_list("customer", "item")
         ),
-        withheld=None if source.interactions_withheld is None else Prepared(withheld, source.customer_field),
     )
 
 
@@ -215,23 +209,26 @@ def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[
     static = source.static_features
     # One purchase more than the model reads: the first one's distance in time counts, too.
     queries = _queries(source, max_history + 1)
-    questions = [(queries.customers, keys), (queries.histories, keys), visits.lately(keys), (queries.dismissed, keys)]
-    questions += [(queries.withheld, keys)] if queries.withheld else []
-    rows, purchases_of, viewed_by, *never_listed = ask(*questions)
+    rows, purchases_of, viewed_by, dismissed_by = ask(
+        (queries.customers, keys), (queries.histories, keys), visits.lately(keys), (queries.dismissed, keys)
+    )
     histories, views = _histories(source, queries, purchases_of), visits.by_customer(viewed_by)
-    dismissed, withheld = (_by_customer(answer) for answer in [*never_listed, []][:2])
+    dismissed: dict[str, set[str]] = defaultdict(set)
+    for key, item in dismissed_by:
+        dismissed[key].add(item)
     many = [pk for pk, events in histories.items() if len(events) > max_history]
-    totals, all_bought = _totals(source, many), _bought(source, many)
+    totals = _totals(source, many)
+    all_bought = _bought(_of(source, many), source) if many else {}
+    withheld = _withheld(source, [pk for pk, _, learnable, withholds, *_ in rows if learnable and withholds])
     found = {}
-    for pk, key, learnable, *values in rows:
+    for pk, key, learnable, _, *values in rows:
         history = histories.get(pk, []) if learnable else []
         profile = dict(zip(static, (plain(v) for v in values), strict=True)) if learnable else {}
         purchases = None
         if pk in totals:
             purchases, profile = totals[pk].purchases, profile | totals[pk].features
         bought = all_bought.get(pk) or frozenset(event.item for event in history)
-        if learnable and withheld:
-            bought |= withheld[str(key)]
+        bought |= withheld.get(pk, frozenset())
         viewed = tuple(item for item in views.get(str(key), ()) if item not in bought) if learnable else ()
         person = Person(profile, history, purchases)
         unwanted = frozenset(dismissed[str(key)])
@@ -239,16 +236,22 @@ def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[
     return found
 
 
-def _by_customer(rows: Rows) -> defaultdict[str, set[str]]:
-    """Keys of items by the key of the customer."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for customer, item in rows:
-        found[str(customer)].add(str(item))
-    return found
-
-
 def _with_consent(source: RecommenderSource) -> QuerySet:
     return source.everybody().annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
+
+
+def _withholds(source: RecommenderSource) -> Exists | Value:
+    """Of a customer's row: whether they bought something that lists may not know of. Few did: theirs is asked apart."""
+    if source.interactions_withheld is None:
+        return Value(False)
+    return Exists(source.interactions_withheld.filter(**{source.interaction_customer: OuterRef("pk")}))
+
+
+def _withheld(source: RecommenderSource, customers: list[Any]) -> dict[Any, frozenset[str]]:
+    if not customers or source.interactions_withheld is None:
+        return {}
+    rows = source.interactions_withheld.filter(**{f"{source.interaction_customer}__in": customers})
+    return _bought(rows, source)
 
 
 def _histories(source: RecommenderSource, queries: _Queries, rows: Rows) -> dict[Any, list[Event]]:
@@ -289,14 +292,12 @@ def _totals(source: RecommenderSource, customers: list[Any]) -> dict[Any, Totals
     }
 
 
-def _bought(source: RecommenderSource, customers: list[Any]) -> dict[Any, frozenset[str]]:
+def _bought(rows: QuerySet, source: RecommenderSource) -> dict[Any, frozenset[str]]:
+    """Keys of what each customer bought in these rows."""
     bought: dict[Any, set[str]] = defaultdict(set)
-    if customers:
-        item = f"{source.interaction_item}__{source.item_key}"
-        for customer, key in (
-            _of(source, customers).order_by().values_list(source.interaction_customer, item).distinct()
-        ):
-            bought[customer].add(str(key))
+    item = f"{source.interaction_item}__{source.item_key}"
+    for customer, key in rows.order_by().values_list(source.interaction_customer, item).distinct():
+        bought[customer].add(str(key))
     return {customer: frozenset(keys) for customer, keys in bought.items()}
 
 

@@ -50,6 +50,9 @@ def why(request: HttpRequest, key: str) -> HttpResponse:
         for reason, share in explained.evidence[:MOST_REASONS]
         if (words := sentence(get_source(), reason, named))
     ]
+    back = _back(request, request.GET.get("next") or request.headers.get("Referer"))
+    again = request.GET.copy()
+    again["next"] = back
     context = {
         "key": key,
         "item": named[key],
@@ -59,7 +62,9 @@ def why(request: HttpRequest, key: str) -> HttpResponse:
         "evidence": evidence,
         "fallback_reason": explained.fallback_reason,
         "dismissed": key in dismissals.here(request),
-        "next": _back(request, request.GET.get("next") or request.headers.get("Referer")),
+        "more": max(len(explained.evidence) - MOST_REASONS, 0),
+        "next": back,
+        "here": f"{request.path}?{again.urlencode()}",  # for a form to come back to, and from here to where one was
     }
     return render(request, "recommender/why.html", context)
 

@@ -210,6 +210,17 @@ def test_why_speaks_of_the_list_it_was_in(client, trained, asked, says):
     assert says in client.get(f"{reverse('why', args=['P8'])}?{asked}").content.decode()
 
 
+def test_from_why_one_comes_back_to_where_one_was_whatever_one_did_there(here):
+    listed = recommendations.recommend(customer="C2", count=1).items[0]
+    page = here.get(reverse("why", args=[listed.item]), headers={"referer": "http://testserver/products/?page=2"})
+    bought = listed.reasons[0].item
+    assert reverse("count-product", args=[bought]) in page.content.decode()
+    after = here.post(
+        reverse("count-product", args=[bought]), {"wanted": "no", "next": page.context["here"]}, follow=True
+    )
+    assert after.context["next"] == "http://testserver/products/?page=2"
+
+
 def test_why_before_any_model_and_for_the_opted_out(client, stocked):
     assert "as soon as the shop has learned" in client.get(reverse("why", args=["P8"])).content.decode()
     user = User.objects.create_user("ada")

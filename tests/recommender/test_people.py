@@ -70,9 +70,9 @@ def test_nothing_is_read_of_a_customer_who_opted_out(stocked):
 
 
 def test_many_customers_take_as_many_queries_as_one(stocked, django_assert_num_queries):
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         assert len(people.find([f"C{n}" for n in range(40)], 100)) == 40
-    with django_assert_num_queries(7):  # some bought more than is read: totals and what they bought are asked for
+    with django_assert_num_queries(6):  # some bought more than is read: totals and what they bought are asked for
         assert len(people.find([f"C{n}" for n in range(40)], 5)) == 40
 
 
