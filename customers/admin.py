@@ -76,9 +76,10 @@ class PurchaseAdmin(LongTableAdmin):
     search_fields = ["=external_id", "=customer__key", "customer__name", "=product__key", "product__name"]
     search_help_text = "Customer, product, or the whole of an external id"
     autocomplete_fields = ["customer", "product"]
+    readonly_fields = ["order"]
     fieldsets = [
         (None, {"fields": ["customer", "product", "time", "quantity", "amount", "rating"]}),
-        ("Order", {"fields": ["feedback", "shipping_method", "payment_method", "order_status", "external_id"]}),
+        ("Order", {"fields": ["feedback", "shipping_method", "payment_method", "order_status", "order", "external_id"]}),
         ("Privacy", {"fields": ["personalisation"]}),
     ]
 

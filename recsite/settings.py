@@ -217,6 +217,7 @@ CELERY_BEAT_SCHEDULE = {
     "count-lists": {"task": "recommender.tasks.count_lists", "schedule": 600.0},
     "settle-lists": {"task": "recommender.tasks.settle_lists", "schedule": crontab(hour=4, minute=20)},
     "forget-answers": {"task": "recsite.tasks.forget_answers", "schedule": crontab(minute=25)},
+    "forget-sessions": {"task": "recsite.tasks.forget_sessions", "schedule": crontab(hour=4, minute=30)},
     "watch-drift": {"task": "recommender.tasks.watch_drift", "schedule": crontab(hour=4, minute=40)},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
