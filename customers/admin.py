@@ -79,7 +79,10 @@ class PurchaseAdmin(LongTableAdmin):
     readonly_fields = ["order"]
     fieldsets = [
         (None, {"fields": ["customer", "product", "time", "quantity", "amount", "rating"]}),
-        ("Order", {"fields": ["feedback", "shipping_method", "payment_method", "order_status", "order", "external_id"]}),
+        (
+            "Order",
+            {"fields": ["feedback", "shipping_method", "payment_method", "order_status", "order", "external_id"]},
+        ),
         ("Privacy", {"fields": ["personalisation"]}),
     ]
 
