@@ -20,6 +20,11 @@ LEAST_RATINGS = [("", "Any"), ("4", "4 and up"), ("3", "3 and up"), ("2", "2 and
 NARROWING = ("q", "category", "brand", "type", "min_price", "max_price", "min_rating")
 
 
+def least_ratings(asked: str) -> list[tuple[str, str]]:
+    """What the form offers, and what the address asks for, where that is something else."""
+    return LEAST_RATINGS if asked in dict(LEAST_RATINGS) else [*LEAST_RATINGS, (asked, f"{asked} and up")]
+
+
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     return render(request, "catalog/home.html", {"stocked": products_for_sale().exists()})
@@ -34,12 +39,14 @@ def product_list(request: HttpRequest) -> HttpResponse:
     asked = search.form.cleaned_data  # only what made sense
     category = asked.get("category")
     narrowed = any(asked.get(name) not in (None, "") for name in NARROWING)
+    least_rating = "" if asked.get("min_rating") is None else f"{asked['min_rating'].normalize():f}"
     form = search.form
     context = {
         "errors": [f"{form.fields[name].label}: {text}" for name, texts in form.errors.items() for text in texts],
         "narrowed": narrowed,
-        "ratings": LEAST_RATINGS,
+        "ratings": least_ratings(least_rating),
         "asked": asked,
+        "least_rating": least_rating,
         "page": page,
         "orders": ORDERS,
         "categories": facet(on_sale, "category"),

@@ -77,6 +77,8 @@ def test_products_are_found_by_price_and_by_what_people_gave_them(client):
     page = client.get("/products/?min_rating=4").content.decode()
     assert 'aria-label="4.5 out of 5"' in page
     assert '<option value="4" selected>' in page
+    page = client.get("/products/?min_rating=4.50").content.decode()
+    assert '<option value="4.5" selected>4.5 and up</option>' in page
 
 
 def test_one_high_rating_does_not_lead_the_best_rated(client):
