@@ -45,11 +45,15 @@ def of_customer(customer: str) -> list[str]:
 
 
 def dismiss_here(request: HttpRequest, item: str) -> None:
-    """Leave an item out of the lists of whoever sends this request: the customer, else this session."""
+    """Leave an item out of the lists of whoever sends this request: the customer, else this session.
+
+    RecommendationError for an unknown item, and for another program that names no customer.
+    """
     customer = people.key_of(request.user)
     if customer is not None:
         dismiss(customer=customer, item=item)
         return
+    _check_visit(request)
     _check_item(item)
     request.session[_NAME] = [*(key for key in _in_session(request) if key != item), item][-KEPT:]
 
@@ -59,6 +63,7 @@ def take_back_here(request: HttpRequest, item: str) -> bool:
     customer = people.key_of(request.user)
     if customer is not None:
         return take_back(customer=customer, item=item)
+    _check_visit(request)
     before = _in_session(request)
     request.session[_NAME] = [key for key in before if key != item]
     return item in before
@@ -94,6 +99,12 @@ def _in_session(request: Any) -> list[str]:
     if session is None or getattr(request, "auth", None) is not None:
         return []
     return list(session.get(_NAME, []))
+
+
+def _check_visit(request: Any) -> None:
+    """RecommendationError for who comes with a token and is no customer: they have no visit to remember anything."""
+    if getattr(request, "auth", None) is not None:
+        raise RecommendationError("customer", "Name the customer whose lists it is about.")
 
 
 def _check_customer(customer: str) -> None:

@@ -139,6 +139,10 @@ class CartSerializer(WhoSerializer, OptionsSerializer):
 class ListQuery(StrictSerializer):
     """What restricts a list that is asked for by its address: `?count=4&category=Books&category=Games&exclude=B7`."""
 
+    customer = KeyField(
+        required=False,
+        help_text="A key: what they bought or dismissed is left out. You yourself, unless you hold an API key.",
+    )
     count = CountField()
     exclude = KeysField(required=False, help_text="Items not to list; may be given more than once.")
     page_token = serializers.CharField(
@@ -158,10 +162,6 @@ class ListQuery(StrictSerializer):
         given = dict(self.validated_data)
         filters = {name: given.pop(name) for name in get_source().item_filters if name in given}
         return given | {"filter": filters}
-
-
-class ViewedQuery(ListQuery):
-    customer = KeyField(required=False, help_text="A key. You yourself, unless you hold an API key.")
 
 
 class RatingRequestSerializer(WhoSerializer):

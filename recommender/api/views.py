@@ -130,8 +130,12 @@ class ShelfView(RecommenderView):
 
     permission_classes = [AllowAny]
 
-    def restricted(self, request: Request, form: type[forms.ListQuery] = forms.ListQuery) -> dict[str, Any]:
-        asked = self.checked(form, request.query_params).options()
+    def restricted(self, request: Request) -> dict[str, Any]:
+        """What is asked, less what the customer named, or else whoever asks, has dismissed."""
+        asked = self.checked(forms.ListQuery, request.query_params).options()
+        if "customer" in asked:
+            check_may_ask_for(request, asked["customer"])
+            return asked
         return asked | {"exclude": [*asked.get("exclude", ()), *dismissals.here(request)]}
 
 
@@ -140,7 +144,7 @@ class PopularView(ShelfView):
         summary="What most people buy",
         tags=["recommendations"],
         parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED},
+        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
     )
     def get(self, request: Request) -> Response:
         return Response(popular(**self.restricted(request)).to_dict())
@@ -152,7 +156,7 @@ class TrendingView(ShelfView):
         description="Popular items where nothing does.",
         tags=["recommendations"],
         parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED},
+        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
     )
     def get(self, request: Request) -> Response:
         return Response(trending(**self.restricted(request)).to_dict())
@@ -162,17 +166,17 @@ class RecentlyViewedView(ShelfView):
     @extend_schema(
         summary="What a customer or this visitor looked at within a day, the latest first",
         tags=["recommendations"],
-        parameters=[forms.ViewedQuery],
+        parameters=[forms.ListQuery],
         responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
     )
     def get(self, request: Request) -> Response:
-        asked = self.restricted(request, forms.ViewedQuery)
+        asked = self.restricted(request)
         answer = recently_viewed(visits.viewed(request), **asked | {"customer": whose(request, asked)})
         return Response(answer.to_dict())
 
 
 class ItemListView(ShelfView):
-    """A list that belongs to an item, and is the same for everybody."""
+    """A list that belongs to an item, the same for everybody but for what somebody bought or dismissed."""
 
     def answer(self, request: Request, key: str, made_by: Any) -> Response:
         try:
@@ -186,7 +190,7 @@ class SimilarView(ItemListView):
         summary="Items like this one",
         tags=["recommendations"],
         parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED, 404: UNKNOWN_ITEM},
+        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS, 404: UNKNOWN_ITEM},
     )
     def get(self, request: Request, key: str) -> Response:
         return self.answer(request, key, similar)
@@ -198,7 +202,7 @@ class BoughtTogetherView(ItemListView):
         description="Similar items where too few people bought this one with something else.",
         tags=["recommendations"],
         parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED, 404: UNKNOWN_ITEM},
+        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS, 404: UNKNOWN_ITEM},
     )
     def get(self, request: Request, key: str) -> Response:
         return self.answer(request, key, bought_together)
@@ -210,7 +214,7 @@ class AlsoViewedView(ItemListView):
         description="Similar items where too few people looked at this one and at something else.",
         tags=["recommendations"],
         parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED, 404: UNKNOWN_ITEM},
+        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS, 404: UNKNOWN_ITEM},
     )
     def get(self, request: Request, key: str) -> Response:
         return self.answer(request, key, also_viewed)

@@ -130,6 +130,13 @@ def test_what_a_visitor_dismissed_comes_along_when_they_sign_in(client, ada):
     assert "recommender_dismissed" not in client.session
 
 
+def test_what_a_visitor_dismissed_comes_along_when_they_sign_up(client, trained):
+    client.post("/recommendations/P5/not-interested/")
+    told = {"username": "eve", "password1": "correct-horse-9", "password2": "correct-horse-9", "gender": "F"}
+    client.post("/accounts/signup/", told)
+    assert dismissals.of_customer(Customer.objects.get(user__username="eve").key) == ["P5"]
+
+
 def test_a_link_dismisses_nothing_and_a_form_needs_its_token(ada):
     from django.test import Client
 
@@ -178,6 +185,7 @@ def test_the_api_lets_nobody_dismiss_for_another_but_an_api_key(ada):
     client.force_login(User.objects.create_user("bob"))
     assert client.post("/api/v1/dismissals/", {"customer": "C2", "item": "P5"}).status_code == 403
     assert client.get("/api/v1/dismissals/?customer=C2").status_code == 403
+    assert client.get("/api/v1/products/P1/similar/?customer=C2").status_code == 403
     crm = User.objects.create_user("crm")
     crm.user_permissions.add(Permission.objects.get(codename="recommend_for_anyone"))
     client = APIClient()
@@ -186,6 +194,14 @@ def test_the_api_lets_nobody_dismiss_for_another_but_an_api_key(ada):
     assert dismissals.of_customer("C2") == ["P5"]
     refused = client.post("/api/v1/dismissals/", {"customer": "C2", "item": "P999"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "item")
+    for address in ("recommendations/popular/", "recommendations/trending/", "products/P1/similar/"):
+        everybodys, theirs = (
+            {row["item"] for row in client.get(f"/api/v1/{address}?count=100{whose}").json()["items"]}
+            for whose in ("", "&customer=C2")
+        )
+        assert "P5" in everybodys - theirs, address
+    nobody = client.post("/api/v1/dismissals/", {"item": "P5"})
+    assert (nobody.status_code, nobody.json()["errors"][0]["field"]) == (400, "customer")
     assert client.delete("/api/v1/dismissals/P5/?customer=C2").status_code == 204
 
 
