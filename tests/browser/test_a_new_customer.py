@@ -12,7 +12,7 @@ def listed(page) -> list[str]:
     """The products of the page's first list, in order."""
     cards = page.locator(".rec-list").first.locator(".rec-card h3 a, .rec-card h2 a, .rec-card a.name, .rec-card a")
     links = [card.get_attribute("href") for card in cards.all()]
-    keys = [link.rstrip("/").rsplit("/", 1)[-1] for link in links if link and "/products/" in link]
+    keys = [link.split("?")[0].rstrip("/").rsplit("/", 1)[-1] for link in links if link and "/products/" in link]
     return list(dict.fromkeys(keys))
 
 
