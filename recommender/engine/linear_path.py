@@ -36,7 +36,7 @@ POPULARITIES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # of a standard devia
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)  # standard deviations that the scores get
 CONFIDENCE = 0.5  # of what is likeliest for held-out people: the votes have seen the purchases that training predicts
 BESIDE = (0.0, 0.25, 0.5, 0.75, 1.0)  # weights of popularity beside the votes
-HALF_LIVES = (0.0, 0.3, 0.1)  # of the time the data spans; 0: purchases never fade
+HALF_LIVES = (0.3, 0.1)  # of the time the data spans, beside 0: purchases never fade
 CASES = 2000  # held-out people on whom the settings are chosen
 SCORES = 60_000_000  # at most, each time something is tried
 EXACT_UP_TO = 6000  # items and features; an inverse of that size takes a few seconds
@@ -238,7 +238,7 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
         return user_metrics(rank_targets(_Sum(*votes, recency, popular), data, cases))["ndcg_10"]
 
     none = np.zeros((data.n_items, 1), np.float32), np.zeros((data.n_items, 1), np.float32)
-    half_life = max(HALF_LIVES, key=lambda h: ndcg(none, 0.0, log_share(data, h)).mean())
+    half_life = _proven_half_life(data, lambda popular: ndcg(none, 0.0, popular))
     popular = log_share(data, half_life)
 
     def best_recency(votes: Votes) -> float:
@@ -282,9 +282,21 @@ def _widths(data: TwoTowerDataset, evidence: _Evidence, rank: int) -> list[int]:
     return [rank, *(rank * w for w in wider if w * cells <= CELLS and w * cells * purchases <= MULTIPLICATIONS)]
 
 
-def _proven(gain: np.ndarray) -> bool:
-    """Whether the paired gain [cases] is more than a standard error."""
-    return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
+def _proven_half_life(data: TwoTowerDataset, quality: Callable[[np.ndarray], np.ndarray]) -> float:
+    """The half-life whose popular list serves best: none, unless another is better by two standard errors, for it is the
+    best of several, and newcomers have nothing but that list. quality : a list's NDCG@10 [cases]."""
+    whole = quality(log_share(data, 0.0))
+    best, chosen = 0.0, 0.0
+    for half_life in HALF_LIVES:
+        gain = quality(log_share(data, half_life)) - whole
+        if gain.mean() > best and _proven(gain, errors=2):
+            best, chosen = float(gain.mean()), half_life
+    return chosen
+
+
+def _proven(gain: np.ndarray, errors: float = 1) -> bool:
+    """Whether the paired gain [cases] is more than so many standard errors."""
+    return bool(gain.mean() > errors * gain.std() / np.sqrt(len(gain)))
 
 
 def _likeliest_scale(votes: np.ndarray, popular: np.ndarray, data: TwoTowerDataset, cases: Cases) -> float:
