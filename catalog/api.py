@@ -21,6 +21,8 @@ class Conflict(APIException):
 
 
 class ProductSerializer(StrictModelSerializer):
+    """What the shop sells."""
+
     class Meta:
         model = Product
         fields = ["key", "name", "category", "brand", "type", "price", "description", "active", "created", "updated"]

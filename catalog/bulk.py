@@ -49,7 +49,8 @@ def documents_bulk_create(serializer: type[serializers.Serializer]):
         200: OpenApiResponse(BulkResult, "A list was sent: what became of each row."),
     }
     note = f"One object, or a list of up to {MOST_ROWS}: the good rows are stored, and each row is answered for."
-    return extend_schema(request=body, responses=answers, description=note)
+    summary = f"Create a {name.lower()}, or a list of them"
+    return extend_schema(summary=summary, request=body, responses=answers, description=note)
 
 
 class BulkCreateMixin:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from django.db.models import Avg, Count, DecimalField, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Round
 
 from catalog.models import Product
 
@@ -49,10 +49,9 @@ def rated_at_least(products: QuerySet[Product], rating: Decimal) -> QuerySet[Pro
 def with_rating(products: QuerySet[Product]) -> QuerySet[Product]:
     """The products with their average rating as `rating`, drawn to NEUTRAL where few rated: one 5 proves little."""
     number = DecimalField(max_digits=12, decimal_places=4)
-    drawn = ExpressionWrapper(
-        (Sum("rating") + Value(NEUTRAL * DRAWN_BY)) * Value(Decimal("1.0")) / (Count("pk") + Value(DRAWN_BY)),
-        output_field=number,
-    )
+    # Rounded in the database, so that a page of a list can go on after exactly what was read.
+    mean = (Sum("rating") + Value(NEUTRAL * DRAWN_BY)) * Value(Decimal("1.0")) / (Count("pk") + Value(DRAWN_BY))
+    drawn = Round(ExpressionWrapper(mean, output_field=number), precision=4, output_field=number)
     of_this = _rated().filter(product=OuterRef("pk")).order_by().values("product").annotate(drawn=drawn)
     return products.annotate(rating=Coalesce(Subquery(of_this.values("drawn")), Value(NEUTRAL), output_field=number))
 

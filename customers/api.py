@@ -27,6 +27,8 @@ class MayRead(DjangoModelPermissions):
 
 
 class CustomerSerializer(StrictModelSerializer):
+    """The profile of a person."""
+
     key = serializers.CharField(max_length=64, required=False, help_text="Given one if you send none. Never changes.")
 
     class Meta:
@@ -71,6 +73,8 @@ class KeyField(serializers.SlugRelatedField):
 
 
 class PurchaseSerializer(StrictModelSerializer):
+    """One product bought once by one customer."""
+
     customer = KeyField(
         known="customers",
         queryset=Customer.objects.all(),

@@ -1,6 +1,36 @@
-"""What the OpenAPI document says of every operation alike: how one signs in, and the problems that may come back."""
+"""What the OpenAPI document says of every operation alike: how one signs in, which problems may come back, examples."""
+
+from http import HTTPStatus
+from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+from recsite.idempotency import HEADER, LONGEST, QUESTIONS
+from recsite.openapi_examples import EXAMPLES
+from recsite.problems import MALFORMED, MEDIA_TYPE, problem
+
+WRITES = {"post", "put", "patch", "delete"}
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+SAID = {
+    400: "Malformed: `errors` names the fields.",
+    401: "Not signed in, and no key or token that holds.",
+    403: "Not allowed; or, with a session, without its CSRF token.",
+    404: "There is no such thing.",
+    406: "Answers are JSON.",
+    409: f"Not now: `detail` says what stands in the way, a call with this `{HEADER}` under way, say.",
+    413: f"Too large to be sent with an `{HEADER}`.",
+    415: "What is sent is JSON.",
+    422: f"This `{HEADER}` was sent with another call.",
+    429: "Too many calls; `Retry-After` says in how many seconds to come again.",
+}
+IDEMPOTENCY = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Sent again with the same key, the call is answered as the first time and done once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": r"^[ -~]+$"},
+    "example": "order-4711",
+}
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
@@ -10,3 +40,80 @@ class TokenScheme(OpenApiAuthenticationExtension):
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         words = "`Token` and a key of a service account, or the token of a person: `Authorization: Token ...`."
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": words}
+
+
+def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """A hook of drf-spectacular: adds what views need not say each for itself."""
+    questions = {path for path, _, _, view in generator._get_paths_and_endpoints() if name_of(path, view) in QUESTIONS}
+    for path, operations in result["paths"].items():
+        for method, operation in operations.items():
+            changes = method in WRITES and path not in questions
+            if changes:
+                operation.setdefault("parameters", []).append(IDEMPOTENCY)
+            for status in problems_of(path, operation, changes):
+                add_problem(operation["responses"], status)
+            for answer in operation["responses"].values():
+                for media in answer.get("content", {}).values():
+                    add_example(media)
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                add_example(media)
+                close(component(media["schema"]), result["components"]["schemas"])
+    return result
+
+
+def name_of(path: str, view: Any) -> str | None:
+    from django.urls import Resolver404, resolve
+
+    try:
+        return resolve(path.replace("{", "").replace("}", "")).url_name
+    except Resolver404:
+        return None
+
+
+def problems_of(path: str, operation: dict[str, Any], changes: bool) -> list[int]:
+    found = [401, 403, 406, 429]
+    if operation.get("parameters") or "requestBody" in operation:
+        found.append(400)
+    if "{" in path:
+        found.append(404)
+    if "requestBody" in operation:
+        found.append(415)
+    if changes:
+        found += [409, 413, 422]
+    return sorted(found)
+
+
+def add_problem(responses: dict[str, Any], status: int) -> None:
+    answer = responses.setdefault(str(status), {})
+    answer.setdefault("description", SAID[status])
+    kind = MALFORMED if status == 400 else "about:blank"
+    errors = [{"field": "count", "code": "min_value", "detail": "Ensure this value is greater than or equal to 1."}]
+    example = problem(
+        status=status,
+        detail="count: Ensure this value is greater than or equal to 1." if status == 400 else SAID[status],
+        kind=kind,
+        errors=errors if status == 400 else None,
+    )
+    name = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    answer["content"] = {MEDIA_TYPE: {"schema": PROBLEM, "examples": {name: {"value": example}}}}
+
+
+def add_example(media: dict[str, Any]) -> None:
+    """Where a body or an answer is a component or a list of them, its example."""
+    schema = media.get("schema", {})
+    name = component(schema) or component(schema.get("items", {}))
+    if name in EXAMPLES and "examples" not in media:
+        media["examples"] = {name: {"value": EXAMPLES[name] if component(schema) else [EXAMPLES[name]]}}
+
+
+def component(schema: dict[str, Any]) -> str:
+    return schema.get("$ref", "").rpartition("/")[2]
+
+
+def close(name: str, components: dict[str, Any]) -> None:
+    """What is sent may hold no field but the ones that are named: the serializers refuse any other."""
+    schema = components[name]
+    if "properties" in schema:
+        schema["additionalProperties"] = False
+    for inner in schema.get("oneOf", []):
+        close(component(inner) or component(inner["items"]), components)

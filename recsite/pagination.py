@@ -23,21 +23,20 @@ LIMIT, MOST = 50, 500
 class Term(NamedTuple):
     """One field of an order. Rows without a value come last, in either direction and on every database."""
 
+    name: str
     field: Field
+    may_be_missing: bool
     down: bool
 
-    @property
-    def name(self) -> str:
-        return self.field.attname
-
     def ordering(self) -> Any:
-        if not self.field.null:
+        if not self.may_be_missing:
             return f"-{self.name}" if self.down else self.name
         return F(self.name).desc(nulls_last=True) if self.down else F(self.name).asc(nulls_last=True)
 
     def value_of(self, row: Model) -> str | None:
         """To the last digit: a moment cut to milliseconds would come before its own row."""
-        return None if getattr(row, self.name) is None else self.field.value_to_string(row)
+        value = getattr(row, self.name)
+        return None if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
 
     def same(self, value: object) -> Q:
         return Q(**{f"{self.name}__isnull": True}) if value is None else Q(**{self.name: value})
@@ -47,7 +46,7 @@ class Term(NamedTuple):
         if value is None:
             return None
         later = Q(**{f"{self.name}__{'lt' if self.down else 'gt'}": value})
-        return later | Q(**{f"{self.name}__isnull": True}) if self.field.null else later
+        return later | Q(**{f"{self.name}__isnull": True}) if self.may_be_missing else later
 
 
 class Pages(BasePagination):
@@ -93,7 +92,7 @@ class Pages(BasePagination):
 
     def get_paginated_response_schema(self, schema: dict) -> dict:
         words = "The address of the next page; null: this is the last one."
-        link = {"type": "string", "format": "uri", "nullable": True, "description": words}
+        link = {"type": ["string", "null"], "format": "uri", "description": words}
         return {
             "type": "object",
             "required": ["next", "results"],
@@ -115,20 +114,27 @@ class Pages(BasePagination):
 
 def terms_of(rows: QuerySet) -> list[Term]:
     """What a list is ordered by, made unique by the primary key."""
+    names = [str(name) for name in (rows.query.order_by or rows.model._meta.ordering)]
+    terms = {}
+    for name in names:
+        term = term_of(rows, name.lstrip("-"), name.startswith("-"))
+        terms.setdefault(term.name, term)  # said twice, the first counts
+    if not any(term.field.unique and not term.may_be_missing for term in terms.values()):
+        down = bool(names) and names[-1].startswith("-")
+        terms["pk"] = term_of(rows, "pk", down)
+    return list(terms.values())
+
+
+def term_of(rows: QuerySet, name: str, down: bool) -> Term:
+    if name in rows.query.annotations:
+        return Term(name, rows.query.annotations[name].output_field, True, down)
     about = rows.model._meta
-    names = [str(name) for name in (rows.query.order_by or about.ordering)]
-    terms = [Term(field_of(about, name.lstrip("-")), name.startswith("-")) for name in names]
-    if any(term.field.unique and not term.field.null for term in terms):
-        return terms
-    return [*terms, Term(about.pk, terms[-1].down if terms else False)]
+    field = about.pk if name == "pk" else about.get_field(name)
+    return Term(field.attname, field, field.null, down)
 
 
 def order_of(terms: list[Term]) -> list[str]:
     return [f"-{term.name}" if term.down else term.name for term in terms]
-
-
-def field_of(about: Any, name: str) -> Field:
-    return about.pk if name == "pk" else about.get_field(name)
 
 
 def beyond(terms: list[Term], place: list[object]) -> Q:
@@ -140,7 +146,7 @@ def beyond(terms: list[Term], place: list[object]) -> Q:
             found |= alike & later
         alike &= term.same(value)
     first, value = terms[0], place[0]
-    if value is None or first.field.null:
+    if value is None or first.may_be_missing:
         return found
     # The same said again, so that a database finds the place by its index.
     return Q(**{f"{first.name}__{'lte' if first.down else 'gte'}": value}) & found

@@ -12,10 +12,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog.strict import storable
+from recommender.api.serializers import StrictSerializer
 from recsite.authentication import TokenAuthentication
+from recsite.problems import Problem
 
 
-class CredentialsSerializer(serializers.Serializer):
+class CredentialsSerializer(StrictSerializer):
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=128, trim_whitespace=False, style={"input_type": "password"})
 
@@ -47,7 +49,7 @@ class TokensView(APIView):
         "keys, which the admin makes.",
         tags=["tokens"],
         request=CredentialsSerializer,
-        responses={201: TokenAnswer},
+        responses={201: TokenAnswer, 400: Problem},
     )
     def post(self, request: Request) -> Response:
         told = CredentialsSerializer(data=request.data, context={"request": request})

@@ -46,6 +46,18 @@ def test_every_row_is_on_one_page_in_order_though_many_are_alike_or_have_no_valu
     assert values == sorted(known, reverse=ordering.startswith("-")) + [None] * values.count(None)
 
 
+@pytest.mark.parametrize("ordering", ["rating", "-rating"])
+def test_pages_by_what_is_computed_hold_every_row_once(client, ordering):
+    ada = Customer.objects.create(key="ada")
+    for n in range(12):
+        product = Product.objects.create(key=f"P{n:02}", name="Lamp")
+        for rating in range(n % 5):
+            Purchase.objects.create(customer=ada, product=product, rating=(rating * 7 + n) % 6)
+    whole = [row["key"] for row in client.get(PRODUCTS, {"ordering": ordering}).json()["results"]]
+    assert len(set(whole)) == 12
+    assert [row["key"] for page in pages(client, PRODUCTS, ordering=ordering, limit=1) for row in page] == whole
+
+
 def test_purchases_of_one_moment_come_once_each_the_newest_first(client):
     ada, lamp, now = Customer.objects.create(key="ada"), Product.objects.create(key="lamp", name="L"), timezone.now()
     made = [Purchase.objects.create(customer=ada, product=lamp, time=now).pk for _ in range(9)]

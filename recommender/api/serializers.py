@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from django.utils import timezone
 from django.utils.functional import cached_property
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from recommender.errors import TrainingError
@@ -307,6 +308,7 @@ class ListResultAnswer(serializers.Serializer):
     revenue_beside_popular = EstimateAnswer(allow_null=True)
 
 
+@extend_schema_serializer(many=False)
 class ListResultsAnswer(serializers.Serializer):
     first = serializers.DateField()
     last = serializers.DateField()

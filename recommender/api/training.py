@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException
@@ -107,7 +107,9 @@ class VersionViewSet(TrainingView):
         tags=["training"],
         responses={
             200: OpenApiResponse(
-                OpenApiTypes.OBJECT, description="The report, as `python -m recommender.engine` writes it."
+                OpenApiTypes.OBJECT,
+                description="The report, as `python -m recommender.engine` writes it.",
+                examples=[OpenApiExample("report", value={"users": 943})],
             )
         },
     )
