@@ -283,8 +283,8 @@ def _widths(data: TwoTowerDataset, evidence: _Evidence, rank: int) -> list[int]:
 
 
 def _proven_half_life(data: TwoTowerDataset, quality: Callable[[np.ndarray], np.ndarray]) -> float:
-    """The half-life whose popular list serves best: none, unless another is better by two standard errors, for it is the
-    best of several, and newcomers have nothing but that list. quality : a list's NDCG@10 [cases]."""
+    """The half-life whose popular list serves best: none, unless another is better by two standard errors, for it is
+    the best of several, and newcomers have nothing but that list. quality : a list's NDCG@10 [cases]."""
     whole = quality(log_share(data, 0.0))
     best, chosen = 0.0, 0.0
     for half_life in HALF_LIVES:

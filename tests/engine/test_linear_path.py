@@ -95,19 +95,18 @@ def kinds(number: int, people: int = 400, items: int = 200) -> TwoTowerDataset:
     return TwoTowerDataset.build(tables, split(tables, "last-out"))
 
 
-@pytest.mark.parametrize(("fashions", "fades"), [(8, True), (1, False)])
+@pytest.mark.parametrize(("fashions", "fades"), [(3, True), (1, False)])
 def test_popularity_fades_where_fashions_change_and_only_there(fashions, fades):
     assert (fit_linear_path(fashion(fashions), 8).settings.half_life > 0) is fades
 
 
-def fashion(fashions: int, people: int = 400, items: int = 80, each: int = 5) -> TwoTowerDataset:
-    """People who come one after the other and buy what is popular at the time, each fashion other items."""
+def fashion(fashions: int, people: int = 300, items: int = 90, each: int = 12) -> TwoTowerDataset:
+    """Everybody buys what is popular at the time, each fashion other items."""
     rng = np.random.default_rng(0)
-    bought = []
-    for person in range(people):
-        weight = (1.0 + (np.arange(items) + items // fashions * (person * fashions // people)) % items) ** -1.0
-        bought.append(rng.choice(items, each, replace=False, p=weight / weight.sum()))
-    time = np.repeat(np.arange(people), each) * 1000 + np.tile(np.arange(each), people)
-    frame = pd.DataFrame({"user": np.repeat(np.arange(people), each), "item": np.concatenate(bought), "time": time})
+    place = (np.arange(items) - items // fashions * (np.arange(each) * fashions // each)[:, None]) % items
+    weight = (5.0 + place) ** -2.0  # [each, items]
+    bought = [rng.choice(items, p=w / w.sum(), size=people) for w in weight]
+    user, time = np.tile(np.arange(people), each), np.repeat(np.arange(each), people)
+    frame = pd.DataFrame({"user": user, "item": np.concatenate(bought), "time": time * 1000})
     tables = from_frame(frame, user="user", item="item", time="time")
     return TwoTowerDataset.build(tables, split(tables, "last-out"))
