@@ -164,9 +164,14 @@ def bar(low: float | None, middle: float | None, high: float | None, most: float
 
 
 def band_of(
-    values: Sequence[tuple[date, float, float | None, float | None]], written: Callable[[float], str]
+    values: Sequence[tuple[date, float, float | None, float | None]],
+    written: Callable[[float], str],
+    beside: Callable[[float], str],
 ) -> BandChart | None:
-    """An interval as it grew, day by day: day, value, low and high. None before there are two days with an interval."""
+    """An interval as it grew, day by day: day, value, low and high. None before there are two days with an interval.
+
+    written : a value in words.   beside : the same beside an axis, where there is little room.
+    """
     known = [(day, value, low, high) for day, value, low, high in values if low is not None and high is not None]
     if len(known) < 2:
         return None
@@ -189,7 +194,7 @@ def band_of(
         line=" ".join(f"{across(day)},{up(value)}" for day, value, _, _ in known),
         zero=up(0.0),
         across=[Tick(across(day), f"{day:%d.%m.}") for day in dict.fromkeys((first, last))],
-        up=[Tick(up(value), written(value) if value else "0") for value in dict.fromkeys((bottom, 0.0, top))],
+        up=[Tick(up(value), beside(value) if value else "0") for value in dict.fromkeys((bottom, 0.0, top))],
         said=f"from {first} to {last}; at the end {written(value)}, {written(low)} to {written(high)}",
     )
 

@@ -266,7 +266,9 @@ def lines_of(one: Measured) -> MeasureLines:
         beside=written(one.beside.value, "+") if a.n and b.n else NOTHING,
         interval=_interval(one.beside, written),
         verdict=_verdict(one.beside),
-        chart=band_of(growth, lambda value: written(value, "+")),
+        chart=band_of(
+            growth, lambda value: written(value, "+"), lambda value: written(value, "+").removesuffix(" points")
+        ),
     )
 
 
