@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.admindocs.views import simplify_regex
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.urls.resolvers import RoutePattern
+from knox.models import AuthToken
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
@@ -71,6 +73,9 @@ PUBLIC = {
     "api/v1/products/$": READ,
     "api/v1/products/(?P<key>[^\\x00]+)/$": READ,
 }
+OWN = {"api/v1/tokens/this/"}  # ends the token that it is sent with, and no other
+# What knows no session: a name and a password come instead, a token ends itself, and nothing is there at all.
+NO_SESSION = {"api/v1/tokens/", "api/v1/tokens/this/"}
 LOGIN_PAGES = ("/accounts/login/", "/admin/login/")
 SAMPLES = {"uuid": "00000000-0000-4000-8000-000000000001", "app_label": "catalog"}
 CONVERTER = re.compile(r"<(?:(?P<converter>[^>:]+):)?(?P<name>[^>]+)>")
@@ -145,3 +150,40 @@ def test_a_customer_sees_nothing_of_another(client, bob, route, path):
     bob.refresh_from_db()
     assert bob.rating is None
     assert bob.customer.name == "Bob Private"
+
+
+API = {route: path for route, path in ADDRESSES.items() if route.startswith("api/v1/")}
+
+
+@pytest.mark.parametrize(("route", "path"), API.items(), ids=API)
+@pytest.mark.parametrize("staff", [False, True], ids=["service account", "staff"])
+def test_neither_a_key_nor_being_staff_opens_anything_without_a_right(bob, route, path, staff):
+    user = User.objects.create_user("till", is_staff=staff)
+    token = AuthToken.objects.create(user)[1]
+    for method in METHODS:
+        response = call(Client(headers={"authorization": f"Token {token}"}), method, path)
+        if method not in PUBLIC.get(route, ()) and route not in OWN:
+            assert turned_away(response), f"{method} {path}: {response.status_code}"
+        assert b"Private" not in response.content
+    bob.refresh_from_db()
+    assert bob.customer.name == "Bob Private"
+
+
+@pytest.mark.parametrize(("route", "path"), API.items(), ids=API)
+def test_no_session_writes_without_its_csrf_token(bob, route, path):
+    """A superuser's session: were it not for the token, everything would be open."""
+    elsewhere = Client(enforce_csrf_checks=True)
+    elsewhere.force_login(User.objects.create_superuser("root"))
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        status = call(elsewhere, method, path).status_code
+        open_to_all = route in NO_SESSION
+        assert open_to_all or status in (403, 405), f"{method} {path} without a CSRF token: {status}"
+
+
+def test_a_key_with_a_right_opens_what_it_is_for(bob):
+    user = User.objects.create_user("till")
+    user.user_permissions.add(Permission.objects.get(codename="view_customer"))
+    with_key = Client(headers={"authorization": f"Token {AuthToken.objects.create(user)[1]}"})
+    assert b"Bob Private" in call(with_key, "GET", "/api/v1/customers/1/").content
+    assert turned_away(call(with_key, "PATCH", "/api/v1/customers/1/"))
+    assert turned_away(call(with_key, "GET", "/api/v1/purchases/1/"))
