@@ -30,7 +30,7 @@ from recsite.models import ApiKey, ServiceAccount
 admin.site.unregister(AuthToken)  # knox's own page shows the key in a message, and knows neither names nor revocation
 
 WORDS = {
-    "recommend_for_anyone": "Lists, ratings and events of every customer, and batches",
+    "recommend_for_anyone": "Lists and events for any customer",
     "view_trainingrun": "Metrics for a monitoring system",
 }
 LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "No end: until it is revoked")]
