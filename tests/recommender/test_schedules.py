@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -133,9 +134,7 @@ def test_the_clock_asks_every_minute(monkeypatch):
     monkeypatch.setattr("django_celery_beat.schedulers.close_old_connections", lambda: None)  # the test's may be old
     DatabaseScheduler(app=app).schedule_changed()
     asked = {task.task: task for task in PeriodicTask.objects.exclude(task="celery.backend_cleanup")}
-    assert set(asked) == {
-        f"recommender.tasks.{name}" for name in ("keep_runs_going", "start_due_runs", "prune_bundles", "watch_drift")
-    }
+    assert set(asked) == {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     assert asked["recommender.tasks.start_due_runs"].interval.every == 60
     assert set(asked) <= set(app.tasks)
 

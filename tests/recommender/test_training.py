@@ -246,7 +246,7 @@ def test_a_failed_run_leaves_the_live_model_serving_and_nothing_behind(bundles, 
         raise MemoryError("no room for 3 GB")
 
     monkeypatch.setattr(f"recommender.{where}", broken)
-    run = training.execute_run(run=start(seed=2))
+    run = training.execute_run(run=start(seed=3))
     assert run.state == State.FAILED
     if where == "training.promote":
         assert run.error == "The disk is full."
