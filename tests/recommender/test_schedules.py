@@ -136,6 +136,7 @@ def test_the_clock_asks_every_minute(monkeypatch):
     asked = {task.task: task for task in PeriodicTask.objects.exclude(task="celery.backend_cleanup")}
     assert set(asked) == {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     assert asked["recommender.tasks.start_due_runs"].interval.every == 60
+    app.loader.import_default_modules()  # as a worker does
     assert set(asked) <= set(app.tasks)
 
 
