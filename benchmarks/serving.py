@@ -70,8 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     django.setup()
     try:
+        version = _prepare()
         with _key() as token:
-            found = measure(token, options)
+            found = measure(version, token, options)
     except BenchmarkFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -88,8 +89,7 @@ _PRODUCTION = {
 }
 
 
-def measure(token: str, options: argparse.Namespace) -> dict[str, Any]:
-    version = _prepare()
+def measure(version: Any, token: str, options: argparse.Namespace) -> dict[str, Any]:
     cases = _cases()
     with gunicorn(WITH, "recsite.wsgi", "-c", "deploy/gunicorn.conf.py") as site:
         for _ in range(options.rounds):
