@@ -33,6 +33,8 @@ def test_every_part_is_measured(tmp_path: Path):
     if row["epochs"] is not None:
         assert row["validation_when_passed"] > row["peer_validation"]
         assert row["ratio"] == pytest.approx(row["seconds"] / row["peer_seconds"])
+    if row["epochs"] == 0:
+        assert 0 < row["path_seconds"] < row["seconds"]
     seconds = found["phases"]["seconds"]
     assert {*training.PHASES, "the rest", "refit on everything"} == set(seconds)
     assert all(seconds[phase] > 0 for phase in training.PHASES)
