@@ -4,8 +4,8 @@
 that the peer is passed; the peer: a fit for each of its settings), and with everything chosen (ours: the closed forms
 and as many epochs as it takes to pass; the peer: one fit). Where no epoch is needed, also of ours what makes the list
 alone: the linear path, without what serves bare profiles and ratings, which no peer here does. `phases` says where our
-time goes, `operators` what an epoch does with it, `growth` what the whole training costs at several sizes of a generated
-shop.
+time goes, `operators` what an epoch does with it, `growth` what the whole training costs at several sizes of a
+generated shop.
 """
 
 from __future__ import annotations
