@@ -1,6 +1,11 @@
-"""The same site with the recommender app left out: what a worker weighs without it."""
+"""The same site with the recommender app left out, and what of the site leans on it: what a worker weighs without."""
 
 from recsite.settings import *  # noqa: F403
 
-INSTALLED_APPS = [app for app in INSTALLED_APPS if app != "recommender"]  # noqa: F405
+_bare = {"recsite.apps.SiteConfig": "benchmarks.site.apps.SiteWithoutRecommender"}
+INSTALLED_APPS = [_bare.get(app, app) for app in INSTALLED_APPS if app != "recommender"]  # noqa: F405
+_leaning = ("recsite.audit.", "recsite.idempotency.")
+MIDDLEWARE = [layer for layer in MIDDLEWARE if not layer.startswith(_leaning)]  # noqa: F405
+REST_FRAMEWORK = {**REST_FRAMEWORK, "DEFAULT_THROTTLE_CLASSES": []}  # noqa: F405
+DRF_STANDARDIZED_ERRORS: dict[str, str] = {}
 ROOT_URLCONF = "benchmarks.site.without_urls"
