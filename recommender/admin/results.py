@@ -13,7 +13,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminSingleDateWidget
+from unfold.widgets import INPUT_CLASSES
 
 from recommender.admin.pages import ReadOnlyAdmin, money
 from recommender.charts import Bar, bar
@@ -28,11 +28,20 @@ PERIODS = (7, 28, 90, 365)
 DEFAULT_PERIOD = 28
 
 
+class DayInput(forms.DateInput):
+    """The browser's own calendar: the admin's needs scripts that only its pages of models load."""
+
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"class": " ".join(INPUT_CLASSES)}, format="%Y-%m-%d")
+
+
 class PeriodForm(forms.Form):
     """From one day to another, both included, in the site's time zone; the last four weeks unless it is said."""
 
-    first = forms.DateField(label="From", widget=UnfoldAdminSingleDateWidget)
-    last = forms.DateField(label="To", widget=UnfoldAdminSingleDateWidget)
+    first = forms.DateField(label="From", widget=DayInput)
+    last = forms.DateField(label="To", widget=DayInput)
 
     @classmethod
     def of(cls, asked: Any) -> PeriodForm:
