@@ -24,6 +24,14 @@ def looks_right(page, name: str) -> None:
         picture(page, f"{name}-{scheme}")
 
 
+def fits(page, name: str) -> None:
+    """No sideways scrolling, and pictures in both schemes: for pages of the admin, whose colours are unfold's."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is too wide"
+        picture(page, f"{name}-{scheme}")
+
+
 def picture(page, name: str) -> None:
     folder = os.environ.get("SCREENSHOTS")
     if folder:

@@ -7,17 +7,10 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from recommender.models import Experiment, ListCount, Promotion
-from tests.browser.looks import picture
+from tests.browser.looks import fits
 from tests.recommender.test_experiments import people_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-def look(page, name: str) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is too wide"
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        picture(page, f"{name}-{scheme}")
 
 
 def sign_in(page, address: str) -> None:
@@ -34,19 +27,19 @@ def test_an_experiment_from_its_plan_to_the_better_arm_going_live(page, trained,
     sign_in(page, "/admin/recommender/experiment/plan/")
     page.fill("input[name=name]", "Home in spring")
     page.select_option("select[name=b_model]", label="v2")
-    look(page, "experiment-plan")
+    fits(page, "experiment-plan")
     page.get_by_role("button", name="Plan").click()
     page.get_by_text("Nobody sees anything of it yet.").wait_for()
     page.get_by_role("button", name="Start").click()
     page.get_by_text("Home in spring is running.").wait_for()
-    look(page, "experiment-begun")
+    fits(page, "experiment-begun")
 
     experiment = Experiment.objects.get()
     Experiment.objects.update(started=timezone.now() - timedelta(days=40))
     people_of(experiment, revenue_b=2.0)
     page.reload()
     page.get_by_text("One arm is clearly better.").wait_for()
-    look(page, "experiment-decided")
+    fits(page, "experiment-decided")
     page.fill("[name=reason]", "It sells.")
     page.get_by_role("button", name="Stop and promote arm B").click()
     page.get_by_text("is stopped, and version v2 is live.").wait_for()
@@ -68,4 +61,4 @@ def test_what_lists_brought_beside_the_popular_list(page, db):
         )  # fmt: skip
     sign_in(page, "/admin/recommender/listcount/")
     assert "v7" in page.inner_text("body")
-    look(page, "list-results")
+    fits(page, "list-results")
