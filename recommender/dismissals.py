@@ -55,7 +55,7 @@ def dismiss_here(request: HttpRequest, item: str) -> None:
         return
     _check_visit(request)
     _check_item(item)
-    request.session[_NAME] = [*(key for key in _in_session(request) if key != item), item][-KEPT:]
+    request.session[_NAME] = [*(key for key in in_session(request) if key != item), item][-KEPT:]
 
 
 def take_back_here(request: HttpRequest, item: str) -> bool:
@@ -64,7 +64,7 @@ def take_back_here(request: HttpRequest, item: str) -> bool:
     if customer is not None:
         return take_back(customer=customer, item=item)
     _check_visit(request)
-    before = _in_session(request)
+    before = in_session(request)
     request.session[_NAME] = [key for key in before if key != item]
     return item in before
 
@@ -75,14 +75,22 @@ def here(request: Any) -> list[str]:
         return []
     if not hasattr(request, "_recommender_dismissed"):
         customer = people.key_of(getattr(request, "user", None))
-        found = of_customer(customer) if customer is not None else _in_session(request)[::-1]
+        found = of_customer(customer) if customer is not None else in_session(request)[::-1]
         request._recommender_dismissed = found
     return list(request._recommender_dismissed)
 
 
+def in_session(request: Any) -> list[str]:
+    """Keys of what a visitor dismissed, the latest last; nothing for those who come with a token."""
+    session = getattr(request, "session", None)
+    if session is None or getattr(request, "auth", None) is not None:
+        return []
+    return list(session.get(_NAME, []))
+
+
 def carry_over(sender: object, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object) -> None:
     """A receiver of `user_logged_in`: what the visitor dismissed is the customer's from now on."""
-    found = [] if request is None else _in_session(request)
+    found = [] if request is None else in_session(request)
     customer = people.key_of(user) if found else None
     if request is None or customer is None:
         return
@@ -91,14 +99,6 @@ def carry_over(sender: object, request: HttpRequest | None, user: AbstractBaseUs
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
-
-
-def _in_session(request: Any) -> list[str]:
-    """The latest last; nothing for those who come with a token."""
-    session = getattr(request, "session", None)
-    if session is None or getattr(request, "auth", None) is not None:
-        return []
-    return list(session.get(_NAME, []))
 
 
 def _check_visit(request: Any) -> None:

@@ -335,7 +335,7 @@ def for_whom(request: Request, asked: ListRequest) -> ListRequest:
 
 def not_wanted(request: Request, customer: str | None, asked: Mapping[str, Any]) -> list[str]:
     """What this visitor dismissed, for a list of theirs; a customer's are read with the customer."""
-    return [] if customer is not None or asked.get("profile") is not None else dismissals.here(request)
+    return [] if customer is not None or asked.get("profile") is not None else dismissals.in_session(request)
 
 
 def whose(request: Request, asked: Mapping[str, Any]) -> str | None:
