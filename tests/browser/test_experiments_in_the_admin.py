@@ -3,22 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.utils import timezone
 
 from recommender.models import Experiment, ListCount, Promotion
 from tests.browser.looks import fits
+from tests.browser.staff import sign_in
 from tests.recommender.test_experiments import people_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-def sign_in(page, address: str) -> None:
-    User.objects.create_superuser("root", password="a long way home")
-    page.goto(address)
-    page.fill("input[name=username]", "root")
-    page.fill("input[name=password]", "a long way home")
-    page.locator("button[type=submit]").first.click()
 
 
 def test_an_experiment_from_its_plan_to_the_better_arm_going_live(page, trained, promote):

@@ -1,20 +1,16 @@
 """A member of staff makes a key for another program, copies it, rotates and revokes it, in a real browser."""
 
 import pytest
-from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
 from tests.browser.looks import fits
+from tests.browser.staff import sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def test_a_key_is_made_shown_once_rotated_and_revoked(page):
-    User.objects.create_superuser("root", password="a long way home")
-    page.goto("/admin/recsite/serviceaccount/add/")
-    page.fill("input[name=username]", "root")
-    page.fill("input[name=password]", "a long way home")
-    page.locator("button[type=submit]").first.click()
+    sign_in(page, "/admin/recsite/serviceaccount/add/")
     page.fill("input[name=name]", "till")
     page.fill("input[name=purpose]", "The tills in Leeds; ask Grace")
     page.get_by_label("View customers").check()

@@ -14,6 +14,7 @@ from recommender.admin.pages import duration
 from recommender.gate import rule
 from recommender.models import Event, Promotion, ServedList, TrainingRun
 from tests.recommender import planted_runs
+from tests.recommender.answers import text_of
 
 pytestmark = pytest.mark.django_db
 State = TrainingRun.State
@@ -30,17 +31,9 @@ def sent(monkeypatch):
 
 
 @pytest.fixture
-def staff(client):
+def staff(staff):
     """Signs somebody in who may look at everything of the recommender, and what else is named."""
-
-    def sign_in(*permissions: str) -> User:
-        user = User.objects.create_user("grace", is_staff=True)
-        names = {"view_trainingrun", "view_modelversion", "view_promotion", *permissions}
-        user.user_permissions.set(Permission.objects.filter(codename__in=names))
-        client.force_login(user)
-        return user
-
-    return sign_in
+    return lambda *permissions: staff("view_trainingrun", "view_modelversion", "view_promotion", *permissions)
 
 
 @pytest.fixture
@@ -57,11 +50,6 @@ def bundled(bundle, settings, tmp_path):
 
 def page(row) -> str:
     return reverse(f"admin:recommender_{row._meta.model_name}_change", args=[row.pk])
-
-
-def text_of(response) -> str:
-    assert response.status_code == 200, response
-    return " ".join(response.content.decode().split())
 
 
 # --- starting a run ---------------------------------------------------------------------------------------------------

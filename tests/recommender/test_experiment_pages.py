@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from recommender import experiments, versions
 from recommender.admin.experiments import findings_of
 from recommender.experiment_results import results_of
 from recommender.models import Experiment, Exposure, ModelVersion, Promotion
+from tests.recommender.answers import text_of
 from tests.recommender.test_experiments import LIVE, begun, of, people_of, plan, running
 
 pytestmark = pytest.mark.django_db
@@ -24,22 +25,6 @@ FORM = {
     "a_model": "live",
     "b_model": "popular",
 }
-
-
-@pytest.fixture
-def staff(client):
-    def sign_in(*permissions: str) -> User:
-        user = User.objects.create_user("grace", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-        client.force_login(user)
-        return user
-
-    return sign_in
-
-
-def text_of(response) -> str:
-    assert response.status_code == 200, response
-    return " ".join(response.content.decode().split())
 
 
 def page(experiment, what="change") -> str:

@@ -3,24 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from recommender.models import ListCount
+from tests.recommender.answers import text_of
 
 pytestmark = pytest.mark.django_db
 PAGE, API = "/admin/recommender/listcount/", "/api/v1/list-results/"
-
-
-@pytest.fixture
-def staff(client):
-    def sign_in(*permissions: str) -> User:
-        user = User.objects.create_user("grace", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-        client.force_login(user)
-        return user
-
-    return sign_in
 
 
 @pytest.fixture
@@ -44,11 +33,6 @@ def counted():
             for bucket in range(20)
             for day in (1, 40)
         )
-
-
-def text_of(response) -> str:
-    assert response.status_code == 200, response
-    return " ".join(response.content.decode().split())
 
 
 def test_the_page_shows_lists_clicks_orders_and_revenue_beside_the_popular_list(client, staff, counted):

@@ -1,0 +1,6 @@
+"""What a page says."""
+
+
+def text_of(response) -> str:
+    assert response.status_code == 200, response
+    return " ".join(response.content.decode().split())
