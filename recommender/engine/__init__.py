@@ -10,6 +10,9 @@ from typing import Any
 # Torch's threads spin while they wait for each other. Where other processes share the cores, as a shop's do, that took
 # a training of 9 seconds to 143 and more; asleep they lose nothing. Read once, when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Onnxruntime, from 1.29 on, tells Microsoft of every model that it opens, by a thread and a file of its own, unless it
+# finds this when it is loaded. What a shop serves is nobody's business.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOME = {
     "StandaloneRecommender": "standalone",

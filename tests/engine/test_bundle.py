@@ -112,6 +112,19 @@ def test_serving_imports_neither_torch_nor_django(bundle):
     assert done.returncode == 0, done.stderr
 
 
+def test_onnxruntime_tells_nobody_what_is_served(bundle, tmp_path):
+    """Its telemetry has a thread and keeps what it will send, under a name of this device, in the home directory."""
+    code = (
+        "import os; from recommender.engine import StandaloneRecommender\n"
+        f"r = StandaloneRecommender.from_bundle({str(bundle)!r})\n"
+        "assert len(r.recommend_for_user('u1')) == 5\n"
+        "print(os.listdir(os.environ['HOME']))\n"
+    )
+    home = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}  # and no CI, where it is silent anyway
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=home)
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
 def test_column_lists_are_checked_against_the_artifacts(bundle):
     with pytest.raises(BundleError, match=r"user_cat_cols is .*'colour'"):
         StandaloneRecommender.from_bundle(bundle, user_cat_cols=["colour"])
