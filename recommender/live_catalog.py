@@ -208,31 +208,31 @@ def read_catalog(source: RecommenderSource, live: Live | None, tally: Tally) -> 
     fields = list(dict.fromkeys([*source.item_categorical, *source.item_filters]))
     shown = Case(When(_available(source), then=Value(True)), default=Value(False))
     query = source.items.order_by("pk").annotate(_shown=shown)
-    rows = list(query.values_list("pk", source.item_key, "_shown", *fields).iterator(chunk_size=5_000))
-    here = {str(row[1]): row for row in rows}
-    trained = live.inference.row_of if live else {}
-    new = [key for key in here if key not in trained]
-    keys = [*(live.inference.item_keys if live else []), *new]
-    row_of = trained if live and not new else {key: row for row, key in enumerate(keys)}
-    table = [here.get(key, (None, None, False, *[None] * len(fields))) for key in keys]
-    age = {row[0]: place for place, row in enumerate(reversed(rows))}
-    columns = {name: _objects(_text(row[n]) for row in table) for n, name in enumerate(fields, 3)}
+    trained: Mapping[str, int] = live.inference.row_of if live else {}
+    table = _Table(trained, len(fields))
+    for pk, key, is_shown, *values in query.values_list("pk", source.item_key, "_shown", *fields).iterator(5_000):
+        table.put(str(key), pk, is_shown, values)
+    keys = [*(live.inference.item_keys if live else []), *table.new]
+    row_of = dict(trained) | table.new if table.new or live is None else live.inference.row_of
+    columns = {name: table.columns[n] for n, name in enumerate(fields)}
     placed = None
     if live is not None:
         first = len(trained)
-        described = [{name: columns[name][row] for name in source.item_categorical} for row in range(first, len(keys))]
+        described: list[dict[str, object]] = [
+            {name: columns[name][row] for name in source.item_categorical} for row in range(first, len(keys))
+        ]
         placed = _place(live, described, row_of)
     nothing = np.zeros(len(keys))
     catalog = LiveCatalog(
         placed=placed,
         keys=keys,
         row_of=row_of,
-        shown=np.array([row[2] for row in table], dtype=bool),
-        pks=_objects(row[0] for row in table),
-        row_of_pk={row[0]: n for n, row in enumerate(table) if row[0] is not None},
+        shown=np.array(table.shown, dtype=bool),
+        pks=_objects(table.pks),
+        row_of_pk={pk: row for row, pk in enumerate(table.pks) if pk is not None},
         values={name: Facet.of(columns[name]) for name in source.item_filters},
         digests=np.array([digest(key) for key in keys], dtype=np.uint64),
-        newest=np.array([age.get(row[0], len(rows)) for row in table], dtype=np.int64),
+        newest=table.newest(),
         purchases=nothing,
         rated=nothing,
         rating_sum=nothing,
@@ -240,6 +240,42 @@ def read_catalog(source: RecommenderSource, live: Live | None, tally: Tally) -> 
         trending=(np.zeros(0, np.int64), nothing[:0]),
     )
     return catalog.counting_only(tally)
+
+
+class _Table:
+    """Items in the order of a catalog's rows, filled as the database tells them: never all of its answer in memory.
+
+    new : key -> row of those that the model does not know.   columns : of each field, its values; equal ones are one
+    object.   pks, shown : None and False where the database has no such item any more.
+    """
+
+    def __init__(self, trained: Mapping[str, int], fields: int):
+        n = len(trained)
+        self.trained = trained
+        self.new: dict[str, int] = {}
+        self.pks: list[Any] = [None] * n
+        self.shown = [False] * n
+        self.columns: list[list[str]] = [[""] * n for _ in range(fields)]
+        self._place: list[int | None] = [None] * n  # in the order of creation
+        self._told = 0
+        self._texts: dict[str, str] = {}
+
+    def put(self, key: str, pk: Any, shown: bool, values: Sequence[Any]) -> None:
+        row = self.trained.get(key, self.new.get(key))
+        if row is None:
+            row = self.new[key] = len(self.pks)
+            for column in (self.pks, self.shown, self._place, *self.columns):
+                column.append(None)
+        self.pks[row], self.shown[row], self._place[row] = pk, shown, self._told
+        for column, value in zip(self.columns, values, strict=True):
+            text = _text(value)
+            column[row] = self._texts.setdefault(text, text)
+        self._told += 1
+
+    def newest(self) -> np.ndarray:
+        """int64 [rows], 0 for the item created last; those that are gone come after all others."""
+        last = self._told
+        return np.array([last if place is None else last - 1 - place for place in self._place], dtype=np.int64)
 
 
 def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int]) -> Placed:
@@ -255,9 +291,12 @@ def read_tally(source: RecommenderSource) -> Tally:
     measures: dict[str, Any] = {"_n": Count("pk"), "_last": Max("pk")}
     if source.interaction_rating:
         measures |= {"_rated": Count(source.interaction_rating), "_sum": Sum(source.interaction_rating)}
-    rows = list(purchases.values(item).annotate(**measures))
-    counts = {row[item]: (row["_n"], row.get("_rated", 0), float(row.get("_sum") or 0)) for row in rows}
-    return Tally(counts, max((row["_last"] for row in rows), default=None), trends(source, purchases))
+    counts, last = {}, None
+    for pk, n, newest, *rated in purchases.values_list(item).annotate(**measures).iterator():
+        ratings, total = rated or (0, 0)
+        counts[pk] = (n, ratings, float(total or 0))
+        last = newest if last is None else max(last, newest)
+    return Tally(counts, last, trends(source, purchases))
 
 
 def read_newer(source: RecommenderSource, since: Any) -> Tally:

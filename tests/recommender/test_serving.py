@@ -5,7 +5,9 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -241,6 +243,14 @@ def test_many_threads_share_one_first_look(monkeypatch):
     assert len({id(catalog) for catalog in found}) == 1
 
 
+@dataclass(frozen=True)
+class Found:
+    """What stands in for what a look at the database found."""
+
+    look: int
+    catalog: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(shown=None))
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # SystemExit ends the watch
 def test_where_a_process_keeps_watch_no_request_looks_itself_nor_waits(monkeypatch):
     """The first look is quick, the second opens a model: it takes until the test lets it go."""
@@ -253,22 +263,22 @@ def test_where_a_process_keeps_watch_no_request_looks_itself_nor_waits(monkeypat
         if old is not None:
             opening.set()
             may_go_on.wait(10)
-        return f"what look {len(looks)} found"
+        return Found(len(looks))
 
     monkeypatch.setattr(serving, "_refresh", refresh)
     monkeypatch.setattr(serving, "CHECK_EVERY", 0.5)
     process = serving.Process()
     process.keep_watch()
-    assert process.served() == "what look 1 found"
+    assert process.served() == Found(1)
     process._checked = float("-inf")  # a request without a watch would look now
-    assert process.served() == "what look 1 found"
+    assert process.served() == Found(1)
     assert opening.wait(10)
-    assert process.served() == "what look 1 found"
+    assert process.served() == Found(1)
     may_go_on.set()
     until = time.monotonic() + 10
-    while process.served() == "what look 1 found" and time.monotonic() < until:
+    while process.served() == Found(1) and time.monotonic() < until:
         time.sleep(0.01)
-    assert process.served() == "what look 2 found"
+    assert process.served() == Found(2)
     assert set(looks) == {"recommender-watch"}
     done.set()
     process._watch.join(10)
@@ -284,15 +294,29 @@ def test_a_watch_outlives_a_database_that_is_away(monkeypatch, caplog):
             raise OperationalError("the connection is closed")
         if len(looks) == 5:
             raise SystemExit  # ends the thread
-        return f"look {len(looks)}"
+        return Found(len(looks))
 
     monkeypatch.setattr(serving, "_refresh", refresh)
     monkeypatch.setattr(serving, "CHECK_EVERY", 0.01)
     process = serving.Process()
     process.keep_watch()
     process._watch.join(10)
-    assert looks[:4] == [None, "look 1", "look 1", "look 3"]
+    assert looks[:4] == [None, Found(1), Found(1), Found(3)]
     assert "the connection is closed" in caplog.text
+
+
+def test_what_reading_a_catalog_took_is_given_back_and_a_purchase_reads_none(trained, monkeypatch):
+    given_back = []
+    monkeypatch.setattr(serving, "_give_back", lambda: given_back.append(process.served().catalog))
+    process = serving.Process()
+    process._look()
+    Purchase.objects.create(customer=Customer.objects.first(), product=Product.objects.get(key="P0"))
+    process._look()
+    assert len(given_back) == 1
+    Product.objects.create(key="new", name="New", category="Garden")
+    process._look()
+    assert len(given_back) == 2
+    assert given_back[1].knows("new"), "what it replaced was let go before"
 
 
 def test_a_web_process_serves_a_list_without_torch(bundle, tmp_path):
