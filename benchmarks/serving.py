@@ -99,8 +99,7 @@ def measure(version: Any, token: str, options: argparse.Namespace) -> dict[str, 
         found["worker_mb"] = site.worker_mb()
         if options.promotions:
             found["promotions"] = promotions(site, token, version, options.promotions)
-    # The same settings of gunicorn, less the thread that follows promotions.
-    bare = ("--worker-class", "gthread", "--threads", "4")
+    bare = ("-c", "benchmarks/site/gunicorn.conf.py")
     with gunicorn(WITHOUT, "django.core.wsgi:get_wsgi_application()", *bare) as site:
         for _ in range(2):
             _round(cases[0], site, token, options.seconds, counted=False)

@@ -1,0 +1,14 @@
+"""deploy/gunicorn.conf.py for the site without the recommender: all of it but the thread that follows promotions."""
+
+import gc
+import runpy
+from pathlib import Path
+
+_deployed = Path(__file__).resolve().parents[2] / "deploy" / "gunicorn.conf.py"
+_settings = runpy.run_path(str(_deployed))
+globals().update({name: value for name, value in _settings.items() if not name.startswith("_")})
+
+
+def post_worker_init(worker):
+    gc.collect()
+    gc.freeze()
