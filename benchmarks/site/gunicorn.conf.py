@@ -1,6 +1,5 @@
 """deploy/gunicorn.conf.py for the site without the recommender: all of it but the thread that follows promotions."""
 
-import gc
 import runpy
 from pathlib import Path
 
@@ -10,5 +9,4 @@ globals().update({name: value for name, value in _settings.items() if not name.s
 
 
 def post_worker_init(worker):
-    gc.collect()
-    gc.freeze()
+    _settings["_keep_what_is_imported"]()

@@ -1,0 +1,65 @@
+"""gunicorn, started as deploy/gunicorn.conf.py has it."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def site(tmp_path, workers):
+    """The pids of the workers of a site that answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "VAR_DIR": str(tmp_path),
+        "HOME": str(tmp_path),
+        "WEB_CONCURRENCY": str(workers),
+    }
+    command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "-b", f"127.0.0.1:{port}"]
+    gunicorn = subprocess.Popen([*command, "recsite.wsgi"], cwd=ROOT, env=environment)
+    try:
+        until, children = time.monotonic() + 60, Path(f"/proc/{gunicorn.pid}/task/{gunicorn.pid}/children")
+        while not answers(port) or len(children.read_text().split()) < workers:
+            assert gunicorn.poll() is None, "the site ended"
+            assert time.monotonic() < until, "the site does not answer"
+            time.sleep(0.2)
+        yield children.read_text().split()
+    finally:
+        gunicorn.terminate()
+        gunicorn.wait(30)
+
+
+def answers(port):
+    try:
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=10).status == 200
+    except OSError:
+        return False
+
+
+def own_part(pid):
+    """The share of a process's memory, files left out, that no other process has, too."""
+    told = dict(re.findall(r"^(\w+): +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M))
+    return int(told["Pss_Anon"]) / int(told["Anonymous"])
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="asks Linux")
+def test_several_workers_share_what_they_import_and_one_has_no_copy_behind_it(tmp_path):
+    with site(tmp_path, workers=2) as workers:
+        assert len(workers) == 2
+        assert all(own_part(pid) < 0.8 for pid in workers)
+    with site(tmp_path, workers=1) as workers:
+        assert len(workers) == 1
+        assert own_part(workers[0]) > 0.8
