@@ -1,13 +1,14 @@
 """Queries compiled once. For queries as small as ours, Django's compiler takes longer than the database.
 
 `ask` puts several to the database in one round trip, where it can answer them so: each trip is a wait, and wakes a
-process on either side.
+process on either side. There the small ones are planned once, too: see statements.py.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from django.db import connections, router
@@ -15,8 +16,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model, QuerySet, Value
 from django.db.models.sql import InsertQuery
 
-Rows = list[tuple[Any, ...]]
+from recommender.statements import VALUE, Question, Rows, Statement, ask_together
+
 Build = Callable[[Sequence[Any]], QuerySet[Any, Any]]
+SMALL = 2  # values at most of a query that is kept on a connection. Larger ones come in many lengths, each planned anew
 
 
 class Prepared:
@@ -48,23 +51,17 @@ def ask(*questions: tuple[Prepared, Sequence[Any]]) -> list[Rows]:
     """The rows of each query with its values, all of one database. PostgreSQL is asked once for all of them."""
     compiled = [prepared.compiled(len(values)) for prepared, values in questions]
     connection = compiled[0].connection
-    parameters = [
-        each.parameters(prepared.adapted(values, connection))
-        for each, (prepared, values) in zip(compiled, questions, strict=True)
-    ]
-    found = []
-    with connection.cursor() as cursor:
-        if takes_several_statements(connection):
-            cursor.execute("; ".join(each.sql for each in compiled), [value for own in parameters for value in own])
-            for number, each in enumerate(compiled):
-                if number:
-                    cursor.nextset()
-                found.append(each.converted(cursor.fetchall()))
-        else:
-            for each, own in zip(compiled, parameters, strict=True):
-                cursor.execute(each.sql, own)
-                found.append(each.converted(cursor.fetchall()))
-    return found
+    adapted = [prepared.adapted(values, connection) for prepared, values in questions]
+    if takes_several_statements(connection):
+        asked = [each.question(values) for each, values in zip(compiled, adapted, strict=True)]
+        found = ask_together(connection, asked)
+    else:
+        found = []
+        with connection.cursor() as cursor:
+            for each, values in zip(compiled, adapted, strict=True):
+                cursor.execute(each.sql, each.parameters(values))
+                found.append(cursor.fetchall())
+    return [each.converted(rows) for each, rows in zip(compiled, found, strict=True)]
 
 
 class PreparedInsert:
@@ -78,24 +75,27 @@ class PreparedInsert:
     def __init__(self, model: type[Model], *, hurried: bool = False):
         self._model, self._hurried = model, hurried
         self._fields = [field for field in model._meta.local_concrete_fields if not field.generated]
-        self._sql = threading.local()
+        self._compiled = threading.local()
 
     def store(self, row: Model) -> None:
         connection = connections[router.db_for_write(self._model, instance=row)]
-        known: dict[str, str] = self._sql.__dict__.setdefault("by_alias", {})
-        sql = known.get(connection.alias) or known.setdefault(connection.alias, self._compiled(connection))
-        # Within somebody's transaction, theirs is the commit, and theirs to say whether it waits.
-        if self._hurried and takes_several_statements(connection) and not connection.in_atomic_block:
-            sql = f"SET LOCAL synchronous_commit TO off; {sql}"
+        known: dict[str, tuple[str, Statement | None]] = self._compiled.__dict__.setdefault("by_alias", {})
+        sql, statement = known.get(connection.alias) or known.setdefault(connection.alias, self._insert(connection))
         values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in self._fields]
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
+        if statement is None:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, values)
+            return
+        # Within somebody's transaction, theirs is the commit, and theirs to say whether it waits.
+        hurry = "SET LOCAL synchronous_commit TO off; " if self._hurried and not connection.in_atomic_block else ""
+        ask_together(connection, [Question(sql, values, statement, values)], before=hurry)
 
-    def _compiled(self, connection: BaseDatabaseWrapper) -> str:
+    def _insert(self, connection: BaseDatabaseWrapper) -> tuple[str, Statement | None]:
         query = InsertQuery(self._model)
         query.insert_values(self._fields, [self._model()])
-        ((sql, _),) = query.get_compiler(connection=connection).as_sql()
-        return str(sql)
+        ((sql, parameters),) = query.get_compiler(connection=connection).as_sql()
+        several = takes_several_statements(connection)
+        return str(sql), Statement.of(sql, [VALUE] * len(parameters), connection) if several else None
 
 
 def takes_several_statements(connection: BaseDatabaseWrapper) -> bool:
@@ -103,24 +103,37 @@ def takes_several_statements(connection: BaseDatabaseWrapper) -> bool:
     otherwise."""
     if connection.vendor != "postgresql" or connection.settings_dict["OPTIONS"].get("server_side_binding"):
         return False
-    connection.ensure_connection()
-    return type(connection.connection).__module__.startswith("psycopg.")
+    from django.db.backends.postgresql.psycopg_any import is_psycopg3  # it imports the driver
+
+    return is_psycopg3
 
 
 class _Compiled:
+    """A query with so many values."""
+
     def __init__(self, build: Build, values: int):
         slots = [object() for _ in range(values)]
         queryset = build([Value(slot) for slot in slots])
         self.connection = connections[queryset.db]
         self.compiler = queryset.query.get_compiler(connection=self.connection)
         self.sql, parameters = self.compiler.as_sql()
+        self.small = values <= SMALL
         number = {id(slot): n for n, slot in enumerate(slots)}
         self._parameters = [(parameter, number.get(id(parameter))) for parameter in parameters]
         columns = [column for column, _, _ in self.compiler.select]
         self._converters = self.compiler.get_converters(columns)
 
+    @cached_property
+    def statement(self) -> Statement:
+        parameters = [fixed if slot is None else VALUE for fixed, slot in self._parameters]
+        return Statement.of(self.sql, parameters, self.connection)
+
     def parameters(self, values: Sequence[Any]) -> list[Any]:
         return [fixed if slot is None else values[slot] for fixed, slot in self._parameters]
+
+    def question(self, values: Sequence[Any]) -> Question:
+        own = [values[slot] for _, slot in self._parameters if slot is not None]
+        return Question(self.sql, self.parameters(values), self.statement if self.small else None, own)
 
     def converted(self, rows: Rows) -> Rows:
         return list(map(tuple, self.compiler.apply_converters(rows, self._converters))) if self._converters else rows

@@ -6,6 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection
 from django.utils import timezone
 
 from catalog.models import Product
@@ -15,6 +16,7 @@ from recommender.engine.dataset import TwoTowerDataset
 from recommender.engine.inference import Inference
 from recommender.engine.tables import read_snapshot
 from recommender.errors import RecommendationError
+from recommender.prepared import takes_several_statements
 
 
 def features(inference: Inference, customer: people.Customer) -> dict[str, object]:
@@ -70,9 +72,14 @@ def test_nothing_is_read_of_a_customer_who_opted_out(stocked):
 
 
 def test_many_customers_take_as_many_queries_as_one(stocked, django_assert_num_queries):
-    with django_assert_num_queries(4):
+    trips = 1 if takes_several_statements(connection) else 4
+    with django_assert_num_queries(trips):
+        assert len(people.find(["C1"], 100)) == 1
+    with django_assert_num_queries(trips):
         assert len(people.find([f"C{n}" for n in range(40)], 100)) == 40
-    with django_assert_num_queries(6):  # some bought more than is read: totals and what they bought are asked for
+    with django_assert_num_queries(
+        trips + 2
+    ):  # some bought more than is read: totals and what they bought are asked for
         assert len(people.find([f"C{n}" for n in range(40)], 5)) == 40
 
 
