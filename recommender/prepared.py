@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model, QuerySet, Value
 from django.db.models.sql import InsertQuery
 
-from recommender.statements import VALUE, Question, Rows, Statement, ask_together
+from recommender.statements import VALUE, Question, Rows, Statement, ask_together, tell
 
 Build = Callable[[Sequence[Any]], QuerySet[Any, Any]]
 SMALL = 2  # values at most of a query that is kept on a connection. Larger ones come in many lengths, each planned anew
@@ -88,7 +88,7 @@ class PreparedInsert:
             return
         # Within somebody's transaction, theirs is the commit, and theirs to say whether it waits.
         hurry = "SET LOCAL synchronous_commit TO off; " if self._hurried and not connection.in_atomic_block else ""
-        ask_together(connection, [Question(sql, values, statement, values)], before=hurry)
+        tell(connection, Question(sql, values, statement, values), before=hurry)
 
     def _insert(self, connection: BaseDatabaseWrapper) -> tuple[str, Statement | None]:
         query = InsertQuery(self._model)

@@ -11,20 +11,24 @@ named after its text, so that behind a pooler, too, whatever has the name is the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import structlog
+from django.conf import settings
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 log = structlog.get_logger("recommender.statements")
 
 Rows = list[tuple[Any, ...]]
+_Sent = tuple[str, Sequence[Any]]  # SQL and its parameters
+_Answer = TypeVar("_Answer")
 VALUE = object()  # a parameter that differs from call to call
 GONE, CHANGED, THERE_ALREADY = "26000", "0A000", "42P05"  # SQLSTATEs of statements
 
@@ -58,18 +62,34 @@ class Question(NamedTuple):
     values: Sequence[Any]
 
 
-def ask_together(connection: BaseDatabaseWrapper, questions: Sequence[Question], before: str = "") -> list[Rows]:
-    """The rows of each question. before : SQL without values that is to hold for them."""
-    named = [
-        (each.statement.call, each.values) if each.statement and _keeps(connection, each.statement) else each[:2]
-        for each in questions
-    ]
-    try:
-        return _in_one_trip(connection, named, before)
-    except DatabaseError as error:
-        if not _lost(connection, error):
-            raise
-    return _in_one_trip(connection, [each[:2] for each in questions], before)
+def ask_together(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[Rows]:
+    """The rows of each question."""
+
+    def ask(asked: list[_Sent]) -> list[Rows]:
+        found = []
+        with connection.cursor() as cursor:
+            if settings.USE_TZ:
+                # The driver's own reader of moments, in C, tells the same moments as Django's, which is in Python.
+                cursor.adapters.register_loader("timestamptz", _moments())
+            cursor.execute("; ".join(sql for sql, _ in asked), [value for _, values in asked for value in values])
+            for number in range(len(asked)):
+                if number:
+                    cursor.nextset()
+                found.append(cursor.fetchall())
+        return found
+
+    return _by_name_or_in_full(connection, questions, ask)
+
+
+def tell(connection: BaseDatabaseWrapper, what: Question, before: str = "") -> None:
+    """Carry out what returns no rows. before : SQL without values, carried out first in the same transaction."""
+
+    def execute(told: list[_Sent]) -> None:
+        ((sql, values),) = told
+        with connection.cursor() as cursor:
+            cursor.execute(before + sql, values)
+
+    _by_name_or_in_full(connection, [what], execute)
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
@@ -79,16 +99,42 @@ class _State(Enum):
     ASKED, KEPT, NOT_KEPT = range(3)
 
 
-# Connections of the driver's, which come and go beneath Django's, to the statements that were wanted of each, by name.
-_states: WeakKeyDictionary[Any, dict[str, _State]] = WeakKeyDictionary()
+_States = dict[str, _State]  # of statements, by name
+# Of connections of the driver's, which come and go beneath Django's, to what was wanted of each.
+_states: WeakKeyDictionary[Any, _States] = WeakKeyDictionary()
 
 
-def _keeps(connection: BaseDatabaseWrapper, statement: Statement) -> bool:
-    """Whether the connection can be asked for the statement now. It is prepared if need be."""
+def _by_name_or_in_full(
+    connection: BaseDatabaseWrapper, questions: Sequence[Question], send: Callable[[list[_Sent]], _Answer]
+) -> _Answer:
+    in_full = [(each.sql, each.parameters) for each in questions]
+    states = _states_of(connection)
+    if states is None:
+        return send(in_full)
+    named = [
+        (each.statement.call, each.values) if each.statement and _keeps(connection, states, each.statement) else full
+        for each, full in zip(questions, in_full, strict=True)
+    ]
+    try:
+        return send(named)
+    except DatabaseError as error:
+        if _code(error) not in (GONE, CHANGED) or _State.KEPT not in states.values():
+            raise
+        log.warning("statements_lost", database=connection.alias, error=str(error).strip())
+        states.update(dict.fromkeys(states, _State.NOT_KEPT))
+    return send(in_full)
+
+
+def _states_of(connection: BaseDatabaseWrapper) -> _States | None:
+    """None: nothing can be kept now."""
     # Who has a pooler that gives each transaction another server tells Django by this setting.
     if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS") or not connection.get_autocommit():
-        return False
-    states = _states.setdefault(connection.connection, {})
+        return None
+    return _states.setdefault(connection.connection, {})
+
+
+def _keeps(connection: BaseDatabaseWrapper, states: _States, statement: Statement) -> bool:
+    """Whether the connection can be asked for the statement by its name. It is prepared if need be."""
     state = states.get(statement.name)
     if state is None:
         state = states[statement.name] = _State.ASKED
@@ -110,28 +156,12 @@ def _prepared(connection: BaseDatabaseWrapper, statement: Statement) -> _State:
     return _State.KEPT
 
 
-def _lost(connection: BaseDatabaseWrapper, error: DatabaseError) -> bool:
-    """Whether it failed for no other reason than that statements were kept. The connection keeps none from now on."""
-    if _code(error) not in (GONE, CHANGED) or connection.connection not in _states:
-        return False
-    log.warning("statements_lost", database=connection.alias, error=str(error).strip())
-    _states[connection.connection] = dict.fromkeys(_states[connection.connection], _State.NOT_KEPT)
-    return True
+@cache
+def _moments() -> Any:
+    from psycopg import adapters
+    from psycopg.pq import Format
 
-
-def _in_one_trip(
-    connection: BaseDatabaseWrapper, asked: Sequence[tuple[str, Sequence[Any]]], before: str
-) -> list[Rows]:
-    found = []
-    with connection.cursor() as cursor:
-        cursor.execute(before + "; ".join(sql for sql, _ in asked), [value for _, values in asked for value in values])
-        if before:
-            cursor.nextset()
-        for number in range(len(asked)):
-            if number:
-                cursor.nextset()
-            found.append(cursor.fetchall() if cursor.description else [])
-    return found
+    return adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
 
 
 def _code(error: DatabaseError) -> str | None:

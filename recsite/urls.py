@@ -8,6 +8,7 @@ from catalog.urls import KeyConverter  # noqa: F401  (registers the `key` conver
 from recsite import health, privacy_views, problems, tokens
 
 urlpatterns = [
+    path("", include("recommender.urls")),  # first: lists are asked for most
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("health/live", health.live, name="health-live"),
@@ -21,7 +22,6 @@ urlpatterns = [
     path("account/history/of/<key:key>/", privacy_views.count_product, name="count-product"),
     path("account/data/", privacy_views.download, name="download"),
     path("account/delete/", privacy_views.delete_account, name="delete-account"),
-    path("", include("recommender.urls")),
     path("", include("customers.urls")),
     path("", include("catalog.urls")),
     path("api/<path:address>", problems.NoSuchAddress.as_view()),

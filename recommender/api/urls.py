@@ -28,7 +28,6 @@ router.register("versions", training.VersionViewSet, basename="api-version")
 router.register("list-results", results.ListResultsViewSet, basename="api-list-results")
 
 urlpatterns = [
-    path("", include(router.urls)),
     path("recommendations/", views.RecommendationsView.as_view(), name="api-recommendations"),
     path("recommendations/batch/", views.BatchView.as_view(), name="api-recommendations-batch"),
     path("recommendations/popular/", views.PopularView.as_view(), name="api-popular"),
@@ -42,4 +41,5 @@ urlpatterns = [
     path("dismissals/", views.DismissalsView.as_view(), name="api-dismissals"),
     path("dismissals/<item_key:key>/", views.DismissalView.as_view(), name="api-dismissal"),
     path("events/", views.EventsView.as_view(), name="api-events"),
+    path("", include(router.urls)),
 ]
