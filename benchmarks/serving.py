@@ -268,8 +268,11 @@ class Site:
         return (int(after_the_name[11]) + int(after_the_name[12])) / os.sysconf("SC_CLK_TCK")
 
     def _worker(self) -> Path:
-        (worker,) = Path(f"/proc/{self.master}/task/{self.master}/children").read_text().split()
+        (worker,) = self.workers()
         return Path("/proc") / worker
+
+    def workers(self) -> list[str]:
+        return Path(f"/proc/{self.master}/task/{self.master}/children").read_text().split()
 
 
 @contextmanager
@@ -282,18 +285,20 @@ def gunicorn(settings: str, application: str, *options: str) -> Iterator[Site]:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings, "WEB_CONCURRENCY": "1"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
-        _wait_for(port, process)
-        yield Site(port, process.pid)
+        site = Site(port, process.pid)
+        _wait_for(site, process)
+        yield site
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(ENDS_WITHIN)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(site: Site, process: subprocess.Popen[bytes]) -> None:
+    """Until there is a worker: gunicorn listens before there is one."""
     until = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < until and process.poll() is None:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex(("127.0.0.1", site.port)) == 0 and site.workers():
                 return
         time.sleep(0.1)
     raise BenchmarkFailed("gunicorn did not start.")
