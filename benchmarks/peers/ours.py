@@ -11,6 +11,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import Cases, TwoTowerDataset
 from recommender.engine.evaluation import case_inputs
 from recommender.engine.linear_path import LinearSettings
+from recommender.engine.list_weights import ListWeights
 from recommender.engine.rating_path import RatingSettings
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
 
@@ -30,9 +31,9 @@ class TwoTowers:
         if self.like is not None:
             # The judged weights stayed in another process, so large data is refitted by the same training again, too.
             config = replace(config, repeat_up_to=len(data))
-            linear = LinearSettings(**self.like["linear"])
-            ratings = self.like["ratings"] and RatingSettings(**self.like["ratings"])
-            like = Trained(model=None, **{**self.like, "linear": linear, "ratings": ratings})  # type: ignore[arg-type]
+            chosen = {"linear": LinearSettings(**self.like["linear"]), "weights": ListWeights(**self.like["weights"])}
+            chosen["ratings"] = self.like["ratings"] and RatingSettings(**self.like["ratings"])
+            like = Trained(model=None, **{**self.like, **chosen})  # type: ignore[arg-type]
         trained = train_two_tower_model(data, config, like=like)
         self.decided["like"] = trained.decided()
         self.scorer = TorchScorer(trained.model, data)

@@ -30,6 +30,8 @@ class TrainConfig:
     learning_rate : the first rate; halved whenever an epoch brings no improvement.
     average_steps : the weights that are judged and served are a running average over about so many steps.
     item_id_dropout : how often an item is seen by its features alone, where it has any.
+    later : so many purchases of each person, fewer where the history is short, are drawn anew in each epoch and
+        predicted from the first one to five alone, too, not only from all that came before.
     negatives : sampled items for each batch (sampled softmax) or for each purchase (bpr, bce: a 64th of it).
     batch_targets : purchases predicted in one step, at most.
     refit, repeat_up_to : whether what serves learns from the held-out purchases too: up to so many purchases by the
@@ -51,6 +53,7 @@ class TrainConfig:
     average_steps: int = 100
     dropout: float = 0.3
     item_id_dropout: float = 0.1
+    later: int = 5
     negatives: int = 2048
     full_softmax_items: int = 12_000
     batch_targets: int = 4096
@@ -82,6 +85,8 @@ class TrainConfig:
             raise EngineError(f"seed is {self.seed}; it must be 0 or more, and less than 2 to the power of 32.")
         if not self.minutes > 0:
             raise EngineError(f"minutes is {self.minutes}; it must be more than 0.")
+        if self.later < 0:
+            raise EngineError(f"later is {self.later}; it must be 0 or more.")
         if not 0 < self.learning_rate < 1:
             raise EngineError(f"learning_rate is {self.learning_rate}; it must lie between 0 and 1.")
 

@@ -13,6 +13,9 @@ A person's vector and an item's vector each have three parts, and their dot prod
                 should show. Trained beside histories it is no longer what most people buy: lists of bare profiles
                 that were made with it fell below popularity
 
+What validation says of popularity and of the history's say (list_weights.py) is one thing beside a history of a few
+purchases and another beside a long one.
+
 A second, small pair of vectors predicts ratings, rating = 5 sigmoid(dot): the person's is a small ridge regression of
 their own ratings on the vectors of what they rated (rating_path.py), solved in numpy for each request (rater.py), so
 that a new rating counts at once. The towers only keep its numbers, so that all weights lie in one file.
@@ -33,6 +36,7 @@ from torch.nn import functional as F
 from recommender.engine.config import TrainConfig
 from recommender.engine.encoders import FIRST
 from recommender.engine.inputs import GAP_BUCKETS, RATING_BUCKETS
+from recommender.engine.list_weights import LONG, SHORT, ListWeights
 from recommender.engine.rater import Rater
 from recommender.engine.rating_path import RatingPath
 
@@ -210,8 +214,9 @@ class UserTower(nn.Module):
         self.profile = FieldTables(sizes.profile_fields, config.profile_rank)
         self.fade = nn.Parameter(torch.tensor([1.0, -1.0]))
         self.log_temperature = nn.Parameter(torch.tensor(math.log(12.0 if self.normalised else 1.0)))
-        self.trust = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # set on validation after training
-        self.popularity = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # likewise; 1 while training
+        # Beside a short history and beside a long one: 1 while training, set on validation afterwards.
+        self.trust = nn.Parameter(torch.ones(2), requires_grad=False)
+        self.popularity = nn.Parameter(torch.ones(2), requires_grad=False)
         self.dropout = nn.Dropout(config.dropout)
         self.rate_profile = FieldTables(sizes.profile_fields, config.rating_dim + 1)
         self.rate_precision = nn.Parameter(torch.ones(config.rating_dim + 1), requires_grad=False)
@@ -262,9 +267,17 @@ class UserTower(nn.Module):
         sequence = self.loudness * votes + adjusted  # [P, width]
         if self.normalised:
             sequence = F.normalize(sequence, dim=-1)
-        sequence = sequence * self.log_temperature.exp() * self.trust * (known > 0)  # no history: no say
+        long = (torch.log(known.clamp(min=1) / SHORT) / math.log(LONG / SHORT)).clamp(0, 1)  # [P, 1]
+        trust, popularity = (torch.lerp(each[0], each[1], long) for each in (self.trust, self.popularity))
+        sequence = sequence * self.log_temperature.exp() * trust * (known > 0)  # no history: no say
         newcomer = (known <= 0).to(state.dtype)
-        return torch.cat([sequence, self.profile_opinion(ids, known), newcomer, self.popularity * (1 - newcomer)], -1)
+        return torch.cat([sequence, self.profile_opinion(ids, known), newcomer, popularity * (1 - newcomer)], -1)
+
+    @torch.no_grad()
+    def weigh(self, weights: ListWeights) -> None:
+        """Let popularity and the history count so much in lists."""
+        self.trust.copy_(torch.tensor([weights.short_trust, weights.trust]))
+        self.popularity.copy_(torch.tensor([weights.short_popularity, weights.popularity]))
 
     def profile_opinion(self, ids: Tensor, known: Tensor) -> Tensor:
         """[P, profile_rank]: the sum over the fields, whole for a newcomer, fading as log(1 + purchases) grows."""

@@ -15,19 +15,18 @@ from torch import Tensor
 
 from recommender.engine import distributed, losses
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TRAIN, VALID, Cases, NegativeSampler, TwoTowerDataset, Window, batches, windows
+from recommender.engine.dataset import TRAIN, VALID, NegativeSampler, TwoTowerDataset, Window, batches, windows
 from recommender.engine.errors import SnapshotError, TrainingCancelled
-from recommender.engine.evaluation import case_inputs, rank_targets, user_metrics
+from recommender.engine.evaluation import case_inputs
 from recommender.engine.inputs import UserInputs, Vectors, rating_bucket
 from recommender.engine.linear_path import LinearPath, LinearSettings, fit_linear_path
+from recommender.engine.list_weights import LONG, POPULARITIES, SHORT, HeldOut, ListWeights, choose_weights
 from recommender.engine.profile_path import fit_profile_path
 from recommender.engine.rating_path import RatingSettings, fit_rating_path
 from recommender.engine.towers import TowerSizes, TwoTowerHybrid, means_by_value
 from recommender.engine.warm_start import PATIENCE, Warm
 
-TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity
 SLOWER = 2  # halvings of the rate where the first epoch is worse than the closed forms
-POPULARITIES = (0.0, 0.1, 0.25, 0.5, 1.0)  # weights of popularity beside a history
 EpochCallback = Callable[[dict[str, float]], None]
 
 
@@ -35,7 +34,7 @@ EpochCallback = Callable[[dict[str, float]], None]
 class Trained:
     """A trained model and how it came about. curve : an entry an epoch. rates : the learning rates of those kept, none
     where the closed forms alone served validation best. start : validation NDCG@10 of the closed forms alone.
-    popularity, trust : the weights in a list of popularity and of the history.
+    weights : of popularity and of the history in a list.
     linear, ratings : what was chosen for the linear path and for the rating vectors (None: nothing is rated).
     """
 
@@ -45,14 +44,14 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     ratings: RatingSettings | None = None
-    popularity: float = 1.0
-    trust: float = 1.0
+    weights: ListWeights = ListWeights()  # noqa: RUF009 (frozen)
     seconds: float = 0.0
 
     def decided(self) -> dict[str, Any]:
         """What another training takes to repeat or to continue this one, as JSON."""
         kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("model", "curve")}
-        return {**kept, "linear": asdict(self.linear), "ratings": self.ratings and asdict(self.ratings)}
+        chosen = {"linear": asdict(self.linear), "weights": asdict(self.weights)}
+        return {**kept, **chosen, "ratings": self.ratings and asdict(self.ratings)}
 
 
 def train_two_tower_model(
@@ -114,11 +113,11 @@ def train_two_tower_model(
     elif best_weights is None or state.best <= start:  # no epoch was worth it
         best_rates, best_weights = [], closed_forms
     run.model.load_state_dict(best_weights)
-    popularity, trust = run.choose_weights() if like is None else (like.popularity, like.trust)
-    run.set_weights(popularity, trust)
+    weights = run.choose_weights() if like is None else like.weights
+    run.model.users.weigh(weights)
     earlier = like or warm
     ratings = run.fit_ratings(None if earlier is None else earlier.ratings) if distributed.is_first() else None
-    run.finish(popularity)
+    run.finish(weights)
     return Trained(
         model=run.model,
         linear=run.linear,
@@ -126,8 +125,7 @@ def train_two_tower_model(
         curve=state.curve,
         rates=best_rates,
         ratings=ratings,
-        popularity=popularity,
-        trust=trust,
+        weights=weights,
         seconds=time.perf_counter() - started,
     )
 
@@ -254,7 +252,7 @@ class _Run:
         for group in batches(self.windows, self.config.batch_targets, rng):
             if distributed.sum_of(self.should_stop()):
                 raise TrainingCancelled("The run was cancelled.")
-            batch = _Batch.of(distributed.my_share(group), self.data, self.device)
+            batch = _Batch.of(distributed.my_share(group), self.data, self.device, self.config.later)
             self.optimiser.zero_grad(set_to_none=True)
             if len(batch.target):
                 with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
@@ -330,7 +328,7 @@ class _Run:
         if len(self.cases) and distributed.is_first():
             latest = self.weights()
             self.model.load_state_dict(self.average)
-            held_out = _HeldOut(self.scorer(), self.data, self.cases)
+            held_out = HeldOut(self.scorer(), self.data, self.cases)
             self.model.load_state_dict(latest)
             self.served = max((held_out.ndcg(weight) for weight in self._popularities()), key=np.mean)
             ndcg = float(self.served.mean())
@@ -345,26 +343,10 @@ class _Run:
     def _popularities(self) -> list[float]:
         return sorted({*POPULARITIES, self.linear.popularity})
 
-    def choose_weights(self) -> tuple[float, float]:
-        """The weight of popularity beside a history that serves validation best, and how far the history may move the
-        list: on thin data a small say beats a loud one.
-
-        Another trust than the trained one must be better by more than a standard error of the paired difference.
-        """
-        if len(self.cases) < 2 or not distributed.is_first():
-            return 1.0, 1.0
-        held_out = _HeldOut(self.scorer(), self.data, self.cases)
-        popularity = max(self._popularities(), key=lambda weight: held_out.ndcg(weight).mean())
-        trained, best, chosen = held_out.ndcg(popularity), 0.0, 1.0
-        for trust in TRUSTS:
-            gain = held_out.ndcg(popularity, trust) - trained
-            if gain.mean() > max(best, gain.std() / np.sqrt(len(gain))):
-                best, chosen = float(gain.mean()), trust
-        return popularity, chosen
-
-    def set_weights(self, popularity: float, trust: float) -> None:
-        self.model.users.popularity.data.fill_(popularity)
-        self.model.users.trust.data.fill_(trust)
+    def choose_weights(self) -> ListWeights:
+        if not distributed.is_first():
+            return ListWeights()
+        return choose_weights(self.scorer(), self.data, self.cases, self._popularities())
 
     # --- ratings ---
 
@@ -396,19 +378,20 @@ class _Run:
         self.optimiser.state.clear()
 
     def start_from(self, model: TwoTowerHybrid) -> None:
-        """Go on from the weights of a model of the same shape."""
+        """Go on from the weights of a model of the same shape, popularity and history in full as in all training."""
         self.model.load_state_dict(model.state_dict())
+        self.model.users.weigh(ListWeights())
         distributed.share(self.model)
         self.average = self.weights()
 
-    def finish(self, popularity: float) -> None:
+    def finish(self, weights: ListWeights) -> None:
         """Place unknown items by what known ones of like features have.
 
         Training found how much their popularity counts beside a history. In lists popularity counts for less, and so
         does the history where it meets an item known by features alone: else new items come in no good order.
         """
         bought = torch.from_numpy(self.counts > 0).to(self.device)
-        self.model.items.learn_cold(self.features, bought, trust=popularity or 1.0)
+        self.model.items.learn_cold(self.features, bought, trust=weights.popularity or 1.0)
         self.model.eval()
 
     def weights(self) -> dict[str, Tensor]:
@@ -490,7 +473,8 @@ class _Batch:
         return torch.stack([target, self.items[window, k]])
 
     @classmethod
-    def of(cls, group: Sequence[Window], data: TwoTowerDataset, device: torch.device) -> _Batch:
+    def of(cls, group: Sequence[Window], data: TwoTowerDataset, device: torch.device, later: int) -> _Batch:
+        """later : purchases of each person that are predicted from the first few, too."""
         start = np.array([w.start for w in group], dtype=np.int64)
         stop = np.array([w.stop for w in group], dtype=np.int64)
         target_from = np.array([w.target_from for w in group], dtype=np.int64)
@@ -500,9 +484,14 @@ class _Batch:
         first = data.first_row[data.user[start]]
         wanted = inside & (rows >= target_from[:, None]) & (data.role[rows] == TRAIN) & ~data.repeat[rows]
         b, _ = np.nonzero(wanted)
-        row = rows[wanted]
+        row = rows[wanted]  # [P]
         place = data.context[row] - start[b]
-        known = data.context[row] - first[b] + 1
+        known, moment = data.context[row] - first[b] + 1, row
+        if later:
+            window, after, much_later = _later(start, stop, later, data)
+            b, place = np.append(b, window), np.append(place, after - 1)
+            known, row = np.append(known, after), np.append(row, much_later)
+            moment = np.append(moment, start[window] + after)
         tensors = (
             data.item[rows].astype(np.int64),
             rating_bucket(data.rating[rows]),
@@ -510,32 +499,32 @@ class _Batch:
             np.where(place >= 0, 1 + b * rows.shape[1] + place, 0),
             data.item[row].astype(np.int64),
             known.astype(np.float32),
-            data.profile_ids[row],
-            data.profile_numbers[row],
+            data.profile_ids[moment],
+            data.profile_numbers[moment],
         )
         return cls(*(torch.from_numpy(np.ascontiguousarray(t)).to(device) for t in tensors))
 
 
-class _HeldOut:
-    """The validation cases with everybody's vectors, found once, measured under several weights of their parts."""
+def _later(
+    start: np.ndarray, stop: np.ndarray, most: int, data: TwoTowerDataset
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Purchases predicted from the first few of their person: number of the window [B] that opens the history, how many
+    purchases are known, one to five, and the row of one after those, wherever it is.
 
-    def __init__(self, scorer: TorchScorer, data: TwoTowerDataset, cases: Cases):
-        self.data, self.cases, self.items = data, cases, scorer.items.rank
-        self.width = scorer.items.trace.shape[1]
-        parts = np.array_split(np.arange(len(cases)), len(cases) // 512 + 1)
-        inputs = (case_inputs(data, cases[part], scorer.max_history) for part in parts if len(part))
-        self.people = np.concatenate([scorer.users(i).rank for i in inputs])
-        self.weighed = self.people
-
-    def ndcg(self, popularity: float, trust: float = 1.0) -> np.ndarray:
-        """NDCG@10 [cases]."""
-        self.weighed = self.people.copy()
-        self.weighed[self.cases.lengths(self.data) > 0, -1] = popularity
-        self.weighed[:, : self.width] *= trust
-        return user_metrics(rank_targets(self, self.data, self.cases))["ndcg_10"]
-
-    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
-        return self.weighed[np.searchsorted(self.cases.rows, cases.rows)] @ self.items.T
+    most : so many are drawn of a person with a long history, fewer of others: little comes much later there. Left out
+        is what is bought again, or held out.
+    """
+    first, last = data.first_row[data.user[start]], data.first_row[data.user[start] + 1] - 1
+    bought = last - first + 1
+    often = np.where(start == first, most * bought / (bought + LONG), 0) + torch.rand(len(start)).numpy()
+    window = np.repeat(np.arange(len(start)), often.astype(np.int64))
+    start, stop, last = start[window], stop[window], last[window]
+    known = 1 + (SHORT * torch.rand(len(window)).numpy()).astype(np.int64)
+    there = start + known <= np.minimum(stop, last)
+    window, start, last, known = window[there], start[there], last[there], known[there]
+    row = start + known + ((last - start - known + 1) * torch.rand(len(window)).numpy()).astype(np.int64)
+    learned = (data.role[row] == TRAIN) & ~data.repeat[row]
+    return window[learned], known[learned], row[learned]
 
 
 class TorchScorer:

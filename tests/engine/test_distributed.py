@@ -43,7 +43,7 @@ with distributed.joined():
     tables = read_snapshot(Path(sys.argv[1]))
     data = TwoTowerDataset.build(tables, split(tables, "last-out"))
     config = TrainConfig(dim=16, profile_rank=4, rating_dim=4, epochs=3, learning_rate=1e-2, batch_targets=60,
-                         dropout=0.0, item_id_dropout=0.0)
+                         dropout=0.0, item_id_dropout=0.0, later=0)
     trained = train_two_tower_model(data, config)
     curve = np.array([[entry["loss"], entry["ndcg_10"]] for entry in trained.curve])
     weights = trained.model.state_dict()

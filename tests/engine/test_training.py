@@ -9,6 +9,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.errors import EngineError, TrainingCancelled
 from recommender.engine.evaluation import rank_targets, user_metrics
+from recommender.engine.list_weights import ListWeights
 from recommender.engine.pipeline import build_bundle
 from recommender.engine.report import evaluate
 from recommender.engine.tables import read_snapshot
@@ -81,6 +82,21 @@ def test_a_large_refit_goes_on_from_the_judged_weights_for_one_epoch(snapshot):
     before, after = judged.model.users.gru.weight_hh_l0, served.model.users.gru.weight_hh_l0
     assert not torch.equal(before, after)
     assert torch.allclose(before, after, atol=1e-3), "at such a rate next to nothing may change"
+
+
+def test_a_large_refit_learns_with_popularity_in_full_whatever_lists_make_of_it(snapshot):
+    data = load(snapshot)
+    judged = train_two_tower_model(data, QUICK)
+    judged.rates = [1e-3]
+    losses, served = [], []
+    for weights in (ListWeights(), ListWeights(popularity=0.0, trust=0.25, short_popularity=0.0, short_trust=0.25)):
+        judged.model.users.weigh(weights)
+        judged.weights = weights
+        again = train_two_tower_model(data, replace(QUICK, repeat_up_to=100), like=judged)
+        losses.append(again.curve[0]["loss"])
+        served.append(again.model.users.popularity.tolist())
+    assert losses[0] == pytest.approx(losses[1])
+    assert served == [[1, 1], [0, 0]]
 
 
 def test_closed_forms_that_serve_alone_are_fitted_again_on_everything_however_large(snapshot):

@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from recommender.engine.config import TrainConfig
+from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
+from recommender.engine.evaluation import rank_targets
+from recommender.engine.inputs import Vectors
+from recommender.engine.list_weights import LONG, SHORT, ListWeights, choose_weights, cut_short
+from recommender.engine.tables import read_snapshot
+from recommender.engine.towers import TowerSizes, UserTower
+from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
+from tests import planted
+from tests.engine.conftest import QUICK
+
+EACH = 24  # purchases of everybody
+
+
+def dataset(folder, history_of):
+    """80 people who buy what `history_of` says, in that order."""
+    rows = [(f"u{u:02}", item, float(n)) for u in range(80) for n, item in enumerate(history_of(u))]
+    user, item, time = (list(column) for column in zip(*rows, strict=True))
+    interactions = {"user": user, "item": item, "time": time}
+    planted.write_snapshot(folder, {"user": sorted(set(user))}, {"item": sorted(set(item))}, interactions)
+    tables = read_snapshot(folder)
+    return TwoTowerDataset.build(tables, split(tables, "last-out"))
+
+
+@pytest.fixture
+def last_of_all_is_bread(tmp_path):
+    """Anything at first; then everybody's validation purchase is bread."""
+    rng = np.random.default_rng(0)
+
+    def history_of(_):
+        anything = [f"i{i:02}" for i in rng.permutation(40)[:EACH]]
+        return [*anything[: EACH - 2], "bread", anything[-1]]
+
+    return dataset(tmp_path, history_of)
+
+
+class SaysOppositeWhereLittleIsKnown:
+    """A history of more than a few purchases is for bread, a shorter one against it; bread is popular."""
+
+    max_history = 100
+
+    def __init__(self, data):
+        says = np.where(data.tables.item_keys == "bread", 1, np.random.default_rng(0).uniform(0, 0.5, data.n_items))
+        rank = np.stack([says, np.zeros(data.n_items), says], 1).astype(np.float32)
+        self.items = Vectors(rank, rank, rank[:, :1])
+
+    def users(self, inputs):
+        for_it = np.where(inputs.known > SHORT, 1, -1)
+        rank = np.stack([for_it, np.zeros(len(for_it)), np.ones(len(for_it))], 1).astype(np.float32)
+        return Vectors.of_people(rank, rank)
+
+
+def test_short_histories_get_weights_of_their_own(last_of_all_is_bread):
+    data = last_of_all_is_bread
+    weights = choose_weights(SaysOppositeWhereLittleIsKnown(data), data, data.cases(VALID))
+    assert weights.trust == 1
+    assert weights.short_trust < weights.short_popularity  # so much that bread is on top there, too
+
+
+def test_whoever_bought_little_is_taken_as_they_are(tmp_path):
+    """Three purchases, then bread: with all three known the history is right to be trusted; of one it would not be."""
+    data = dataset(
+        tmp_path, lambda _: [*(f"i{i:02}" for i in np.random.default_rng(0).permutation(9)[:3]), "bread", "x"]
+    )
+
+    class SaysSo(SaysOppositeWhereLittleIsKnown):
+        def users(self, inputs):
+            return super().users(replace(inputs, known=np.where(inputs.known == 3, LONG, 1)))
+
+    weights = choose_weights(SaysSo(data), data, data.cases(VALID))
+    assert (weights.short_popularity, weights.short_trust) == (weights.popularity, weights.trust)
+
+
+def test_without_validation_people_the_trained_weights_stay(last_of_all_is_bread):
+    data = last_of_all_is_bread
+    nobody = data.cases(VALID)[:1]
+    assert choose_weights(SaysOppositeWhereLittleIsKnown(data), data, nobody) == ListWeights()
+
+
+@pytest.mark.parametrize("known", [1, SHORT])
+def test_a_history_cut_short_holds_the_first_purchases_and_wants_the_same(last_of_all_is_bread, known):
+    data = last_of_all_is_bread
+    whole = data.cases(VALID)
+    cut = cut_short(data, whole, known)
+    assert (cut.users == whole.users).all()
+    assert all((a == b).all() for a, b in zip(cut.targets, whole.targets, strict=True))
+    for bought, before in zip(cut.bought(data), whole.bought(data), strict=True):
+        assert len(bought) == known
+        assert (bought == before[: len(bought)]).all()
+    assert (cut.rows == cut.context + 1).all()  # the profile is that of the moment after
+
+
+@pytest.mark.parametrize(
+    ("known", "share"), [(0, None), (1, 0), (SHORT, 0), (10, 0.5), (LONG, 1), (500, 1)]
+)  # 10 is halfway between 5 and 20 in proportion
+def test_the_tower_weighs_by_how_much_is_known(known, share):
+    torch.manual_seed(0)
+    tower = UserTower(TowerSizes(10, 4, (), (), 0, rated=False), TrainConfig(dim=4)).eval()
+    votes, state = torch.randn(1, 4), torch.zeros(1, 4)
+    tower.weigh(ListWeights(popularity=0.2, trust=0.8, short_popularity=1.0, short_trust=0.4))
+    said = tower.query(state, votes, torch.tensor([known]), torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1, 0))[0]
+    trust, newcomer, popularity = said[:4] / (tower.loudness * votes[0]), said[-2].item(), said[-1].item()
+    if share is None:
+        assert trust.tolist() == [0] * 4
+        assert (newcomer, popularity) == (1, 0)
+    else:
+        assert trust.tolist() == pytest.approx([0.4 + 0.4 * share] * 4)
+        assert (newcomer, popularity) == pytest.approx((0, 1 - 0.8 * share))
+
+
+def test_what_comes_much_later_is_learned_for_short_histories(tmp_path):
+    """The first purchase tells the taste, some starters follow, and only then comes what one likes."""
+    rng = np.random.default_rng(0)
+
+    def history_of(person):
+        liked = [f"{'ab'[person % 2]}{n}" for n in rng.permutation(25)]
+        return [liked[0], *(f"starter{n}" for n in rng.permutation(30)[:5]), *liked[1:19]]
+
+    data = dataset(tmp_path, history_of)
+    cases = cut_short(data, data.cases(TEST), known=1)
+    epochs = Trained(model=None, rates=[1e-2] * 8)
+    without, with_later = (
+        np.mean([ranks[0] for ranks in rank_targets(TorchScorer(model, data), data, cases)])
+        for model in (train_two_tower_model(data, replace(QUICK, later=later), like=epochs).model for later in (0, 10))
+    )
+    assert with_later < without - 1
+
+
+def test_what_is_learned_of_later_purchases_leaves_out_what_is_held_out(last_of_all_is_bread):
+    from recommender.engine.trainer import _later  # what it draws cannot be seen from outside
+
+    data = last_of_all_is_bread
+    start = np.tile(data.first_row[:-1], 50)
+    window, known, row = _later(start, start + EACH - 2, 16, data)
+    drawn = 16 * EACH / (EACH + LONG) * len(start)  # less what is held out
+    assert 0.7 * drawn < len(row) < 0.95 * drawn
+    assert (data.role[row] == TRAIN).all()
+    assert (data.user[row] == data.user[start[window]]).all()
+    assert (row >= start[window] + known).all()
+    assert set(known) == set(range(1, SHORT + 1))
+    assert set(row - start[window]) == set(range(1, EACH - 2))
+    assert len(_later(start + 1, start + EACH - 2, 16, data)[0]) == 0, "a window in the middle opens no history"
+    short = _later(start, start + 2, 16, data)[1]
+    assert short.max() == 2, "a state that was not read cannot be started from"
