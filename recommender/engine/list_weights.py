@@ -7,7 +7,7 @@ bought a hundred things is known by the first three of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -18,6 +18,7 @@ from recommender.engine.evaluation import VectorScorer, case_inputs, rank_target
 
 SHORT, LONG = 5, 20  # purchases: a history is short up to the one and long from the other on, by degrees in between
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity
+ENOUGH = 50  # people to choose the weights for short histories by: with fewer they would be a matter of chance
 CASES, SCORES = 2000, 60_000_000  # at most, each time that weights for short histories are tried
 POPULARITIES = (0.0, 0.1, 0.25, 0.5, 1.0)  # weights of popularity beside a history
 
@@ -69,27 +70,31 @@ def choose_weights(
 ) -> ListWeights:
     """What serves validation best; the trained weights where there is next to nothing to go by.
 
-    Another trust than the trained one must be better by more than a standard error of the paired difference, and so
-    must other weights for short histories than for long ones. Those are chosen on the people who have one, and on those
-    with a long one by its first purchases.
+    Another trust than the trained one must be better by more than a standard error of the paired difference. For short
+    histories those weights serve that serve best the people who have one, and those with a long one by its first
+    purchases, where there are enough of both; the history never counts for more there than in a long one.
     """
     if len(cases) < 2:
         return ListWeights()
     held_out = HeldOut(scorer, data, cases)
     popularity = max(popularities, key=lambda weight: held_out.ndcg(weight).mean())
-    _, trust = _better(held_out.ndcg, (popularity, 1.0), [(popularity, trust) for trust in TRUSTS])
+    trained, best, trust = held_out.ndcg(popularity), 0.0, 1.0
+    for other in TRUSTS:
+        gain = held_out.ndcg(popularity, other) - trained
+        if gain.mean() > max(best, gain.std() / np.sqrt(len(gain))):
+            best, trust = float(gain.mean()), other
     bought = cases.lengths(data)
     some = cases[(bought <= SHORT) | (bought >= LONG)]
     some = some[:: -(-len(some) // max(min(CASES, SCORES // data.n_items), 1)) or 1]
-    if len(some) < 2:
+    if len(some) < ENOUGH:
         return ListWeights(popularity, trust, popularity, trust)
     cuts = [HeldOut(scorer, data, cut_short(data, some, known), some.bought(data)) for known in range(1, SHORT + 1)]
 
-    def of_short(popularity: float, trust: float) -> np.ndarray:
-        return np.mean([cut.ndcg(popularity, trust) for cut in cuts], axis=0)
+    def of_short(weights: tuple[float, float]) -> float:
+        return float(np.mean([cut.ndcg(*weights) for cut in cuts]))
 
-    candidates = list(product(sorted({popularity, 1.0}), TRUSTS))
-    popular, trusted = _better(of_short, (popularity, trust), candidates)
+    no_louder = [each for each in sorted(TRUSTS, reverse=True) if each <= trust]  # of equals, the first serves
+    popular, trusted = max(product(sorted({popularity, 1.0}), no_louder), key=of_short)
     return ListWeights(popularity, trust, popular, trusted)
 
 
@@ -98,13 +103,3 @@ def cut_short(data: TwoTowerDataset, cases: Cases, known: int) -> Cases:
     long = cases.lengths(data) >= LONG
     context = np.where(long, data.first_row[cases.users] + known - 1, cases.context)
     return replace(cases, rows=np.where(long, context + 1, cases.rows), context=context)
-
-
-def _better(
-    ndcg: Callable[[float, float], np.ndarray], present: tuple[float, float], others: Sequence[tuple[float, float]]
-) -> tuple[float, float]:
-    """The best of `others`, popularity and trust, by more than a standard error; the present ones if none is."""
-    before = ndcg(*present)
-    gains = {weights: ndcg(*weights) - before for weights in others}
-    proven = [weights for weights, gain in gains.items() if gain.mean() > gain.std() / np.sqrt(len(gain))]
-    return max(proven, key=lambda weights: float(gains[weights].mean()), default=present)

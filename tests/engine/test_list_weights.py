@@ -8,7 +8,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.evaluation import rank_targets
 from recommender.engine.inputs import Vectors
-from recommender.engine.list_weights import LONG, SHORT, ListWeights, choose_weights, cut_short
+from recommender.engine.list_weights import ENOUGH, LONG, SHORT, ListWeights, choose_weights, cut_short
 from recommender.engine.tables import read_snapshot
 from recommender.engine.towers import TowerSizes, UserTower
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
@@ -77,10 +77,12 @@ def test_whoever_bought_little_is_taken_as_they_are(tmp_path):
     assert (weights.short_popularity, weights.short_trust) == (weights.popularity, weights.trust)
 
 
-def test_without_validation_people_the_trained_weights_stay(last_of_all_is_bread):
+def test_with_next_to_nobody_to_go_by_nothing_is_chosen(last_of_all_is_bread):
     data = last_of_all_is_bread
-    nobody = data.cases(VALID)[:1]
-    assert choose_weights(SaysOppositeWhereLittleIsKnown(data), data, nobody) == ListWeights()
+    model, cases = SaysOppositeWhereLittleIsKnown(data), data.cases(VALID)
+    assert choose_weights(model, data, cases[:1]) == ListWeights()
+    weights = choose_weights(model, data, cases[: ENOUGH - 1])
+    assert (weights.short_popularity, weights.short_trust) == (weights.popularity, weights.trust)
 
 
 @pytest.mark.parametrize("known", [1, SHORT])
