@@ -38,7 +38,11 @@ class Prepared:
 
     def compiled(self, number: int) -> _Compiled:
         known: dict[int, _Compiled] = self._compiled.__dict__.setdefault("by_number", {})
-        return known.get(number) or known.setdefault(number, _Compiled(self._build, number))
+        compiled = known.get(number)
+        # Within an event loop a thread has other connections than outside.
+        if compiled is None or compiled.connection is not connections[compiled.connection.alias]:
+            compiled = known[number] = _Compiled(self._build, number)
+        return compiled
 
     def adapted(self, values: Sequence[Any], connection: BaseDatabaseWrapper) -> list[Any]:
         """The values as the database takes them."""

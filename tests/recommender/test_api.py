@@ -148,6 +148,7 @@ def test_pages_go_on_where_the_last_one_ended(trained, api_key):
         ({"customer": ["C0"]}, "customer"),
     ],
 )
+@pytest.mark.django_db
 @pytest.mark.parametrize("world", ["stocked", "trained"])
 def test_a_malformed_request_is_answered_with_the_field(request, world, stranger, body, field):
     request.getfixturevalue(world)

@@ -96,6 +96,7 @@ def test_people_are_told_where_a_rating_comes_from(stocked, run):
         ),
     ],
 )
+@pytest.mark.django_db
 @pytest.mark.parametrize("world", ["stocked", "trained"])
 def test_what_makes_no_sense_is_one_sentence(request, world, words, sentence):
     request.getfixturevalue(world)

@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.utils import timezone
 
 from customers.models import Customer, Purchase
@@ -35,6 +35,22 @@ def test_a_query_is_compiled_once_for_each_number_of_values(db, django_assert_nu
         for keys in (["a"], ["b"], ["a", "b"], ["c"]):
             prepared.rows(keys)
     assert compiled == [1, 2]
+
+
+def test_the_connection_that_is_asked_is_the_present_one(db, monkeypatch):
+    """Within an event loop, and after it, a thread has another one than before."""
+    prepared = Prepared(lambda keys: Customer.objects.filter(key__in=keys).values_list("pk"))
+    prepared.rows(["a"])
+    another = connection.copy()
+    monkeypatch.setattr(another, "cursor", lambda: pytest.fail("asked here"))
+    before = connections["default"]
+    connections["default"] = another
+    try:
+        with pytest.raises(pytest.fail.Exception, match="asked here"):
+            prepared.rows(["a"])
+    finally:
+        connections["default"] = before
+    assert prepared.rows(["a"]) == []
 
 
 def test_values_that_databases_store_in_their_own_way_are_found(db):

@@ -378,6 +378,7 @@ def test_diversity_brings_other_categories_and_keeps_the_length(trained):
         ({"scenario": "x" * 51}, "scenario"),
     ],
 )
+@pytest.mark.django_db
 @pytest.mark.parametrize("world", ["stocked", "trained"])
 def test_a_request_that_makes_no_sense_is_refused_by_field(request, world, request_, field):
     request.getfixturevalue(world)
@@ -414,6 +415,7 @@ def test_before_any_model_similar_items_are_of_the_same_kind(stocked):
     assert set(categories(answer)) == {"Kitchen"}
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("world", ["stocked", "trained"])
 def test_what_is_bought_together_is_known_without_a_model(request, world):
     request.getfixturevalue(world)
