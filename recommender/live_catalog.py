@@ -214,7 +214,7 @@ def read_catalog(source: RecommenderSource, live: Live | None, tally: Tally) -> 
         table.put(str(key), pk, is_shown, values)
     keys = [*(live.inference.item_keys if live else []), *table.new]
     row_of = dict(trained) | table.new if table.new or live is None else live.inference.row_of
-    columns = {name: table.columns[n] for n, name in enumerate(fields)}
+    columns = dict(zip(fields, table.columns, strict=True))
     placed = None
     if live is not None:
         first = len(trained)

@@ -15,6 +15,7 @@ from recommender.engine.inputs import UserInputs, Vectors
 
 TOP = 10
 METRICS = ("ndcg_10", "hr_10", "recall_20", "mrr")
+SCORES = 60_000_000  # at most, each time that a setting is tried on held-out people
 
 
 class VectorScorer(Protocol):
@@ -34,6 +35,11 @@ class CaseScorer(Protocol):
 
 
 Scorer = VectorScorer | CaseScorer
+
+
+def affordable(people: int, n_items: int) -> int:
+    """So many people at most, fewer where the catalog is large, on whom one setting after the other is tried."""
+    return max(min(people, SCORES // n_items), 1)
 
 
 def case_inputs(data: TwoTowerDataset, cases: Cases, max_history: int, profile_only: bool = False) -> UserInputs:

@@ -27,7 +27,7 @@ from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
 from recommender.engine.dataset import TRAIN, VALID, Cases, TwoTowerDataset
-from recommender.engine.evaluation import rank_targets, user_metrics
+from recommender.engine.evaluation import affordable, rank_targets, user_metrics
 
 RIDGES = (30.0, 100.0, 300.0, 1000.0)
 RECENCIES = (0.0, 0.3, 0.5, 0.7, 1.0)
@@ -38,7 +38,6 @@ CONFIDENCE = 0.5  # of what is likeliest for held-out people: the votes have see
 BESIDE = (0.0, 0.25, 0.5, 0.75, 1.0)  # weights of popularity beside the votes
 HALF_LIVES = (0.3, 0.1)  # of the time the data spans, beside 0: purchases never fade
 CASES = 2000  # held-out people on whom the settings are chosen
-SCORES = 60_000_000  # at most, each time something is tried
 EXACT_UP_TO = 6000  # items and features; an inverse of that size takes a few seconds
 WIDER_EXACT, WIDER_FACTORED = (2, 4), (2, 4, 8)  # times the width asked for; the exact votes' take longer to find
 MULTIPLICATIONS = 1e12  # at most, of purchases x items x width: an epoch of training takes a minute or two then
@@ -83,7 +82,7 @@ def fit_linear_path(data: TwoTowerDataset, rank: int, settings: LinearSettings |
 
     rank : the least that validation chooses from, or the one where there is no validation.
     """
-    cases = data.cases(VALID, max(min(CASES, SCORES // data.n_items), 1))
+    cases = data.cases(VALID, affordable(CASES, data.n_items))
     if settings is None and len(cases):
         settings, (history, items) = _choose(data, cases, rank)
     else:

@@ -14,12 +14,12 @@ from itertools import product
 import numpy as np
 
 from recommender.engine.dataset import Cases, TwoTowerDataset
-from recommender.engine.evaluation import VectorScorer, case_inputs, rank_targets, user_metrics
+from recommender.engine.evaluation import VectorScorer, affordable, case_inputs, rank_targets, user_metrics
 
 SHORT, LONG = 5, 20  # purchases: a history is short up to the one and long from the other on, by degrees in between
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity
 ENOUGH = 50  # people to choose the weights for short histories by: with fewer they would be a matter of chance
-CASES, SCORES = 2000, 60_000_000  # at most, each time that weights for short histories are tried
+CASES = 2000  # held-out people on whom the weights for short histories are tried, at most
 POPULARITIES = (0.0, 0.1, 0.25, 0.5, 1.0)  # weights of popularity beside a history
 
 
@@ -77,21 +77,27 @@ def choose_weights(
     if len(cases) < 2:
         return ListWeights()
     held_out = HeldOut(scorer, data, cases)
-    popularity = max(popularities, key=lambda weight: held_out.ndcg(weight).mean())
-    trained, best, trust = held_out.ndcg(popularity), 0.0, 1.0
+    served = {weight: held_out.ndcg(weight) for weight in popularities}
+    popularity = max(served, key=lambda weight: served[weight].mean())
+    trained, best, trust = served[popularity], 0.0, 1.0
     for other in TRUSTS:
         gain = held_out.ndcg(popularity, other) - trained
         if gain.mean() > max(best, gain.std() / np.sqrt(len(gain))):
             best, trust = float(gain.mean()), other
     bought = cases.lengths(data)
     some = cases[(bought <= SHORT) | (bought >= LONG)]
-    some = some[:: -(-len(some) // max(min(CASES, SCORES // data.n_items), 1)) or 1]
+    some = some[:: -(-len(some) // affordable(CASES, data.n_items)) or 1]
     if len(some) < ENOUGH:
         return ListWeights(popularity, trust, popularity, trust)
-    cuts = [HeldOut(scorer, data, cut_short(data, some, known), some.bought(data)) for known in range(1, SHORT + 1)]
+    long = some.lengths(data) >= LONG
+    few, many = some[~long], some[long]
+    cuts = [cut_short(data, many, known) for known in range(1, SHORT + 1)] if len(many) else []
+    measured = [(1, HeldOut(scorer, data, cut, many.bought(data))) for cut in cuts]
+    if len(few):  # they count as often, and are measured once
+        measured.append((SHORT, HeldOut(scorer, data, few)))
 
     def of_short(weights: tuple[float, float]) -> float:
-        return float(np.mean([cut.ndcg(*weights) for cut in cuts]))
+        return sum(times * float(each.ndcg(*weights).sum()) for times, each in measured)
 
     no_louder = [each for each in sorted(TRUSTS, reverse=True) if each <= trust]  # of equals, the first serves
     popular, trusted = max(product(sorted({popularity, 1.0}), no_louder), key=of_short)
@@ -99,7 +105,6 @@ def choose_weights(
 
 
 def cut_short(data: TwoTowerDataset, cases: Cases, known: int) -> Cases:
-    """The same cases in the same order; of a long history only the first `known` purchases are known."""
-    long = cases.lengths(data) >= LONG
-    context = np.where(long, data.first_row[cases.users] + known - 1, cases.context)
-    return replace(cases, rows=np.where(long, context + 1, cases.rows), context=context)
+    """The same cases in the same order, of whose longer histories only the first `known` purchases are known."""
+    context = data.first_row[cases.users] + known - 1
+    return replace(cases, rows=context + 1, context=context)

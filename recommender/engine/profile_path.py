@@ -17,13 +17,13 @@ import numpy as np
 
 from recommender.engine.dataset import TRAIN, Cases, TwoTowerDataset
 from recommender.engine.encoders import FIRST
-from recommender.engine.evaluation import rank_targets, user_metrics
+from recommender.engine.evaluation import affordable, rank_targets, user_metrics
 
 SHRINKAGES = (3.0, 10.0, 30.0, 100.0)
 SCALES = (0.25, 0.5, 0.75, 1.0)
 FIRST_SCALE = 0.5  # at which the shrinkage is chosen
 FOLDS = 5
-PEOPLE, SCORES = 1000, 60_000_000  # on whom the settings are tried, and scores computed each time, at most
+PEOPLE = 1000  # on whom the settings are tried, at most
 MAX_VALUES = 512  # field values with the most purchases; rarer ones say nothing
 MIN_PURCHASES = 20
 
@@ -168,7 +168,7 @@ def _newcomers(data: TwoTowerDataset, rows: np.ndarray, seed: int) -> Cases:
     """People as they were before their first purchase, with all of the purchases `rows` ahead of them."""
     users, start = np.unique(data.user[rows], return_index=True)
     has_profile = (data.profile_ids[rows[start]] >= FIRST).any(1)
-    at_most = max(min(PEOPLE, SCORES // data.n_items), 1)
+    at_most = affordable(PEOPLE, data.n_items)
     kept = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(has_profile))[:at_most])
     targets = np.split(data.item[rows], start[1:])
     users, first = users[kept], rows[start[kept]]

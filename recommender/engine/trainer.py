@@ -117,7 +117,7 @@ def train_two_tower_model(
     run.model.users.weigh(weights)
     earlier = like or warm
     ratings = run.fit_ratings(None if earlier is None else earlier.ratings) if distributed.is_first() else None
-    run.finish(weights)
+    run.finish(weights.popularity)
     return Trained(
         model=run.model,
         linear=run.linear,
@@ -384,14 +384,14 @@ class _Run:
         distributed.share(self.model)
         self.average = self.weights()
 
-    def finish(self, weights: ListWeights) -> None:
+    def finish(self, popularity: float) -> None:
         """Place unknown items by what known ones of like features have.
 
         Training found how much their popularity counts beside a history. In lists popularity counts for less, and so
         does the history where it meets an item known by features alone: else new items come in no good order.
         """
         bought = torch.from_numpy(self.counts > 0).to(self.device)
-        self.model.items.learn_cold(self.features, bought, trust=weights.popularity or 1.0)
+        self.model.items.learn_cold(self.features, bought, trust=popularity or 1.0)
         self.model.eval()
 
     def weights(self) -> dict[str, Tensor]:
