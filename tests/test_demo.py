@@ -18,6 +18,7 @@ from customers.seeding import ShopSize, seed_shop
 from recommender import runs
 from recommender.models import TrainingRun
 from recsite import demo
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -84,12 +85,6 @@ def test_a_port_in_use_is_one_sentence():
         port = taken.getsockname()[1]
         with pytest.raises(demo.DemoRefused, match=rf"Port {port} of 127.0.0.1 cannot be used: .*--port"):
             demo.check_port(port)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((demo.HOST, 0))
-        return probe.getsockname()[1]
 
 
 SITE = """

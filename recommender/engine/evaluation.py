@@ -42,6 +42,11 @@ def affordable(people: int, n_items: int) -> int:
     return max(min(people, SCORES // n_items), 1)
 
 
+def proven(gain: np.ndarray, errors: float = 1) -> bool:
+    """Whether the paired gain [cases] is more than so many standard errors."""
+    return bool(len(gain)) and bool(gain.mean() > errors * gain.std() / np.sqrt(len(gain)))
+
+
 def case_inputs(data: TwoTowerDataset, cases: Cases, max_history: int, profile_only: bool = False) -> UserInputs:
     """What the user tower may know of each case: the profile before its moment and the purchases up to its context.
 

@@ -27,7 +27,7 @@ from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
 from recommender.engine.dataset import TRAIN, VALID, Cases, TwoTowerDataset
-from recommender.engine.evaluation import affordable, rank_targets, user_metrics
+from recommender.engine.evaluation import affordable, proven, rank_targets, user_metrics
 
 RIDGES = (30.0, 100.0, 300.0, 1000.0)
 RECENCIES = (0.0, 0.3, 0.5, 0.7, 1.0)
@@ -254,14 +254,14 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
             for width in widths:
                 found = ndcg(_cut(widest, width), recency)
                 # A wider path costs time in training and in serving, so it has to prove its worth.
-                if found.mean() > best.mean() and (width <= settings.rank or _proven(found - best)):
+                if found.mean() > best.mean() and (width <= settings.rank or proven(found - best)):
                     best, votes = found, _cut(widest, width)
                     settings = LinearSettings(rank=width, ridge=ridge, features=features, half_life=half_life)
     recency = best_recency(votes)
     settings = replace(settings, recency=recency)
     spread = float((summed_votes(data, cases, votes[0], recency) @ votes[1].T).std()) or 1.0
     share = max(POPULARITIES, key=lambda p: ndcg(votes, recency, p * spread * popular).mean())
-    if not _proven(ndcg(votes, recency, share * spread * popular) - ndcg(none, 0.0, popular)):
+    if not proven(ndcg(votes, recency, share * spread * popular) - ndcg(none, 0.0, popular)):
         # Thin data: what most people buy is all there is to know.
         return replace(settings, scale=0.0, popularity=1.0), votes
     few = cases[:300]
@@ -282,20 +282,18 @@ def _widths(data: TwoTowerDataset, evidence: _Evidence, rank: int) -> list[int]:
 
 
 def _proven_half_life(data: TwoTowerDataset, quality: Callable[[np.ndarray], np.ndarray]) -> float:
-    """The half-life whose popular list serves best: none, unless another is better by two standard errors, for it is
-    the best of several, and newcomers have nothing but that list. quality : a list's NDCG@10 [cases]."""
+    """The half-life whose popular list serves best: none, unless another is better by two and a half standard errors,
+    for it is the best of several, is chosen at every training, and newcomers have nothing but that list.
+
+    quality : a list's NDCG@10 [cases].
+    """
     whole = quality(log_share(data, 0.0))
     best, chosen = 0.0, 0.0
     for half_life in HALF_LIVES:
         gain = quality(log_share(data, half_life)) - whole
-        if gain.mean() > best and _proven(gain, errors=2):
+        if gain.mean() > best and proven(gain, errors=2.5):
             best, chosen = float(gain.mean()), half_life
     return chosen
-
-
-def _proven(gain: np.ndarray, errors: float = 1) -> bool:
-    """Whether the paired gain [cases] is more than so many standard errors."""
-    return bool(gain.mean() > errors * gain.std() / np.sqrt(len(gain)))
 
 
 def _likeliest_scale(votes: np.ndarray, popular: np.ndarray, data: TwoTowerDataset, cases: Cases) -> float:

@@ -14,44 +14,63 @@ from itertools import product
 import numpy as np
 
 from recommender.engine.dataset import Cases, TwoTowerDataset
-from recommender.engine.evaluation import VectorScorer, affordable, case_inputs, rank_targets, user_metrics
+from recommender.engine.evaluation import VectorScorer, affordable, case_inputs, proven, rank_targets, user_metrics
 
 SHORT, LONG = 5, 20  # purchases: a history is short up to the one and long from the other on, by degrees in between
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity
 ENOUGH = 50  # people to choose the weights for short histories by: with fewer they would be a matter of chance
 CASES = 2000  # held-out people on whom the weights for short histories are tried, at most
 POPULARITIES = (0.0, 0.1, 0.25, 0.5, 1.0)  # weights of popularity beside a history
+VOTES = (0.25, 0.5, 1.0)  # weights of the votes within a short history's say, beside what the GRU makes of it
+QUIET_TRUST = 0.5  # of a short history, with the least of VOTES
+CUTS = (1, 3, 5)  # purchases that are left known of a long history
 
 
 @dataclass(frozen=True)
 class ListWeights:
-    """Of popularity and of the history, in the lists of people with long histories and with short ones."""
+    """Of popularity and of the history, in the lists of people with long histories and with short ones; within a short
+    history, of the votes."""
 
     popularity: float = 1.0
     trust: float = 1.0
     short_popularity: float = 1.0
     short_trust: float = 1.0
+    short_votes: float = 1.0
 
 
 class HeldOut:
     """Validation cases with everybody's vectors, found once, measured under several weights of their parts.
 
     hidden : item rows that no list of the case may hold, one array each, beside what is known to be bought.
+    without_votes : the same model, in which what was bought does not vote.
     """
 
     def __init__(
-        self, scorer: VectorScorer, data: TwoTowerDataset, cases: Cases, hidden: Sequence[np.ndarray] | None = None
+        self,
+        scorer: VectorScorer,
+        data: TwoTowerDataset,
+        cases: Cases,
+        hidden: Sequence[np.ndarray] | None = None,
+        without_votes: VectorScorer | None = None,
     ):
         self.data, self.cases, self.items, self.hidden = data, cases, scorer.items.rank, hidden
         self.width = scorer.items.trace.shape[1]
         parts = np.array_split(np.arange(len(cases)), len(cases) // 512 + 1)
-        inputs = (case_inputs(data, cases[part], scorer.max_history) for part in parts if len(part))
+        inputs = [case_inputs(data, cases[part], scorer.max_history) for part in parts if len(part)]
         self.people = np.concatenate([scorer.users(i).rank for i in inputs])
+        self.unvoted = self.people
+        if without_votes is not None:
+            self.unvoted = np.concatenate([without_votes.users(i).rank for i in inputs])
         self.weighed = self.people
 
-    def ndcg(self, popularity: float, trust: float = 1.0) -> np.ndarray:
+    @property
+    def more_than_votes(self) -> bool:
+        """Whether a history says anything beside its votes that can be weighed against them."""
+        return self.unvoted is not self.people and bool(self.unvoted[:, : self.width].any())
+
+    def ndcg(self, popularity: float, trust: float = 1.0, votes: float = 1.0) -> np.ndarray:
         """NDCG@10 [cases]."""
-        self.weighed = self.people.copy()
+        self.weighed = votes * self.people + (1 - votes) * self.unvoted
         self.weighed[self.cases.lengths(self.data) > 0, -1] = popularity
         self.weighed[:, : self.width] *= trust
         return user_metrics(rank_targets(self, self.data, self.cases))["ndcg_10"]
@@ -66,13 +85,19 @@ class HeldOut:
 
 
 def choose_weights(
-    scorer: VectorScorer, data: TwoTowerDataset, cases: Cases, popularities: Sequence[float] = POPULARITIES
+    scorer: VectorScorer,
+    data: TwoTowerDataset,
+    cases: Cases,
+    popularities: Sequence[float] = POPULARITIES,
+    without_votes: VectorScorer | None = None,
 ) -> ListWeights:
     """What serves validation best; the trained weights where there is next to nothing to go by.
 
-    Another trust than the trained one must be better by more than a standard error of the paired difference. For short
-    histories those weights serve that serve best the people who have one, and those with a long one by its first
-    purchases, where there are enough of both; the history never counts for more there than in a long one.
+    Another trust than the trained one must be better by more than a standard error of the paired difference. Short
+    histories get weights of their own (`_Short.choose`) where enough people have one, or a long one that can be known
+    by its first purchases; the history never counts for more there than in a long one.
+
+    without_votes : the same model, in which what was bought does not vote, where that can be weighed apart.
     """
     if len(cases) < 2:
         return ListWeights()
@@ -82,26 +107,58 @@ def choose_weights(
     trained, best, trust = served[popularity], 0.0, 1.0
     for other in TRUSTS:
         gain = held_out.ndcg(popularity, other) - trained
-        if gain.mean() > max(best, gain.std() / np.sqrt(len(gain))):
+        if gain.mean() > best and proven(gain):
             best, trust = float(gain.mean()), other
-    bought = cases.lengths(data)
-    some = cases[(bought <= SHORT) | (bought >= LONG)]
-    some = some[:: -(-len(some) // affordable(CASES, data.n_items)) or 1]
-    if len(some) < ENOUGH:
+    short = _Short.of(scorer, data, cases, without_votes)
+    if short is None:
         return ListWeights(popularity, trust, popularity, trust)
-    long = some.lengths(data) >= LONG
-    few, many = some[~long], some[long]
-    cuts = [cut_short(data, many, known) for known in range(1, SHORT + 1)] if len(many) else []
-    measured = [(1, HeldOut(scorer, data, cut, many.bought(data))) for cut in cuts]
-    if len(few):  # they count as often, and are measured once
-        measured.append((SHORT, HeldOut(scorer, data, few)))
+    return ListWeights(popularity, trust, *short.choose(popularity, trust))
 
-    def of_short(weights: tuple[float, float]) -> float:
-        return sum(times * float(each.ndcg(*weights).sum()) for times, each in measured)
 
-    no_louder = [each for each in sorted(TRUSTS, reverse=True) if each <= trust]  # of equals, the first serves
-    popular, trusted = max(product(sorted({popularity, 1.0}), no_louder), key=of_short)
-    return ListWeights(popularity, trust, popular, trusted)
+@dataclass(frozen=True)
+class _Short:
+    """Validation people with a short history, or those with a long one, known by its first purchases.
+
+    Whichever are more: where most people buy much, a short history is the beginning of a long one.
+    known : of the same people one or more times, with other parts of a long history known.
+    """
+
+    known: list[HeldOut]
+
+    @classmethod
+    def of(
+        cls, scorer: VectorScorer, data: TwoTowerDataset, cases: Cases, without_votes: VectorScorer | None
+    ) -> _Short | None:
+        """None where there are not enough of them."""
+        bought = cases.lengths(data)
+        few, many = cases[bought <= SHORT], cases[bought >= LONG]
+        some = few if len(few) > len(many) else many
+        some = some[:: -(-len(some) // affordable(CASES, data.n_items)) or 1]
+        if len(some) < ENOUGH:
+            return None
+        if len(few) > len(many):
+            return cls([HeldOut(scorer, data, some, None, without_votes)])
+        cuts = [cut_short(data, some, known) for known in CUTS]
+        return cls([HeldOut(scorer, data, cut, some.bought(data), without_votes) for cut in cuts])
+
+    def choose(self, popularity: float, trust: float) -> tuple[float, float, float]:
+        """popularity, trust and votes for short histories, where those are the ones for long histories.
+
+        What is held out is a single purchase of each, and tells little of a list that is to be good for the next
+        purchase and for all that come later. So the history speaks quietly, as served both where much was held out
+        (docs/engine.md), unless other weights are better by two standard errors: they are the best of many.
+        """
+        trusts = [each for each in TRUSTS if each <= trust]
+        votes = VOTES if any(each.more_than_votes for each in self.known) else (1.0,)
+        quiet = (1.0, min(QUIET_TRUST, trust), votes[0])
+        before = self.ndcg(*quiet)
+        tried = {each: self.ndcg(*each) for each in product(sorted({popularity, 1.0}), trusts, votes)}
+        best = max(tried, key=lambda each: tried[each].mean())
+        return best if proven(tried[best] - before, errors=2) else quiet
+
+    def ndcg(self, popularity: float, trust: float, votes: float) -> np.ndarray:
+        """NDCG@10 [people], the mean over what is known of each."""
+        return np.mean([each.ndcg(popularity, trust, votes) for each in self.known], 0)
 
 
 def cut_short(data: TwoTowerDataset, cases: Cases, known: int) -> Cases:

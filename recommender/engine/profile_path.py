@@ -17,7 +17,7 @@ import numpy as np
 
 from recommender.engine.dataset import TRAIN, Cases, TwoTowerDataset
 from recommender.engine.encoders import FIRST
-from recommender.engine.evaluation import affordable, rank_targets, user_metrics
+from recommender.engine.evaluation import affordable, proven, rank_targets, user_metrics
 
 SHRINKAGES = (3.0, 10.0, 30.0, 100.0)
 SCALES = (0.25, 0.5, 0.75, 1.0)
@@ -161,7 +161,7 @@ def _choose(data: TwoTowerDataset, counts: _Counts, rank: int, seed: int) -> dic
         served = {value: float(quality({**chosen, name: value}).mean()) for value in values}
         chosen[name] = max(served, key=lambda value: served[value])
     gain = quality(chosen) - quality({**chosen, "scale": 0.0})
-    return chosen if gain.mean() > 2 * gain.std() / np.sqrt(len(gain)) else None
+    return chosen if proven(gain, errors=2) else None
 
 
 def _newcomers(data: TwoTowerDataset, rows: np.ndarray, seed: int) -> Cases:

@@ -25,6 +25,7 @@ from scipy import sparse
 
 from recommender.engine.dataset import TRAIN, VALID, TwoTowerDataset
 from recommender.engine.encoders import FIRST
+from recommender.engine.evaluation import proven
 
 TRIED = {"noise": (0.3, 0.85), "ridge": (90.0, 280.0, 840.0), "purchases": (3.0, 30.0, 300.0), "profile": (50.0, 500.0)}
 STEPS, MORE_STEPS = 20, 5  # of expectation maximisation from a random start; from where other settings led
@@ -288,7 +289,7 @@ def _choose(learner: _Learner, data: TwoTowerDataset) -> tuple[_Learner, RatingS
             tried, changed = copy(start), replace(settings, **{name: value})
             tried.run(changed, MORE_STEPS)
             gain = least - (error := errors(tried, changed))
-            if gain.mean() > gain.std() / np.sqrt(len(gain)):
+            if proven(gain):
                 best, settings, least = tried, changed, error
     return best, settings
 

@@ -217,6 +217,7 @@ class UserTower(nn.Module):
         # Beside a short history and beside a long one: 1 while training, set on validation afterwards.
         self.trust = nn.Parameter(torch.ones(2), requires_grad=False)
         self.popularity = nn.Parameter(torch.ones(2), requires_grad=False)
+        self.short_votes = nn.Parameter(torch.ones(1), requires_grad=False)
         self.dropout = nn.Dropout(config.dropout)
         self.rate_profile = FieldTables(sizes.profile_fields, config.rating_dim + 1)
         self.rate_precision = nn.Parameter(torch.ones(config.rating_dim + 1), requires_grad=False)
@@ -264,10 +265,10 @@ class UserTower(nn.Module):
         if self.numbers is not None:
             profile = profile + self.numbers(numbers)
         adjusted = self.head(self.dropout(state)) + self.profile_head(torch.relu(self.dropout(profile)))
-        sequence = self.loudness * votes + adjusted  # [P, width]
+        long = (torch.log(known.clamp(min=1) / SHORT) / math.log(LONG / SHORT)).clamp(0, 1)  # [P, 1]
+        sequence = self.loudness * torch.lerp(self.short_votes, torch.ones_like(long), long) * votes + adjusted
         if self.normalised:
             sequence = F.normalize(sequence, dim=-1)
-        long = (torch.log(known.clamp(min=1) / SHORT) / math.log(LONG / SHORT)).clamp(0, 1)  # [P, 1]
         trust, popularity = (torch.lerp(each[0], each[1], long) for each in (self.trust, self.popularity))
         sequence = sequence * self.log_temperature.exp() * trust * (known > 0)  # no history: no say
         newcomer = (known <= 0).to(state.dtype)
@@ -278,6 +279,7 @@ class UserTower(nn.Module):
         """Let popularity and the history count so much in lists."""
         self.trust.copy_(torch.tensor([weights.short_trust, weights.trust]))
         self.popularity.copy_(torch.tensor([weights.short_popularity, weights.popularity]))
+        self.short_votes.fill_(weights.short_votes)
 
     def profile_opinion(self, ids: Tensor, known: Tensor) -> Tensor:
         """[P, profile_rank]: the sum over the fields, whole for a newcomer, fading as log(1 + purchases) grows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from recommender.engine import distributed, losses
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, VALID, NegativeSampler, TwoTowerDataset, Window, batches, windows
 from recommender.engine.errors import SnapshotError, TrainingCancelled
-from recommender.engine.evaluation import case_inputs
+from recommender.engine.evaluation import case_inputs, proven
 from recommender.engine.inputs import UserInputs, Vectors, rating_bucket
 from recommender.engine.linear_path import LinearPath, LinearSettings, fit_linear_path
 from recommender.engine.list_weights import LONG, POPULARITIES, SHORT, HeldOut, ListWeights, choose_weights
@@ -337,8 +338,7 @@ class _Run:
     def serves_worse_than(self, before: np.ndarray) -> bool:
         """Whether the lists last validated are worse than those of `before`, by more than a standard error of the
         paired difference."""
-        loss = before - self.served
-        return bool(distributed.the_firsts(bool(len(loss)) and loss.mean() > loss.std() / np.sqrt(len(loss))))
+        return bool(distributed.the_firsts(proven(before - self.served)))
 
     def _popularities(self) -> list[float]:
         return sorted({*POPULARITIES, self.linear.popularity})
@@ -346,7 +346,10 @@ class _Run:
     def choose_weights(self) -> ListWeights:
         if not distributed.is_first():
             return ListWeights()
-        return choose_weights(self.scorer(), self.data, self.cases, self._popularities())
+        scorer = self.scorer()
+        # What meets in a cosine is no sum: there the votes cannot be weighed apart.
+        without_votes = None if self.model.users.normalised else scorer.without_votes()
+        return choose_weights(scorer, self.data, self.cases, self._popularities(), without_votes)
 
     # --- ratings ---
 
@@ -535,6 +538,12 @@ class TorchScorer:
         self.device = next(model.parameters()).device
         vectors = model.item_vectors(torch.from_numpy(data.item_features).to(self.device))
         self.items, self.rater = Vectors(*(part.cpu().numpy() for part in vectors)), model.users.rater()
+
+    def without_votes(self) -> TorchScorer:
+        """The same model, in which what was bought does not vote."""
+        silent = copy(self)
+        silent.items = replace(self.items, trace=np.zeros_like(self.items.trace))
+        return silent
 
     @torch.no_grad()
     def users(self, inputs: UserInputs) -> Vectors:

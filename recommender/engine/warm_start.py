@@ -35,7 +35,7 @@ SHAPE = ("interaction", "dim", "rating_dim")  # settings with which the weights 
 PATIENCE = 1  # epochs without a better one: most is learned already
 MUST_REMAIN = 0.5  # of the held-out purchases: with fewer, nothing judges the model
 # Of the user tower: what the closed forms make, validation chooses or the end of training sets.
-MADE_ANEW = ("profile.", "trust", "popularity", "standard", "rate_")
+MADE_ANEW = ("profile.", "trust", "popularity", "short_votes", "standard", "rate_")
 
 
 @dataclass(frozen=True)

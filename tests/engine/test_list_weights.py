@@ -8,7 +8,16 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.evaluation import rank_targets
 from recommender.engine.inputs import Vectors
-from recommender.engine.list_weights import ENOUGH, LONG, SHORT, ListWeights, choose_weights, cut_short
+from recommender.engine.list_weights import (
+    ENOUGH,
+    LONG,
+    QUIET_TRUST,
+    SHORT,
+    VOTES,
+    ListWeights,
+    choose_weights,
+    cut_short,
+)
 from recommender.engine.tables import read_snapshot
 from recommender.engine.towers import TowerSizes, UserTower
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
@@ -70,11 +79,56 @@ def test_whoever_bought_little_is_taken_as_they_are(tmp_path):
     )
 
     class SaysSo(SaysOppositeWhereLittleIsKnown):
+        """And popularity, at .7 of what the history says, is against bread."""
+
+        def __init__(self, data):
+            super().__init__(data)
+            self.items.rank[:, -1] *= -0.7
+
         def users(self, inputs):
             return super().users(replace(inputs, known=np.where(inputs.known == 3, LONG, 1)))
 
     weights = choose_weights(SaysSo(data), data, data.cases(VALID))
-    assert (weights.short_popularity, weights.short_trust) == (weights.popularity, weights.trust)
+    assert weights.short_trust > 0.7 * weights.short_popularity  # so much that bread is on top
+
+
+def test_a_short_history_speaks_quietly_where_nothing_proves_that_it_should_not(last_of_all_is_bread):
+    data = last_of_all_is_bread
+
+    class SaysNothing(SaysOppositeWhereLittleIsKnown):
+        """What the history says, aloud or not, moves nothing; with votes it says twice as much."""
+
+        def __init__(self, data, loudness):
+            super().__init__(data)
+            self.items.rank[:, 0], self.loudness = 1, loudness
+
+        def users(self, inputs):
+            people = super().users(inputs)
+            people.rank[:, 0] = self.loudness
+            return people
+
+    weights = choose_weights(SaysNothing(data, 2), data, data.cases(VALID), without_votes=SaysNothing(data, 1))
+    assert (weights.short_popularity, weights.short_trust, weights.short_votes) == (1, QUIET_TRUST, VOTES[0])
+    weights = choose_weights(SaysNothing(data, 2), data, data.cases(VALID), without_votes=SaysNothing(data, 0))
+    assert weights.short_votes == 1, "where nothing but votes speaks, trust says it all"
+
+
+def test_votes_that_find_more_are_louder(last_of_all_is_bread):
+    """The history's votes are for bread, and what else it says is against it."""
+    data = last_of_all_is_bread
+
+    class Says(SaysOppositeWhereLittleIsKnown):
+        def __init__(self, data, says):
+            super().__init__(data)
+            self.items.rank[:, -1], self.says = 0, says
+
+        def users(self, inputs):
+            people = super().users(inputs)
+            people.rank[:, 0] = self.says
+            return people
+
+    weights = choose_weights(Says(data, 1), data, data.cases(VALID), without_votes=Says(data, -1))
+    assert weights.short_votes == 1
 
 
 def test_with_next_to_nobody_to_go_by_nothing_is_chosen(last_of_all_is_bread):
@@ -105,14 +159,14 @@ def test_the_tower_weighs_by_how_much_is_known(known, share):
     torch.manual_seed(0)
     tower = UserTower(TowerSizes(10, 4, (), (), 0, rated=False), TrainConfig(dim=4)).eval()
     votes, state = torch.randn(1, 4), torch.zeros(1, 4)
-    tower.weigh(ListWeights(popularity=0.2, trust=0.8, short_popularity=1.0, short_trust=0.4))
+    tower.weigh(ListWeights(popularity=0.2, trust=0.8, short_popularity=1.0, short_trust=0.4, short_votes=0.5))
     said = tower.query(state, votes, torch.tensor([known]), torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1, 0))[0]
     trust, newcomer, popularity = said[:4] / (tower.loudness * votes[0]), said[-2].item(), said[-1].item()
     if share is None:
         assert trust.tolist() == [0] * 4
         assert (newcomer, popularity) == (1, 0)
     else:
-        assert trust.tolist() == pytest.approx([0.4 + 0.4 * share] * 4)
+        assert trust.tolist() == pytest.approx([(0.4 + 0.4 * share) * (0.5 + 0.5 * share)] * 4)
         assert (newcomer, popularity) == pytest.approx((0, 1 - 0.8 * share))
 
 
