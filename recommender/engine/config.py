@@ -53,7 +53,7 @@ class TrainConfig:
     average_steps: int = 100
     dropout: float = 0.3
     item_id_dropout: float = 0.1
-    later: int = 5
+    later: int = 10
     negatives: int = 2048
     full_softmax_items: int = 12_000
     batch_targets: int = 4096

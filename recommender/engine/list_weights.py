@@ -22,7 +22,7 @@ ENOUGH = 50  # people to choose the weights for short histories by: with fewer t
 CASES = 2000  # held-out people on whom the weights for short histories are tried, at most
 POPULARITIES = (0.0, 0.1, 0.25, 0.5, 1.0)  # weights of popularity beside a history
 VOTES = (0.25, 0.5, 1.0)  # weights of the votes within a short history's say, beside what the GRU makes of it
-QUIET_TRUST = 0.5  # of a short history, with the least of VOTES
+QUIET_TRUST, QUIET_VOTES = 0.6, 0.5  # of a short history, unless others prove better
 CUTS = (1, 3, 5)  # purchases that are left known of a long history
 
 
@@ -150,7 +150,7 @@ class _Short:
         """
         trusts = [each for each in TRUSTS if each <= trust]
         votes = VOTES if any(each.more_than_votes for each in self.known) else (1.0,)
-        quiet = (1.0, min(QUIET_TRUST, trust), votes[0])
+        quiet = (1.0, min(QUIET_TRUST, trust), QUIET_VOTES if len(votes) > 1 else 1.0)
         before = self.ndcg(*quiet)
         tried = {each: self.ndcg(*each) for each in product(sorted({popularity, 1.0}), trusts, votes)}
         best = max(tried, key=lambda each: tried[each].mean())

@@ -12,8 +12,8 @@ from recommender.engine.list_weights import (
     ENOUGH,
     LONG,
     QUIET_TRUST,
+    QUIET_VOTES,
     SHORT,
-    VOTES,
     ListWeights,
     choose_weights,
     cut_short,
@@ -108,7 +108,7 @@ def test_a_short_history_speaks_quietly_where_nothing_proves_that_it_should_not(
             return people
 
     weights = choose_weights(SaysNothing(data, 2), data, data.cases(VALID), without_votes=SaysNothing(data, 1))
-    assert (weights.short_popularity, weights.short_trust, weights.short_votes) == (1, QUIET_TRUST, VOTES[0])
+    assert (weights.short_popularity, weights.short_trust, weights.short_votes) == (1, QUIET_TRUST, QUIET_VOTES)
     weights = choose_weights(SaysNothing(data, 2), data, data.cases(VALID), without_votes=SaysNothing(data, 0))
     assert weights.short_votes == 1, "where nothing but votes speaks, trust says it all"
 
