@@ -121,9 +121,11 @@ class _Short:
 
     Whichever are more: where most people buy much, a short history is the beginning of a long one.
     known : of the same people one or more times, with other parts of a long history known.
+    cut : whether it is a long history.
     """
 
     known: list[HeldOut]
+    cut: bool
 
     @classmethod
     def of(
@@ -137,24 +139,26 @@ class _Short:
         if len(some) < ENOUGH:
             return None
         if len(few) > len(many):
-            return cls([HeldOut(scorer, data, some, None, without_votes)])
+            return cls([HeldOut(scorer, data, some, None, without_votes)], cut=False)
         cuts = [cut_short(data, some, known) for known in CUTS]
-        return cls([HeldOut(scorer, data, cut, some.bought(data), without_votes) for cut in cuts])
+        return cls([HeldOut(scorer, data, cut, some.bought(data), without_votes) for cut in cuts], cut=True)
 
     def choose(self, popularity: float, trust: float) -> tuple[float, float, float]:
         """popularity, trust and votes for short histories, where those are the ones for long histories.
 
-        What is held out is a single purchase of each, and tells little of a list that is to be good for the next
-        purchase and for all that come later. So the history speaks quietly, as served both where much was held out
+        Of a history that is short, what is held out is what came next, and what serves it best serves. Of one that is
+        cut, it is a single purchase much later, and tells little of a list that is to be good for the next purchase and
+        for all that come later. There the history speaks quietly, as served both where much was held out
         (docs/engine.md), unless other weights are better by two standard errors: they are the best of many.
         """
         trusts = [each for each in TRUSTS if each <= trust]
         votes = VOTES if any(each.more_than_votes for each in self.known) else (1.0,)
-        quiet = (1.0, min(QUIET_TRUST, trust), QUIET_VOTES if len(votes) > 1 else 1.0)
-        before = self.ndcg(*quiet)
-        tried = {each: self.ndcg(*each) for each in product(sorted({popularity, 1.0}), trusts, votes)}
+        # Of equals, the first serves: the loudest.
+        settings = product(sorted({popularity, 1.0}), trusts[::-1], votes[::-1])
+        tried = {each: self.ndcg(*each) for each in settings}
         best = max(tried, key=lambda each: tried[each].mean())
-        return best if proven(tried[best] - before, errors=2) else quiet
+        quiet = (1.0, min(QUIET_TRUST, trust), QUIET_VOTES if len(votes) > 1 else 1.0)
+        return best if not self.cut or proven(tried[best] - self.ndcg(*quiet), errors=2) else quiet
 
     def ndcg(self, popularity: float, trust: float, votes: float) -> np.ndarray:
         """NDCG@10 [people], the mean over what is known of each."""
