@@ -134,14 +134,15 @@ class _Short:
         """None where there are not enough of them."""
         bought = cases.lengths(data)
         few, many = cases[bought <= SHORT], cases[bought >= LONG]
-        some = few if len(few) > len(many) else many
+        cut = len(many) >= len(few)
+        some = many if cut else few
         some = some[:: -(-len(some) // affordable(CASES, data.n_items)) or 1]
         if len(some) < ENOUGH:
             return None
-        if len(few) > len(many):
-            return cls([HeldOut(scorer, data, some, None, without_votes)], cut=False)
-        cuts = [cut_short(data, some, known) for known in CUTS]
-        return cls([HeldOut(scorer, data, cut, some.bought(data), without_votes) for cut in cuts], cut=True)
+        if not cut:
+            return cls([HeldOut(scorer, data, some, None, without_votes)], cut)
+        cuts, hidden = [cut_short(data, some, known) for known in CUTS], some.bought(data)
+        return cls([HeldOut(scorer, data, each, hidden, without_votes) for each in cuts], cut)
 
     def choose(self, popularity: float, trust: float) -> tuple[float, float, float]:
         """popularity, trust and votes for short histories, where those are the ones for long histories.
