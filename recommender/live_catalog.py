@@ -14,6 +14,7 @@ from recommender.engine.explain import Weighed, weigh
 from recommender.engine.inference import Inference, Person
 from recommender.engine.inputs import ItemVectors, Vectors
 from recommender.engine.retrieval import Index
+from recommender.remembered import Remembered
 from recommender.retrieval import index_of
 from recommender.source import RecommenderSource
 from recommender.trends import trends
@@ -47,6 +48,7 @@ class Placed:
     vectors: ItemVectors
     index: Index | MilvusIndex
     row_of: dict[str, int]
+    asked: Remembered = field(default_factory=Remembered)
 
     def taste(self, rows: np.ndarray) -> np.ndarray:
         """float32 [k, width]: the part of these items' vectors that says who wants them, less how many do."""
@@ -54,7 +56,13 @@ class Placed:
 
     def weigh(self, people: Sequence[tuple[Person, Collection[str] | None]]) -> list[Weighed]:
         """People in vectors, with and without each piece of what is known of them."""
-        return weigh(self.live.inference, people, self.vectors, self.row_of)
+
+        def weighed() -> list[Weighed]:
+            return weigh(self.live.inference, people, self.vectors, self.row_of)
+
+        if len(people) > 1:  # a batch asks for everybody once
+            return weighed()
+        return [self.asked.weighed(*asked, lambda: weighed()[0]) for asked in people]
 
     def encode(self, people: Sequence[Person]) -> Vectors:
         """Vectors of people, whose histories may hold items newer than the model."""

@@ -1,0 +1,66 @@
+"""People in vectors, kept for whoever asks again: for the next page, another list on the same page, the same one later.
+
+What is kept is found by everything that the towers were told of the person. Whoever bought or looked at something since
+is told differently, and is nobody known here: nothing can be out of date.
+"""
+
+from __future__ import annotations
+
+import marshal
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from hashlib import blake2b
+
+from recommender.engine.explain import Weighed
+from recommender.engine.inference import Person
+
+MOST_BYTES = 4 << 20  # some 4,000 people without reasons, 400 with
+OVERHEAD = 400  # bytes of an entry beside its vectors
+
+
+class Remembered:
+    """The people who asked last, of one model and catalog. Safe for many threads."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes, self._bytes = most_bytes, 0
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[bytes, Weighed] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def weighed(self, person: Person, settled: Collection[str] | None, weigh: Callable[[], Weighed]) -> Weighed:
+        """What `weigh` made of the same person before, or makes of them now.
+
+        settled : the fields of their profile that are no evidence, as engine/explain.py takes them.
+        """
+        key = _digest(person, settled)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = weigh()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = made
+                self._bytes += _bytes(made)
+            while self._bytes > self._most_bytes:
+                _, oldest = self._kept.popitem(last=False)
+                self._bytes -= _bytes(oldest)
+        return made
+
+
+def _digest(person: Person, settled: Collection[str] | None) -> bytes:
+    told = (
+        dict(person.profile),
+        [(*event[:-1], dict(event.values)) for event in person.history],
+        person.purchases,
+        None if settled is None else list(settled),
+    )
+    # The quickest way from plain values to bytes; from version 3 on these would tell which of them are one object, too.
+    return blake2b(marshal.dumps(told, 2), digest_size=16).digest()
+
+
+def _bytes(weighed: Weighed) -> int:
+    return OVERHEAD + weighed.without.nbytes + weighed.user.rank.nbytes + weighed.user.rate.nbytes
