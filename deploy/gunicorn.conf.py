@@ -14,6 +14,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # One heap for all threads: with one each, as glibc has it, a worker keeps 10 MB more of what requests no longer need.
 if hasattr(libc := ctypes.CDLL(None), "mallopt"):  # not everywhere is glibc
     libc.mallopt(-8, 1)  # M_ARENA_MAX
+    # What a large answer took for a moment goes back at once; glibc would keep as much as the largest ever took.
+    libc.mallopt(-1, 512 << 10)  # M_TRIM_THRESHOLD, bytes
 
 worker_class = "gthread"
 threads = 4

@@ -15,8 +15,8 @@ from hashlib import blake2b
 from recommender.engine.explain import Weighed
 from recommender.engine.inference import Person
 
-MOST_BYTES = 4 << 20  # some 4,000 people without reasons, 400 with
-OVERHEAD = 400  # bytes of an entry beside its vectors
+MOST_BYTES = 1 << 20  # some 900 people without reasons, 80 with: those of the last seconds or minutes
+OVERHEAD, OF_EVIDENCE = 600, 150  # bytes of an entry beside its vectors, and of each piece of evidence
 
 
 class Remembered:
@@ -63,4 +63,5 @@ def _digest(person: Person, settled: Collection[str] | None) -> bytes:
 
 
 def _bytes(weighed: Weighed) -> int:
-    return OVERHEAD + weighed.without.nbytes + weighed.user.rank.nbytes + weighed.user.rate.nbytes
+    vectors = weighed.without.nbytes + weighed.user.rank.nbytes + weighed.user.rate.nbytes
+    return vectors + OF_EVIDENCE * len(weighed.evidence) + OVERHEAD

@@ -83,7 +83,7 @@ def test_with_other_evidence_the_same_person_is_made_anew(settled):
 
 
 def test_those_who_asked_longest_ago_are_forgotten_first():
-    remembered, towers = Remembered(most_bytes=1_500), Towers()
+    remembered, towers = Remembered(most_bytes=2_500), Towers()
     people = [replace(SOMEBODY, purchases=n) for n in range(4)]
     for person in (people[0], people[1], people[2], people[0], people[3]):
         remembered.weighed(person, (), towers)
