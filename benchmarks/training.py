@@ -17,6 +17,7 @@ import pstats
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -29,7 +30,7 @@ from benchmarks.quality import choose, in_a_process
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TRAIN, TwoTowerDataset, split
 from recommender.engine.errors import EngineError
-from recommender.engine.linear_path import LinearSettings, fit_linear_path
+from recommender.engine.linear_path import fit_linear_path
 
 PEERS = ("ease", "implicit_als")
 FITS = 3  # of the peer; the median counts
@@ -79,14 +80,17 @@ def best_peer(data: TwoTowerDataset) -> dict[str, Any]:
 
 def _timed_peer(name: str, data: TwoTowerDataset) -> dict[str, Any]:
     chosen = choose(name, data)
-    return {**chosen, "seconds": float(np.median([_fit_seconds(name, data, chosen["decided"]) for _ in range(FITS)]))}
+    return {**chosen, "seconds": _seconds(lambda: load(name)(**chosen["decided"]).fit(data))}
 
 
-def _fit_seconds(name: str, data: TwoTowerDataset, settings: dict[str, Any]) -> float:
-    model = load(name)(**settings)
-    started = time.perf_counter()
-    model.fit(data)
-    return time.perf_counter() - started
+def _seconds(work: Callable[[], object]) -> float:
+    """What it takes, the median of a few times."""
+    taken = []
+    for _ in range(FITS):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return float(np.median(taken))
 
 
 def passing(data: TwoTowerDataset, config: TrainConfig, peer: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def passing(data: TwoTowerDataset, config: TrainConfig, peer: dict[str, Any]) ->
         "path_seconds": None,
     }
     if passed == 0:
-        row["path_seconds"] = float(np.median([_path_seconds(data, config, judged.linear) for _ in range(FITS)]))
+        row["path_seconds"] = _seconds(lambda: fit_linear_path(data, config.dim, judged.linear))
         row["path_ratio"] = row["path_seconds"] / peer["seconds"]
     if passed is not None:
         # An epoch after which training began again, slower, took its time but is not among those to repeat.
@@ -134,12 +138,6 @@ def passing(data: TwoTowerDataset, config: TrainConfig, peer: dict[str, Any]) ->
         row["ratio"] = row["seconds"] / peer["seconds"]
         row["choosing_ratio"] = row["choosing_seconds"] / peer["tuning_seconds"]
     return row
-
-
-def _path_seconds(data: TwoTowerDataset, config: TrainConfig, settings: LinearSettings) -> float:
-    started = time.perf_counter()
-    fit_linear_path(data, config.dim, settings)
-    return time.perf_counter() - started
 
 
 def phases(data: TwoTowerDataset, config: TrainConfig) -> dict[str, Any]:

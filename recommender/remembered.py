@@ -6,7 +6,6 @@ is told differently, and is nobody known here: nothing can be out of date.
 
 from __future__ import annotations
 
-import marshal
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -52,14 +51,8 @@ class Remembered:
 
 
 def _digest(person: Person, settled: Collection[str] | None) -> bytes:
-    told = (
-        dict(person.profile),
-        [(*event[:-1], dict(event.values)) for event in person.history],
-        person.purchases,
-        None if settled is None else list(settled),
-    )
-    # The quickest way from plain values to bytes; from version 3 on these would tell which of them are one object, too.
-    return blake2b(marshal.dumps(told, 2), digest_size=16).digest()
+    told = repr((person, None if settled is None else list(settled)))
+    return blake2b(told.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _bytes(weighed: Weighed) -> int:

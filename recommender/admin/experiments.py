@@ -20,12 +20,11 @@ from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from recommender import experiments
-from recommender.admin.pages import ReadOnlyAdmin, check_may, money, staff
+from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, money, staff
 from recommender.charts import BandChart, band_of
 from recommender.errors import ExperimentError
 from recommender.experiment_results import ExperimentResults, Measured, needed, results_of, say
@@ -86,17 +85,6 @@ class ExperimentForm(forms.ModelForm):
 
     def fields_of_experiment(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in self.Meta.fields}
-
-
-class StopForm(forms.Form):
-    """Why it ends; kept with the experiment and, where an arm goes live, with the promotion."""
-
-    reason = forms.CharField(
-        max_length=1_000,
-        required=False,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-        help_text="Is kept, for whoever asks later.",
-    )
 
 
 @dataclass(frozen=True)
@@ -174,7 +162,7 @@ class ExperimentAdmin(ReadOnlyAdmin):
             "promotable": [
                 arm for arm in (a, b) if may and runs and arm.version_id and request.user.has_perm(MAY_PROMOTE)
             ],
-            "stop_form": StopForm(),
+            "stop_form": ReasonForm(),
         }
 
     @action(

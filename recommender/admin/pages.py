@@ -1,10 +1,11 @@
-"""What all pages of the recommender in the admin have in common: rows that no form may touch, and words for them."""
+"""What pages of the recommender in the admin have in common: rows that no form may touch, words for them, reasons."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
@@ -13,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from recommender.models import ModelVersion, TrainingRun
 from recommender.report_lines import NOTHING, interval, score
@@ -51,6 +53,21 @@ class ReadOnlyAdmin(ModelAdmin):
         """A page of our own inside the admin's frame."""
         frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
         return TemplateResponse(request, f"admin/recommender/{template}", {**frame, **context})
+
+
+class ReasonForm(forms.Form):
+    """Why something is done. Required where somebody decides otherwise than the gate did."""
+
+    reason = forms.CharField(
+        max_length=1_000,
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="Is kept, for whoever asks later.",
+    )
+
+    def __init__(self, *args: Any, required: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].required = required
 
 
 def staff(request: HttpRequest) -> User:

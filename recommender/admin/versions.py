@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -12,30 +11,14 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from recommender import versions
 from recommender.admin.examples import examples_of
-from recommender.admin.pages import ReadOnlyAdmin, check_may, difference, page_address, staff
+from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, difference, page_address, staff
 from recommender.errors import TrainingError
 from recommender.gate import rule
 from recommender.models import MAY_PROMOTE, MAY_SEE_VERSIONS, ModelVersion, Promotion
 from recommender.report_lines import NOTHING, interval, lines_of, row_of, score
-
-
-class ReasonForm(forms.Form):
-    """Why; kept with the promotion. Required where somebody decides otherwise than the gate did."""
-
-    reason = forms.CharField(
-        max_length=1_000,
-        required=False,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="Is kept with the promotion, for whoever asks later.",
-    )
-
-    def __init__(self, *args: Any, required: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["reason"].required = required
 
 
 @admin.register(ModelVersion)
@@ -150,7 +133,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @action(description="Roll back", url_path="roll-back", permissions=["promote_version"], icon="undo")
     def roll_back(self, request: HttpRequest) -> HttpResponse:
         """Go back to what served before."""
-        form = ReasonForm(request.POST or None, required=False)
+        form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
                 promotion = versions.roll_back(by=staff(request), reason=form.cleaned_data["reason"])

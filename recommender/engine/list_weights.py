@@ -70,7 +70,7 @@ class HeldOut:
 
     def ndcg(self, popularity: float, trust: float = 1.0, votes: float = 1.0) -> np.ndarray:
         """NDCG@10 [cases]."""
-        self.weighed = votes * self.people + (1 - votes) * self.unvoted
+        self.weighed = self.people.copy() if votes == 1 else votes * self.people + (1 - votes) * self.unvoted
         self.weighed[self.cases.lengths(self.data) > 0, -1] = popularity
         self.weighed[:, : self.width] *= trust
         return user_metrics(rank_targets(self, self.data, self.cases))["ndcg_10"]
