@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class Live:
 
 @dataclass(frozen=True)
 class Placed:
-    """The live model with a vector for every row of the catalog."""
+    """The live model with a vector for every row of the catalog. asked : the people who asked last, in vectors."""
 
     live: Live
     vectors: ItemVectors
@@ -56,13 +57,11 @@ class Placed:
 
     def weigh(self, people: Sequence[tuple[Person, Collection[str] | None]]) -> list[Weighed]:
         """People in vectors, with and without each piece of what is known of them."""
-
-        def weighed() -> list[Weighed]:
-            return weigh(self.live.inference, people, self.vectors, self.row_of)
-
-        if len(people) > 1:  # a batch asks for everybody once
-            return weighed()
-        return [self.asked.weighed(*asked, lambda: weighed()[0]) for asked in people]
+        towers = partial(weigh, self.live.inference, catalog=self.vectors, row_of=self.row_of)
+        if len(people) != 1:  # a batch asks for everybody once
+            return towers(people)
+        ((person, settled),) = people
+        return [self.asked.weighed(person, settled, lambda: towers(people)[0])]
 
     def encode(self, people: Sequence[Person]) -> Vectors:
         """Vectors of people, whose histories may hold items newer than the model."""
