@@ -19,8 +19,8 @@ from recommender.remembered import Remembered
 SOMEBODY = Person({"gender": "F", "age": 31.0}, [Event("P1", 1.7e9, 4.0, 1.0, {"total": 3.5}), Event("P2", 1.8e9)], 2)
 
 
-def made(width: int = 4) -> Weighed:
-    row = np.zeros((1, width), np.float32)
+def made() -> Weighed:
+    row = np.zeros((1, 4), np.float32)
     return Weighed(Vectors(row, row, row), [Reason("because_you_bought", item="P1")], row)
 
 
@@ -111,8 +111,8 @@ def asked(trained):
     """The lists of a customer, and who was remembered after each."""
     create_customer(key="newcomer", gender="F")
 
-    def ask(**request):
-        answer = recommend(customer="newcomer", count=8, **request)
+    def ask():
+        answer = recommend(customer="newcomer", count=8)
         return [(i.item, i.score, i.rating, i.reasons) for i in answer.items], serving.catalog().placed.asked
 
     return ask
@@ -125,7 +125,7 @@ def test_a_list_asked_again_is_the_same_and_costs_no_tower(asked, monkeypatch):
     assert asked()[0] == first
 
 
-def test_another_catalog_remembers_nobody(asked, trained):
+def test_another_catalog_remembers_nobody(asked):
     _, remembered = asked()
     update_product(product=Product.objects.get(key="P1"), category="Garden")
     serving.forget()
