@@ -126,6 +126,24 @@ def test_a_cart_is_changed_and_orders_only_what_was_seen(page, gardener):
     looks_right(page, "cart-empty")
 
 
+@pytest.fixture
+def slow(page):
+    """Every answer comes half a second late, as over a telephone."""
+    conditions = {"offline": False, "latency": 500, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", conditions)
+
+
+def test_quantities_changed_faster_than_the_shop_answers_all_count(page, gardener, slow):
+    sign_in(page, gardener)
+    put_in_cart(page, "P1")
+    put_in_cart(page, "P2")
+    page.goto("/cart/")
+    page.get_by_label("Quantity of").first.fill("2")
+    page.get_by_label("Quantity of").last.fill("3")
+    page.get_by_label("Quantity of").last.press("Tab")
+    page.get_by_text("5 pieces").wait_for()
+
+
 def test_a_search_lives_in_the_address(page, trained):
     page.goto("/products/")
     page.get_by_label("Category").select_option("Garden")
@@ -155,6 +173,18 @@ def test_a_search_lives_in_the_address(page, trained):
     page.goto("/products/?q=gardne")
     page.get_by_role("link", name="Garden", exact=True).click()
     page.get_by_text("12 products").wait_for()
+
+
+def test_filters_changed_faster_than_the_shop_answers_all_count(page, trained, slow):
+    page.goto("/products/")
+    page.get_by_label("Category").select_option("Garden")
+    page.get_by_label("Lowest price").fill("30")
+    page.get_by_label("Order").select_option("-price")
+    page.wait_for_url("**ordering=-price**")
+    page.get_by_text("7 products").wait_for()
+    assert page.locator(".card h3").all_inner_texts() == ["Garden thing " + str(n) for n in range(47, 19, -4)]
+    assert page.get_by_label("Category").input_value() == "Garden"
+    assert page.get_by_label("Lowest price").input_value() == "30"
 
 
 @pytest.mark.parametrize("width", WIDTHS)
