@@ -1,4 +1,4 @@
-"""What every page must be: readable for everybody, in light and dark, and no wider than the screen."""
+"""From page to page, and what each must be: readable for everybody, in light and dark, no wider than the screen."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,12 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 
 GRAVE = ("serious", "critical")
+
+
+def follow(locator) -> None:
+    """Click what leads to another page, and go on only when all of that page is there."""
+    with locator.page.expect_navigation():
+        locator.click()
 
 
 def looks_right(page, name: str) -> None:

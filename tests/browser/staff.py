@@ -2,6 +2,8 @@
 
 from django.contrib.auth.models import User
 
+from tests.browser.looks import follow
+
 
 def sign_in(page, address: str) -> None:
     """As somebody who may everything, on the way to an address that asks for it."""
@@ -9,4 +11,4 @@ def sign_in(page, address: str) -> None:
     page.goto(address)
     page.fill("input[name=username]", "root")
     page.fill("input[name=password]", "a long way home")
-    page.locator("button[type=submit]").first.click()
+    follow(page.locator("button[type=submit]").first)

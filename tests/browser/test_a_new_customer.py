@@ -3,6 +3,7 @@
 import pytest
 
 from customers.models import Customer, Purchase
+from tests.browser.looks import follow
 from tests.recommender.shop import category_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -18,14 +19,14 @@ def listed(page) -> list[str]:
 
 def sign_up(page, **profile: str) -> None:
     page.goto("/")
-    page.get_by_role("link", name="Sign up").first.click()
+    follow(page.get_by_role("link", name="Sign up").first)
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password", exact=True).fill("correct-horse-9")
     page.get_by_label("Password (again)").fill("correct-horse-9")
     page.get_by_label("Age").fill(profile["age"])
     page.get_by_label("Gender").select_option(profile["gender"])
     page.get_by_label("Country").fill(profile["country"])
-    page.get_by_role("main").get_by_role("button", name="Sign up").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Sign up"))
     page.wait_for_url("**/welcome/")
 
 
@@ -34,8 +35,8 @@ def buy(page, key: str) -> None:
     page.goto(f"/products/{key}/")
     page.locator(".product").get_by_role("button", name="Add to cart").click()
     page.get_by_text("is in your cart.").wait_for()
-    page.get_by_role("link", name="Cart").click()
-    page.get_by_role("button", name="Place order").click()
+    follow(page.get_by_role("link", name="Cart"))
+    follow(page.get_by_role("button", name="Place order"))
     page.get_by_text("Your order is placed").wait_for()
 
 

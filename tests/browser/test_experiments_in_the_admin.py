@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from recommender.models import Experiment, ListCount, Promotion
-from tests.browser.looks import fits
+from tests.browser.looks import fits, follow
 from tests.browser.staff import sign_in
 from tests.recommender.test_experiments import people_of
 
@@ -20,9 +20,9 @@ def test_an_experiment_from_its_plan_to_the_better_arm_going_live(page, trained,
     page.fill("input[name=name]", "Home in spring")
     page.select_option("select[name=b_model]", label="v2")
     fits(page, "experiment-plan")
-    page.get_by_role("button", name="Plan").click()
+    follow(page.get_by_role("button", name="Plan"))
     page.get_by_text("Nobody sees anything of it yet.").wait_for()
-    page.get_by_role("button", name="Start").click()
+    follow(page.get_by_role("button", name="Start"))
     page.get_by_text("Home in spring is running.").wait_for()
     fits(page, "experiment-begun")
 
@@ -33,7 +33,7 @@ def test_an_experiment_from_its_plan_to_the_better_arm_going_live(page, trained,
     page.get_by_text("One arm is clearly better.").wait_for()
     fits(page, "experiment-decided")
     page.fill("[name=reason]", "It sells.")
-    page.get_by_role("button", name="Stop and promote arm B").click()
+    follow(page.get_by_role("button", name="Stop and promote arm B"))
     page.get_by_text("is stopped, and version v2 is live.").wait_for()
     assert Promotion.objects.first().version == better
     page.goto("/admin/recommender/promotion/")

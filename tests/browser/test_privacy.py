@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from customers.models import Customer, Purchase
 from recommender.models import Dismissal, Event, ServedList
-from tests.browser.looks import looks_right
+from tests.browser.looks import follow, looks_right
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "correct-horse-9"
@@ -21,7 +21,7 @@ def ada(page, trained):
     page.goto("/accounts/login/")
     page.get_by_label("Username or email").fill("ada")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Sign in"))
     page.get_by_role("heading", name="Hello, Ada").wait_for()
     return Customer.objects.get(key="C2")
 
@@ -50,10 +50,10 @@ def test_not_interested_undo_and_taking_back(page, ada):
     page.get_by_text("will not be shown to you again").wait_for()
     page.goto("/")
     assert unwanted not in page.locator(".rec-card h3").all_inner_texts()
-    page.get_by_role("link", name="Account").click()
-    page.get_by_role("main").get_by_role("link", name="Not interested").click()
+    follow(page.get_by_role("link", name="Account"))
+    follow(page.get_by_role("main").get_by_role("link", name="Not interested"))
     looks_right(page, "not-interested")
-    page.get_by_role("button", name="Take back").click()
+    follow(page.get_by_role("button", name="Take back"))
     page.get_by_text("may be shown to you again").wait_for()
     looks_right(page, "not-interested-empty")
     page.goto("/")
@@ -62,20 +62,20 @@ def test_not_interested_undo_and_taking_back(page, ada):
 
 def test_why_leads_to_the_evidence_which_can_be_left_out_and_put_back(page, ada):
     reason = first_card(page).locator(".reason").inner_text()
-    first_card(page).get_by_role("link", name="Why this?").click()
+    follow(first_card(page).get_by_role("link", name="Why this?"))
     page.get_by_role("heading", name="Why am I shown").wait_for()
     evidence = page.locator(".evidence li").first
     assert reason in evidence.inner_text(), "the page and the card say the same"
     looks_right(page, "why")
-    evidence.get_by_role("button", name="Leave this purchase out").click()
+    follow(evidence.get_by_role("button", name="Leave this purchase out"))
     page.get_by_text("counts for your lists no more").wait_for()
     assert Purchase.objects.filter(customer=ada, personalisation=False).count() == 1
     assert reason not in page.locator(".evidence").inner_text()
 
-    page.get_by_role("link", name="See what your lists are made of").click()
+    follow(page.get_by_role("link", name="See what your lists are made of"))
     page.get_by_role("heading", name="Purchases and ratings").wait_for()
     looks_right(page, "history")
-    page.get_by_role("button", name="Put back").click()
+    follow(page.get_by_role("button", name="Put back"))
     page.get_by_text("counts for your lists again").wait_for()
     assert not Purchase.objects.filter(customer=ada, personalisation=False).exists()
 
@@ -84,22 +84,22 @@ def test_a_view_is_removed_from_the_history(page, ada):
     page.goto("/products/P3/")
     page.goto("/account/history/")
     views = page.locator("section", has=page.get_by_role("heading", name="What you looked at"))
-    views.get_by_role("button", name="Remove").click()
+    follow(views.get_by_role("button", name="Remove"))
     page.get_by_text("Forgotten that you looked at").wait_for()
     assert not Event.objects.filter(customer="C2").exists()
 
 
 def test_opting_out_in_one_click_and_back_in(page, ada):
-    page.get_by_role("link", name="Account").click()
+    follow(page.get_by_role("link", name="Account"))
     looks_right(page, "account")
-    page.get_by_role("button", name="Turn personalisation off").click()
+    follow(page.get_by_role("button", name="Turn personalisation off"))
     page.get_by_text("nothing is learned from you").first.wait_for()
     page.goto("/")
     assert "What most people buy: personalisation is off." in page.inner_text("main")
     assert "Because" not in page.inner_text("main")
     looks_right(page, "home-opted-out")
-    first_card(page).get_by_role("link", name="Why this?").click()
-    page.get_by_role("button", name="Turn personalisation on").click()
+    follow(first_card(page).get_by_role("link", name="Why this?"))
+    follow(page.get_by_role("button", name="Turn personalisation on"))
     page.get_by_text("your lists are your own again").wait_for()
     page.goto("/")
     assert "Because you bought" in page.inner_text("main")
@@ -111,12 +111,12 @@ def test_a_visitor_turns_something_down_without_a_script(chromium, live_server, 
     page = context.new_page()
     page.goto("/")
     unwanted = name_of(first_card(page))
-    first_card(page).get_by_role("button", name="Not interested").click()
+    follow(first_card(page).get_by_role("button", name="Not interested"))
     assert f"{unwanted} will not be shown to you again" in page.inner_text("#messages")
     assert unwanted not in page.locator(".rec-card h3").all_inner_texts()
-    first_card(page).get_by_role("link", name="Why this?").click()
+    follow(first_card(page).get_by_role("link", name="Why this?"))
     assert "Why am I shown" in page.inner_text("h1")
-    page.get_by_role("link", name="Back to where you were").click()
+    follow(page.get_by_role("link", name="Back to where you were"))
     assert page.url == f"{live_server.url}/"
     context.close()
 
@@ -130,15 +130,15 @@ def test_everything_is_carried_home_and_then_deleted(page, ada):
     assert told["account"][0]["username"] == "ada"
     assert len(told["purchases"]) == 8
 
-    page.get_by_role("link", name="Delete your account").click()
+    follow(page.get_by_role("link", name="Delete your account"))
     assert "your 8 purchases" in page.inner_text("main")
     looks_right(page, "delete-account")
     page.get_by_label("Your password").fill("wrong")
-    page.get_by_role("button", name="Delete my account").click()
+    follow(page.get_by_role("button", name="Delete my account"))
     page.get_by_text("This is not your password. Nothing was deleted.").wait_for()
     looks_right(page, "delete-account-refused")
     page.get_by_label("Your password").fill(PASSWORD)
-    page.get_by_role("button", name="Delete my account").click()
+    follow(page.get_by_role("button", name="Delete my account"))
     page.get_by_text("Your account is deleted").wait_for()
     page.get_by_role("link", name="Sign in").first.wait_for()
     assert not User.objects.filter(username="ada").exists()

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from catalog.models import Product
 from customers.models import CartItem, Customer, Purchase
 from tests.browser.conftest import WIDTHS
-from tests.browser.looks import looks_right, picture
+from tests.browser.looks import follow, looks_right, picture
 from tests.recommender.shop import category_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -38,7 +38,7 @@ def sign_in(page, customer: Customer) -> None:
     page.goto("/accounts/login/")
     page.get_by_label("Username or email").fill(customer.user.username)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Sign in"))
     page.get_by_text("Sign out").wait_for()
 
 
@@ -70,15 +70,15 @@ def test_what_a_visitor_looked_at_and_chose_comes_along_to_an_order(page, traine
     assert page.get_by_role("link", name="Cart 1").count() == 1
     assert page.evaluate("window.neverReloaded") is True
 
-    page.get_by_role("link", name="Cart").click()
+    follow(page.get_by_role("link", name="Cart"))
     assert page.get_by_role("heading", name="Goes with your cart").count() == 1
-    page.get_by_role("main").get_by_role("link", name="Sign up").click()
+    follow(page.get_by_role("main").get_by_role("link", name="Sign up"))
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Password (again)").fill(PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Sign up").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Sign up"))
     page.wait_for_url("**/welcome/")
-    page.get_by_role("link", name="Go to your cart").click()
+    follow(page.get_by_role("link", name="Go to your cart"))
 
     quantity = page.get_by_label("Quantity of")
     quantity.fill("3")
@@ -144,6 +144,21 @@ def test_quantities_changed_faster_than_the_shop_answers_all_count(page, gardene
     page.get_by_text("5 pieces").wait_for()
 
 
+def test_ratings_given_faster_than_the_shop_answers_all_show(page, gardener, slow):
+    sign_in(page, gardener)
+    order = uuid.uuid4()
+    for key in ("P6", "P9"):
+        Purchase.objects.create(customer=gardener, product=Product.objects.get(key=key), order=order, amount=20)
+    page.goto(f"/orders/{order}/")
+    with page.expect_request(lambda request: request.method == "GET" and str(order) in request.url):
+        page.get_by_role("button", name="4 out of 5").first.click()
+    page.wait_for_timeout(250)  # The page with the first rating is made, and on its way.
+    page.get_by_role("button", name="2 out of 5").last.click()
+    page.locator(".given-rating", has_text="4").wait_for()
+    page.locator(".given-rating", has_text="2").wait_for()
+    assert set(Purchase.objects.filter(order=order).values_list("rating", flat=True)) == {4, 2}
+
+
 def test_a_search_lives_in_the_address(page, trained):
     page.goto("/products/")
     page.get_by_label("Category").select_option("Garden")
@@ -196,27 +211,27 @@ def test_everything_works_without_a_script(chromium, live_server, settings, gard
     page.set_default_timeout(15_000)
     sign_in(page, gardener)
     page.get_by_label("Search products").fill("running thing 4")
-    page.get_by_role("button", name="Search").click()
+    follow(page.get_by_role("button", name="Search"))
     page.get_by_label("Highest price").fill("60")
     page.get_by_label("Rating").select_option("4")
-    page.get_by_role("main").get_by_role("button", name="Show").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Show"))
     assert "max_price=60" in page.url
     page.goto("/products/P1/")
     page.get_by_label("Quantity").fill("2")
-    page.locator(".product").get_by_role("button", name="Add to cart").click()
+    follow(page.locator(".product").get_by_role("button", name="Add to cart"))
     page.get_by_text("is in your cart.").wait_for()
     page.goto("/products/P2/")
-    page.locator(".product").get_by_role("button", name="Add to cart").click()
+    follow(page.locator(".product").get_by_role("button", name="Add to cart"))
     page.goto("/cart/")
     page.get_by_label("Quantity of").first.fill("5")
-    page.get_by_role("button", name="Update quantities").click()
+    follow(page.get_by_role("button", name="Update quantities"))
     assert page.get_by_text("6 pieces").count() == 1
-    page.get_by_role("button", name="Remove").last.click()
+    follow(page.get_by_role("button", name="Remove").last)
     assert page.get_by_text("5 pieces").count() == 1
     picture(page, "cart-no-script")
-    page.get_by_role("button", name="Place order").click()
+    follow(page.get_by_role("button", name="Place order"))
     page.get_by_text("Your order is placed").wait_for()
-    page.get_by_role("button", name="5 out of 5").click()
+    follow(page.get_by_role("button", name="5 out of 5"))
     page.get_by_text("You rated").wait_for()
     assert Purchase.objects.get(customer=gardener, order__isnull=False).rating == 5
     context.close()
@@ -271,7 +286,7 @@ def test_every_page_of_a_visitor_reads_well(page, stocked):
     page.get_by_label("Username").fill("a b")
     page.get_by_label("Password", exact=True).fill("short")
     page.get_by_label("Password (again)").fill("other")
-    page.get_by_role("main").get_by_role("button", name="Sign up").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Sign up"))
     page.locator(".errorlist").first.wait_for()
     looks_right(page, "signup-wrong")
     CartItem.objects.all().delete()
@@ -292,7 +307,7 @@ def test_pages_of_refusal_read_well(page, db, settings):
     page.context.clear_cookies()
     page.get_by_label("Username or email").fill("ada")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Sign in"))
     page.get_by_text("Please send that again").wait_for()
     looks_right(page, "403-csrf")
     cache.clear()
@@ -300,5 +315,5 @@ def test_pages_of_refusal_read_well(page, db, settings):
         page.goto("/accounts/login/")
         page.get_by_label("Username or email").fill("ada")
         page.get_by_label("Password").fill("wrong")
-        page.get_by_role("main").get_by_role("button", name="Sign in").click()
+        follow(page.get_by_role("main").get_by_role("button", name="Sign in"))
     looks_right(page, "login-refused")

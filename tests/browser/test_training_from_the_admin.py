@@ -11,6 +11,7 @@ from django.db import connection
 
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recsite.celery import app
+from tests.browser.looks import follow
 from tests.browser.test_a_new_customer import no_sideways_scrolling
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -60,14 +61,14 @@ def sign_in(page, name="grace"):
     page.goto("/admin/login/?next=/admin/recommender/trainingrun/")
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill("correct-horse-9")
-    page.get_by_role("button", name="Log in").click()
+    follow(page.get_by_role("button", name="Log in"))
 
 
 def choose(page, action):
     """One of the page's actions, which a phone shows behind a button."""
     if page.viewport_size["width"] < 768:
         page.get_by_text("more_horiz").first.click()
-    page.get_by_role("link", name=action).locator("visible=true").first.click()
+    follow(page.get_by_role("link", name=action).locator("visible=true").first)
 
 
 def train(page) -> ModelVersion:
@@ -75,7 +76,7 @@ def train(page) -> ModelVersion:
     page.goto("/admin/recommender/trainingrun/")
     choose(page, "Retrain")
     page.get_by_label("Epochs").fill("3")
-    page.get_by_role("button", name="Retrain").click()
+    follow(page.get_by_role("button", name="Retrain"))
     page.evaluate("window.neverReloaded = true")
     run = TrainingRun.objects.first()
     page.get_by_role("progressbar").wait_for()
@@ -98,7 +99,7 @@ def test_train_look_on_read_the_report_promote_and_roll_back(page, worker):
     first = train(page)
     shot(page, "run")
     second = train(page)
-    page.get_by_role("link", name=second.name).first.click()
+    follow(page.get_by_role("link", name=second.name).first)
     page.get_by_role("heading", name="A few customers, before and after").wait_for()
     assert no_sideways_scrolling(page)
     report = page.inner_text("#content, main")
@@ -109,14 +110,14 @@ def test_train_look_on_read_the_report_promote_and_roll_back(page, worker):
     page.goto("/admin/recommender/modelversion/")
     shot(page, "versions")
     choose(page, "Roll back")
-    page.get_by_role("button", name="Roll back").click()
+    follow(page.get_by_role("button", name="Roll back"))
     page.get_by_text(f"{first.name}").first.wait_for()
     assert Promotion.objects.first().version == first
 
     page.goto(f"/admin/recommender/modelversion/{second.pk}/change/")
     choose(page, "Promote")
     page.get_by_label("Reason").fill("The newer one after all")
-    page.get_by_role("button", name="Promote").click()
+    follow(page.get_by_role("button", name="Promote"))
     page.get_by_text("The newer one after all").first.wait_for()
     promotion = Promotion.objects.first()
     assert (promotion.version, promotion.by.username) == (second, "grace")
