@@ -28,7 +28,7 @@ from recommender.engine.samples import sample
 from recommender.engine.saving import save_model, save_towers
 from recommender.engine.tables import Tables, read_snapshot
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
-from recommender.engine.warm_start import Warm, hold_out_unlearned
+from recommender.engine.warm_start import Warm, hold_out_unlearned, save_origin
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,8 @@ def build_from_tables(
     with new_bundle(out) as folder:
         save_model(learned.served.model, data, folder)
         save_towers(learned.judged.model, data, folder / "judged")
+        for weights, trained in (("served", learned.served), ("judged", learned.judged)):
+            save_origin(trained.origin, folder / WEIGHTS[weights])
         (folder / "training.json").write_text(json.dumps(learned.judged.decided()) + "\n", encoding="utf-8")
         report.write(folder / "report.json")
         of_training(data).write(folder)

@@ -130,6 +130,16 @@ class ItemTower(nn.Module):
             vector = vector + table(features[..., f])
         return F.normalize(vector, dim=-1) if self.normalised else vector
 
+    @torch.no_grad()
+    def linear(self, features: Tensor) -> dict[str, Tensor]:
+        """float32 [items, width] of every known item: `items`, what histories meet of it, and `history`, what it is in
+        one. features int64 [items, F]
+        """
+        features = features.to(self.id.weight.device)
+        told = [table(features[:, f]) for f, table in enumerate(self.features)]
+        items = sum(told, self.id.weight[:-1].clone())
+        return {"items": items.cpu(), "history": self.trace.weight[:-1].cpu().clone()}
+
     def forward(self, row: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """row int64 [B] (-1: unknown), features int64 [B, F]
         -> rank [B, width + profile_rank + 2], rate [B, 2 rating_dim + 3], trace [B, width]

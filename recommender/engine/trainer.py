@@ -25,7 +25,7 @@ from recommender.engine.list_weights import LONG, POPULARITIES, SHORT, HeldOut, 
 from recommender.engine.profile_path import fit_profile_path
 from recommender.engine.rating_path import RatingSettings, fit_rating_path
 from recommender.engine.towers import TowerSizes, TwoTowerHybrid, means_by_value
-from recommender.engine.warm_start import PATIENCE, Warm
+from recommender.engine.warm_start import FASTER, PATIENCE, Warm
 
 SLOWER = 2  # halvings of the rate where the first epoch is worse than the closed forms
 EpochCallback = Callable[[dict[str, float]], None]
@@ -37,6 +37,8 @@ class Trained:
     where the closed forms alone served validation best. start : validation NDCG@10 of the closed forms alone.
     weights : of popularity and of the history in a list.
     linear, ratings : what was chosen for the linear path and for the rating vectors (None: nothing is rated).
+    pace : the share of its setting that the first rate of a cold start was, None where no epoch was kept.
+    origin : the linear path that training began from, as `ItemTower.linear`; none in processes that only help.
     """
 
     model: TwoTowerHybrid
@@ -46,11 +48,13 @@ class Trained:
     rates: list[float] = field(default_factory=list)
     ratings: RatingSettings | None = None
     weights: ListWeights = ListWeights()  # noqa: RUF009 (frozen)
+    pace: float | None = None
+    origin: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
 
     def decided(self) -> dict[str, Any]:
         """What another training takes to repeat or to continue this one, as JSON."""
-        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("model", "curve")}
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("model", "curve", "origin")}
         chosen = {"linear": asdict(self.linear), "weights": asdict(self.weights)}
         return {**kept, **chosen, "ratings": self.ratings and asdict(self.ratings)}
 
@@ -76,16 +80,17 @@ def train_two_tower_model(
     warm : an earlier model, on part of the data, to go on from.
     """
     started = time.perf_counter()
+    full_rate = config.learning_rate
     if warm is not None:
-        pace = warm.pace or 0.5**SLOWER
-        config = replace(config, patience=min(config.patience, PATIENCE), learning_rate=pace * config.learning_rate)
+        pace = 0.5**SLOWER if warm.pace is None else FASTER * warm.pace
+        config = replace(config, patience=min(config.patience, PATIENCE), learning_rate=pace * full_rate)
     torch.manual_seed(config.seed)
     run = _Run(data, config, should_stop, None if like is None else like.linear, warm)
     start, closed_forms = (run.validate() if like is None else like.start), run.averaged()
     at_start = run.served
     rates = None if like is None else like.rates
     if like is not None and like.rates and warm is None and len(data) > config.repeat_up_to:
-        run.start_from(like.model)
+        run.start_from(like)
         rates = like.rates[-1:]
     state = _Progress()
     if checkpoint is not None and checkpoint.exists():
@@ -127,6 +132,8 @@ def train_two_tower_model(
         rates=best_rates,
         ratings=ratings,
         weights=weights,
+        pace=_pace(best_rates, full_rate, warm),
+        origin=run.origin,
         seconds=time.perf_counter() - started,
     )
 
@@ -164,6 +171,12 @@ class _Progress:
         self.tried_rates, self.best_rates, self.best_weights = [], [], None
 
 
+def _pace(rates: list[float], full: float, warm: Warm | None) -> float | None:
+    if warm is not None and warm.pace is not None:
+        return warm.pace
+    return rates[0] / full if rates else None
+
+
 def _finished(state: _Progress, config: TrainConfig, rates: list[float] | None, seconds: float) -> bool:
     if rates is not None:
         return state.epoch >= len(rates)
@@ -193,10 +206,12 @@ class _Run:
         self.linear = path.settings if path else LinearSettings(rank=width)
         self.model = TwoTowerHybrid(tower_sizes(data, width), config).to(self.device)
         self.counts = data.item_counts()
+        self.origin: dict[str, Tensor] = {}
         if path:
             self._start_from_closed_forms(path)
+            self.origin = self.model.items.linear(torch.from_numpy(data.item_features))
             if warm is not None:
-                warm.continue_in(self.model, data)
+                self.origin = warm.continue_in(self.model, data)
         distributed.share(self.model)
         self.windows = windows(data, config.max_history)
         self.cases = data.cases(VALID, config.eval_users, seed=0)
@@ -380,9 +395,10 @@ class _Run:
         self.average, self.steps = self.weights(), 0
         self.optimiser.state.clear()
 
-    def start_from(self, model: TwoTowerHybrid) -> None:
+    def start_from(self, earlier: Trained) -> None:
         """Go on from the weights of a model of the same shape, popularity and history in full as in all training."""
-        self.model.load_state_dict(model.state_dict())
+        self.model.load_state_dict(earlier.model.state_dict())
+        self.origin = earlier.origin
         self.model.users.weigh(ListWeights())
         distributed.share(self.model)
         self.average = self.weights()

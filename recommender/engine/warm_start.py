@@ -1,9 +1,9 @@
 """Goes on from an earlier model: what it learned, over today's people, items and purchases.
 
-What training found by gradient is kept, row by row: items by their key, features and profile fields by their value (a
-value it never met starts as the unknown one, as which it has been served). What is known in closed form (popularity,
-the profile path, ratings) is made anew. An item that the earlier model never saw sold starts from today's linear path,
-turned into the earlier model's coordinates: by the least-squares map between the two over the items that both know.
+What is known in closed form (the linear path, popularity, the profile path, ratings) is made anew of today's purchases,
+and what training added to it by gradient is kept, row by row: items by their key, features and profile fields by their
+value (a value it never met starts as the unknown one, as which it has been served). An item stands at today's linear
+path, turned into the coordinates of the earlier one, plus most of what training had moved it away from that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recommender.engine.bundle import WEIGHTS, read_manifest
@@ -31,8 +31,11 @@ from recommender.engine.rating_path import RatingSettings
 from recommender.engine.tables import Tables
 from recommender.engine.towers import ItemTower, TowerSizes, TwoTowerHybrid, UserTower
 
+ORIGIN = "origin.safetensors"
 SHAPE = ("interaction", "dim", "rating_dim")  # settings with which the weights would mean something else
 PATIENCE = 1  # epochs without a better one: most is learned already
+FASTER = 2  # times the first rate of a cold start: what is new has a few epochs to be learned in
+KEPT = 0.7  # of what training had added to an item's linear path: the rest was the old data's alone
 MUST_REMAIN = 0.5  # of the held-out purchases: with fewer, nothing judges the model
 # Of the user tower: what the closed forms make, validation chooses or the end of training sets.
 MADE_ANEW = ("profile.", "trust", "popularity", "short_votes", "standard", "rate_")
@@ -43,12 +46,14 @@ class Warm:
     """An earlier model to go on from.
 
     items, users : the tensors of its towers by name.   row_of : its row of each item that it saw sold, by key.
+    origin : the linear path that it began from, as `ItemTower.linear`.
     encoders : what its ids mean.   linear, ratings : what validation chose for its linear path and its ratings.
-    pace : the share of its setting that its first learning rate was, None where no epoch of it was worth keeping.
+    pace : the share of its setting that a cold start's first rate was, None where no epoch was worth keeping.
     """
 
     items: dict[str, Tensor]
     users: dict[str, Tensor]
+    origin: dict[str, Tensor]
     row_of: dict[str, int]
     encoders: Encoders
     linear: LinearSettings
@@ -61,7 +66,7 @@ class Warm:
         these settings cannot go on from it.
         """
         manifest = read_manifest(bundle)
-        if "training.json" not in manifest["files"]:
+        if f"{WEIGHTS[weights]}/{ORIGIN}" not in manifest["files"]:
             raise WarmStartError("it was made by an earlier version, which did not keep what this takes.")
         before = settings_of(bundle, {})
         encoders = Encoders.from_dict(_read(bundle / "artifacts.json")["encoders"])
@@ -72,7 +77,7 @@ class Warm:
             for name in names:
                 if getattr(its, name) != getattr(ours, name):
                     raise WarmStartError(f"its {thing} {name} was {getattr(its, name)}, and is {getattr(ours, name)}.")
-        tensors = load_file(bundle / WEIGHTS[weights] / "weights.safetensors")
+        tensors, origin = (load_file(bundle / WEIGHTS[weights] / name) for name in ("weights.safetensors", ORIGIN))
         table = pq.read_table(bundle / "assets" / "items.parquet", columns=["item", "purchases"])
         chosen = _read(bundle / "training.json")
         linear = LinearSettings(**chosen["linear"])
@@ -86,39 +91,42 @@ class Warm:
         return cls(
             items=_under("items.", tensors),
             users=_under("users.", tensors),
+            origin={name: origin[name].float() for name in ("items", "history")},
             row_of=row_of,
             encoders=encoders,
             linear=linear,
             ratings=RatingSettings(**chosen["ratings"]) if chosen["ratings"] else None,
-            pace=chosen["rates"][0] / before.learning_rate if chosen["rates"] else None,
+            pace=chosen["pace"],
         )
 
     @torch.no_grad()
-    def continue_in(self, model: TwoTowerHybrid, data: TwoTowerDataset) -> None:
-        """Put what was learned into `model`, which stands at the closed forms of `data`."""
-        self._continue_items(model.items, data)
+    def continue_in(self, model: TwoTowerHybrid, data: TwoTowerDataset) -> dict[str, Tensor]:
+        """Put what was learned into `model`, which stands at the closed forms of `data`; gives back the linear path
+        that it stands beside from here on."""
+        origin = self._continue_items(model.items, data)
         self._continue_users(model.users, data.encoders)
+        return origin
 
-    def _continue_items(self, tower: ItemTower, data: TwoTowerDataset) -> None:
+    def _continue_items(self, tower: ItemTower, data: TwoTowerDataset) -> dict[str, Tensor]:
         rows = torch.tensor([self.row_of.get(key, -1) for key in data.tables.item_keys])
-        known = rows >= 0
+        known, features = rows >= 0, torch.from_numpy(data.item_features)
         rows = rows[known]
-        path = tower.id.weight[:-1].clone()  # [items, width] what the features say, and the rest
-        said = torch.zeros_like(path)  # [items, width] what the features say from here on
+        today = tower.linear(features)
+        turn = _turn(*(torch.cat([v[of] for v in path.values()]) for path, of in ((today, known), (self.origin, rows))))
+        origin = {name: vectors @ turn for name, vectors in today.items()}
+        told = torch.zeros_like(origin["items"])
         fields = zip(data.encoders.schema.item_categorical, tower.features, strict=True)
         for f, (name, table) in enumerate(fields):
-            of_item = torch.from_numpy(data.item_features[:, f]).to(path.device)
-            path += table(of_item)
             ids = _ids(data.encoders.item[name], self.encoders.item[name])
             table.weight.copy_(self.items[f"features.{f}.weight"][ids])
-            said += table(of_item)
-        learned = self.items["id.weight"][rows].to(path.device)
-        tower.id.weight[:-1] = _turned(path, known, learned + said[known]) - said
-        tower.id.weight[:-1][known] = learned
-        trace = tower.trace.weight[:-1]
-        learned = self.items["trace.weight"][rows].to(path.device)
-        trace.copy_(_turned(trace.clone(), known, learned))
-        trace[known] = learned
+            told += self.items[f"features.{f}.weight"][ids][features[:, f]]
+        learned = {"items": self.items["id.weight"][rows] + told[known], "history": self.items["trace.weight"][rows]}
+        now = {name: vectors.clone() for name, vectors in origin.items()}
+        for name, vectors in now.items():
+            vectors[known] += KEPT * (learned[name] - self.origin[name][rows])
+        tower.id.weight[:-1] = (now["items"] - told).to(tower.id.weight.device)
+        tower.trace.weight[:-1] = now["history"].to(tower.trace.weight.device)
+        return origin
 
     def _continue_users(self, tower: UserTower, encoders: Encoders) -> None:
         now = tower.state_dict()
@@ -130,6 +138,11 @@ class Warm:
             earlier = self.users[f"fields.{f}.weight"]
             ids = _ids(encoders.user[name], self.encoders.user[name]) if name in categorical else slice(None)
             now[f"fields.{f}.weight"].copy_(earlier[ids])
+
+
+def save_origin(origin: dict[str, Tensor], folder: Path) -> None:
+    """Beside the weights that came of it; half precision is closer than training ever stays to it."""
+    save_file({name: vectors.half().contiguous() for name, vectors in origin.items()}, folder / ORIGIN)
 
 
 def settings_of(bundle: Path, given: Mapping[str, Any]) -> TrainConfig:
@@ -162,9 +175,11 @@ def _ids(now: Vocabulary, earlier: Vocabulary) -> np.ndarray:
     return np.concatenate([np.arange(FIRST), earlier.encode(now.values)])
 
 
-def _turned(path: Tensor, known: Tensor, learned: Tensor) -> Tensor:
-    """The vectors `path` [items, width] in the coordinates of what was learned of the known ones [known, width]."""
-    return path @ torch.linalg.lstsq(path[known].cpu(), learned.cpu()).solution.to(path.device)
+def _turn(now: Tensor, earlier: Tensor) -> Tensor:
+    """[width, width]: the rotation that brings `now` [n, width] next to `earlier` (orthogonal Procrustes; Schoenemann
+    1966). Of two closed forms of nearly the same data, the coordinates are all that may differ much."""
+    left, _, right = torch.linalg.svd(now.T @ earlier)
+    return left @ right
 
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
