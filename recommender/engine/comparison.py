@@ -41,8 +41,8 @@ def open_for_comparison(
     return BundleScorer(inference, data), data
 
 
-def learned_by(bundle: Path, tables: Tables) -> np.ndarray:
-    """bool [n]: which purchases of a snapshot the bundle's judged weights have learned from."""
+def learned_by(bundle: Path, tables: Tables, weights: str = "judged") -> np.ndarray:
+    """bool [n]: which purchases of a snapshot the bundle's judged or served weights have learned from."""
     assets = Path(bundle) / "assets"
     first_row, item, time, role = (np.load(assets / f"history_{n}.npy") for n in ("first_row", "item", "time", "role"))
     user = np.repeat(np.arange(len(first_row) - 1), np.diff(first_row))
@@ -52,7 +52,7 @@ def learned_by(bundle: Path, tables: Tables) -> np.ndarray:
     ]
     there = _purchases(rows_now[0][user], rows_now[1][item], time, len(tables.item_keys))
     here = _purchases(tables.user, tables.item, tables.time, len(tables.item_keys))
-    return np.isin(here, there[(role != VALID) & (role != TEST)])
+    return np.isin(here, there if weights == "served" else there[(role != VALID) & (role != TEST)])
 
 
 def _rows(keys: list[str], of: np.ndarray) -> np.ndarray:

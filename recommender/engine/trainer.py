@@ -25,7 +25,7 @@ from recommender.engine.list_weights import LONG, POPULARITIES, SHORT, HeldOut, 
 from recommender.engine.profile_path import fit_profile_path
 from recommender.engine.rating_path import RatingSettings, fit_rating_path
 from recommender.engine.towers import TowerSizes, TwoTowerHybrid, means_by_value
-from recommender.engine.warm_start import FASTER, PATIENCE, Warm
+from recommender.engine.warm_start import FASTER, PATIENCE, REPEATED, REPLAYED, Warm
 
 SLOWER = 2  # halvings of the rate where the first epoch is worse than the closed forms
 EpochCallback = Callable[[dict[str, float]], None]
@@ -214,6 +214,8 @@ class _Run:
                 self.origin = warm.continue_in(self.model, data)
         distributed.share(self.model)
         self.windows = windows(data, config.max_history)
+        unlearned = np.zeros(len(data), dtype=bool) if warm is None else (data.role == TRAIN) & ~warm.learned
+        self.new = None if warm is None else [bool(unlearned[w.target_from : w.stop].any()) for w in self.windows]
         self.cases = data.cases(VALID, config.eval_users, seed=0)
         self.sampler = NegativeSampler.fit(self.counts)
         self.features = torch.from_numpy(data.item_features).to(self.device)
@@ -257,7 +259,7 @@ class _Run:
     # --- ranking ---
 
     def epoch(self, rate: float, number: int) -> float:
-        """One pass over the TRAIN purchases; gives back the mean loss."""
+        """One pass over the TRAIN purchases, or the part of them that is to be seen; gives back the mean loss."""
         self.model.train()
         for settings in self.optimiser.param_groups:
             settings["lr"] = rate * settings["scale"]
@@ -265,7 +267,7 @@ class _Run:
         # An epoch draws the same after a resume as without one; no two processes do.
         torch.manual_seed(int(rng.integers(2**62)) + distributed.rank())
         total = targets = 0.0
-        for group in batches(self.windows, self.config.batch_targets, rng):
+        for group in batches(self._to_see(rng), self.config.batch_targets, rng):
             if distributed.sum_of(self.should_stop()):
                 raise TrainingCancelled("The run was cancelled.")
             batch = _Batch.of(distributed.my_share(group), self.data, self.device, self.config.later)
@@ -283,6 +285,13 @@ class _Run:
             self._add_to_average()
             targets += learned
         return distributed.sum_of(total) / max(targets, 1)
+
+    def _to_see(self, rng: np.random.Generator) -> list[Window]:
+        """The windows of an epoch: all, but for a warm start, which has seen most of them before."""
+        if self.new is None:
+            return self.windows
+        times = np.where(self.new, REPEATED, rng.random(len(self.windows)) < REPLAYED).tolist()
+        return [window for window, n in zip(self.windows, times, strict=True) for _ in range(n)]
 
     @torch.no_grad()
     def _add_to_average(self) -> None:

@@ -3,7 +3,8 @@
 What is known in closed form (the linear path, popularity, the profile path, ratings) is made anew of today's purchases,
 and what training added to it by gradient is kept, row by row: items by their key, features and profile fields by their
 value (a value it never met starts as the unknown one, as which it has been served). An item stands at today's linear
-path, turned into the coordinates of the earlier one, plus most of what training had moved it away from that.
+path, turned into the coordinates of the earlier one, plus most of what training had moved it away from that. An epoch
+goes over what is new and over a part, drawn anew, of what the earlier model has learned already.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ ORIGIN = "origin.safetensors"
 SHAPE = ("interaction", "dim", "rating_dim")  # settings with which the weights would mean something else
 PATIENCE = 1  # epochs without a better one: most is learned already
 FASTER = 2  # times the first rate of a cold start: what is new has a few epochs to be learned in
+REPEATED, REPLAYED = 3, 0.3  # times an epoch sees a window with something new in it; the share it sees of the others
 KEPT = 0.7  # of what training had added to an item's linear path: the rest was the old data's alone
 MUST_REMAIN = 0.5  # of the held-out purchases: with fewer, nothing judges the model
 # Of the user tower: what the closed forms make, validation chooses or the end of training sets.
@@ -47,6 +49,7 @@ class Warm:
 
     items, users : the tensors of its towers by name.   row_of : its row of each item that it saw sold, by key.
     origin : the linear path that it began from, as `ItemTower.linear`.
+    learned : bool [n], of which of the purchases to learn from now it has learned.
     encoders : what its ids mean.   linear, ratings : what validation chose for its linear path and its ratings.
     pace : the share of its setting that a cold start's first rate was, None where no epoch was worth keeping.
     """
@@ -55,6 +58,7 @@ class Warm:
     users: dict[str, Tensor]
     origin: dict[str, Tensor]
     row_of: dict[str, int]
+    learned: np.ndarray
     encoders: Encoders
     linear: LinearSettings
     ratings: RatingSettings | None
@@ -93,6 +97,7 @@ class Warm:
             users=_under("users.", tensors),
             origin={name: origin[name].float() for name in ("items", "history")},
             row_of=row_of,
+            learned=learned_by(bundle, tables, weights),
             encoders=encoders,
             linear=linear,
             ratings=RatingSettings(**chosen["ratings"]) if chosen["ratings"] else None,

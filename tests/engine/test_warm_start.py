@@ -1,23 +1,25 @@
 """A training that goes on from an earlier model: what it keeps, what it makes anew, and what it may not have seen."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from recommender.engine import trainer
 from recommender.engine.__main__ import main
 from recommender.engine.bundle import read_manifest
 from recommender.engine.comparison import learned_by, open_for_comparison
-from recommender.engine.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, split
+from recommender.engine.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, batches, split, windows
 from recommender.engine.errors import WarmStartError
 from recommender.engine.evaluation import case_inputs, rank_targets, user_metrics
 from recommender.engine.linear_path import fit_linear_path
 from recommender.engine.pipeline import build_from_tables
 from recommender.engine.tables import read_snapshot
 from recommender.engine.trainer import TorchScorer, train_two_tower_model
-from recommender.engine.warm_start import KEPT, Warm, hold_out_unlearned, settings_of
+from recommender.engine.warm_start import KEPT, REPEATED, REPLAYED, Warm, hold_out_unlearned, settings_of
 from tests.engine.conftest import QUICK
 
 
@@ -103,6 +105,24 @@ def test_it_learns_what_is_new_no_worse_and_stops_at_the_first_epoch_that_brings
         user_metrics(rank_targets(TorchScorer(t.model, data), data, data.cases(TEST)))["ndcg_10"] for t in (cold, warm)
     ]
     assert ndcg[1].mean() > ndcg[0].mean() - 0.05
+
+
+def test_an_epoch_goes_over_what_is_new_and_over_a_part_of_the_rest_drawn_anew(today, live, monkeypatch):
+    seen = []
+    monkeypatch.setattr(trainer, "batches", lambda made, *rest: seen.append(Counter(made)) or batches(made, *rest))
+    data, warm = data_of(today, live), Warm.open(live, "judged", QUICK, today)
+    stranger = data.user % 10 == 9
+    assert not warm.learned[stranger].any()
+    assert 0.5 < warm.learned[~stranger].mean() < 1
+    warm = replace(warm, learned=~stranger)  # as if it had learned all of everybody else
+    train_two_tower_model(data, replace(QUICK, epochs=2, learning_rate=1e-9), warm=warm)
+    everything = windows(data, QUICK.max_history)
+    new, old = ([w for w in everything if stranger[w.start] == of_one] for of_one in (True, False))
+    for epoch in seen:
+        assert {epoch[window] for window in new} == {REPEATED}
+        assert abs(np.mean([epoch[window] for window in old]) - REPLAYED) < 0.15
+    assert len(seen) == 2
+    assert {w for w in old if seen[0][w]} != {w for w in old if seen[1][w]}
 
 
 @pytest.mark.parametrize(("pace", "first"), [(1.0, 0.02), (0.5, 0.01), (None, 0.0025)])
