@@ -305,7 +305,7 @@ def test_the_file_holds_everything_and_nobody_elses(here, ada):
     assert {row["scenario"] for row in told["lists"]} >= {"home"}
     for part in privacy.PARTS:
         assert part in told
-    assert "C6" not in answer.content.decode()
+    assert '"C6"' not in answer.content.decode()
 
 
 def test_a_user_who_never_bought_gets_their_file_too(admin_client):
