@@ -1,11 +1,13 @@
 """gunicorn as the site is deployed: gunicorn -c deploy/gunicorn.conf.py recsite.wsgi
 
-Any of it can be overridden on the command line, and the number of processes by WEB_CONCURRENCY.
+Any of it can be overridden on the command line, and the number of processes by WEB_CONCURRENCY. PIN_WORKERS=0 lets
+workers wander from core to core.
 """
 
 import ctypes
 import gc
 import os
+from pathlib import Path
 
 # Each request has a thread. Arithmetic with threads of its own beside it would only take turns with the other requests.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -25,16 +27,43 @@ preload_app = int(os.environ.get("WEB_CONCURRENCY", "1")) > 1
 keepalive = 15  # seconds; longer than the proxy in front keeps an idle connection, or it would send into a closed one
 
 
+def _cores():
+    """Those that workers are pinned to, one each; none where that is not wanted or might do harm.
+
+    Only one thread of a worker runs at a time: on two cores they would hand each other the interpreter, and what the
+    one has in its cache the other has to fetch. Whoever has no more than a share of the machine's time is not pinned:
+    others may be pinned to the same core, and no one would know.
+    """
+    if os.environ.get("PIN_WORKERS", "1") == "0" or not hasattr(os, "sched_setaffinity"):  # not everywhere is Linux
+        return []
+    for name in ("cpu.max", "cpu/cpu.cfs_quota_us"):  # of control groups 2 and 1
+        quota = Path("/sys/fs/cgroup", name)
+        if quota.exists() and quota.read_text().split()[0] not in ("max", "-1"):
+            return []
+    return sorted(os.sched_getaffinity(0))
+
+
+_CORES = _cores()
+
+
+def pre_fork(server, worker):
+    taken = [each.core for each in server.WORKERS.values()]
+    worker.core = min(_CORES, key=taken.count, default=None)
+
+
 def when_ready(server):
     _keep_what_is_imported()  # before there are copies: to search it would tear apart what they share
 
 
 def post_worker_init(worker):
-    """Each worker follows what is promoted in a thread of its own: no visitor waits for a model that opens."""
+    """Each worker follows what is promoted in a thread of its own, which may run on any core: no visitor waits for a
+    model that opens."""
     from recommender import serving
 
     _keep_what_is_imported()
     serving.keep_watch()
+    if worker.core is not None:
+        os.sched_setaffinity(0, {worker.core})  # of this thread, and of those that it starts to answer
 
 
 def _keep_what_is_imported():

@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def site(tmp_path, workers):
+def site(tmp_path, workers, **environment):
     """The pids of the workers of a site that answers."""
     port = free_port()
-    environment = {
+    environment |= {
         "PATH": "/usr/bin:/bin",
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
         "VAR_DIR": str(tmp_path),
@@ -62,3 +62,22 @@ def test_several_workers_share_what_they_import_and_one_has_no_copy_behind_it(tm
     with site(tmp_path, workers=1) as workers:
         assert len(workers) == 1
         assert own_part(workers[0]) > 0.8
+
+
+def cores(pid):
+    """What each thread of a process may run on."""
+    return [os.sched_getaffinity(int(thread)) for thread in os.listdir(f"/proc/{pid}/task")]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="asks Linux")
+def test_each_worker_answers_on_a_core_of_its_own_and_opens_models_on_any(tmp_path):
+    ours = os.sched_getaffinity(0)
+    with site(tmp_path, workers=2) as workers:
+        pinned = [os.sched_getaffinity(int(pid)) for pid in workers]
+        assert [len(each) for each in pinned] == [1, 1]
+        assert len(set.union(*pinned)) == min(2, len(ours))
+        for pid, core in zip(workers, pinned, strict=True):
+            assert ours in cores(pid), "the thread that follows what is promoted"
+            assert all(each in (core, ours) for each in cores(pid))
+    with site(tmp_path, workers=1, PIN_WORKERS="0") as workers:
+        assert all(each == ours for each in cores(workers[0]))
