@@ -254,12 +254,14 @@ class Found:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # SystemExit ends the watch
 def test_where_a_process_keeps_watch_no_request_looks_itself_nor_waits(monkeypatch):
     """The first look is quick, the second opens a model: it takes until the test lets it go."""
-    opening, may_go_on, done, looks = threading.Event(), threading.Event(), threading.Event(), []
+    looking, opening, may_go_on, done = (threading.Event() for _ in range(4))
+    looks = []
 
     def refresh(old):
         if done.is_set():
             raise SystemExit
         looks.append(threading.current_thread().name)
+        looking.set()
         if old is not None:
             opening.set()
             may_go_on.wait(10)
@@ -269,6 +271,7 @@ def test_where_a_process_keeps_watch_no_request_looks_itself_nor_waits(monkeypat
     monkeypatch.setattr(serving, "CHECK_EVERY", 0.5)
     process = serving.Process()
     process.keep_watch()
+    assert looking.wait(10), "or this thread might be quicker, and have the first look"
     assert process.served() == Found(1)
     process._checked = float("-inf")  # a request without a watch would look now
     assert process.served() == Found(1)
