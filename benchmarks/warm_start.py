@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import datasets
-from recommender.engine.comparison import open_for_comparison
+from recommender.engine.comparison import learned_by, open_for_comparison
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TEST, VALID, split
 from recommender.engine.errors import EngineError
@@ -57,7 +57,7 @@ def measure(tables: Tables, config: TrainConfig) -> list[dict[str, Any]]:
         seconds = {"live": _build(_before(tables, 1 - ADDED), live, config)}
         seconds["cold"] = _build(tables, cold, config)
         seconds["warm"] = _build(tables, warm, config, live=live, warm_start=True)
-        role = hold_out_unlearned(split(tables, "last-out", config.seed), live, tables)
+        role = hold_out_unlearned(split(tables, "last-out", config.seed), learned_by(live, tables))
         ndcg = {bundle.name: [_ndcg(bundle, tables, role, of) for of in (VALID, TEST)] for bundle in (live, cold, warm)}
         epochs = {b.name: len(json.loads((b / "report.json").read_text())["curve"]) for b in (live, cold, warm)}
     return [

@@ -212,7 +212,7 @@ def _go_on_from(
     if live is None:
         raise WarmStartError("there is none.")
     warm = {weights: Warm.open(live, weights, config, tables) for weights in WEIGHTS}
-    return warm, hold_out_unlearned(role, live, tables)
+    return warm, hold_out_unlearned(role, warm["judged"].learned)
 
 
 def _evaluated(

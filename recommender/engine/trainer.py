@@ -214,8 +214,10 @@ class _Run:
                 self.origin = warm.continue_in(self.model, data)
         distributed.share(self.model)
         self.windows = windows(data, config.max_history)
-        unlearned = np.zeros(len(data), dtype=bool) if warm is None else (data.role == TRAIN) & ~warm.learned
-        self.new = None if warm is None else [bool(unlearned[w.target_from : w.stop].any()) for w in self.windows]
+        self.new: list[bool] | None = None
+        if warm is not None:
+            unlearned = (data.role == TRAIN) & ~warm.learned
+            self.new = [bool(unlearned[w.target_from : w.stop].any()) for w in self.windows]
         self.cases = data.cases(VALID, config.eval_users, seed=0)
         self.sampler = NegativeSampler.fit(self.counts)
         self.features = torch.from_numpy(data.item_features).to(self.device)

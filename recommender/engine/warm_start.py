@@ -158,14 +158,14 @@ def settings_of(bundle: Path, given: Mapping[str, Any]) -> TrainConfig:
     )
 
 
-def hold_out_unlearned(role: np.ndarray, bundle: Path, tables: Tables) -> np.ndarray:
-    """The roles int8 [n] of a split, less what the bundle's judged weights have learned already: that is LEFT_OUT.
+def hold_out_unlearned(role: np.ndarray, learned: np.ndarray) -> np.ndarray:
+    """The roles int8 [n] of a split, less what judged weights have learned already (bool [n]): that is LEFT_OUT.
 
     Little of it is held out as a rule: what is held out is the latest, and came later. Where another split, deleted
     purchases or the like make it more than half, WarmStartError is raised.
     """
     held_out = (role == VALID) | (role == TEST)
-    learned = held_out & learned_by(bundle, tables)
+    learned = held_out & learned
     if learned.sum() > (1 - MUST_REMAIN) * held_out.sum():
         raise WarmStartError(f"it learned from {learned.sum():,} of the {held_out.sum():,} purchases to be held out.")
     return np.where(learned, LEFT_OUT, role).astype(np.int8)

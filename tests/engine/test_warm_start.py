@@ -186,7 +186,7 @@ def test_what_the_weights_have_learned_is_not_held_out(today, live):
     role = split(shortened, "last-out", QUICK.seed)
     own = shortened.user == 0
     assert (role[own] == TEST).sum() == 1
-    fair = hold_out_unlearned(role, live, shortened)
+    fair = hold_out_unlearned(role, learned_by(live, shortened))
     assert not np.isin(fair[own], (VALID, TEST)).any()
     assert (fair[own] == LEFT_OUT).sum() == 2
     assert np.array_equal(fair[~own], role[~own])
@@ -204,7 +204,7 @@ def test_the_judged_weights_of_a_warm_start_count_what_the_ones_before_have_lear
 def test_a_live_model_that_learned_most_of_what_would_be_held_out_starts_nothing(today, live):
     role = np.where(learned_by(live, today), TEST, TRAIN).astype(np.int8)
     with pytest.raises(WarmStartError, match=r"it learned from ([0-9]+) of the \1 purchases to be held out"):
-        hold_out_unlearned(role, live, today)
+        hold_out_unlearned(role, learned_by(live, today))
 
 
 @pytest.mark.parametrize(
