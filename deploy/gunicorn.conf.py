@@ -56,12 +56,13 @@ def when_ready(server):
 
 
 def post_worker_init(worker):
-    """Each worker follows what is promoted in a thread of its own, which may run on any core: no visitor waits for a
-    model that opens."""
-    from recommender import serving
+    """Each worker follows what is promoted, and puts lists on record, in threads of its own, which may run on any core:
+    no visitor waits for a model that opens, or for a row."""
+    from recommender import served_lists, serving
 
     _keep_what_is_imported()
     serving.keep_watch()
+    served_lists.keep_records()
     if worker.core is not None:
         os.sched_setaffinity(0, {worker.core})  # of this thread, and of those that it starts to answer
 

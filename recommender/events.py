@@ -12,9 +12,9 @@ from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from recommender import people, serving, visits
+from recommender import people, served_lists, serving, visits
 from recommender.errors import RecommendationError
-from recommender.models import Event, ServedList
+from recommender.models import Event
 
 log = structlog.get_logger("recommender.events")
 
@@ -53,7 +53,7 @@ def record_event(
         customer=customer or "",
         session=session,
         event_id=event_id,
-        recommendation=ServedList.objects.filter(pk=recommendation_id).first() if recommendation_id else None,
+        recommendation=served_lists.find(recommendation_id) if recommendation_id else None,
         value=value,
         time=time or timezone.now(),
     )
@@ -105,7 +105,7 @@ def bring_visit(user: Any, request: HttpRequest | None = None, **sent: object) -
 def _list_that_led_here(given: str | None, item: str, customer: str | None) -> uuid.UUID | None:
     """The list of a link, if it is on record, held the item and is of nobody else: links are passed on, too."""
     try:
-        served = ServedList.objects.filter(pk=uuid.UUID(given or "")).first()
+        served = served_lists.find(uuid.UUID(given or ""))
     except ValueError:
         return None
     if served is None or item not in served.items or served.customer not in ("", customer):

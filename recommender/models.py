@@ -274,7 +274,7 @@ class ServedList(models.Model):
     """One list that somebody was shown. Never written for customers who opted out."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    created = models.DateTimeField(auto_now_add=True, db_index=True)
+    created = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
     customer = models.CharField(max_length=64, blank=True, db_index=True, help_text="The customer's key, if known.")
     scenario = models.CharField(max_length=50, blank=True)
     source = models.CharField(max_length=20)

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db import connections, router
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Model, QuerySet, Value
-from django.db.models.sql import InsertQuery
+from django.db.models import Field, QuerySet, Value
 
-from recommender.statements import VALUE, Question, Rows, Statement, ask_together, tell
+from recommender.statements import VALUE, Question, Rows, Statement, ask_together
 
 Build = Callable[[Sequence[Any]], QuerySet[Any, Any]]
 SMALL = 2  # values at most of a query that is kept on a connection. Larger ones come in many lengths, each planned anew
@@ -66,40 +65,6 @@ def ask(*questions: tuple[Prepared, Sequence[Any]]) -> list[Rows]:
                 cursor.execute(each.sql, each.parameters(values))
                 found.append(cursor.fetchall())
     return [each.converted(rows) for each, rows in zip(compiled, found, strict=True)]
-
-
-class PreparedInsert:
-    """Stores rows of a model one at a time; signals are not sent.
-
-    hurried : PostgreSQL does not wait for its disk. Everybody sees the row at once all the same, and whatever is
-    stored after it in the ordinary way takes it to the disk along. If the database server dies within about half a
-    second before that happens, the row was never there.
-    """
-
-    def __init__(self, model: type[Model], *, hurried: bool = False):
-        self._model, self._hurried = model, hurried
-        self._fields = [field for field in model._meta.local_concrete_fields if not field.generated]
-        self._compiled = threading.local()
-
-    def store(self, row: Model) -> None:
-        connection = connections[router.db_for_write(self._model, instance=row)]
-        known: dict[str, tuple[str, Statement | None]] = self._compiled.__dict__.setdefault("by_alias", {})
-        sql, statement = known.get(connection.alias) or known.setdefault(connection.alias, self._insert(connection))
-        values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in self._fields]
-        if statement is None:
-            with connection.cursor() as cursor:
-                cursor.execute(sql, values)
-            return
-        # Within somebody's transaction, theirs is the commit, and theirs to say whether it waits.
-        hurry = "SET LOCAL synchronous_commit TO off; " if self._hurried and not connection.in_atomic_block else ""
-        tell(connection, Question(sql, values, statement, values), before=hurry)
-
-    def _insert(self, connection: BaseDatabaseWrapper) -> tuple[str, Statement | None]:
-        query = InsertQuery(self._model)
-        query.insert_values(self._fields, [self._model()])
-        ((sql, parameters),) = query.get_compiler(connection=connection).as_sql()
-        several = takes_several_statements(connection)
-        return str(sql), Statement.of(sql, [VALUE] * len(parameters), connection) if several else None
 
 
 def takes_several_statements(connection: BaseDatabaseWrapper) -> bool:

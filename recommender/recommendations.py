@@ -45,14 +45,13 @@ from recommender.live_catalog import LiveCatalog, Placed
 from recommender.models import ServedList
 from recommender.page_tokens import MAX_SHOWN, write_token
 from recommender.plans import CART, Plan, check_who, plan, row_of
-from recommender.prepared import PreparedInsert
 from recommender.rotation import rotated
+from recommender.served_lists import new_id, record
 from recommender.source import get_source
 from recommender.together import bought_with, viewed_with
 
 log = structlog.get_logger("recommender.recommendations")
 
-_SERVED = PreparedInsert(ServedList, hurried=True)
 _NO_ROWS = (np.zeros(0, np.int64), np.zeros(0))
 POOL = 5  # candidates for each listed item, where a list is to be diverse
 
@@ -100,7 +99,8 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
         answers.append(answer)
         if each.plan.may_be_logged and answer.items:
             rows.append(_log_row(answer, each.plan, each.catalog, each.arm))
-    _record(rows)
+    if rows:
+        record(rows)
     return answers
 
 
@@ -382,7 +382,7 @@ def _listed(
     items = [Recommendation(catalog.keys[row], float(score)) for row, score in zip(rows, scores, strict=True)]
     answer = _list(plan, rows, items, candidates, catalog, source, fallback)
     if answer.items and plan.may_be_logged:
-        _record([_log_row(answer, plan, catalog)])
+        record([_log_row(answer, plan, catalog)])
     return answer
 
 
@@ -396,7 +396,7 @@ def _list(
     fallback: str | None,
 ) -> RecommendationList:
     return RecommendationList(
-        recommendation_id=str(uuid.uuid4()),
+        recommendation_id=str(new_id()),
         model_version=catalog.live.version if source == TWO_TOWER and catalog.live else None,
         source=source,
         fallback_reason=fallback,
@@ -461,14 +461,6 @@ def _reasons(found: Iterable[explain.Reason], plan: Plan) -> tuple[Reason, ...]:
         else:
             reasons.append(Reason(reason.kind, item=reason.item, field=reason.field))
     return tuple(reasons)
-
-
-def _record(served: list[ServedList]) -> None:
-    """One insert for all. A single row needs no transaction around it, which would be two more round trips."""
-    if len(served) == 1:
-        _SERVED.store(served[0])
-    else:
-        ServedList.objects.bulk_create(served)
 
 
 def _log_row(answer: RecommendationList, plan: Plan, catalog: LiveCatalog, arm: RunningArm | None = None) -> ServedList:

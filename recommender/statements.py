@@ -11,12 +11,12 @@ named after its text, so that behind a pooler, too, whatever has the name is the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from itertools import count
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -28,7 +28,6 @@ log = structlog.get_logger("recommender.statements")
 
 Rows = list[tuple[Any, ...]]
 _Sent = tuple[str, Sequence[Any]]  # SQL and its parameters
-_Answer = TypeVar("_Answer")
 VALUE = object()  # a parameter that differs from call to call
 GONE, CHANGED, THERE_ALREADY = "26000", "0A000", "42P05"  # SQLSTATEs of statements
 
@@ -64,32 +63,22 @@ class Question(NamedTuple):
 
 def ask_together(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[Rows]:
     """The rows of each question."""
-
-    def ask(asked: list[_Sent]) -> list[Rows]:
-        found = []
-        with connection.cursor() as cursor:
-            if settings.USE_TZ:
-                # The driver's own reader of moments, in C, tells the same moments as Django's, which is in Python.
-                cursor.adapters.register_loader("timestamptz", _moments())
-            cursor.execute("; ".join(sql for sql, _ in asked), [value for _, values in asked for value in values])
-            for number in range(len(asked)):
-                if number:
-                    cursor.nextset()
-                found.append(cursor.fetchall())
-        return found
-
-    return _by_name_or_in_full(connection, questions, ask)
-
-
-def tell(connection: BaseDatabaseWrapper, what: Question, before: str = "") -> None:
-    """Carry out what returns no rows. before : SQL without values, carried out first in the same transaction."""
-
-    def execute(told: list[_Sent]) -> None:
-        ((sql, values),) = told
-        with connection.cursor() as cursor:
-            cursor.execute(before + sql, values)
-
-    _by_name_or_in_full(connection, [what], execute)
+    in_full = [(each.sql, each.parameters) for each in questions]
+    states = _states_of(connection)
+    if states is None:
+        return _rows(connection, in_full)
+    named = [
+        (each.statement.call, each.values) if each.statement and _keeps(connection, states, each.statement) else full
+        for each, full in zip(questions, in_full, strict=True)
+    ]
+    try:
+        return _rows(connection, named)
+    except DatabaseError as error:
+        if _code(error) not in (GONE, CHANGED) or _State.KEPT not in states.values():
+            raise
+        log.warning("statements_lost", database=connection.alias, error=str(error).strip())
+        states.update(dict.fromkeys(states, _State.NOT_KEPT))
+    return _rows(connection, in_full)
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
@@ -104,25 +93,19 @@ _States = dict[str, _State]  # of statements, by name
 _states: WeakKeyDictionary[Any, _States] = WeakKeyDictionary()
 
 
-def _by_name_or_in_full(
-    connection: BaseDatabaseWrapper, questions: Sequence[Question], send: Callable[[list[_Sent]], _Answer]
-) -> _Answer:
-    in_full = [(each.sql, each.parameters) for each in questions]
-    states = _states_of(connection)
-    if states is None:
-        return send(in_full)
-    named = [
-        (each.statement.call, each.values) if each.statement and _keeps(connection, states, each.statement) else full
-        for each, full in zip(questions, in_full, strict=True)
-    ]
-    try:
-        return send(named)
-    except DatabaseError as error:
-        if _code(error) not in (GONE, CHANGED) or _State.KEPT not in states.values():
-            raise
-        log.warning("statements_lost", database=connection.alias, error=str(error).strip())
-        states.update(dict.fromkeys(states, _State.NOT_KEPT))
-    return send(in_full)
+def _rows(connection: BaseDatabaseWrapper, asked: Sequence[_Sent]) -> list[Rows]:
+    """The rows of each of these, which go out in one trip."""
+    found = []
+    with connection.cursor() as cursor:
+        if settings.USE_TZ:
+            # The driver's own reader of moments, in C, tells the same moments as Django's, which is in Python.
+            cursor.adapters.register_loader("timestamptz", _moments())
+        cursor.execute("; ".join(sql for sql, _ in asked), [value for _, values in asked for value in values])
+        for number in range(len(asked)):
+            if number:
+                cursor.nextset()
+            found.append(cursor.fetchall())
+    return found
 
 
 def _states_of(connection: BaseDatabaseWrapper) -> _States | None:

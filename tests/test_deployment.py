@@ -1,12 +1,15 @@
 """gunicorn, started as deploy/gunicorn.conf.py has it."""
 
+import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+import uuid
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,17 +19,20 @@ from tests.ports import free_port
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@contextmanager
-def site(tmp_path, workers, **environment):
-    """The pids of the workers of a site that answers."""
-    port = free_port()
-    environment |= {
+def environment_of(tmp_path):
+    return {
         "PATH": "/usr/bin:/bin",
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
         "VAR_DIR": str(tmp_path),
         "HOME": str(tmp_path),
-        "WEB_CONCURRENCY": str(workers),
     }
+
+
+@contextmanager
+def site(tmp_path, workers, **environment):
+    """The port of a site that answers, and the pids of its workers."""
+    port = free_port()
+    environment |= environment_of(tmp_path) | {"WEB_CONCURRENCY": str(workers)}
     command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "-b", f"127.0.0.1:{port}"]
     gunicorn = subprocess.Popen([*command, "recsite.wsgi"], cwd=ROOT, env=environment)
     try:
@@ -35,7 +41,7 @@ def site(tmp_path, workers, **environment):
             assert gunicorn.poll() is None, "the site ended"
             assert time.monotonic() < until, "the site does not answer"
             time.sleep(0.2)
-        yield children.read_text().split()
+        yield port, children.read_text().split()
     finally:
         gunicorn.terminate()
         gunicorn.wait(30)
@@ -56,10 +62,10 @@ def own_part(pid):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="asks Linux")
 def test_several_workers_share_what_they_import_and_one_has_no_copy_behind_it(tmp_path):
-    with site(tmp_path, workers=2) as workers:
+    with site(tmp_path, workers=2) as (_, workers):
         assert len(workers) == 2
         assert all(own_part(pid) < 0.8 for pid in workers)
-    with site(tmp_path, workers=1) as workers:
+    with site(tmp_path, workers=1) as (_, workers):
         assert len(workers) == 1
         assert own_part(workers[0]) > 0.8
 
@@ -82,11 +88,25 @@ def cores(pid):
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="asks Linux")
 def test_each_worker_answers_on_a_core_of_its_own_and_opens_models_on_any(tmp_path):
     ours = os.sched_getaffinity(0)
-    with site(tmp_path, workers=2) as workers:
+    with site(tmp_path, workers=2) as (_, workers):
         pinned = [core(pid) for pid in workers]
         assert len(set.union(*pinned)) == min(2, len(ours))
         for pid, own in zip(workers, pinned, strict=True):
             assert ours in cores(pid), "the thread that follows what is promoted"
             assert all(each in (own, ours) for each in cores(pid))
-    with site(tmp_path, workers=1, PIN_WORKERS="0") as workers:
+    with site(tmp_path, workers=1, PIN_WORKERS="0") as (_, workers):
         assert all(each == ours for each in cores(workers[0]))
+
+
+def test_a_worker_that_ends_leaves_no_list_off_the_record(tmp_path):
+    for command in ("migrate -v0", "seed_shop --customers 5 --products 5 --purchases 20"):
+        manage = [sys.executable, "manage.py", *command.split()]
+        subprocess.run(manage, cwd=ROOT, env=environment_of(tmp_path), check=True, capture_output=True)
+    with site(tmp_path, workers=1) as (port, _):
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/v1/recommendations/", b"{}", {"Content-Type": "application/json"}
+        )
+        shown = [json.load(urllib.request.urlopen(asked, timeout=30))["recommendation_id"] for _ in range(3)]
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
+        on_record = [uuid.UUID(row[0]) for row in database.execute("SELECT id FROM recommender_servedlist")]
+    assert sorted(map(str, on_record)) == sorted(shown)

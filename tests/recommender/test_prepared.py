@@ -1,15 +1,14 @@
-"""Compiled once, asked often: the rows are those that the queryset itself would give, or the model store."""
+"""Compiled once, asked often: the rows are those that the queryset itself would give."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError, connection, connections, transaction
-from django.utils import timezone
+from django.db import connection, connections
 
 from customers.models import Customer, Purchase
 from recommender.models import ServedList
-from recommender.prepared import Prepared, PreparedInsert, ask, takes_several_statements
+from recommender.prepared import Prepared, ask, takes_several_statements
 from tests.recommender import shop
 
 
@@ -80,32 +79,3 @@ def test_several_questions_get_their_own_rows_in_as_few_trips_as_the_database_al
     assert together == alone
     assert together[0] == [("C1",), ("C2",)]
     assert together[2] == []
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("hurried", [True, False])
-def test_a_row_is_stored_as_its_model_would_store_it(hurried):
-    insert = PreparedInsert(ServedList, hurried=hurried)
-    told = {"customer": "C1", "scenario": "home", "source": "popular", "items": ["P1", 'quoted "%s"']}
-    for number in range(2):
-        row = ServedList(**told)
-        insert.store(row)
-        stored = ServedList.objects.get(pk=row.pk)
-        assert {name: getattr(stored, name) for name in told} == told
-        assert stored.version is None
-        assert abs(stored.created - timezone.now()) < timedelta(minutes=1)
-        assert ServedList.objects.count() == number + 1
-    if connection.vendor == "postgresql":  # its hurry ends with it
-        with connection.cursor() as cursor:
-            cursor.execute("SHOW synchronous_commit")
-            assert cursor.fetchone() == ("on",)
-    with pytest.raises(IntegrityError):
-        insert.store(stored)
-
-
-def test_what_is_stored_within_a_transaction_goes_with_it(db):
-    insert = PreparedInsert(ServedList, hurried=True)
-    with transaction.atomic():
-        insert.store(ServedList(source="popular"))
-        transaction.set_rollback(True)
-    assert not ServedList.objects.exists()

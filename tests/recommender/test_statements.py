@@ -5,12 +5,10 @@ from django.db import ProgrammingError, connection, transaction
 from django.db.models import Func, IntegerField
 from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from customers.models import Customer
 from recommender import people
-from recommender.models import ServedList
-from recommender.prepared import Prepared, PreparedInsert, takes_several_statements
+from recommender.prepared import Prepared, takes_several_statements
 from tests.recommender import shop
 
 pytestmark = [
@@ -122,19 +120,6 @@ def test_a_statement_that_is_lost_costs_no_answer(lose):
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE customers_customer ALTER COLUMN key TYPE varchar(64)")
-
-
-def test_a_row_is_stored_once_although_the_statement_is_lost():
-    insert = PreparedInsert(ServedList, hurried=True)
-    for _ in range(3):
-        insert.store(ServedList(customer="C1"))
-    with connection.cursor() as cursor:
-        cursor.execute("DEALLOCATE ALL")
-    insert.store(ServedList(customer="C2", items=["P1"]))
-    stored = ServedList.objects.get(customer="C2")
-    assert stored.items == ["P1"]
-    assert abs((timezone.now() - stored.created).total_seconds()) < 60
-    assert ServedList.objects.count() == 4
 
 
 def test_another_one_with_the_name_is_the_same_statement():
