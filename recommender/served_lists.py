@@ -21,7 +21,7 @@ from recommender.models import ServedList
 
 log = structlog.get_logger("recommender.served_lists")
 
-GATHERED_FOR = 0.05  # seconds that lists wait for others
+GATHERED_FOR = 0.1  # seconds that lists wait for others
 ON_ITS_WAY = 1.0  # seconds since a list was made in which its row may be written yet
 _MILLISECOND = 1_000_000  # nanoseconds
 

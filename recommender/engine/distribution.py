@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recommender.engine.encoders import FIRST, MISSING, UNKNOWN, Encoders, Standardizer, Vocabulary
+from recommender.engine.encoders import FIRST, MISSING, UNKNOWN, Encoders, NumberTable, Standardizer, Vocabulary
 from recommender.engine.errors import BundleError
 
 if TYPE_CHECKING:  # at run time it brings pyarrow along, which a web process that shows findings has no use for
@@ -147,7 +147,8 @@ def _spread_of_texts(vocabulary: Vocabulary, column: np.ndarray) -> Spread:
 
 
 def _spread_of_numbers(standardizer: Standardizer, column: np.ndarray) -> Spread:
-    counts = Counter(standardizer.bin(column).tolist())
+    bins, _ = NumberTable.of([standardizer]).encode(column[:, None])
+    counts = Counter(bins[:, 0].tolist())
     edges = ["", *(f"{edge:.10g}" for edge in standardizer.edges), ""]
-    bins = {f"{low} to {high}".strip(): counts[n] for n, (low, high) in enumerate(zip(edges, edges[1:]), FIRST)}  # noqa: B905, RUF007
-    return Spread({name: n for name, n in bins.items() if n}, 0, 0, counts[MISSING])
+    told = {f"{low} to {high}".strip(): counts[n] for n, (low, high) in enumerate(zip(edges, edges[1:]), FIRST)}  # noqa: B905, RUF007
+    return Spread({name: n for name, n in told.items() if n}, 0, 0, counts[MISSING])

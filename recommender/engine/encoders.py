@@ -68,23 +68,46 @@ class Standardizer:
         edges = np.unique(np.quantile(seen, np.arange(1, bins) / bins))
         return cls(log, float(values.mean()), float(values.std()) or 1.0, tuple(float(e) for e in edges))
 
-    def encode(self, column: np.ndarray) -> np.ndarray:
-        """float32 [n, 2]: the standardised number (0 where missing) and whether it was there."""
-        here = np.isfinite(column)
-        values = np.where(here, column, 0.0)
-        if self.log:
-            values = np.sign(values) * np.log1p(np.abs(values))
-        values = np.clip((values - self.mean) / self.std, -4, 4)
-        return np.stack([np.where(here, values, 0.0), here], axis=1).astype(np.float32)
-
-    def bin(self, column: np.ndarray) -> np.ndarray:
-        """int64 [n] bin ids; 0 where missing."""
-        ids = np.searchsorted(self.edges, column, side="right") + FIRST  # what is missing stands behind the last edge
-        return np.where(np.isfinite(column), ids, MISSING).astype(np.int64)
-
     @property
     def bins(self) -> int:
         return len(self.edges) + 1 + FIRST
+
+
+@dataclass(frozen=True)
+class NumberTable:
+    """The standardizers of several fields in columns: a few numbers of one person are many small steps field by field.
+
+    log : bool [fields].   mean, std : float64 [fields].   edges : float64 [fields, most], the rest inf.
+    """
+
+    log: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    edges: np.ndarray
+
+    @classmethod
+    def of(cls, fields: Sequence[Standardizer]) -> NumberTable:
+        edges = np.full((len(fields), max((len(f.edges) for f in fields), default=0)), np.inf)
+        for row, field in zip(edges, fields, strict=True):
+            row[: len(field.edges)] = field.edges
+        log, mean, std = (np.array([getattr(f, name) for f in fields]) for name in ("log", "mean", "std"))
+        return cls(log, mean, std, edges)
+
+    def encode(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """values : float64 [n, fields], nan where missing.
+
+        -> bin ids int64 [n, fields], 0 where missing; float32 [n, 2 x fields], of each field the standardised
+        number (0 where missing) and whether it was there.
+        """
+        here = np.isfinite(values)
+        known = np.where(here, values, 0.0)
+        bins = np.where(here, (self.edges <= known[..., None]).sum(-1) + FIRST, MISSING)
+        if self.log.any():
+            known = np.where(self.log, np.sign(known) * np.log1p(np.abs(known)), known)
+        numbers = np.empty((len(values), 2 * len(self.log)), np.float32)
+        numbers[:, ::2] = ((known - self.mean) / self.std).clip(-4, 4) * here
+        numbers[:, 1::2] = here
+        return bins, numbers
 
 
 @dataclass(frozen=True)
@@ -95,6 +118,10 @@ class Encoders:
     user: Mapping[str, Vocabulary]
     number: Mapping[str, Standardizer]
     item: Mapping[str, Vocabulary]
+
+    @cached_property
+    def _numbers(self) -> NumberTable:
+        return NumberTable.of([self.number[f] for f in self.schema.user_numerical])
 
     @property
     def field_sizes(self) -> tuple[int, ...]:
@@ -108,13 +135,16 @@ class Encoders:
 
     def encode_users(self, columns: Mapping[str, np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray]:
         """Profile columns to (field ids int64 [n, fields], numbers float32 [n, 2 x numerical])."""
-        ids = [self.user[f].encode(columns[f].tolist()) for f in self.schema.user_categorical]
-        ids += [self.number[f].bin(columns[f]) for f in self.schema.user_numerical]
-        numbers = [self.number[f].encode(columns[f]) for f in self.schema.user_numerical]
-        return (
-            np.stack(ids, axis=1) if ids else np.zeros((n, 0), np.int64),
-            np.concatenate(numbers, axis=1) if numbers else np.zeros((n, 0), np.float32),
-        )
+        categorical, numerical = self.schema.user_categorical, self.schema.user_numerical
+        values = np.empty((n, len(numerical)))
+        for place, field in enumerate(numerical):
+            values[:, place] = columns[field]
+        bins, numbers = self._numbers.encode(values)
+        ids = np.empty((n, len(categorical) + len(numerical)), np.int64)
+        for place, field in enumerate(categorical):
+            ids[:, place] = self.user[field].encode(columns[field].tolist())
+        ids[:, len(categorical) :] = bins
+        return ids, numbers
 
     def encode_items(self, columns: Mapping[str, np.ndarray], n: int) -> np.ndarray:
         """Item columns to feature ids, int64 [n, features]."""
