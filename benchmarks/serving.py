@@ -223,7 +223,7 @@ def _key() -> Iterator[str]:
 def _cases() -> list[Case]:
     from customers.models import Customer
 
-    keys = list(Customer.objects.order_by("pk").values_list("key", flat=True)[:1000])
+    keys = list(Customer.objects.order_by("pk").values_list("key", flat=True))  # more than a process remembers
     random.Random(1).shuffle(keys)
     genders, countries = ("Female", "Male"), ("UK", "France", "Germany", "Spain")
     profiles = [{"Age": 18 + n, "Gender": genders[n % 2], "Country": countries[n % 4]} for n in range(50)]

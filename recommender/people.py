@@ -7,7 +7,7 @@ there means missing), counts and sums are over all of them. A purchase made a se
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -97,6 +97,13 @@ def may_be_learned_from(key: str) -> bool | None:
     if not _storable(key, source):
         return None
     return _with_consent(source).filter(**{source.customer_key: key}).values_list("_learnable", flat=True).first()
+
+
+def agreeing(keys: Collection[str]) -> set[str]:
+    """Those of the keys whose customers exist and agree to personalisation."""
+    source = get_source()
+    rows = source.customers.filter(**{f"{source.customer_key}__in": keys}).order_by()
+    return {str(key) for key in rows.values_list(source.customer_key, flat=True)}
 
 
 def check_profile(profile: Mapping[str, object]) -> dict[str, object]:

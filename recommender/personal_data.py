@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from recommender.models import Dismissal, Event, Exposure, ModelVersion, ServedList
-from recommender.source import get_source
+from recommender.people import agreeing
 
 log = structlog.get_logger("recommender.personal_data")
 
@@ -54,7 +54,5 @@ def _erase_samples(customer: str) -> None:
 
 def of_people_here(samples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The examples of customers who exist and agree: somebody may have left while a model learned from them."""
-    source = get_source()
-    here = source.customers.filter(**{f"{source.customer_key}__in": [sample["user"] for sample in samples]})
-    keys = {str(key) for key in here.values_list(source.customer_key, flat=True)}
-    return [sample for sample in samples if sample["user"] in keys]
+    here = agreeing([sample["user"] for sample in samples])
+    return [sample for sample in samples if sample["user"] in here]

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from recommender.engine.explain import Weighed
 from recommender.engine.inference import Person
 
-MOST_BYTES = 1 << 20  # some 900 people without reasons, 80 with: those of the last seconds or minutes
+MOST_BYTES = 2 << 20  # some 1,500 people without reasons, 160 with: those of the last seconds or minutes
 OVERHEAD, OF_EVIDENCE = 600, 150  # bytes of an entry beside its vectors, and of each piece of evidence
 
 

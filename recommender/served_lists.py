@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import structlog
 from django.db import Error, IntegrityError, close_old_connections, connections
 
+from recommender import people
 from recommender.models import ServedList
 
 log = structlog.get_logger("recommender.served_lists")
@@ -82,8 +83,18 @@ class Recorder:
             with self._changed:
                 lists, self._waiting, ends = self._waiting, [], self._ends
             close_old_connections()
-            _write(lists)
+            try:
+                _write(_of_people_here(lists))
+            except Error as error:
+                log.error("lists_not_recorded", lists=len(lists), error=str(error))
         connections.close_all()  # this thread's
+
+
+def _of_people_here(lists: Sequence[ServedList]) -> list[ServedList]:
+    """Without those of customers who left, or opted out, since they were answered."""
+    named = {one.customer for one in lists if one.customer}
+    gone = named - people.agreeing(named) if named else set()
+    return [one for one in lists if one.customer not in gone]
 
 
 def _write(lists: list[ServedList]) -> None:
@@ -96,8 +107,6 @@ def _write(lists: list[ServedList]) -> None:
                 _write([one])
         else:
             log.error("lists_not_recorded", lists=1, error=str(error))
-    except Error as error:
-        log.error("lists_not_recorded", lists=len(lists), error=str(error))
 
 
 RECORDER = Recorder()

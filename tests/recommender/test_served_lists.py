@@ -9,6 +9,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
+from customers.models import Customer
 from recommender import events, served_lists
 from recommender.models import Event, ServedList
 from recommender.recommendations import popular, recommend
@@ -24,15 +25,15 @@ def a_list(**told) -> ServedList:
 @pytest.fixture
 def gate(monkeypatch):
     """Holds the writer back from the database; and the sizes of what it wrote."""
-    opened, sizes, write = threading.Event(), [], served_lists._write
+    opened, write = threading.Event(), served_lists._write
+    opened.sizes = []
 
-    def held_back(lists):
-        assert opened.wait(30)
-        sizes.append(len(lists))
+    def counted(lists):
+        opened.sizes.append(len(lists))
         write(lists)
 
-    opened.sizes = sizes
-    monkeypatch.setattr(served_lists, "_write", held_back)
+    monkeypatch.setattr(served_lists, "close_old_connections", lambda: opened.wait(30))
+    monkeypatch.setattr(served_lists, "_write", counted)
     return opened
 
 
@@ -66,12 +67,12 @@ def test_with_one_nobody_waits_and_what_came_meanwhile_is_written_together(gate,
     recorder.record([a_list(created=made)])
     until(lambda: not recorder._waiting)  # the writer has it, and stands at the gate
     for number in range(3):
-        recorder.record([a_list(customer=f"C{number}")])
+        recorder.record([a_list(scenario=f"of {number}")])
     assert not ServedList.objects.exists()
     gate.set()
     until(lambda: ServedList.objects.count() == 4)
     assert gate.sizes == [1, 3]
-    assert ServedList.objects.get(customer="").created == made
+    assert ServedList.objects.get(scenario="").created == made
 
 
 @SHARED
@@ -85,6 +86,19 @@ def test_the_end_of_the_process_waits_until_all_are_on_record(gate, monkeypatch)
     assert ServedList.objects.count() == 2
     recorder.record([a_list()])  # nobody would write it later
     assert ServedList.objects.count() == 3
+
+
+@SHARED
+def test_who_left_or_opted_out_meanwhile_is_not_on_record(gate, recorder):
+    leaves, opts_out, stays = (Customer.objects.create(key=key) for key in ("leaves", "opts out", "stays"))
+    recorder.record([a_list(customer=each.key) for each in (leaves, opts_out, stays)])
+    recorder.record([a_list(customer="", scenario="of nobody known")])
+    leaves.delete()
+    opts_out.personalisation = False
+    opts_out.save()
+    gate.set()
+    until(lambda: ServedList.objects.filter(customer="stays") and ServedList.objects.filter(customer=""))
+    assert ServedList.objects.count() == 2
 
 
 @SHARED
