@@ -43,12 +43,17 @@ class Live:
 
 @dataclass(frozen=True)
 class Placed:
-    """The live model with a vector for every row of the catalog. asked : the people who asked last, in vectors."""
+    """The live model with a vector for every row of the catalog.
+
+    described : the features of the items that it does not know, which place them, in the order of their rows.
+    asked : the people who asked last, in vectors.
+    """
 
     live: Live
     vectors: ItemVectors
     index: Index | MilvusIndex
     row_of: dict[str, int]
+    described: Sequence[Mapping[str, object]]
     asked: Remembered = field(default_factory=Remembered)
 
     def taste(self, rows: np.ndarray) -> np.ndarray:
@@ -210,8 +215,14 @@ def catalog_state(source: RecommenderSource) -> tuple[Any, ...]:
     return tuple(source.items.aggregate(**measures).values())
 
 
-def read_catalog(source: RecommenderSource, live: Live | None, tally: Tally) -> LiveCatalog:
-    """The items now in the database, and their vectors if there is a model."""
+def read_catalog(
+    source: RecommenderSource, live: Live | None, tally: Tally, before: Placed | None = None
+) -> LiveCatalog:
+    """The items now in the database, and their vectors if there is a model.
+
+    before : where that model placed the items when they were last read. It stays where nothing did that places items:
+    prices and stock change all the time, and nobody need be encoded anew for that.
+    """
     fields = list(dict.fromkeys([*source.item_categorical, *source.item_filters]))
     shown = Case(When(_available(source), then=Value(True)), default=Value(False))
     query = source.items.order_by("pk").annotate(_shown=shown)
@@ -228,7 +239,10 @@ def read_catalog(source: RecommenderSource, live: Live | None, tally: Tally) -> 
         described: list[dict[str, object]] = [
             {name: columns[name][row] for name in source.item_categorical} for row in range(first, len(keys))
         ]
-        placed = _place(live, described, row_of)
+        if before and (before.live, before.row_of, before.described) == (live, row_of, described):
+            placed, row_of = before, before.row_of
+        else:
+            placed = _place(live, described, row_of)
     nothing = np.zeros(len(keys))
     catalog = LiveCatalog(
         placed=placed,
@@ -289,7 +303,7 @@ def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int
     vectors: ItemVectors = live.inference.items
     if described:
         vectors = live.inference.items.above(live.inference.encode_items(described))
-    return Placed(live, vectors, index_of(live.collection, vectors), row_of)
+    return Placed(live, vectors, index_of(live.collection, vectors), row_of, described)
 
 
 def read_tally(source: RecommenderSource) -> Tally:

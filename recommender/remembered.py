@@ -19,7 +19,7 @@ OVERHEAD, OF_EVIDENCE = 600, 150  # bytes of an entry beside its vectors, and of
 
 
 class Remembered:
-    """The people who asked last, of one model and catalog. Safe for many threads."""
+    """The people who asked last, of one model and the items it places. Safe for many threads."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes, self._bytes = most_bytes, 0

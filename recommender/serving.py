@@ -24,7 +24,16 @@ from django.db import DatabaseError, close_old_connections
 from recommender.assignment import RunningArm, RunningExperiment, running_experiment
 from recommender.engine.errors import EngineError
 from recommender.engine.inference import Inference
-from recommender.live_catalog import Live, LiveCatalog, Tally, catalog_state, read_catalog, read_newer, read_tally
+from recommender.live_catalog import (
+    Live,
+    LiveCatalog,
+    Placed,
+    Tally,
+    catalog_state,
+    read_catalog,
+    read_newer,
+    read_tally,
+)
 from recommender.models import Promotion
 from recommender.people import MAX_HISTORY
 from recommender.retrieval import collection_of
@@ -183,9 +192,10 @@ def _refresh(old: Served | None) -> Served:
         newer = read_newer(source, old.tally.last)
         tally, recount_at = old.tally.plus(newer) if newer.counts else old.tally, old.recount_at
     same_items = old is not None and state == old.state
+    places = [each.placed for each in (old.catalog, *old.beside.values()) if each.placed] if old else []
     if old is None or current is not old.catalog.live or not same_items:
         before = old.catalog.live if old and old.catalog.live is not current else None
-        fresh, unplaced = _placed(source, [current, before], tally)
+        fresh, unplaced = _placed(source, [current, before], tally, places)
         problem = unplaced or problem
     else:
         fresh = _counted_on(old.catalog, tally, newer)
@@ -198,7 +208,7 @@ def _refresh(old: Served | None) -> Served:
             continue
         try_at = old.unopened.get(pk, now) if old else now
         opened = known.live if known else _opened(pk, name, old) if now >= try_at else None
-        catalog, unplaced = _placed(source, [opened], tally) if opened else (None, "")
+        catalog, unplaced = _placed(source, [opened], tally, places) if opened else (None, "")
         if catalog is None or unplaced:
             unopened[pk] = try_at if try_at > now else now + RETRY_EVERY
         else:
@@ -237,15 +247,18 @@ def _open(pk: int, name: str) -> Live:
     return Live(pk, name, inference, collection_of(inference))
 
 
-def _placed(source: RecommenderSource, models: list[Live | None], tally: Tally) -> tuple[LiveCatalog, str]:
+def _placed(
+    source: RecommenderSource, models: list[Live | None], tally: Tally, places: list[Placed]
+) -> tuple[LiveCatalog, str]:
     """The catalog with the first of the models that can place the items created since; with none, where none can.
 
-    And what is wrong with the first model, if it is not that one.
+    And what is wrong with the first model, if it is not that one. places : where models placed the items until now.
     """
     problem = ""
     for live in filter(None, models):
+        before = next((each for each in places if each.live is live), None)
         try:
-            return read_catalog(source, live, tally), problem
+            return read_catalog(source, live, tally, before), problem
         except EngineError as error:
             log.error("model_cannot_place_items", version=live.version, error=str(error))
             problem = problem or f"Version {live.version} cannot place the items created since: {error}"

@@ -322,6 +322,36 @@ def test_what_reading_a_catalog_took_is_given_back_and_a_purchase_reads_none(tra
     assert given_back[1].knows("new"), "what it replaced was let go before"
 
 
+def test_a_price_that_changes_leaves_places_and_people_as_they_are(trained):
+    Product.objects.create(key="new", name="New", category="Garden")
+    before = serving.catalog()
+    recommend(customer="C0")
+    for key in ("P1", "new"):
+        product = Product.objects.get(key=key)
+        product.price, product.active = 7, False
+        product.save()
+    now = serving.catalog()
+    assert now is not before
+    assert not now.shown[[now.row_of["P1"], now.row_of["new"]]].any()
+    assert now.placed is before.placed
+    assert len(now.placed.asked) == 1
+
+
+@pytest.mark.parametrize("changed", ["another category", "another item"])
+def test_what_places_a_new_item_is_looked_at_again(trained, changed):
+    new = Product.objects.create(key="new", name="New", category="Garden")
+    before = serving.catalog().placed
+    if changed == "another category":
+        new.category = "Books"
+        new.save()
+    else:
+        Product.objects.create(key="newer", name="Newer", category="Garden")
+    now = serving.catalog().placed
+    assert now is not before
+    same = (now.vectors.rank[now.row_of["new"]] == before.vectors.rank[before.row_of["new"]]).all()
+    assert same == (changed == "another item")
+
+
 def test_a_web_process_serves_a_list_without_torch(bundle, tmp_path):
     """A process of its own: this one has trained the bundle."""
     code = f"""
