@@ -159,6 +159,25 @@ def test_ratings_given_faster_than_the_shop_answers_all_show(page, gardener, slo
     assert set(Purchase.objects.filter(order=order).values_list("rating", flat=True)) == {4, 2}
 
 
+def test_a_message_is_seen_where_something_was_clicked_and_moves_nothing(page, gardener):
+    sign_in(page, gardener)
+    order = uuid.uuid4()
+    for number in range(20):
+        product = Product.objects.get(key=f"P{number}")
+        Purchase.objects.create(customer=gardener, product=product, order=order, amount=20)
+    page.goto(f"/orders/{order}/")
+    star = page.get_by_role("button", name="4 out of 5").last
+    star.scroll_into_view_if_needed()
+    row = page.locator(".rate").last
+    before = row.bounding_box()["y"]
+    star.click()
+    said = page.locator("#messages .message")
+    said.wait_for()
+    box = said.bounding_box()
+    assert 0 <= box["y"] < box["y"] + box["height"] < page.viewport_size["height"]
+    assert abs(row.bounding_box()["y"] - before) < 2
+
+
 def test_a_search_lives_in_the_address(page, trained):
     page.goto("/products/")
     page.get_by_label("Category").select_option("Garden")
