@@ -98,11 +98,16 @@ class Process:
             return served
         try:
             if self._served is None or time.monotonic() - self._checked >= CHECK_EVERY:
-                self._served = _refresh(self._served)
-                self._checked = time.monotonic()
+                return self._refreshed()
             return self._served
         finally:
             self._lock.release()
+
+    def _refreshed(self) -> Served:
+        """What there is now. For whoever holds the lock."""
+        self._served = _refresh(self._served)
+        self._checked = time.monotonic()
+        return self._served
 
     def keep_watch(self) -> None:
         self._watch.start()
@@ -120,9 +125,8 @@ class Process:
     def _look(self) -> None:
         with self._lock:
             shown = self._served.catalog.shown if self._served else None
-            self._served = _refresh(self._served)
-            self._checked = time.monotonic()
-        if self._served.catalog.shown is not shown:  # else the same catalog counts more purchases at most
+            served = self._refreshed()
+        if served.catalog.shown is not shown:  # else the same catalog counts more purchases at most
             _give_back()
 
     def forget(self) -> None:

@@ -6,13 +6,12 @@ import sys
 
 import pytest
 from django.conf import settings as site
-from django.contrib.auth.models import User
 from django.db import connection
 
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recsite.celery import app
-from tests.browser.looks import follow
-from tests.browser.test_a_new_customer import no_sideways_scrolling
+from tests.browser.looks import fits, follow, picture
+from tests.browser.staff import sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 State = TrainingRun.State
@@ -56,14 +55,6 @@ def worker(settings, tmp_path, stocked):
     app.amqp.__dict__.pop("router", None)
 
 
-def sign_in(page, name="grace"):
-    User.objects.create_superuser(name, "grace@example.com", "correct-horse-9")
-    page.goto("/admin/login/?next=/admin/recommender/trainingrun/")
-    page.get_by_label("Username").fill(name)
-    page.get_by_label("Password").fill("correct-horse-9")
-    follow(page.get_by_role("button", name="Log in"))
-
-
 def choose(page, action):
     """One of the page's actions, which a phone shows behind a button."""
     if page.viewport_size["width"] < 768:
@@ -83,32 +74,24 @@ def train(page) -> ModelVersion:
     page.get_by_text("Passed:").first.wait_for(timeout=A_WORKER_STARTS_AND_LEARNS_WITHIN)
     assert page.evaluate("window.neverReloaded") is True
     run.refresh_from_db()
-    assert (run.state, run.started_by.username) == (State.PROMOTED, "grace")
+    assert (run.state, run.started_by.username) == (State.PROMOTED, "root")
     return run.version
 
 
-def shot(page, name):
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        os.makedirs(folder, exist_ok=True)
-        page.screenshot(path=f"{folder}/admin-{name}-{page.viewport_size['width']}.png", full_page=True)
-
-
 def test_train_look_on_read_the_report_promote_and_roll_back(page, worker):
-    sign_in(page)
+    sign_in(page, "/admin/recommender/trainingrun/")
     first = train(page)
-    shot(page, "run")
+    picture(page, "admin-run")
     second = train(page)
     follow(page.get_by_role("link", name=second.name).first)
     page.get_by_role("heading", name="A few customers, before and after").wait_for()
-    assert no_sideways_scrolling(page)
     report = page.inner_text("#content, main")
     for part in ("NDCG@10", "popularity", "While it learned", "Profile only", "Listed before"):
         assert part in report
-    shot(page, "report")
+    fits(page, "admin-report")
 
     page.goto("/admin/recommender/modelversion/")
-    shot(page, "versions")
+    picture(page, "admin-versions")
     choose(page, "Roll back")
     follow(page.get_by_role("button", name="Roll back"))
     page.get_by_text(f"{first.name}").first.wait_for()
@@ -120,8 +103,8 @@ def test_train_look_on_read_the_report_promote_and_roll_back(page, worker):
     follow(page.get_by_role("button", name="Promote"))
     page.get_by_text("The newer one after all").first.wait_for()
     promotion = Promotion.objects.first()
-    assert (promotion.version, promotion.by.username) == (second, "grace")
-    shot(page, "promoted")
+    assert (promotion.version, promotion.by.username) == (second, "root")
+    picture(page, "admin-promoted")
     page.goto("/admin/recommender/promotion/")
-    assert "grace" in page.inner_text("#content, main")
-    shot(page, "audit")
+    assert "root" in page.inner_text("#content, main")
+    picture(page, "admin-audit")
