@@ -23,6 +23,7 @@ from recommender.models import ServedList
 log = structlog.get_logger("recommender.served_lists")
 
 GATHERED_FOR = 0.1  # seconds that lists wait for others
+MOST_WAITING = 10_000  # lists, some 20 MB: more come on record one by one, at the database's own pace
 ON_ITS_WAY = 1.0  # seconds since a list was made in which its row may be written yet
 _MILLISECOND = 1_000_000  # nanoseconds
 
@@ -53,8 +54,8 @@ class Recorder:
         self._writer = threading.Thread(target=self._write_again_and_again, name="recommender-records", daemon=True)
 
     def record(self, lists: Sequence[ServedList]) -> None:
-        """Put lists on record; now, unless a thread was started that does."""
-        if not self._writer.is_alive():
+        """Put lists on record; now, unless a thread was started that does and keeps up."""
+        if not self._writer.is_alive() or len(self._waiting) >= MOST_WAITING:
             ServedList.objects.bulk_create(lists)
             return
         with self._changed:

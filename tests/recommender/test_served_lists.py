@@ -76,6 +76,20 @@ def test_with_one_nobody_waits_and_what_came_meanwhile_is_written_together(gate,
 
 
 @SHARED
+def test_where_the_thread_does_not_keep_up_whoever_asks_waits_again(gate, recorder, monkeypatch):
+    monkeypatch.setattr(served_lists, "MOST_WAITING", 2)
+    recorder.record([a_list()])
+    until(lambda: not recorder._waiting)  # the writer stands at the gate
+    for _ in range(2):
+        recorder.record([a_list()])
+    assert not ServedList.objects.exists()
+    recorder.record([a_list(scenario="one more")])
+    assert ServedList.objects.get().scenario == "one more"
+    gate.set()
+    until(lambda: ServedList.objects.count() == 4)
+
+
+@SHARED
 def test_the_end_of_the_process_waits_until_all_are_on_record(gate, monkeypatch):
     monkeypatch.setattr(served_lists, "GATHERED_FOR", 0.2)
     recorder = Recorder()
