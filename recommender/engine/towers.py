@@ -252,19 +252,18 @@ class UserTower(nn.Module):
 
     def votes(self, trace: Tensor) -> Tensor:
         """The votes of all purchases up to each one. trace [B, L, width] -> [B, L, width]"""
-        place = torch.arange(trace.shape[1], device=trace.device)
-        back = place[:, None] - place  # [L, L]
-        weight = torch.where(back >= 0, self._weight(back), torch.zeros((), device=trace.device))
-        return torch.einsum("tk,bkd->btd", weight, trace)
+        place = torch.arange(trace.shape[1], device=trace.device, dtype=self.recency.dtype)
+        return torch.einsum("tk,bkd->btd", self._weight(1 + place[:, None] - place), trace)
 
     def last_votes(self, trace: Tensor, length: Tensor) -> Tensor:
         """The same after the last purchase alone. trace [B, L, width], length [B] -> [B, width]"""
-        back = length[:, None] - 1 - torch.arange(trace.shape[1], device=trace.device)  # [B, L]
-        weight = torch.where(back >= 0, self._weight(back), torch.zeros((), device=trace.device))
-        return torch.einsum("bk,bkd->bd", weight, trace)
+        place = torch.arange(trace.shape[1], device=trace.device, dtype=self.recency.dtype)
+        weight = self._weight(length[:, None].to(place.dtype) - place)  # [B, L]
+        return (weight[:, None] @ trace)[:, 0]
 
-    def _weight(self, back: Tensor) -> Tensor:
-        return torch.exp(-self.recency * torch.log1p(back.clamp(min=0).to(self.recency.dtype)))
+    def _weight(self, age: Tensor) -> Tensor:
+        """How loud a purchase is. age : 1 for the latest, 2 for the one before; 0 and less: later, or padding."""
+        return age.clamp(0, 1) * torch.exp(-self.recency * torch.log(age.clamp(min=1)))
 
     def query(self, state: Tensor, votes: Tensor, known: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
         """The ranking vector. state [P, dim], votes [P, width], known [P] purchases known, ids [P, F],
@@ -275,14 +274,17 @@ class UserTower(nn.Module):
         if self.numbers is not None:
             profile = profile + self.numbers(numbers)
         adjusted = self.head(self.dropout(state)) + self.profile_head(torch.relu(self.dropout(profile)))
-        long = (torch.log(known.clamp(min=1) / SHORT) / math.log(LONG / SHORT)).clamp(0, 1)  # [P, 1]
-        sequence = self.loudness * torch.lerp(self.short_votes, torch.ones_like(long), long) * votes + adjusted
+        bought, length = (known > 0).to(state.dtype), torch.log(known.clamp(min=1))  # [P, 1]
+        long = ((length - math.log(SHORT)) / math.log(LONG / SHORT)).clamp(0, 1)
+        votes_say = self.short_votes + (1 - self.short_votes) * long
+        sequence = self.loudness * votes_say * votes + adjusted
         if self.normalised:
             sequence = F.normalize(sequence, dim=-1)
-        trust, popularity = (torch.lerp(each[0], each[1], long) for each in (self.trust, self.popularity))
-        sequence = sequence * self.log_temperature.exp() * trust * (known > 0)  # no history: no say
-        newcomer = (known <= 0).to(state.dtype)
-        return torch.cat([sequence, self.profile_opinion(ids, known), newcomer, popularity * (1 - newcomer)], -1)
+        trust, popularity = (each[0] + (each[1] - each[0]) * long for each in (self.trust, self.popularity))
+        sequence = sequence * (self.log_temperature.exp() * trust * bought)  # no history: no say
+        # What the profile says by itself is whole for a newcomer, and fades as log purchases grow.
+        fade = 1 - bought + bought * torch.sigmoid(self.fade[0] + self.fade[1] * length)
+        return torch.cat([sequence, self.profile(ids) * fade, 1 - bought, popularity * bought], -1)
 
     @torch.no_grad()
     def weigh(self, weights: ListWeights) -> None:
@@ -291,17 +293,12 @@ class UserTower(nn.Module):
         self.popularity.copy_(torch.tensor([weights.short_popularity, weights.popularity]))
         self.short_votes.fill_(weights.short_votes)
 
-    def profile_opinion(self, ids: Tensor, known: Tensor) -> Tensor:
-        """[P, profile_rank]: the sum over the fields, whole for a newcomer, fading as log(1 + purchases) grows."""
-        fade = torch.sigmoid(self.fade[0] + self.fade[1] * torch.log(known.clamp(min=1)))
-        return self.profile(ids) * torch.where(known > 0, fade, torch.ones_like(fade))
-
     def answer(
         self, state: Tensor, trace: Tensor, length: Tensor, known: Tensor, ids: Tensor, numbers: Tensor
     ) -> Tensor:
         """The ranking vector of everybody, whose `state` is that after the last purchase; the rest as for `forward`."""
-        state = state * (length > 0)[:, None]
-        known = torch.where(length > 0, known, torch.zeros_like(known))
+        read = length > 0
+        state, known = state * read[:, None], known * read
         return self.query(state, self.last_votes(trace, length), known, ids, numbers)
 
     def forward(
