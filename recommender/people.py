@@ -29,7 +29,6 @@ from recommender.prepared import Prepared, Rows, ask
 from recommender.source import Count, RecommenderSource, Sum, get_source
 
 AT_ONCE = 500  # customers in one query: SQLite binds so many values and more
-PLAIN = (type(None), str, int, float)  # what the engine takes as it is
 MAX_HISTORY = 100  # purchases read when no model says how many it reads
 
 
@@ -276,7 +275,7 @@ def _histories(source: RecommenderSource, queries: _Queries, rows: Rows) -> dict
                 time=seconds(row[1]),
                 rating=None if rated is None else float(rated),
                 quantity=1.0 if bought is None else float(bought),
-                values={name: v if type(v := row[n]) in PLAIN else plain(v) for name, n in read},
+                values={name: plain(row[n]) for name, n in read},
             )
         )
     return histories
@@ -324,7 +323,7 @@ def seconds(moment: Any) -> float:
 
 def plain(value: Any) -> Any:
     """A column's value as the engine takes it: text, a number or None."""
-    if type(value) in PLAIN:
+    if value is None or type(value) in (str, int, float):
         return value
     try:
         return float(value) if not isinstance(value, bool) else str(value)

@@ -25,22 +25,22 @@ log = structlog.get_logger("recommender.served_lists")
 GATHERED_FOR = 0.1  # seconds that lists wait for others
 MOST_WAITING = 10_000  # lists, some 20 MB: more come on record one by one, at the database's own pace
 ON_ITS_WAY = 1.0  # seconds since a list was made in which its row may be written yet
-_MILLISECOND = 1_000_000  # nanoseconds
 
 
 def new_id() -> uuid.UUID:
     """An id for a list that tells when it was made (version 7 of RFC 9562): a table of such ids grows at its end."""
     chance = secrets.randbits(74)
-    made = time.time_ns() // _MILLISECOND
+    made = time.time_ns() // 1_000_000  # milliseconds
     return uuid.UUID(int=made << 80 | 7 << 76 | (chance >> 62) << 64 | 2 << 62 | chance & (1 << 62) - 1)
 
 
 def find(recommendation_id: uuid.UUID) -> ServedList | None:
     """The list of an id, if it is on record. One made a moment ago, here or by another process, is waited for."""
-    found = ServedList.objects.filter(pk=recommendation_id).first()
-    if found is None and abs(time.time_ns() // _MILLISECOND - (recommendation_id.int >> 80)) < 1e3 * ON_ITS_WAY:
+    rows = ServedList.objects.filter(pk=recommendation_id)
+    found = rows.first()
+    if found is None and abs(time.time() - (recommendation_id.int >> 80) / 1e3) < ON_ITS_WAY:
         time.sleep(2 * GATHERED_FOR)
-        found = ServedList.objects.filter(pk=recommendation_id).first()
+        found = rows.first()
     return found
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.ports import free_port
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,10 +37,10 @@ def site(tmp_path, workers, **environment):
     command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "-b", f"127.0.0.1:{port}"]
     gunicorn = subprocess.Popen([*command, "recsite.wsgi"], cwd=ROOT, env=environment)
     try:
-        until, children = time.monotonic() + 60, Path(f"/proc/{gunicorn.pid}/task/{gunicorn.pid}/children")
+        end, children = time.monotonic() + 60, Path(f"/proc/{gunicorn.pid}/task/{gunicorn.pid}/children")
         while not answers(port) or len(children.read_text().split()) < workers:
             assert gunicorn.poll() is None, "the site ended"
-            assert time.monotonic() < until, "the site does not answer"
+            assert time.monotonic() < end, "the site does not answer"
             time.sleep(0.2)
         yield port, children.read_text().split()
     finally:
@@ -73,11 +74,8 @@ def test_several_workers_share_what_they_import_and_one_has_no_copy_behind_it(tm
 def core(pid):
     """The one that a worker is pinned to: the last it does before it takes requests, while the site answers already by
     whichever worker was first."""
-    until = time.monotonic() + 60
-    while len(found := os.sched_getaffinity(int(pid))) > 1:
-        assert time.monotonic() < until, "the worker is not pinned"
-        time.sleep(0.05)
-    return found
+    until(lambda: len(os.sched_getaffinity(int(pid))) == 1, seconds=60)
+    return os.sched_getaffinity(int(pid))
 
 
 def cores(pid):

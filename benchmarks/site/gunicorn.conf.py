@@ -1,4 +1,5 @@
-"""deploy/gunicorn.conf.py for the site without the recommender: all of it but the thread that follows promotions."""
+"""deploy/gunicorn.conf.py for the site without the recommender: all of it but what the recommender's threads do,
+and the core that answers are pinned to."""
 
 import runpy
 from pathlib import Path

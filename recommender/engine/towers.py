@@ -275,6 +275,7 @@ class UserTower(nn.Module):
             profile = profile + self.numbers(numbers)
         adjusted = self.head(self.dropout(state)) + self.profile_head(torch.relu(self.dropout(profile)))
         bought, length = (known > 0).to(state.dtype), torch.log(known.clamp(min=1))  # [P, 1]
+        newcomer = 1 - bought
         long = ((length - math.log(SHORT)) / math.log(LONG / SHORT)).clamp(0, 1)
         votes_say = self.short_votes + (1 - self.short_votes) * long
         sequence = self.loudness * votes_say * votes + adjusted
@@ -283,8 +284,8 @@ class UserTower(nn.Module):
         trust, popularity = (each[0] + (each[1] - each[0]) * long for each in (self.trust, self.popularity))
         sequence = sequence * (self.log_temperature.exp() * trust * bought)  # no history: no say
         # What the profile says by itself is whole for a newcomer, and fades as log purchases grow.
-        fade = 1 - bought + bought * torch.sigmoid(self.fade[0] + self.fade[1] * length)
-        return torch.cat([sequence, self.profile(ids) * fade, 1 - bought, popularity * bought], -1)
+        fade = newcomer + bought * torch.sigmoid(self.fade[0] + self.fade[1] * length)
+        return torch.cat([sequence, self.profile(ids) * fade, newcomer, popularity * bought], -1)
 
     @torch.no_grad()
     def weigh(self, weights: ListWeights) -> None:

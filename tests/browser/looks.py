@@ -14,6 +14,10 @@ def follow(locator) -> None:
         locator.click()
 
 
+def no_sideways_scrolling(page) -> bool:
+    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
 def looks_right(page, name: str) -> None:
     """No serious finding of axe-core and no sideways scrolling, in both colour schemes. SCREENSHOTS keeps pictures."""
     for scheme in ("light", "dark"):
@@ -26,7 +30,7 @@ def looks_right(page, name: str) -> None:
             for node in each["nodes"]
         ]
         assert not grave, "\n".join(grave)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is too wide"
+        assert no_sideways_scrolling(page), f"{name} is too wide"
         picture(page, f"{name}-{scheme}")
 
 
@@ -34,7 +38,7 @@ def fits(page, name: str) -> None:
     """No sideways scrolling, and pictures in both schemes: for pages of the admin, whose colours are unfold's."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is too wide"
+        assert no_sideways_scrolling(page), f"{name} is too wide"
         picture(page, f"{name}-{scheme}")
 
 

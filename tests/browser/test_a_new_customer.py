@@ -3,7 +3,7 @@
 import pytest
 
 from customers.models import Customer, Purchase
-from tests.browser.looks import follow
+from tests.browser.looks import follow, no_sideways_scrolling
 from tests.recommender.shop import category_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -38,10 +38,6 @@ def buy(page, key: str) -> None:
     follow(page.get_by_role("link", name="Cart"))
     follow(page.get_by_role("button", name="Place order"))
     page.get_by_text("Your order is placed").wait_for()
-
-
-def no_sideways_scrolling(page) -> bool:
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_sign_up_get_a_list_from_the_profile_buy_and_see_the_list_change(page, trained):

@@ -14,6 +14,7 @@ from recommender import events, served_lists
 from recommender.models import Event, ServedList
 from recommender.recommendations import popular, recommend
 from recommender.served_lists import Recorder, new_id
+from tests.waiting import until
 
 SHARED = pytest.mark.django_db(transaction=True)  # the thread has a connection of its own
 
@@ -43,13 +44,6 @@ def recorder():
     found.start()
     yield found
     found.finish()
-
-
-def until(true) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from recommender.engine.inference import Person
 from recommender.models import ModelVersion, Promotion
 from recommender.recommendations import recommend
 from tests import planted
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -278,9 +278,7 @@ def test_where_a_process_keeps_watch_no_request_looks_itself_nor_waits(monkeypat
     assert opening.wait(10)
     assert process.served() == Found(1)
     may_go_on.set()
-    until = time.monotonic() + 10
-    while process.served() == Found(1) and time.monotonic() < until:
-        time.sleep(0.01)
+    until(lambda: process.served() != Found(1), seconds=10)
     assert process.served() == Found(2)
     assert set(looks) == {"recommender-watch"}
     done.set()
