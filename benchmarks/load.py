@@ -19,7 +19,7 @@ TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Job:
-    """bodies : what is posted, one after the other; each client begins at another place.
+    """bodies : what is posted, one after the other; several clients share them out, as far as there are enough.
     seconds : how long to go on.   warm_up : requests of each client that are not counted.
     """
 
@@ -60,7 +60,7 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         requests = self.job.requests()
-        mine = cycle(requests[self.number * 7919 % len(requests) :] + requests[: self.number * 7919 % len(requests)])
+        mine = cycle(requests[self.number % len(requests) :: self.job.clients])
         with self._connection() as connection, connection.makefile("rb") as reader:
             for request in islice(mine, self.job.warm_up):
                 _ask(connection, reader, request)

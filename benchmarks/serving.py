@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class BenchmarkFailed(Exception):
 
 @dataclass
 class Case:
-    """One kind of question. bodies : the posts, in turn."""
+    """One kind of question. bodies : the posts, in turn; those that were asked longest ago come first."""
 
     name: str
     path: str
@@ -55,6 +56,12 @@ class Case:
     cpu: list[float] = field(
         default_factory=list
     )  # seconds of the worker's processor time for a request, of each round
+
+    def ask(self, site: Site, token: str, clients: int, seconds: float, warm_up: int) -> Answers:
+        answers = ask(Job(site.port, self.path, self.bodies, token, clients, seconds, warm_up))
+        asked = (len(answers.seconds) + clients * warm_up) % len(self.bodies)
+        self.bodies = self.bodies[asked:] + self.bodies[:asked]
+        return answers
 
     def figures(self) -> dict[str, float]:
         p50, p95, p99 = (1e3 * float(np.quantile(self.alone, q)) for q in (0.5, 0.95, 0.99))
@@ -107,7 +114,7 @@ def measure(version: Any, token: str, options: argparse.Namespace) -> dict[str, 
     found["ratios"] = {"worker_mb_to_without_recommender": found["worker_mb"] / found["worker_mb_without_recommender"]}
     empty = cases[0]
     for case in cases:
-        if case.name in ("known_customer", "asked_again"):
+        if case.name in ("known_customer", "asked_again", "looked_since"):
             found["ratios"] |= {
                 f"{case.name}_p50_to_empty_view": _ratio(case.p50_of_round, empty.p50_of_round),
                 f"{case.name}_rps_8_to_empty_view": _ratio(case.rate_8, empty.rate_8),
@@ -118,9 +125,9 @@ def measure(version: Any, token: str, options: argparse.Namespace) -> dict[str, 
 
 def _round(case: Case, site: Site, token: str, seconds: float, *, counted: bool = True) -> None:
     spent = site.cpu_seconds()
-    alone = ask(Job(site.port, case.path, case.bodies, token, clients=1, seconds=seconds, warm_up=0))
+    alone = case.ask(site, token, clients=1, seconds=seconds, warm_up=0)
     spent = site.cpu_seconds() - spent
-    together = ask(Job(site.port, case.path, case.bodies, token, clients=8, seconds=seconds))
+    together = case.ask(site, token, clients=8, seconds=seconds, warm_up=5)
     if failed := alone.failed + together.failed:
         raise BenchmarkFailed(f"{case.name}: {len(failed)} requests failed, first with {failed[0]}.")
     if counted:
@@ -221,12 +228,14 @@ def _key() -> Iterator[str]:
 
 
 def _cases() -> list[Case]:
+    from catalog.models import Product
     from customers.models import Customer
 
     keys = list(Customer.objects.order_by("pk").values_list("key", flat=True))  # more than a process remembers
     random.Random(1).shuffle(keys)
     genders, countries = ("Female", "Male"), ("UK", "France", "Germany", "Spain")
     profiles = [{"Age": 18 + n, "Gender": genders[n % 2], "Country": countries[n % 4]} for n in range(50)]
+    items = cycle(Product.objects.order_by("pk").values_list("key", flat=True))
     rest = {"filter": {"category": _categories()}, "diversity": 0.3}
 
     def asked(**request: Any) -> str:
@@ -237,6 +246,7 @@ def _cases() -> list[Case]:
         Case("popular", LISTS, [asked()]),
         Case("known_customer", LISTS, [asked(customer=key, reasons=False) for key in keys]),
         Case("asked_again", LISTS, [asked(customer=key, reasons=False) for key in keys[:100]]),
+        Case("looked_since", LISTS, [asked(customer=k, session_items=[next(items)], reasons=False) for k in keys]),
         Case("with_reasons", LISTS, [asked(customer=key) for key in keys]),
         Case("profile", LISTS, [asked(profile=profile, reasons=False) for profile in profiles]),
         Case("diverse", LISTS, [asked(customer=key, reasons=False, diversity=0.3) for key in keys]),

@@ -66,7 +66,13 @@ class Placed:
         if len(people) != 1:  # a batch asks for everybody once
             return towers(people)
         ((person, settled),) = people
-        return [self.asked.weighed(person, settled, lambda: towers(people)[0])]
+        signature = self.live.inference.signature(person)
+        if settled is None:
+            stored = self.live.inference.stored(signature)
+            return [Weighed.whole(stored) if stored else self.asked.weighed(signature, lambda: towers(people)[0])]
+        # What was told of a profile is evidence, what was made of purchases is not, though it be the same.
+        told = (signature, *settled, None, *person.profile)
+        return [self.asked.weighed(told, lambda: towers(people)[0])]
 
     def encode(self, people: Sequence[Person]) -> Vectors:
         """Vectors of people, whose histories may hold items newer than the model."""

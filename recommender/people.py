@@ -7,7 +7,7 @@ there means missing), counts and sums are over all of them. A purchase made a se
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -261,23 +261,44 @@ def _withheld(source: RecommenderSource, customers: list[Any]) -> dict[Any, froz
     return _bought(rows, source)
 
 
+class _Columns(Mapping[str, object]):
+    """Columns of a purchase as the engine takes them, each when it is asked for: most never are."""
+
+    __slots__ = ("_place", "_row")
+
+    def __init__(self, row: Sequence[Any], place: Mapping[str, int]):
+        self._row, self._place = row, place
+
+    def __getitem__(self, name: str) -> object:
+        return plain(self._row[self._place[name]])
+
+    def get(self, name: str, default: Any = None) -> Any:
+        place = self._place.get(name)  # once for each purchase: the one inherited takes three calls
+        return default if place is None else plain(self._row[place])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._place)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+
 def _histories(source: RecommenderSource, queries: _Queries, rows: Rows) -> dict[Any, list[Event]]:
     """The last purchases of each customer, by primary key, oldest first."""
     histories: dict[Any, list[Event]] = defaultdict(list)
     place: dict[str | None, int] = {name: n for n, name in enumerate(queries.history_columns)}
     rating, quantity = place.get(source.interaction_rating), place.get(source.interaction_quantity)
-    read = [(name, place[name]) for name in source.interaction_columns]
+    read = {name: place[name] for name in source.interaction_columns}
     for row in reversed(rows):
         rated, bought = (None if n is None else row[n] for n in (rating, quantity))
-        histories[row[0]].append(
-            Event(
-                item=str(row[2]),
-                time=seconds(row[1]),
-                rating=None if rated is None else float(rated),
-                quantity=1.0 if bought is None else float(bought),
-                values={name: plain(row[n]) for name, n in read},
-            )
+        event = Event(
+            str(row[2]),
+            seconds(row[1]),
+            None if rated is None else float(rated),
+            1.0 if bought is None else float(bought),
+            _Columns(row, read),
         )
+        histories[row[0]].append(event)
     return histories
 
 

@@ -1,4 +1,6 @@
-"""People in vectors, kept for whoever asks again: for the next page, another list on the same page, the same one later.
+"""Whom a process was last told of, as the towers see them: whoever asks again need not pass the towers again.
+
+A visitor asks for the next page, another list on the same page, the same one later.
 
 What is kept is found by everything that the towers were told of the person. Whoever bought or looked at something since
 is told differently, and is nobody known here: nothing can be out of date.
@@ -8,11 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection
-from hashlib import blake2b
+from collections.abc import Callable, Hashable
 
 from recommender.engine.explain import Weighed
-from recommender.engine.inference import Person
 
 MOST_BYTES = 2 << 20  # some 1,500 people without reasons, 160 with: those of the last seconds or minutes
 OVERHEAD, OF_EVIDENCE = 600, 150  # bytes of an entry beside its vectors, and of each piece of evidence
@@ -24,35 +24,26 @@ class Remembered:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes, self._bytes = most_bytes, 0
         self._lock = threading.Lock()
-        self._kept: OrderedDict[bytes, Weighed] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Weighed] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def weighed(self, person: Person, settled: Collection[str] | None, weigh: Callable[[], Weighed]) -> Weighed:
-        """What `weigh` made of the same person before, or makes of them now.
-
-        settled : the fields of their profile that are no evidence, as engine/explain.py takes them.
-        """
-        key = _digest(person, settled)
+    def weighed(self, told: Hashable, weigh: Callable[[], Weighed]) -> Weighed:
+        """What `weigh` made of somebody before, or makes of them now. told : what it depends on."""
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if told in self._kept:
+                self._kept.move_to_end(told)
+                return self._kept[told]
         made = weigh()
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = made
+            if told not in self._kept:
+                self._kept[told] = made
                 self._bytes += _bytes(made)
             while self._bytes > self._most_bytes:
                 _, oldest = self._kept.popitem(last=False)
                 self._bytes -= _bytes(oldest)
         return made
-
-
-def _digest(person: Person, settled: Collection[str] | None) -> bytes:
-    told = repr((person, None if settled is None else list(settled)))
-    return blake2b(told.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _bytes(weighed: Weighed) -> int:

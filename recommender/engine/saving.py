@@ -6,7 +6,7 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +19,27 @@ from torch import Tensor
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TwoTowerDataset
 from recommender.engine.errors import BundleError
+from recommender.engine.inference import Event, Inference, Person
 from recommender.engine.inputs import ANSWER, EVENTS, UserInputs, Vectors
 from recommender.engine.towers import OneTable, TwoTowerHybrid, UserTower
+from recommender.engine.user_vectors import UserVectors
 
 Tensors = dict[str, Tensor]
 OF_PURCHASES = (*EVENTS, "trace", "states")
+MOST_USERS = 200_000  # whose vectors are kept, some 150 MB: those who bought last, for they are who asks
 
 
 def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
-    """What a StandaloneRecommender opens: `model`, `artifacts.json` and `assets`, in a folder that may be there."""
+    """What a StandaloneRecommender opens: `model`, `artifacts.json` and `assets`, in a folder that may be there.
+
+    And the vectors of the users, which a process that serves finds people by who did nothing since.
+    """
     folder = Path(folder)
     save_towers(model, data, folder / "model")
     save_artifacts(data, model, folder / "artifacts.json")
     save_assets(data, folder / "assets")
+    inference = Inference(model=folder / "model", artifacts=folder / "artifacts.json")
+    UserVectors.of(inference, _users(data, inference.max_history)).save(folder / "model")
 
 
 class _States(torch.nn.Module):
@@ -139,6 +147,23 @@ def _compare(found: Sequence[np.ndarray], expected: Sequence[Tensor], path: Path
     for ours, theirs in zip(found, expected, strict=True):
         if ours.shape != theirs.shape or not np.allclose(ours, theirs.numpy(), atol=1e-4):
             raise BundleError(f"{path.name} does not answer as the trained tower does; nothing was saved.")
+
+
+def _users(data: TwoTowerDataset, reads: int) -> Iterator[Person]:
+    """The users as they stand after their last purchase, those with the fewest purchases first."""
+    first, end = data.first_row[:-1], data.first_row[1:]
+    last = np.where(end > first, data.time[(end - 1).clip(min=0)], -np.inf) if len(data) else np.zeros(data.n_users)
+    latest = np.argsort(last, kind="stable")[-MOST_USERS:]
+    columns = {name: column.tolist() for name, column in data.user_columns_now().items()}
+    for user in latest[np.argsort((end - first)[latest], kind="stable")].tolist():
+        read = slice(max(first[user], end[user] - reads - 1), end[user])
+        bought = (data.tables.item_keys[data.item[read]], data.time[read], data.rating[read])
+        history = [
+            Event(item, time, rating if rating == rating else None)  # nan: not rated
+            for item, time, rating in zip(*(part.tolist() for part in bought), strict=True)
+        ]
+        profile = {name: column[user] for name, column in columns.items()}
+        yield Person(profile, history, int(end[user] - first[user]))
 
 
 def save_artifacts(data: TwoTowerDataset, model: TwoTowerHybrid, path: Path) -> None:

@@ -6,6 +6,8 @@ from catalog.models import Product
 from catalog.services import create_product, put_on_sale, take_off_sale, update_product
 from customers.models import Customer
 from customers.services import buy, create_customer, rate_purchase, set_personalisation, update_customer
+from recommender import serving
+from recommender.engine.inference import Inference, Person
 from recommender.events import record_event
 from recommender.recommendations import also_viewed, bought_together, popular, predict_rating, recommend, similar
 from tests.recommender.shop import category_of
@@ -53,6 +55,38 @@ def test_a_rating(newcomer):
 def test_a_change_of_the_profile(newcomer):
     update_customer(customer=newcomer, gender="M")
     assert keys(mine()) == keys(recommend(profile={"gender": "M"}, count=8))
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda known: buy(customer=known, product=product("P1")),
+        lambda known: record_event(kind="view", item="P1", customer=known.key),
+        lambda known: rate_purchase(purchase=known.purchases.latest("time"), by=known, rating="0"),
+        lambda known: update_customer(customer=known, age=known.age + 30),
+    ],
+    ids=["a purchase", "a view", "a rating", "a change of the profile"],
+)
+def test_whom_training_left_in_vectors_passes_the_towers_again_when_something_happened(trained, monkeypatch, happens):
+    def asked():
+        towers.clear()
+        answer = recommend(customer="C0", count=48, exclude_purchased=False, reasons=False)
+        return [(item.item, item.score, item.rating) for item in answer.items]
+
+    towers: list[Person] = []
+    inputs = Inference.inputs
+    monkeypatch.setattr(
+        Inference, "inputs", lambda self, people, row_of=None: towers.extend(people) or inputs(self, people, row_of)
+    )
+    before = asked()
+    assert towers == []
+    happens(Customer.objects.get(key="C0"))
+    after = asked()
+    assert len(towers) == 1
+    assert after != before
+    monkeypatch.setattr(Inference, "stored", lambda *_: None)
+    serving.forget()
+    assert asked() == after
 
 
 def test_consent_taken_back_and_given_again(newcomer):

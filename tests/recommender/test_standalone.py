@@ -3,10 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
+from recommender import people, serving
 from recommender.engine.standalone import StandaloneRecommender
 from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion
@@ -51,6 +53,15 @@ def standalone(shop_with_all_kinds_of_people, settings, tmp_path):
     return StandaloneRecommender.from_bundle(settings.BUNDLE_ROOT / "v1")
 
 
+def test_training_left_every_customer_in_vectors_as_the_database_tells_of_them(standalone):
+    inference = serving.live().inference
+    keys = list(Customer.objects.values_list("key", flat=True))
+    for customer in people.find(keys, inference.max_history).values():
+        stored = inference.stored(inference.signature(customer.person))
+        assert stored is not None, customer.key
+        np.testing.assert_allclose(stored.rank, inference.encode_users([customer.person]).rank, atol=1e-5)
+
+
 def same_list(site, alone) -> None:
     assert site.source == "two_tower"
     assert [item.item for item in site.items] == [item.item for item in alone]
@@ -64,7 +75,7 @@ def test_list_for_list_and_score_for_score_the_site_and_the_standalone_agree(sta
     in_a_batch = standalone.recommend_for_users(customers, top_k=10)
     for key, listed in zip(customers, in_a_batch, strict=True):
         same_list(recommend(customer=key, count=10), listed)
-        same_list(recommend(customer=key, count=10), standalone.recommend_for_user(key, top_k=10))
+        same_list(recommend(customer=key, count=10, reasons=False), standalone.recommend_for_user(key, top_k=10))
     everything = recommend(customer="C0", count=48, exclude_purchased=False)
     same_list(everything, standalone.recommend_for_user("C0", top_k=48, exclude_purchased=False))
     assert "P4" not in {item.item for item in everything.items}
