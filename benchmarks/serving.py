@@ -35,6 +35,7 @@ WITH, WITHOUT = "benchmarks.site.settings", "benchmarks.site.without_settings"
 SHOP = {"customers": 2000, "products": 2000, "purchases": 60_000, "seed": 1}
 SCENARIO, SHADOW = "benchmark", "benchmark-shadow"
 STARTS_WITHIN, ENDS_WITHIN, SERVES_WITHIN = 60.0, 30.0, 30.0  # seconds
+REST = 15.0  # seconds without a request, before a worker is weighed again: by then it gave back what it could
 LISTS = "/api/v1/recommendations/"
 
 
@@ -103,15 +104,18 @@ def measure(version: Any, token: str, options: argparse.Namespace) -> dict[str, 
             for case in cases:
                 _round(case, site, token, options.seconds)
         found: dict[str, Any] = {case.name: case.figures() for case in cases}
-        found["worker_mb"] = site.worker_mb()
+        found["worker_mb_at_work"], found["worker_mb"] = _weighed(site)
         if options.promotions:
             found["promotions"] = promotions(site, token, version, options.promotions)
     bare = ("-c", "benchmarks/site/gunicorn.conf.py")
     with gunicorn(WITHOUT, "django.core.wsgi:get_wsgi_application()", *bare) as site:
         for _ in range(2):
             _round(cases[0], site, token, options.seconds, counted=False)
-        found["worker_mb_without_recommender"] = site.worker_mb()
-    found["ratios"] = {"worker_mb_to_without_recommender": found["worker_mb"] / found["worker_mb_without_recommender"]}
+        found["worker_mb_without_recommender_at_work"], found["worker_mb_without_recommender"] = _weighed(site)
+    found["ratios"] = {
+        f"{mb}_to_without_recommender": found[mb] / found[mb.replace("mb", "mb_without_recommender")]
+        for mb in ("worker_mb", "worker_mb_at_work")
+    }
     empty = cases[0]
     for case in cases:
         if case.name in ("known_customer", "asked_again", "looked_since"):
@@ -136,6 +140,13 @@ def _round(case: Case, site: Site, token: str, seconds: float, *, counted: bool 
         case.cpu.append(spent / len(alone.seconds))
         case.rate_1.append(len(alone.seconds) / alone.elapsed)
         case.rate_8.append(len(together.seconds) / together.elapsed)
+
+
+def _weighed(site: Site) -> tuple[float, float]:
+    """Megabytes of the worker right after its last answer, and at rest."""
+    at_work = site.worker_mb()
+    time.sleep(REST)
+    return at_work, site.worker_mb()
 
 
 def _ratio(ours: Sequence[float], other: Sequence[float]) -> float:
@@ -363,9 +374,9 @@ def _print_table(found: dict[str, Any]) -> None:
     for name, row in found.items():
         if isinstance(row, dict) and "p50_ms" in row:
             print(f"{name:<16}" + "".join(f"{value:>11.2f}" for value in row.values()))
-    print(
-        f"worker: {found['worker_mb']:.0f} MB; without the recommender {found['worker_mb_without_recommender']:.0f} MB"
-    )
+    for when, suffix in (("at rest", ""), ("at work", "_at_work")):
+        ours, without = (found[f"worker_mb{part}{suffix}"] for part in ("", "_without_recommender"))
+        print(f"worker {when}: {ours:.0f} MB; without the recommender {without:.0f} MB")
     for name, value in found["ratios"].items():
         print(f"{name.replace('_', ' ')}: {value:.2f}")
     if swaps := found.get("promotions"):

@@ -43,6 +43,7 @@ log = structlog.get_logger("recommender.serving")
 
 CHECK_EVERY = 1.0  # seconds between two looks at the database
 LOOKING_SHARE = 0.1  # of its time that a watch looks, at most: counting a huge catalog takes a while
+GIVE_BACK_EVERY = 10.0  # seconds between two looks at the memory that answers no longer need
 RETRY_EVERY = 30.0  # seconds before a model that did not open is tried again: its files may have arrived
 # Counting every purchase again corrects what counting only the new ones misses (deleted, late or withdrawn ones). It is
 # done every ten minutes, and never for more than a hundredth of the time where counting is slow.
@@ -86,7 +87,7 @@ class Process:
         self._lock = threading.Lock()
         self._watch = threading.Thread(target=self._look_again_and_again, name="recommender-watch", daemon=True)
         self._served: Served | None = None
-        self._checked = float("-inf")
+        self._checked = self._gave_back = float("-inf")
 
     def served(self) -> Served:
         served = self._served
@@ -126,8 +127,10 @@ class Process:
         with self._lock:
             shown = self._served.catalog.shown if self._served else None
             served = self._refreshed()
-        if served.catalog.shown is not shown:  # else the same catalog counts more purchases at most
+        replaced = served.catalog.shown is not shown  # else the same catalog counts more purchases at most
+        if replaced or time.monotonic() - self._gave_back >= GIVE_BACK_EVERY:
             _give_back()
+            self._gave_back = time.monotonic()
 
     def forget(self) -> None:
         with self._lock:
@@ -173,9 +176,10 @@ def max_history(catalog: LiveCatalog) -> int:
 
 
 def _give_back() -> None:
-    """Return to the system what reading a catalog took for a moment, and what is served no longer.
+    """Return to the system what reading a catalog or large answers took for a moment, and what is served no longer.
 
-    Glibc keeps most of it otherwise, a dozen megabytes and more at 100,000 items. Elsewhere nothing happens.
+    Glibc keeps most of it otherwise: a dozen megabytes and more at 100,000 items, three of answers with reasons.
+    Elsewhere nothing happens. It takes a millisecond or a few.
     """
     if os.name == "posix" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)

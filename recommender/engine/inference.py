@@ -155,7 +155,7 @@ class Inference:
         told = blake2b(repr((texts, [e.item for e in read], known)).encode(errors="surrogatepass"), digest_size=8)
         # Sums that were added up in another order, as a database or training does, differ in their last bits.
         told.update(array("f", numbers))
-        told.update(gaps)
+        told.update(gaps.tobytes())
         told.update(array("f", [math.nan if e.rating is None else e.rating for e in read]))
         return int.from_bytes(told.digest(), "little")
 
