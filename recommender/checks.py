@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
-from django.db.models import Field, Model, QuerySet
+from django.db.models import DecimalField, Field, FloatField, Model, QuerySet
 
 from recommender.engine.errors import EngineError
 from recommender.source import Count, Latest, RecommenderSource, Sum, get_source
@@ -49,6 +49,7 @@ def problems_of(source: RecommenderSource) -> Iterator[CheckMessage]:
         return
     yield from _wrong_fields(source)
     yield from _wrong_relations(source)
+    yield from _wrong_keys(source)
     yield from _wrong_condition(source)
     yield from _wrong_aliases(source)
     features = list(_wrong_features(source))
@@ -149,6 +150,15 @@ def _wrong_relations(source: RecommenderSource) -> Iterator[CheckMessage]:
             yield _error(
                 source, "E006", f"{attribute} names {name!r}, which is no foreign key to {wanted}.", _near(name, keys)
             )
+
+
+def _wrong_keys(source: RecommenderSource) -> Iterator[CheckMessage]:
+    """Keys are compared as text: 7 may be "7" to one reader and "7.00" to another."""
+    for attribute, queryset in (("customer_key", source.customers), ("item_key", source.items)):
+        field = _field(queryset.model, name := getattr(source, attribute))
+        if isinstance(field, DecimalField | FloatField):
+            problem = f"{attribute} names {name!r}, a {type(field).__name__}; keys are text or whole numbers."
+            yield _error(source, "E009", problem)
 
 
 def _wrong_condition(source: RecommenderSource) -> Iterator[CheckMessage]:

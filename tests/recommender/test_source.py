@@ -70,6 +70,11 @@ def test_a_wrong_field_name_is_reported_with_its_attribute_and_what_was_meant(at
     assert f"Did you mean {near}" in problem
 
 
+def test_a_key_that_is_no_text_and_no_whole_number_is_reported():
+    (problem,) = problems(item_key="price")
+    assert "Broken: item_key names 'price', a DecimalField; keys are text or whole numbers." in problem
+
+
 def test_a_field_that_a_derived_feature_reads_is_checked():
     given = {"customer_categorical": ["mood"], "customer_from_interactions": {"mood": Latest("feedbak")}}
     (problem,) = problems(**given)

@@ -6,6 +6,7 @@ from django.db.models import Func, IntegerField
 from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 
+from catalog.models import Product
 from customers.models import Customer
 from recommender import people
 from recommender.prepared import Prepared, takes_several_statements
@@ -46,6 +47,14 @@ def kept() -> int:
 
 def test_postgresql_is_asked_for_several_things_in_one_trip():
     assert takes_several_statements(connection)
+
+
+def test_exact_numbers_come_as_the_floats_nearest_to_them():
+    Product.objects.create(key="P1", name="Thing", category="Books", price="1234567.89")
+    prices = Prepared(lambda wanted: Product.objects.filter(key__in=wanted).values_list("price"))
+    for _ in range(3):  # asked in full, prepared, asked by name
+        ((price,),) = prices.rows(["P1"])
+        assert (type(price), price) == (float, 1234567.89)
 
 
 def test_a_query_is_planned_when_it_is_asked_for_again():
