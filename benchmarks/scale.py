@@ -147,14 +147,14 @@ def batch(bundle: Path, turns: int) -> dict[str, float]:
     cores = os.cpu_count() or 1
     keys = recommender.user_keys[: USERS_AT_ONCE * cores]
     rows = np.arange(len(keys))
-    vectors = recommender._stored(rows).rank
+    vectors = recommender.vectors(rows).rank
     bought = [recommender._bought(row) for row in rows]
     parts = [slice(start, start + USERS_AT_ONCE) for start in range(0, len(keys), USERS_AT_ONCE)]
     index, available = recommender._index, recommender._available
     with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
         work: dict[str, Callable[[], Any]] = {
             "scoring_and_top_k": lambda: list(pool.map(score, parts)),
-            "user_tower": lambda: list(pool.map(lambda part: recommender._stored(rows[part]), parts)),
+            "user_tower": lambda: list(pool.map(lambda part: recommender.vectors(rows[part]), parts)),
             "lists": lambda: [lists.columns() for lists in recommender.stream(keys, BATCH_TOP)],
         }
 
@@ -181,7 +181,7 @@ def tower_profile(bundle: Path) -> dict[str, float]:
         options.enable_profiling, options.profile_file_prefix = True, f"{folder}/profile"
         tower = ort.InferenceSession(str(bundle / "model" / "user_tower.onnx"), options, ["CPUExecutionProvider"])
         recommender.inference._user_tower = tower
-        recommender._stored(np.arange(USERS_AT_ONCE))
+        recommender.vectors(np.arange(USERS_AT_ONCE))
         events = json.loads(Path(tower.end_profiling()).read_text())
     spent: Counter[str] = Counter()
     for event in events:

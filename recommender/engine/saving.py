@@ -21,6 +21,7 @@ from recommender.engine.dataset import TwoTowerDataset
 from recommender.engine.errors import BundleError
 from recommender.engine.inference import Event, Inference, Person
 from recommender.engine.inputs import ANSWER, EVENTS, UserInputs, Vectors
+from recommender.engine.standalone import StandaloneRecommender
 from recommender.engine.towers import OneTable, TwoTowerHybrid, UserTower
 from recommender.engine.user_vectors import UserVectors
 
@@ -38,8 +39,7 @@ def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> No
     save_towers(model, data, folder / "model")
     save_artifacts(data, model, folder / "artifacts.json")
     save_assets(data, folder / "assets")
-    inference = Inference(model=folder / "model", artifacts=folder / "artifacts.json")
-    UserVectors.of(inference, _users(data, inference.max_history)).save(folder / "model")
+    save_users(data, folder)
 
 
 class _States(torch.nn.Module):
@@ -149,23 +149,6 @@ def _compare(found: Sequence[np.ndarray], expected: Sequence[Tensor], path: Path
             raise BundleError(f"{path.name} does not answer as the trained tower does; nothing was saved.")
 
 
-def _users(data: TwoTowerDataset, reads: int) -> Iterator[Person]:
-    """The users as they stand after their last purchase, those with the fewest purchases first."""
-    first, end = data.first_row[:-1], data.first_row[1:]
-    last = np.where(end > first, data.time[(end - 1).clip(min=0)], -np.inf) if len(data) else np.zeros(data.n_users)
-    latest = np.argsort(last, kind="stable")[-MOST_USERS:]
-    columns = {name: column.tolist() for name, column in data.user_columns_now().items()}
-    for user in latest[np.argsort((end - first)[latest], kind="stable")].tolist():
-        read = slice(max(first[user], end[user] - reads - 1), end[user])
-        bought = (data.tables.item_keys[data.item[read]], data.time[read], data.rating[read])
-        history = [
-            Event(item, time, rating if rating == rating else None)  # nan: not rated
-            for item, time, rating in zip(*(part.tolist() for part in bought), strict=True)
-        ]
-        profile = {name: column[user] for name, column in columns.items()}
-        yield Person(profile, history, int(end[user] - first[user]))
-
-
 def save_artifacts(data: TwoTowerDataset, model: TwoTowerHybrid, path: Path) -> None:
     """How a person becomes numbers, and whose vector each row of the item vectors is, as JSON."""
     saved = {
@@ -194,3 +177,29 @@ def save_assets(data: TwoTowerDataset, folder: Path) -> None:
     np.save(folder / "history_time.npy", data.time)
     np.save(folder / "history_rating.npy", data.rating)
     np.save(folder / "history_role.npy", data.role)
+
+
+def save_users(data: TwoTowerDataset, folder: Path) -> None:
+    """The vectors of those who bought last, as what was saved so far makes them."""
+    standalone = StandaloneRecommender(folder / "model", folder / "artifacts.json", folder / "assets")
+    bought = np.diff(data.first_row) > 0
+    last = np.full(data.n_users, -np.inf)
+    last[bought] = data.time[data.first_row[1:][bought] - 1]
+    users = np.sort(np.argsort(last, kind="stable")[-MOST_USERS:])
+    signatures = [standalone.inference.signature(person) for person in _people(data, users, standalone.inference)]
+    UserVectors.of(signatures, standalone.vectors(users)).save(folder / "model")
+
+
+def _people(data: TwoTowerDataset, users: np.ndarray, inference: Inference) -> Iterator[Person]:
+    """Users as they stand after their last purchase, with as much of their histories as is read."""
+    columns = {name: column[users].tolist() for name, column in data.user_columns_now().items()}
+    for n, (first, end) in enumerate(
+        zip(data.first_row[users].tolist(), data.first_row[users + 1].tolist(), strict=True)
+    ):
+        read = slice(max(first, end - inference.max_history - 1), end)
+        bought = (data.tables.item_keys[data.item[read]], data.time[read], data.rating[read])
+        history = [
+            Event(item, time, rating if rating == rating else None)  # nan: not rated
+            for item, time, rating in zip(*(part.tolist() for part in bought), strict=True)
+        ]
+        yield Person({name: column[n] for name, column in columns.items()}, history, end - first)

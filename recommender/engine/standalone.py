@@ -177,7 +177,7 @@ class StandaloneRecommender:
         if isinstance(user, Mapping):
             users = self.inference.encode_users([Person(self.inference.check_profile(user))])
         else:
-            users = self._stored(np.array([self._row_of_user.get(_key("user", user), -1)]))
+            users = self.vectors(np.array([self._row_of_user.get(_key("user", user), -1)]))
         if isinstance(item, Mapping):
             items = self.inference.encode_items([self.inference.check_item(item)])
         elif _key("item", item) in self.inference.row_of:
@@ -186,29 +186,9 @@ class StandaloneRecommender:
             raise EngineError(f"The model knows no item {item!r}; describe it by its features to place it.")
         return float(self.inference.ratings(users, items)[0, 0])
 
-    # --- within ---
+    # --- people ---
 
-    def _read_users(self, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-        """Keys, and what the encoders make of the profiles: ids int64 [n, fields], numbers float32 [n, ...]."""
-        encoders, keys, ids, numbers = self.inference.encoders, [], [], []
-        for batch in pq.ParquetFile(path).iter_batches(USERS_AT_ONCE):
-            columns = {f: batch[f].to_numpy(zero_copy_only=False) for f in self.inference.schema.user_fields}
-            encoded = encoders.encode_users(columns, len(batch))
-            keys += batch["user"].to_pylist()
-            ids.append(encoded[0])
-            numbers.append(encoded[1])
-        return keys, np.concatenate(ids), np.concatenate(numbers)
-
-    def _lists_of(self, keys: Sequence[str], top_k: int, exclude_purchased: bool) -> Lists:
-        rows = np.array([self._row_of_user.get(key, -1) for key in keys], dtype=np.int64)
-        bought = [self._bought(row) for row in rows] if exclude_purchased else None
-        return self._lists(keys, self._stored(rows), top_k, bought)
-
-    def _bought(self, row: int) -> np.ndarray:
-        """Rows of the items that a customer bought; of nobody, for -1."""
-        return self._item[slice(*self._first_row[row : row + 2])] if row >= 0 else self._item[:0]
-
-    def _stored(self, rows: np.ndarray) -> Vectors:
+    def vectors(self, rows: np.ndarray) -> Vectors:
         """Vectors of customers by row; -1 is somebody of whom nothing is known."""
         unknown = rows < 0
         first, end = (np.where(unknown, 0, self._first_row[rows + n]) for n in (0, 1))
@@ -231,6 +211,28 @@ class StandaloneRecommender:
             users = self.inference.run_users(inputs)
             found.rank[part], found.rate[part] = users.rank, users.rate
         return found
+
+    # --- within ---
+
+    def _read_users(self, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Keys, and what the encoders make of the profiles: ids int64 [n, fields], numbers float32 [n, ...]."""
+        encoders, keys, ids, numbers = self.inference.encoders, [], [], []
+        for batch in pq.ParquetFile(path).iter_batches(USERS_AT_ONCE):
+            columns = {f: batch[f].to_numpy(zero_copy_only=False) for f in self.inference.schema.user_fields}
+            encoded = encoders.encode_users(columns, len(batch))
+            keys += batch["user"].to_pylist()
+            ids.append(encoded[0])
+            numbers.append(encoded[1])
+        return keys, np.concatenate(ids), np.concatenate(numbers)
+
+    def _lists_of(self, keys: Sequence[str], top_k: int, exclude_purchased: bool) -> Lists:
+        rows = np.array([self._row_of_user.get(key, -1) for key in keys], dtype=np.int64)
+        bought = [self._bought(row) for row in rows] if exclude_purchased else None
+        return self._lists(keys, self.vectors(rows), top_k, bought)
+
+    def _bought(self, row: int) -> np.ndarray:
+        """Rows of the items that a customer bought; of nobody, for -1."""
+        return self._item[slice(*self._first_row[row : row + 2])] if row >= 0 else self._item[:0]
 
     def _lists(self, keys: Sequence[str], users: Vectors, top_k: int, bought: list[np.ndarray] | None) -> Lists:
         if not isinstance(top_k, int) or top_k < 1:

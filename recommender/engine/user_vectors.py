@@ -6,20 +6,13 @@ something since, or changed their profile, is told differently and not found: no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recommender.engine.inputs import Vectors
-
-if TYPE_CHECKING:
-    from recommender.engine.inference import Inference, Person
-
-AT_ONCE = 64  # in one pass of the user tower
 
 
 @dataclass(frozen=True)
@@ -41,16 +34,10 @@ class UserVectors:
         return Vectors.of_people(self.rank[row : row + 1], self.rate[row : row + 1])
 
     @classmethod
-    def of(cls, inference: Inference, people: Iterable[Person]) -> UserVectors:
-        """People in vectors. They come sooner where histories of like length follow each other."""
-        people, signatures, parts = iter(people), [], [inference.encode_users([])]
-        while some := list(islice(people, AT_ONCE)):
-            signatures += [inference.signature(person) for person in some]
-            parts.append(inference.encode_users(some))
-        # Of whom nothing differs the vectors do not, either.
+    def of(cls, signatures: Sequence[int], users: Vectors) -> UserVectors:
+        """Of users, in any order. Of whom nothing differs the vectors do not, either: they are kept once."""
         signature, rows = np.unique(np.array(signatures, np.uint64), return_index=True)
-        users = Vectors.concat(parts)[rows]
-        return cls(signature, users.rank, users.rate)
+        return cls(signature, users.rank[rows], users.rate[rows])
 
     def save(self, folder: Path) -> None:
         for field in fields(self):

@@ -174,14 +174,14 @@ def test_a_person_put_together_by_hand_is_the_person_of_the_assets(snapshot, rec
     person = Person({"gender": tables.users["gender"][row], "age": tables.users["age"][row]}, history)
     inference = Inference.open(bundle)
     by_hand = inference.encode_users([person]).rank
-    stored = recommender._stored(np.array([recommender._row_of_user["u7"]])).rank
+    stored = recommender.vectors(np.array([recommender._row_of_user["u7"]])).rank
     np.testing.assert_allclose(by_hand, stored, atol=1e-5)
 
 
 def test_a_new_item_is_placed_among_its_like(recommender):
     inference = recommender.inference
     vectors = inference.encode_items([{"kind": "A"}, {"kind": "C"}])
-    user = recommender._stored(np.array([recommender._row_of_user["u3"]]))
+    user = recommender.vectors(np.array([recommender._row_of_user["u3"]]))
     kinds = [kind(recommender.recommend_for_user("u3")[0].item)]
     scores = user.rank @ vectors.rank.T
     assert (scores[0].argmax() == 0) == (kinds[0] == 0) or kinds[0] in (1, 3)

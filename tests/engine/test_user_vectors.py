@@ -100,7 +100,7 @@ def test_of_a_long_history_what_the_tower_reads_is_enough(inference):
 
 def test_people_of_whom_nothing_differs_are_kept_once(inference, tmp_path):
     people = [Person({"gender": "F"}), SOMEBODY, Person({"gender": "F"})]
-    UserVectors.of(inference, people).save(tmp_path)
+    UserVectors.of([inference.signature(person) for person in people], inference.encode_users(people)).save(tmp_path)
     users = UserVectors.open(tmp_path)
     assert len(users) == 2
     for person in people:
@@ -111,6 +111,6 @@ def test_people_of_whom_nothing_differs_are_kept_once(inference, tmp_path):
 
 
 def test_a_model_without_users_is_a_model(inference, tmp_path):
-    UserVectors.of(inference, []).save(tmp_path)
+    UserVectors.of([], inference.encode_users([])).save(tmp_path)
     assert UserVectors.open(tmp_path).find(7) is None
     assert UserVectors.open(tmp_path / "elsewhere") is None
