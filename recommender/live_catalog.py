@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -66,12 +66,13 @@ class Placed:
         if len(people) != 1:  # a batch asks for everybody once
             return towers(people)
         ((person, settled),) = people
-        signature = self.live.inference.signature(person)
-        if settled is None:
-            stored = self.live.inference.stored(signature)
-            return [Weighed.whole(stored) if stored else self.asked.weighed(signature, lambda: towers(people)[0])]
-        # What was told of a profile is evidence, what was made of purchases is not, though it be the same.
-        told = (signature, *settled, None, *person.profile)
+        signature = self.live.inference.signature(person, self.row_of)
+        told: Hashable = signature
+        if settled is not None:
+            # What somebody told of a profile is evidence, what was made of purchases is not, though it be the same.
+            told = (signature, *settled, None, *person.profile)
+        elif (stored := self.live.inference.stored(signature)) is not None:
+            return [Weighed.whole(stored)]
         return [self.asked.weighed(told, lambda: towers(people)[0])]
 
     def encode(self, people: Sequence[Person]) -> Vectors:

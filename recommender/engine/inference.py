@@ -140,16 +140,16 @@ class Inference:
             checked[name] = as_text(given, value)
         return checked
 
-    def signature(self, person: Person) -> int:
+    def signature(self, person: Person, row_of: Mapping[str, int] | None = None) -> int:
         """64 bits of all that the user tower reads of somebody: who has the same has the same vectors.
 
-        ProfileError for a value of the wrong type.
+        row_of : as for `encode_users`. ProfileError for a value of the wrong type.
         """
-        profile = self.with_derived(person)
+        items = self.row_of if row_of is None else row_of
+        profile, history = self.with_derived(person), [e for e in person.history if e.item in items]
         texts = [as_text(name, profile.get(name)) for name in self.schema.user_categorical]
         numbers = [as_number(name, profile.get(name)) for name in self.schema.user_numerical]
-        times = [e.time for e in person.history[-self.max_history - 1 :]]
-        read = person.history[-self.max_history :]
+        times, read = [e.time for e in history[-self.max_history - 1 :]], history[-self.max_history :]
         gaps = gap_bucket(np.array(times if len(times) > len(read) else [math.nan, *times]))
         known = len(person.history) if person.purchases is None else person.purchases
         told = blake2b(repr((texts, [e.item for e in read], known)).encode(errors="surrogatepass"), digest_size=8)

@@ -1,5 +1,6 @@
 """Who did nothing since training is found by all that the user tower reads of them, and by nothing less."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -80,12 +81,25 @@ def test_whoever_differs_in_anything_that_is_read_is_somebody_else(inference, ot
         replace(SOMEBODY, profile={"age": 31, "gender": "F", "shoe_size": 40}),
         replace(SOMEBODY, purchases=None),
         replace(SOMEBODY, history=[SOMEBODY.history[0]._replace(quantity=2.0), SOMEBODY.history[1]]),
+        replace(SOMEBODY, history=[SOMEBODY.history[0], Event("nowhere", 1.75e9), SOMEBODY.history[1]]),
         replace(SOMEBODY, history=[event._replace(time=event.time + 3600) for event in SOMEBODY.history]),
     ],
 )
 def test_what_is_not_read_makes_no_difference(inference, same):
     assert inference.signature(same) == inference.signature(SOMEBODY)
     assert same_inputs(inference, same)
+
+
+def test_time_that_passed_around_an_item_unknown_here_is_read_as_one(inference):
+    """Half an hour and half an hour are less than what is read as an hour, or more, though each is read alike."""
+
+    def somebody(hours: float) -> Person:
+        return Person({}, [Event("i1", 0), Event("nowhere", 3600 * hours), Event("i2", 7200 * hours)])
+
+    more, less = somebody(0.6), somebody(0.4)
+    assert inference.signature(more) != inference.signature(less)
+    everything = inference.row_of | {"nowhere": len(inference.row_of)}
+    assert inference.signature(more, everything) == inference.signature(less, everything)
 
 
 def test_of_a_long_history_what_the_tower_reads_is_enough(inference):
@@ -114,3 +128,19 @@ def test_a_model_without_users_is_a_model(inference, tmp_path):
     UserVectors.of([], inference.encode_users([])).save(tmp_path)
     assert UserVectors.open(tmp_path).find(7) is None
     assert UserVectors.open(tmp_path / "elsewhere") is None
+
+
+def test_of_many_users_those_who_bought_last_are_kept(snapshot, bundle, tmp_path, monkeypatch):
+    from recommender.engine import saving
+    from recommender.engine.dataset import TwoTowerDataset
+
+    tables = read_snapshot(snapshot)
+    saved = shutil.copytree(bundle, tmp_path / "bundle")
+    inference = Inference.open(saved)
+    monkeypatch.setattr(saving, "MOST_USERS", 5)
+    saving.save_users(TwoTowerDataset.build(tables, encoders=inference.encoders), saved)
+    users = UserVectors.open(saved / "model")
+    last = {user: tables.time[tables.user == row].max() for row, user in enumerate(tables.user_keys.tolist())}
+    latest = sorted(last, key=last.__getitem__)[-5:]
+    found = [user for user in last if users.find(inference.signature(person_of(snapshot, user))) is not None]
+    assert sorted(found) == sorted(latest)
