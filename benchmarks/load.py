@@ -58,9 +58,13 @@ class Client(threading.Thread):
         self.versions: list[str] = []
         self.started = self.ended = 0.0
 
-    def run(self) -> None:
+    def questions(self) -> list[bytes]:
+        """The requests that are this client's, of all of the job's."""
         requests = self.job.requests()
-        mine = cycle(requests[self.number % len(requests) :: self.job.clients])
+        return requests[self.number % len(requests) :: self.job.clients]
+
+    def run(self) -> None:
+        mine = cycle(self.questions())
         with self._connection() as connection, connection.makefile("rb") as reader:
             for request in islice(mine, self.job.warm_up):
                 _ask(connection, reader, request)

@@ -1,4 +1,4 @@
-"""The sites that benchmarks/serving.py has served beside each other."""
+"""The sites that benchmarks/serving.py has served beside each other, and what they are asked."""
 
 import os
 import subprocess
@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from benchmarks import serving
+from benchmarks.load import Answers, Client, Job
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
@@ -30,3 +33,20 @@ def test_the_empty_view_is_there_and_only_one_site_has_the_recommender(tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-2:] == ["401", str(has_recommender)]
+
+
+def test_a_case_goes_on_where_it_ended_and_its_clients_share_its_questions_out(monkeypatch):
+    asked = []
+
+    def ask(job: Job) -> Answers:
+        asked.append([Client(job, number).questions() for number in range(job.clients)])
+        return Answers(seconds=[0.1] * 3, failed=[], versions=[], elapsed=1.0)
+
+    monkeypatch.setattr(serving, "ask", ask)
+    case, site = serving.Case("some", "/", list("abcdefgh")), serving.Site(port=1, master=1)
+    case.ask(site, "token", clients=1, seconds=1, warm_up=0)
+    case.ask(site, "token", clients=2, seconds=1, warm_up=1)
+    case.ask(site, "token", clients=1, seconds=1, warm_up=0)
+    bodies = [["".join(chr(request[-1]) for request in mine) for mine in clients] for clients in asked]
+    assert bodies == [["abcdefgh"], ["dfhb", "egac"], ["abcdefgh"]]
+    assert Client(Job(1, "/", ["only one"], "token", clients=8, seconds=1), number=7).questions()
