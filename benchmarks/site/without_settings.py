@@ -4,9 +4,6 @@ from recsite.settings import *  # noqa: F403
 
 _bare = {"recsite.apps.SiteConfig": "benchmarks.site.apps.SiteWithoutRecommender"}
 INSTALLED_APPS = [_bare.get(app, app) for app in INSTALLED_APPS if app != "recommender"]  # noqa: F405
-_leaning = ("recsite.audit.", "recsite.idempotency.")
-MIDDLEWARE = [layer for layer in MIDDLEWARE if not layer.startswith(_leaning)]  # noqa: F405
 # Calls are counted without it, too, only not by its classes.
 REST_FRAMEWORK = {**REST_FRAMEWORK, "DEFAULT_THROTTLE_CLASSES": ["benchmarks.site.throttles.Counted"]}  # noqa: F405
-DRF_STANDARDIZED_ERRORS: dict[str, str] = {}
 ROOT_URLCONF = "benchmarks.site.without_urls"

@@ -5,6 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from benchmarks.site.views import EmptyView
+from recsite import problems
 
 urlpatterns = [
     path("benchmark/empty/", EmptyView.as_view()),
@@ -14,4 +15,6 @@ urlpatterns = [
     path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
     path("", include("customers.urls")),
     path("", include("catalog.urls")),
+    path("api/<path:address>", problems.NoSuchAddress.as_view()),
 ]
+handler500 = problems.server_error
