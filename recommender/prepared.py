@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from django.db import connections
@@ -84,13 +84,14 @@ class _Compiled:
         slots = [object() for _ in range(values)]
         queryset = build([Value(slot) for slot in slots])
         self.connection = connections[queryset.db]
-        self.compiler = queryset.query.get_compiler(connection=self.connection)
-        self.sql, parameters = self.compiler.as_sql()
+        compiler = queryset.query.get_compiler(connection=self.connection)
+        self.sql, parameters = compiler.as_sql()
         self.small = values <= SMALL
         number = {id(slot): n for n, slot in enumerate(slots)}
         self._parameters = [(parameter, number.get(id(parameter))) for parameter in parameters]
-        columns = [column for column, _, _ in self.compiler.select]
-        self._converters = self.compiler.get_converters(columns)
+        # Where nothing is converted, as on PostgreSQL, the query itself is let go: each thread has its own.
+        converters = compiler.get_converters([column for column, _, _ in compiler.select])
+        self._convert = partial(compiler.apply_converters, converters=converters) if converters else None
 
     @cached_property
     def statement(self) -> Statement:
@@ -105,4 +106,4 @@ class _Compiled:
         return Question(self.sql, self.parameters(values), self.statement if self.small else None, own)
 
     def converted(self, rows: Rows) -> Rows:
-        return list(map(tuple, self.compiler.apply_converters(rows, self._converters))) if self._converters else rows
+        return rows if self._convert is None else list(map(tuple, self._convert(rows)))

@@ -6,12 +6,10 @@ from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
-from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from recommender.metrics import exposition
 from recommender.models import MAY_SEE_RUNS
 
 
@@ -30,4 +28,9 @@ class MetricsView(APIView):
         return super().perform_content_negotiation(request, force=True)  # Prometheus asks for formats of its own
 
     def get(self, request: Request) -> HttpResponse:
+        # Few workers are ever asked: the others need not carry it.
+        from prometheus_client import CONTENT_TYPE_LATEST
+
+        from recommender.metrics import exposition
+
         return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
