@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib.admindocs.views import simplify_regex
 from django.contrib.auth.models import Permission, User
+from django.core.management.color import no_style
+from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.urls.resolvers import RoutePattern
@@ -106,7 +108,11 @@ def bob(db):
     product = Product.objects.create(pk=1, key="1", name="Lamp")
     user = User.objects.create_user("bob", email="bob@private.example", pk=1)
     customer = Customer.objects.create(pk=1, key="1", name="Bob Private", user=user)
-    return Purchase.objects.create(pk=1, customer=customer, product=product)
+    purchase = Purchase.objects.create(pk=1, customer=customer, product=product)
+    with connection.cursor() as cursor:  # or the first one made by a test alone would be the second number 1
+        for reset in connection.ops.sequence_reset_sql(no_style(), [Product, User, Customer, Purchase]):
+            cursor.execute(reset)
+    return purchase
 
 
 def call(client, method: str, path: str):
