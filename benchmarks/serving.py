@@ -36,6 +36,7 @@ SHOP = {"customers": 2000, "products": 2000, "purchases": 60_000, "seed": 1}
 SCENARIO, SHADOW = "benchmark", "benchmark-shadow"
 STARTS_WITHIN, ENDS_WITHIN, SERVES_WITHIN = 60.0, 30.0, 30.0  # seconds
 REST = 15.0  # seconds without a request, before a worker is weighed again: by then it gave back what it could
+WEIGHED = {"at rest": "", "at work": "_at_work"}  # when, and what ends the name of that figure
 LISTS = "/api/v1/recommendations/"
 
 
@@ -113,8 +114,9 @@ def measure(version: Any, token: str, options: argparse.Namespace) -> dict[str, 
             _round(cases[0], site, token, options.seconds, counted=False)
         found["worker_mb_without_recommender_at_work"], found["worker_mb_without_recommender"] = _weighed(site)
     found["ratios"] = {
-        f"{mb}_to_without_recommender": found[mb] / found[mb.replace("mb", "mb_without_recommender")]
-        for mb in ("worker_mb", "worker_mb_at_work")
+        f"worker_mb{when}_to_without_recommender": found[f"worker_mb{when}"]
+        / found[f"worker_mb_without_recommender{when}"]
+        for when in WEIGHED.values()
     }
     empty = cases[0]
     for case in cases:
@@ -374,9 +376,9 @@ def _print_table(found: dict[str, Any]) -> None:
     for name, row in found.items():
         if isinstance(row, dict) and "p50_ms" in row:
             print(f"{name:<16}" + "".join(f"{value:>11.2f}" for value in row.values()))
-    for when, suffix in (("at rest", ""), ("at work", "_at_work")):
-        ours, without = (found[f"worker_mb{part}{suffix}"] for part in ("", "_without_recommender"))
-        print(f"worker {when}: {ours:.0f} MB; without the recommender {without:.0f} MB")
+    for said, when in WEIGHED.items():
+        ours, without = (found[f"worker_mb{part}{when}"] for part in ("", "_without_recommender"))
+        print(f"worker {said}: {ours:.0f} MB; without the recommender {without:.0f} MB")
     for name, value in found["ratios"].items():
         print(f"{name.replace('_', ' ')}: {value:.2f}")
     if swaps := found.get("promotions"):

@@ -19,7 +19,7 @@ import onnxruntime as ort
 from recommender.engine.bundle import WEIGHTS, read_manifest
 from recommender.engine.encoders import Encoders, as_number, as_text
 from recommender.engine.errors import BundleError, InferenceError, ProfileError
-from recommender.engine.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, gap_bucket
+from recommender.engine.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, gap_bucket, mapped
 from recommender.engine.rater import Rater
 from recommender.engine.schema import Schema
 from recommender.engine.user_vectors import UserVectors
@@ -284,11 +284,6 @@ def _run(tower: ort.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.nd
     if not all(np.isfinite(part).all() for part in answer):
         raise InferenceError("The model answers with what is not a number.")
     return answer
-
-
-def mapped(path: Path) -> np.ndarray:
-    """An array that stays in its file, whose pages all processes share; np.memmap itself is slow to slice."""
-    return np.load(path, mmap_mode="r").view(np.ndarray)
 
 
 def _fields(what: str, given: Mapping[str, object]) -> Iterable[tuple[str, object]]:

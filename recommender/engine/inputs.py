@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +40,11 @@ class Stacked:
         found = np.empty((*rows.shape, self.shape[1]), first.dtype)
         found[~newer], found[newer] = first[rows[~newer]], more[rows[newer] - len(first)]
         return found
+
+
+def mapped(path: Path) -> np.ndarray:
+    """An array that stays in its file, whose pages all processes share; np.memmap itself is slow to slice."""
+    return np.load(path, mmap_mode="r").view(np.ndarray)
 
 
 Rows = np.ndarray | Stacked

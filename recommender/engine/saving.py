@@ -19,7 +19,7 @@ from torch import Tensor
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TwoTowerDataset
 from recommender.engine.errors import BundleError
-from recommender.engine.inference import Event, Inference, Person
+from recommender.engine.inference import Event, Person
 from recommender.engine.inputs import ANSWER, EVENTS, UserInputs, Vectors
 from recommender.engine.standalone import StandaloneRecommender
 from recommender.engine.towers import OneTable, TwoTowerHybrid, UserTower
@@ -186,17 +186,18 @@ def save_users(data: TwoTowerDataset, folder: Path) -> None:
     last = np.full(data.n_users, -np.inf)
     last[bought] = data.time[data.first_row[1:][bought] - 1]
     users = np.sort(np.argsort(last, kind="stable")[-MOST_USERS:])
-    signatures = [standalone.inference.signature(person) for person in _people(data, users, standalone.inference)]
+    inference = standalone.inference
+    signatures = [inference.signature(person) for person in _people(data, users, inference.max_history)]
     UserVectors.of(signatures, standalone.vectors(users)).save(folder / "model")
 
 
-def _people(data: TwoTowerDataset, users: np.ndarray, inference: Inference) -> Iterator[Person]:
+def _people(data: TwoTowerDataset, users: np.ndarray, reads: int) -> Iterator[Person]:
     """Users as they stand after their last purchase, with as much of their histories as is read."""
     columns = {name: column[users].tolist() for name, column in data.user_columns_now().items()}
     for n, (first, end) in enumerate(
         zip(data.first_row[users].tolist(), data.first_row[users + 1].tolist(), strict=True)
     ):
-        read = slice(max(first, end - inference.max_history - 1), end)
+        read = slice(max(first, end - reads - 1), end)
         bought = (data.tables.item_keys[data.item[read]], data.time[read], data.rating[read])
         history = [
             Event(item, time, rating if rating == rating else None)  # nan: not rated

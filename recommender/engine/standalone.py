@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from recommender.engine.bundle import read_manifest
 from recommender.engine.errors import BundleError, EngineError
-from recommender.engine.inference import Inference, Person, mapped
-from recommender.engine.inputs import UserInputs, Vectors
+from recommender.engine.inference import Inference, Person
+from recommender.engine.inputs import UserInputs, Vectors, mapped
 from recommender.engine.retrieval import Index
 
 Profile = Mapping[str, object]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recommender.engine.inputs import Vectors
+from recommender.engine.inputs import Vectors, mapped
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ class UserVectors:
         paths = [_path(folder, field.name) for field in fields(cls)]
         if not paths[0].exists():
             return None
-        # np.memmap itself is slow to slice.
-        return cls(*(np.load(path, mmap_mode="r").view(np.ndarray) for path in paths))
+        return cls(*map(mapped, paths))
 
 
 def _path(folder: Path, name: str) -> Path:

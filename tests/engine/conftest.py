@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recommender.engine.config import TrainConfig
+from recommender.engine.inference import Event, Person
+from recommender.engine.tables import read_snapshot
 from tests import planted
 
 QUICK = TrainConfig(
@@ -23,3 +26,15 @@ def bundle(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundles") / "b"
     build_bundle(snapshot, out, config=QUICK)
     return out
+
+
+def person_of(snapshot, user: str) -> Person:
+    """A user of the snapshot with all of their purchases, put together by hand."""
+    tables = read_snapshot(snapshot)
+    row = tables.user_keys.tolist().index(user)
+    rows = np.flatnonzero(tables.user == row)
+    history = [
+        Event(tables.item_keys[tables.item[k]], tables.time[k], None if np.isnan(r := tables.rating[k]) else float(r))
+        for k in rows
+    ]
+    return Person({name: column[row] for name, column in tables.users.items()}, history, len(rows))

@@ -8,12 +8,12 @@ import pytest
 from recommender.engine import standalone
 from recommender.engine.__main__ import main
 from recommender.engine.errors import EngineError, ProfileError
-from recommender.engine.inference import Event, Inference, Person
+from recommender.engine.inference import Inference
 from recommender.engine.pipeline import build_bundle
 from recommender.engine.retrieval import Index, best_rows, diversify
 from recommender.engine.standalone import StandaloneRecommender
 from recommender.engine.tables import read_snapshot
-from tests.engine.conftest import QUICK
+from tests.engine.conftest import QUICK, person_of
 
 
 @pytest.fixture(scope="module")
@@ -164,16 +164,8 @@ def test_a_shop_without_any_rating_serves_one_person_and_many(snapshot, tmp_path
 
 
 def test_a_person_put_together_by_hand_is_the_person_of_the_assets(snapshot, recommender, bundle):
-    tables = read_snapshot(snapshot)
-    row = tables.user_keys.tolist().index("u7")
-    mine = np.flatnonzero(tables.user == row)
-    history = [
-        Event(tables.item_keys[tables.item[k]], tables.time[k], None if np.isnan(r := tables.rating[k]) else float(r))
-        for k in mine
-    ]
-    person = Person({"gender": tables.users["gender"][row], "age": tables.users["age"][row]}, history)
     inference = Inference.open(bundle)
-    by_hand = inference.encode_users([person]).rank
+    by_hand = inference.encode_users([person_of(snapshot, "u7")]).rank
     stored = recommender.vectors(np.array([recommender._row_of_user["u7"]])).rank
     np.testing.assert_allclose(by_hand, stored, atol=1e-5)
 

@@ -9,6 +9,7 @@ import pytest
 from recommender.engine.inference import Event, Inference, Person
 from recommender.engine.tables import read_snapshot
 from recommender.engine.user_vectors import UserVectors
+from tests.engine.conftest import person_of
 
 SOMEBODY = Person({"gender": "F", "age": 31.0}, [Event("i1", 1.7e9, 4.0), Event("i2", 1.8e9)], 2)
 
@@ -16,17 +17,6 @@ SOMEBODY = Person({"gender": "F", "age": 31.0}, [Event("i1", 1.7e9, 4.0), Event(
 @pytest.fixture(scope="module")
 def inference(bundle):
     return Inference.open(bundle)
-
-
-def person_of(snapshot, user: str) -> Person:
-    tables = read_snapshot(snapshot)
-    row = tables.user_keys.tolist().index(user)
-    rows = np.flatnonzero(tables.user == row)
-    history = [
-        Event(tables.item_keys[tables.item[k]], tables.time[k], None if np.isnan(r := tables.rating[k]) else float(r))
-        for k in rows
-    ]
-    return Person({name: column[row] for name, column in tables.users.items()}, history, len(rows))
 
 
 def same_inputs(inference, person: Person) -> bool:
