@@ -14,6 +14,14 @@ class RecommendationError(RecommenderError):
         self.message = message
 
 
+class EventChanged(RecommenderError):
+    """An event id came again with other content. `fields` says for each field what is stored and what was sent."""
+
+    def __init__(self, fields: dict[str, str]):
+        super().__init__("; ".join(f"{name}: {words}" for name, words in fields.items()))
+        self.fields = fields
+
+
 class TrainingError(RecommenderError):
     """A run cannot be started, executed or cancelled, or a version cannot be made live."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +14,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from recommender import people, served_lists, serving, visits
-from recommender.errors import RecommendationError
-from recommender.models import Event
+from recommender.errors import EventChanged, RecommendationError
+from recommender.models import Event, ServedList
 
 log = structlog.get_logger("recommender.events")
 
@@ -25,15 +26,21 @@ def record_event(
     item: str,
     customer: str | None = None,
     session: str = "",
+    sender: str = "",
+    visitors: Collection[str] | None = None,
     event_id: str | None = None,
     recommendation_id: uuid.UUID | None = None,
     value: float | None = None,
     time: datetime | None = None,
 ) -> tuple[Event | None, bool]:
-    """The stored event and whether it is new: a second telling of an event id finds the first and changes nothing.
+    """The stored event and whether it is new: an event id that its sender sends again changes nothing.
 
-    (None, False) for a customer who opted out. RecommendationError for an unknown customer or item. A list that is not
-    on record (those of customers who opted out never are) is passed over.
+    sender : whose event id it is, `visits.sender_of`.   visitors : who sends it, `visits.visitors_of`; None for a
+    caller whose word on who was shown a list holds: the site itself, or an API key.
+
+    (None, False) for a customer who opted out. RecommendationError for an unknown customer or item, EventChanged for
+    an event id that comes again with other content. An event belongs to its list only where the list is on record,
+    held the item, was shown to this person, and has no event of this kind and item yet.
     """
     if customer is not None:
         learnable = people.may_be_learned_from(customer)
@@ -41,29 +48,37 @@ def record_event(
             raise RecommendationError("customer", f"There is no customer {customer!r}.")
         if not learnable:
             return None, False
-    if event_id is not None:
-        stored = Event.objects.filter(event_id=event_id).first()
-        if stored is not None:
-            return stored, False
-    if not serving.catalog().knows(item):
-        raise RecommendationError("item", f"There is no item {item!r}.")
+    served = _shown_list(recommendation_id, item, customer, visitors) if recommendation_id else None
     event = Event(
         kind=kind,
         item=item,
         customer=customer or "",
         session=session,
+        sender=sender,
         event_id=event_id,
-        recommendation=served_lists.find(recommendation_id) if recommendation_id else None,
+        recommendation=served,
         value=value,
         time=time or timezone.now(),
     )
-    event.full_clean(validate_unique=False)
+    stored = _stored_before(event)
+    if stored is not None:
+        _check_unchanged(stored, event, ["time"] if time else [])
+        return stored, False
+    if not serving.catalog().knows(item):
+        raise RecommendationError("item", f"There is no item {item!r}.")
+    if served is not None and (_is_counted(served, kind, item) or not _claim(served, visitors)):
+        event.recommendation = None
+    event.full_clean(validate_unique=False, validate_constraints=False)
     try:
         with transaction.atomic():
             event.save()
     except IntegrityError:
-        # Told twice at once: the other one was stored between our look and our save.
-        return Event.objects.get(event_id=event_id), False
+        # Sent twice at once: the other one was stored between our look and our save.
+        stored = _stored_before(event)
+        if stored is not None:
+            return stored, False
+        event.recommendation = None
+        event.save()
     return event, True
 
 
@@ -74,15 +89,22 @@ def record_by(request: HttpRequest, kind: Event.Kind, item: str, led_by: str | N
     often the page is loaded. An item that is not there is passed over, as is everybody who opted out: a page is shown
     all the same.
     """
-    customer = people.key_of(request.user)
-    told: dict[str, Any] = {"kind": kind, "item": item, "customer": customer}
-    led_here = _list_that_led_here(led_by, item, customer)
-    if led_here is not None:
-        told["recommendation_id"] = led_here
-        if kind == Event.Kind.VIEW:
-            told |= {"kind": Event.Kind.CLICK, "event_id": f"click-{led_here}-{item}"[:100]}
+    customer, session = people.key_of(request.user), visits.session_of(request)
+    visitors = visits.visitors_of(request)
+    served = _shown_list(_uuid(led_by), item, customer, visitors)
+    if served is not None and kind == Event.Kind.VIEW:
+        kind = Event.Kind.CLICK
+        if _is_counted(served, kind, item):
+            return
     try:
-        event, _ = record_event(**told, session=visits.session_of(request))
+        event, _ = record_event(
+            kind=kind,
+            item=item,
+            customer=customer,
+            session=session,
+            visitors=visitors,
+            recommendation_id=None if served is None else served.pk,
+        )
     except RecommendationError as error:
         log.info("event_not_recorded", kind=kind, item=item, error=error.message)
         return
@@ -102,17 +124,6 @@ def bring_visit(user: Any, request: HttpRequest | None = None, **sent: object) -
         lately.update(customer=customer)
 
 
-def _list_that_led_here(given: str | None, item: str, customer: str | None) -> uuid.UUID | None:
-    """The list of a link, if it is on record, held the item and is of nobody else: links are passed on, too."""
-    try:
-        served = served_lists.find(uuid.UUID(given or ""))
-    except ValueError:
-        return None
-    if served is None or item not in served.items or served.customer not in ("", customer):
-        return None
-    return served.pk
-
-
 def viewed_by(customer: str) -> QuerySet[Any, Any]:
     """What a customer is on record to have looked at, the latest first: rows of `item`, `last` (when) and `times`."""
     views = Event.objects.filter(customer=customer, kind__in=Event.VIEWED).order_by()
@@ -127,3 +138,68 @@ def forget_views(request: HttpRequest, item: str) -> int:
         return views.filter(customer=customer).delete()[0]
     visits.forget(request, item)
     return views.filter(customer="", session=session).delete()[0] if session else 0
+
+
+# --- within -----------------------------------------------------------------------------------------------------------
+
+
+def _uuid(text: str | None) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text or "")
+    except ValueError:
+        return None
+
+
+def _shown_list(
+    recommendation_id: uuid.UUID | None, item: str, customer: str | None, visitors: Collection[str] | None
+) -> ServedList | None:
+    """The list, if it is on record, held the item and was shown to nobody else: links are passed on, too."""
+    served = served_lists.find(recommendation_id) if recommendation_id else None
+    if served is None or item not in served.items:
+        return None
+    if served.customer:
+        return served if served.customer == customer else None
+    if served.visitor and visitors is not None and served.visitor not in visitors:
+        return None
+    return served
+
+
+def _claim(served: ServedList, visitors: Collection[str] | None) -> bool:
+    """A list that was made for no visit in particular belongs to the visitor who is the first to take it up."""
+    if served.customer or served.visitor or not visitors:
+        return True
+    mine = next(iter(visitors))
+    unclaimed = ServedList.objects.filter(pk=served.pk, visitor="")
+    return bool(unclaimed.update(visitor=mine)) or ServedList.objects.filter(pk=served.pk, visitor=mine).exists()
+
+
+def _is_counted(served: ServedList, kind: str, item: str) -> bool:
+    return Event.objects.filter(recommendation=served, kind=kind, item=item).exists()
+
+
+def _stored_before(event: Event) -> Event | None:
+    if event.event_id is None:
+        return None
+    return Event.objects.filter(sender=event.sender, event_id=event.event_id).first()
+
+
+def _check_unchanged(stored: Event, sent: Event, also: list[str]) -> None:
+    """EventChanged where an event id stands for two different events."""
+    names = ["kind", "item", "customer", "value", *also]
+    if sent.recommendation is not None and not (
+        stored.recommendation is None and _is_counted(sent.recommendation, sent.kind, sent.item)
+    ):
+        names.append("recommendation_id")
+    differ = [name for name in names if getattr(stored, name) != getattr(sent, name)]
+    if differ:
+        raise EventChanged({name: _both(getattr(stored, name), getattr(sent, name)) for name in differ})
+
+
+def _both(stored: object, sent: object) -> str:
+    return f"stored as {_word(stored)}, sent again as {_word(sent)}."
+
+
+def _word(value: object) -> str:
+    if value in (None, ""):
+        return "nothing"
+    return repr(value) if isinstance(value, str) else str(value)

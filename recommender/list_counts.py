@@ -102,12 +102,12 @@ def count_lists(first: date, last: date) -> int:
         recommendation__created__lt=end,
         time__lt=F("recommendation__created") + attribution_window(),
     ).annotate(_day=_day_of("recommendation__created"))
-    by_list = ("_day", *(f"recommendation__{name}" for name in by_kind[1:]))
-    for *kind, n, clicked in (
-        clicks.order_by().values_list(*by_list).annotate(Count("pk"), Count("recommendation", distinct=True))
-    ):
+    by_list = ("_day", *(f"recommendation__{name}" for name in by_kind[1:]), "recommendation")
+    rows_of_lists = clicks.order_by().values_list(*by_list).annotate(Count("item", distinct=True))
+    for *kind, _, items in rows_of_lists.iterator(chunk_size=AT_ONCE):
         counts = found[_kind(kind)]
-        counts.clicks, counts.clicked = n, clicked
+        counts.clicks += items  # an item that was clicked on and then put into the cart is one
+        counts.clicked += 1
     for kind, amount in _credited(start, end):
         counts = found[kind]
         counts.orders += 1

@@ -120,7 +120,8 @@ class ListRequest:
     filter : field -> allowed values.   exclude : keys not to list.   diversity : 0 (best first) to 1 (all different).
     rotation : 0 (always the same order) to 1: how far items of nearly the same score change places from day to day.
     page_token : `next_page_token` of the page before, to go on without repeating an item.
-    visitor : for nobody known, what tells this visit from others (`visits.visitor_of`): who they are to an experiment.
+    visitor : for nobody known, what tells this visit from others (`visits.begin`): who they are to an experiment, and
+    whose clicks count for the list.
     reasons : whether to say why each item is there, which costs about as much as the rest of a customer's list.
     """
 

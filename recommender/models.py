@@ -285,7 +285,7 @@ class ServedList(models.Model):
         Arm, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", help_text="Of a running experiment."
     )
     visitor = models.CharField(
-        max_length=32, blank=True, help_text="In an experiment: stands for a visit of nobody known."
+        max_length=32, blank=True, help_text="Stands for the visit it was shown in, where nobody is known."
     )
     bucket = models.PositiveSmallIntegerField(
         default=0, help_text="Which of the buckets of recommender/list_counts.py the person falls into."
@@ -300,7 +300,10 @@ class ServedList(models.Model):
 
 
 class Event(models.Model):
-    """What somebody did with an item or a list. `event_id` is the sender's: a repeat is stored once."""
+    """What somebody did with an item or a list. `event_id` is the sender's: a repeat by the same sender is stored once.
+
+    `recommendation` is set where the list held the item and was shown to that person, once for each kind of event.
+    """
 
     class Kind(models.TextChoices):
         VIEW = "view"
@@ -313,7 +316,10 @@ class Event(models.Model):
     TAKEN_UP = (Kind.CLICK, Kind.ADD_TO_CART)  # with a list, somebody took up what it offered
 
     kind = models.CharField(max_length=12, choices=Kind)
-    event_id = models.CharField(max_length=100, null=True, blank=True, unique=True)
+    sender = models.CharField(
+        max_length=64, blank=True, help_text="Whose `event_id` it is: a user, an API key's account or a visit."
+    )
+    event_id = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001 (null is like no other row)
     item = models.CharField(max_length=64)
     customer = models.CharField(max_length=64, blank=True)
     session = models.CharField(max_length=64, blank=True)
@@ -329,6 +335,11 @@ class Event(models.Model):
             models.Index(fields=["customer", "time"], name="event_of_customer"),
             models.Index(fields=["session", "time"], name="event_of_session"),
             models.Index(fields=["item", "time"], name="event_of_item"),
+        ]
+        # Without conditions, which MariaDB cannot have: rows without an event id or a list are never alike.
+        constraints = [
+            models.UniqueConstraint(fields=["sender", "event_id"], name="event_once_for_a_sender"),
+            models.UniqueConstraint(fields=["recommendation", "kind", "item"], name="event_once_in_a_list"),
         ]
 
     def __str__(self) -> str:

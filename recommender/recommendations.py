@@ -466,7 +466,7 @@ def _reasons(found: Iterable[explain.Reason], plan: Plan) -> tuple[Reason, ...]:
 def _log_row(answer: RecommendationList, plan: Plan, catalog: LiveCatalog, arm: RunningArm | None = None) -> ServedList:
     live = catalog.live if answer.model_version else None
     customer = plan.customer.key if plan.customer else ""
-    visitor = plan.request.visitor if arm and not customer else ""
+    visitor = "" if customer else plan.request.visitor
     return ServedList(
         id=uuid.UUID(answer.recommendation_id),
         customer=customer,

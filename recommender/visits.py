@@ -16,7 +16,7 @@ from recommender.prepared import Prepared, Rows
 
 KEPT = 20
 LATELY = timedelta(days=1)
-_NAME, _SESSION = "recommender_viewed", "recommender_session"
+_NAME, _SESSION, _BEFORE = "recommender_viewed", "recommender_session", "recommender_visitor_before"
 
 
 def remember(request: HttpRequest, item: str) -> None:
@@ -25,7 +25,7 @@ def remember(request: HttpRequest, item: str) -> None:
         return
     before = [key for key in viewed(request) if key != item]
     request.session[_NAME] = [*before, item][-KEPT:]
-    request.session[_SESSION] = session_of(request)  # signing in gives the session another key
+    _keep_session_key(request)
 
 
 def forget(request: HttpRequest, item: str) -> None:
@@ -46,7 +46,10 @@ def leave(request: HttpRequest | None) -> str:
     if request is None or getattr(request, "session", None) is None:
         return ""
     request.session.pop(_NAME, None)
-    return str(request.session.pop(_SESSION, ""))
+    key = str(request.session.pop(_SESSION, ""))
+    if key:
+        request.session[_BEFORE] = _visitor(key)
+    return key
 
 
 def session_of(request: Any) -> str:
@@ -65,7 +68,38 @@ def visitor_of(request: Any) -> str:
     session = getattr(request, "session", None)
     if session is None or session.session_key is None or request.user.is_authenticated:
         return ""
-    return salted_hmac("recommender.visitor", session.session_key).hexdigest()[:32]
+    return _visitor(session.session_key)
+
+
+def begin(request: Any) -> str:
+    """The same, and the visit is begun if need be: whoever is shown a list can be told from others when they click."""
+    if session_of(request) and not request.user.is_authenticated:
+        _keep_session_key(request)
+    return visitor_of(request)
+
+
+def visitors_of(request: Any) -> list[str]:
+    """Every `visitor_of` that whoever sends this request had in this session: now, and before they signed in."""
+    if getattr(request, "session", None) is None or getattr(request, "auth", None) is not None:
+        return []
+    return [one for one in (visitor_of(request), request.session.get(_BEFORE)) if one]
+
+
+def sender_of(request: Any) -> str:
+    """Whose event ids those of this request are: the user's (of a session, a token or a key), or the visit's."""
+    if request.user.is_authenticated:
+        return f"user:{request.user.pk}"
+    return f"visitor:{begin(request)}"
+
+
+def _visitor(session_key: str) -> str:
+    return salted_hmac("recommender.visitor", session_key).hexdigest()[:32]
+
+
+def _keep_session_key(request: Any) -> None:
+    key = session_of(request)  # signing in gives the session another one
+    if request.session.get(_SESSION) != key:
+        request.session[_SESSION] = key
 
 
 # What customers (by key) looked at since a moment, which is the last value.

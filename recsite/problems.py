@@ -58,7 +58,8 @@ class ProblemFormatter(ExceptionFormatter):
         told = field_errors(self.exc.detail)
         first = told[0]
         detail = first["detail"] if first["field"] is None else f"{first['field']}: {first['detail']}"
-        return problem(status=self.exc.status_code, detail=detail, kind=MALFORMED, errors=told)
+        kind = getattr(self.exc, "problem_type", MALFORMED)
+        return problem(status=self.exc.status_code, detail=detail, kind=kind, errors=told)
 
 
 class ProblemHandler(ExceptionHandler):

@@ -190,7 +190,10 @@ class EventSerializer(StrictSerializer):
     kind = serializers.ChoiceField(choices=Event.Kind.choices)
     item = KeyField()
     event_id = serializers.CharField(
-        max_length=100, required=False, allow_null=True, help_text="Your own id: a repeat is stored once."
+        max_length=100,
+        required=False,
+        allow_null=True,
+        help_text="Your own id: a repeat of yours is stored once.",
     )
     customer = KeyField(required=False, allow_null=True, help_text="A key. You yourself, unless you hold an API key.")
     recommendation_id = serializers.UUIDField(required=False, allow_null=True, help_text="The list it happened in.")

@@ -17,9 +17,9 @@ from rest_framework.views import APIView
 
 from recommender import dismissals, people, visits
 from recommender.api import serializers as forms
-from recommender.api.access import MayAskForAnyone, check_may_ask_for
+from recommender.api.access import MayAskForAnyone, check_may_ask_for, may_ask_for_anyone
 from recommender.api.throttles import KeyThrottle, UserThrottle, VisitorThrottle
-from recommender.errors import RecommendationError
+from recommender.errors import EventChanged, RecommendationError
 from recommender.events import record_event
 from recommender.lists import ListRequest
 from recommender.models import Event
@@ -40,6 +40,7 @@ MALFORMED = OpenApiResponse(description="Malformed: `errors` names the fields.")
 STRANGER = OpenApiResponse(description="Not signed in, and no API key.")
 NOT_YOURS = OpenApiResponse(description="Not for you: you may name nobody but yourself.")
 NOT_DISMISSED = OpenApiResponse(description="The item was not dismissed.")
+OTHER_CONTENT = OpenApiResponse(description="Your event_id stands for another event: `errors` names what differs.")
 UNKNOWN_ITEM = OpenApiResponse(description="There is no such item.")
 
 
@@ -51,6 +52,14 @@ def row_errors(detail: Any) -> list[dict[str, str | None]]:
 
 def refusal(error: RecommendationError) -> ValidationError:
     return ValidationError({error.field: [error.message]})
+
+
+class Conflict(ValidationError):
+    """What was sent stands against what is stored: `detail` says by field how they differ."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+    problem_type = "urn:problem-type:recommender:conflict"
 
 
 class RecommenderView(APIView):
@@ -136,7 +145,8 @@ class ShelfView(RecommenderView):
         if "customer" in asked:
             check_may_ask_for(request, asked["customer"])
             return asked
-        return asked | {"exclude": [*asked.get("exclude", ()), *dismissals.here(request)]}
+        exclude = [*asked.get("exclude", ()), *dismissals.here(request)]
+        return asked | {"exclude": exclude, "visitor": visits.begin(request)}
 
 
 class PopularView(ShelfView):
@@ -234,7 +244,7 @@ class CartView(RecommenderView):
         asked = dict(self.checked(forms.CartSerializer, request.data).validated_data)
         customer = whose(request, asked)
         asked["exclude"] = [*asked.get("exclude", ()), *not_wanted(request, customer, asked)]
-        asked |= {"customer": customer, "visitor": visits.visitor_of(request)}
+        asked |= {"customer": customer, "visitor": visits.begin(request)}
         return Response(cart(**asked).to_dict())
 
 
@@ -294,8 +304,10 @@ class EventsView(RecommenderView):
 
     @extend_schema(
         summary="Tell what somebody did",
-        description="A view, click, add_to_cart, purchase or rating. Sent again with the same event_id, it is stored "
-        "once and answered with 200. Events are what lists are judged by; a sale itself is recorded as a purchase.",
+        description="A view, click, add_to_cart, purchase or rating. Sent again by you with the same event_id, it is "
+        "stored once and answered with 200; with the same event_id and other content, with 409. An event counts for a "
+        "list that held the item and was shown to whoever the event is of, once for each kind of event and item. "
+        "Events are what lists are judged by; a sale itself is recorded as a purchase.",
         tags=["events"],
         request=forms.EventSerializer,
         responses={
@@ -304,12 +316,18 @@ class EventsView(RecommenderView):
             400: MALFORMED,
             401: STRANGER,
             403: NOT_YOURS,
+            409: OTHER_CONTENT,
         },
     )
     def post(self, request: Request) -> Response:
         told = dict(self.checked(forms.EventSerializer, request.data).validated_data)
         told["customer"] = whose(request, told)
-        event, new = record_event(session=visits.session_of(request), **told)
+        sender, session = visits.sender_of(request), visits.session_of(request)  # a visit that begins with this event
+        visitors = None if may_ask_for_anyone(request) else visits.visitors_of(request)
+        try:
+            event, new = record_event(session=session, sender=sender, visitors=visitors, **told)
+        except EventChanged as error:
+            raise Conflict({name: [words] for name, words in error.fields.items()}) from None
         if event is not None and new and told["customer"] is None and event.kind in (Event.Kind.VIEW, Event.Kind.CLICK):
             visits.remember(request, event.item)
         body = {"event_id": told.get("event_id"), "recorded": event is not None}
@@ -329,7 +347,7 @@ def for_whom(request: Request, asked: ListRequest) -> ListRequest:
         customer=customer,
         session_items=[*looked_at, *asked.session_items],
         exclude=[*asked.exclude, *not_wanted(request, customer, vars(asked))],
-        visitor="" if named else visits.visitor_of(request),
+        visitor="" if asked.customer is not None else visits.begin(request),
     )
 
 

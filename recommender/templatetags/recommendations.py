@@ -76,7 +76,7 @@ def recommendations(
     key = whose("recommendations", whom)
     looked_at = () if key else visits.viewed(context.get("request"))
     unwanted = () if key else not_wanted(context)  # a customer's are read with the customer
-    visitor = "" if key else visits.visitor_of(context.get("request"))
+    visitor = "" if key else visitor_here(context)
     answer = door.recommend(
         customer=key, session_items=looked_at, count=count, scenario=scenario, exclude=unwanted, visitor=visitor
     )
@@ -112,7 +112,8 @@ def popular_items(
 ) -> dict[str, Any]:
     """What most people buy, without what the customer has already."""
     key = whose("popular_items", whom)
-    answer = door.popular(count, customer=key, scenario=scenario, exclude=left_out(context))
+    visitor = "" if key else visitor_here(context)
+    answer = door.popular(count, customer=key, scenario=scenario, exclude=left_out(context), visitor=visitor)
     return page(context, answer, title, about=ABOUT_OTHERS, empty="")
 
 
@@ -122,7 +123,8 @@ def trending_items(
 ) -> dict[str, Any]:
     """What sells more than it used to; what is popular, and says so, where nothing does."""
     key = whose("trending_items", whom)
-    answer = door.trending(count, customer=key, scenario=scenario, exclude=left_out(context))
+    visitor = "" if key else visitor_here(context)
+    answer = door.trending(count, customer=key, scenario=scenario, exclude=left_out(context), visitor=visitor)
     return page(context, answer, title, about=ABOUT_OTHERS if answer.source == POPULAR else "", empty="")
 
 
@@ -141,7 +143,8 @@ def recently_viewed(
     """
     key, looked_at = whose("recently_viewed", whom), visits.viewed(context.get("request"))
     unwanted = [*not_wanted(context), *([] if without is None else [str(without)])]
-    answer = door.recently_viewed(looked_at, count, customer=key, exclude=unwanted)
+    visitor = "" if key else visitor_here(context)
+    answer = door.recently_viewed(looked_at, count, customer=key, exclude=unwanted, visitor=visitor)
     return page(context, answer, title, about="", empty="", repeats=True)
 
 
@@ -179,7 +182,7 @@ def goes_with_cart(
     key, inside = whose("goes_with_cart", whom), [str(item) for item in items]
     if not inside:
         return NOTHING
-    visitor = "" if key else visits.visitor_of(context.get("request"))
+    visitor = "" if key else visitor_here(context)
     answer = door.cart(inside, count, customer=key, exclude=not_wanted(context), visitor=visitor)
     return page(context, answer, title, about="", empty="", of=inside, scenario=CART)
 
@@ -244,7 +247,8 @@ def item_list(
 ) -> dict[str, Any]:
     """A list under a product: left out where there is nothing to show, for the page is about something else."""
     try:
-        return page(context, made_by(str(item), count, **options), title, about="", empty="", of=[str(item)])
+        answer = made_by(str(item), count, visitor=visitor_here(context), **options)
+        return page(context, answer, title, about="", empty="", of=[str(item)])
     except RecommendationError:
         return NOTHING
 
@@ -257,6 +261,12 @@ def shown(context: template.Context) -> list[str]:
 def not_wanted(context: template.Context) -> list[str]:
     """Keys of what whoever sees this page dismissed."""
     return dismissals.here(context.get("request"))
+
+
+def visitor_here(context: template.Context) -> str:
+    """Stands for the visit in which this page is read, begun now if need be; "" for who is signed in."""
+    request = context.get("request")
+    return "" if request is None else visits.begin(request)
 
 
 def left_out(context: template.Context) -> list[str]:

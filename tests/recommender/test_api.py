@@ -349,6 +349,35 @@ def test_an_event_told_twice_is_stored_once_and_answered_alike(trained, ada):
     assert (event.kind, event.item, event.customer) == ("click", "P1", "C0")
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"kind": "view"}, "kind"),
+        ({"item": "P2"}, "item"),
+        ({"value": 3}, "value"),
+        ({"time": "2026-01-02T00:00:00Z"}, "time"),
+    ],
+)
+def test_an_event_id_that_comes_again_with_other_content_is_told_so(trained, ada, change, field):
+    first = {"kind": "click", "item": "P1", "event_id": "e-1", "time": "2026-01-01T00:00:00Z", "value": 2}
+    assert ada.post("/api/v1/events/", first).status_code == 201
+    assert ada.post("/api/v1/events/", first).status_code == 200
+    before = Event.objects.values().get()
+    body = problem(ada.post("/api/v1/events/", {**first, **change}), 409)
+    assert [error["field"] for error in body["errors"]] == [field]
+    assert "sent again as" in body["errors"][0]["detail"]
+    assert Event.objects.values().get() == before
+
+
+def test_an_event_id_is_the_senders_own(trained, ada, api_key):
+    one, another = APIClient(), APIClient()
+    for sender in (one, another, ada, api_key):
+        assert sender.post("/api/v1/events/", {"kind": "view", "item": "P1", "event_id": "e-1"}).status_code == 201
+    for sender in (one, another, ada, api_key):
+        assert sender.post("/api/v1/events/", {"kind": "view", "item": "P1", "event_id": "e-1"}).status_code == 200
+    assert Event.objects.count() == 4
+
+
 def test_an_event_belongs_to_the_list_it_happened_in(trained, ada):
     shown = ada.post(LISTS, {"count": 2}).json()
     told = {"kind": "add_to_cart", "item": shown["items"][0]["item"], "recommendation_id": shown["recommendation_id"]}

@@ -1,18 +1,23 @@
 """Every list is on record for a while; what it brought is counted by day, credited once, and stays."""
 
 import re
+import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db.models import Sum
+from django.test import Client
 from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import list_counts, tasks
 from recommender import recommendations as door
+from recommender.events import record_event
 from recommender.list_counts import BUCKETS, bucket_of, count_lists, prune_lists
 from recommender.list_results import list_results
 from recommender.models import Event, ListCount, ModelVersion, ServedList
@@ -318,3 +323,107 @@ def test_an_item_that_the_list_did_not_hold_was_not_clicked_in_it(client, traine
     other = next(f"P{n}" for n in range(48) if f"P{n}" not in [row.item for row in shown.items])
     client.get(f"/products/{other}/?list={shown.recommendation_id}")
     assert Event.objects.get().kind == "view"
+
+
+# --- events that count for a list -------------------------------------------------------------------------------------
+
+
+def shown_to(reader, **options) -> tuple[str, list[str]]:
+    """The id and the items of a list that this reader asks the API for."""
+    body = reader.post("/api/v1/recommendations/", {"count": 3, **options}, "application/json").json()
+    return body["recommendation_id"], [row["item"] for row in body["items"]]
+
+
+def tell(reader, listed, item, kind="click", **more):
+    told = {"kind": kind, "item": item, "recommendation_id": listed, **more}
+    response = reader.post("/api/v1/events/", told, "application/json")
+    assert response.status_code == 201, response.content
+
+
+def clicks() -> tuple[int, int]:
+    """Clicks and lists clicked on of all lists served today."""
+    count_lists(timezone.localdate(), timezone.localdate())
+    return tuple(ListCount.objects.aggregate(Sum("clicks"), Sum("clicked")).values())
+
+
+def test_a_visitors_click_counts_once_however_often_it_is_told(client, trained):
+    listed, items = shown_to(client)
+    for number in range(20):
+        tell(client, listed, items[0], event_id=f"e-{number}")
+        tell(client, listed, items[0])
+    tell(client, listed, items[0], kind="add_to_cart")
+    assert clicks() == (1, 1)
+    tell(client, listed, items[1])
+    assert clicks() == (2, 1)
+
+
+def test_a_visitors_click_on_what_the_list_did_not_hold_counts_for_nothing(client, trained):
+    listed, items = shown_to(client)
+    tell(client, listed, next(f"P{n}" for n in range(48) if f"P{n}" not in items))
+    assert clicks() == (0, 0)
+    assert Event.objects.count() == 1
+
+
+def test_a_visitors_click_on_a_list_of_somebody_else_counts_for_nothing(client, trained):
+    theirs = door.recommend(customer="C0", count=3)
+    tell(client, theirs.recommendation_id, theirs.items[0].item)
+    listed, items = shown_to(Client())
+    tell(client, listed, items[0])
+    assert clicks() == (0, 0)
+
+
+@pytest.mark.parametrize("address", ["recommendations/popular/", "recommendations/trending/", "products/P1/similar/"])
+def test_a_list_of_every_address_is_clicked_on_by_its_reader_alone(client, trained, address):
+    body = client.get(f"/api/v1/{address}?count=3").json()
+    tell(Client(), body["recommendation_id"], body["items"][0]["item"])
+    assert clicks() == (0, 0)
+    tell(client, body["recommendation_id"], body["items"][0]["item"])
+    assert clicks() == (1, 1)
+
+
+def test_a_page_counts_clicks_of_its_reader_alone(client, trained):
+    page = client.get("/").content.decode()
+    address = re.search(r'href="(/products/[^/"]+/\?list=[-0-9a-f]+)"', page).group(1)
+    Client().get(address)
+    assert clicks() == (0, 0)
+    client.get(address)
+    assert clicks() == (1, 1)
+
+
+def test_a_customers_click_counts_on_their_own_list_once(client, trained):
+    mine, theirs = door.recommend(customer="C0", count=3), door.recommend(customer="C1", count=3)
+    user = User.objects.create_user("ada")
+    Customer.objects.filter(key="C0").update(user=user)
+    client.force_login(user)
+    tell(client, theirs.recommendation_id, theirs.items[0].item)
+    assert clicks() == (0, 0)
+    for _ in range(5):
+        tell(client, mine.recommendation_id, mine.items[0].item)
+    tell(client, mine.recommendation_id, next(f"P{n}" for n in range(48) if f"P{n}" not in str(mine.items)))
+    assert clicks() == (1, 1)
+
+
+def test_who_signs_in_still_clicks_on_what_they_were_shown_before(client, trained):
+    listed, items = shown_to(client)
+    user = User.objects.create_user("ada", password="a-long-password")
+    Customer.objects.filter(key="C0").update(user=user)
+    client.login(username="ada", password="a-long-password")
+    tell(client, listed, items[0])
+    assert clicks() == (1, 1)
+
+
+def test_a_list_made_for_nobody_in_particular_is_its_first_visitors(trained):
+    made, first, second = door.popular(3), Client(), Client()
+    tell(first, made.recommendation_id, made.items[0].item)
+    tell(second, made.recommendation_id, made.items[1].item)
+    assert clicks() == (1, 1)
+    tell(first, made.recommendation_id, made.items[2].item)
+    assert clicks() == (2, 1)
+
+
+def test_two_clicks_at_once_count_once(trained, monkeypatch):
+    made = door.popular(3)
+    monkeypatch.setattr("recommender.events._is_counted", lambda *row: False)  # both look before either is stored
+    for _ in range(2):
+        record_event(kind="click", item=made.items[0].item, recommendation_id=uuid.UUID(made.recommendation_id))
+    assert (Event.objects.count(), clicks()) == (2, (1, 1))

@@ -152,7 +152,7 @@ def test_an_event_may_come_before_its_list_is_on_record(trained, naps):
     shown = popular(3)
     item, listed = shown.items[0].item, uuid.UUID(shown.recommendation_id)
     ServedList.objects.all().delete()
-    naps["done"] = lambda: ServedList.objects.create(id=listed)
+    naps["done"] = lambda: ServedList.objects.create(id=listed, items=[item])
     event, _ = events.record_event(kind="click", item=item, recommendation_id=listed)
     assert event.recommendation_id == listed
     assert len(naps["seconds"]) == 1
