@@ -19,7 +19,7 @@ def at_random(tables: Tables, seed: int, held_out: float = 0.1) -> np.ndarray:
 def known_first(tables: Tables, role: np.ndarray) -> TwoTowerDataset:
     """The purchases, each person's TRAIN ones first, and these alone known when any other is predicted."""
     order = np.lexsort((role != TRAIN, tables.user))  # stable: in time otherwise
-    sorted_ = tables_of(tables, order)
+    sorted_ = tables.rows(order)
     role = role[order].astype(np.int8)
     data = TwoTowerDataset.build(sorted_, role)
     learned = np.bincount(sorted_.user[role == TRAIN], minlength=data.n_users)
@@ -48,19 +48,10 @@ def for_our_training(tables: Tables, role: np.ndarray) -> np.ndarray:
     """The roles of our own training: nothing but TEST is held out of it, and it validates as it does in a shop, on the
     last of what else people bought."""
     known = np.flatnonzero(role != TEST)
-    last = split_last_out(tables_of(tables, known))
+    last = split_last_out(tables.rows(known))
     ours = role.copy()
     ours[known] = np.where(last == TEST, VALID, TRAIN)
     return ours
-
-
-def tables_of(tables: Tables, rows: np.ndarray) -> Tables:
-    """The same people and products with these purchases only. rows : int [k], in order."""
-    return replace(
-        tables,
-        **{name: getattr(tables, name)[rows] for name in ("user", "item", "rating", "time")},
-        values={name: column[rows] for name, column in tables.values.items()},
-    )
 
 
 def _by_people(tables: Tables, seed: int, known: np.ndarray) -> np.ndarray:

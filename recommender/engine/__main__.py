@@ -92,12 +92,13 @@ def evaluate(options: argparse.Namespace) -> None:
     """Measure a bundle on a snapshot, with the weights that have not seen what its own split held out."""
     from recommender.engine import report
     from recommender.engine.comparison import open_for_comparison
-    from recommender.engine.dataset import split
+    from recommender.engine.dataset import held_out_last, split
     from recommender.engine.tables import read_snapshot
 
     config = TrainConfig()
     tables = read_snapshot(options.data)
-    scorer, data = open_for_comparison(options.bundle, tables, split(tables, options.split, config.seed))
+    tables, role, _ = held_out_last(tables, split(tables, options.split, config.seed))
+    scorer, data = open_for_comparison(options.bundle, tables, role)
     found = report.evaluate(scorer, data, how=options.split, at_most=config.eval_users, resamples=config.bootstrap)
     _print_report(found.to_dict(), options.json, bundle=str(options.bundle))
 

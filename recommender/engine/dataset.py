@@ -30,27 +30,46 @@ def comes_in_baskets(tables: Tables) -> bool:
 
 
 def split_last_out(tables: Tables, seed: int = 0) -> np.ndarray:
-    """Leave-last-out: int8 [n] of TRAIN, VALID, TEST for each interaction.
+    """Leave-last-out: int8 [n] of TRAIN, VALID, TEST, LEFT_OUT for each interaction.
 
-    Each user's last purchase (last basket, where purchases come in baskets) is the test, the one before it validation.
-    Of users with a single one, one in ten is held out for the test and one in ten for validation: the newcomers.
+    A moment is a purchase, or a basket where purchases come in baskets. Of each user the last moment that can be
+    measured is the test and the one before it validation; what follows the test, or lies between the two, is left out.
+    A moment can be measured when something new is bought in it: what was bought before is not listed. Where that is so
+    of no moment of anybody, reorders are measured (`TwoTowerDataset.cases`).
+
+    Of users with a single moment, one in ten is held out whole for the test and one in ten for validation: the
+    newcomers. Of the others, one item at random of those bought is held out where there are three or more, for the test
+    of every second user and for validation of the rest: items of one order speak for each other. An order of two items
+    says nothing more without one of them, so of these one in ten is taken for each.
     """
     moment = _moments(tables) if comes_in_baskets(tables) else np.arange(len(tables))
-    last = _last_of_user(tables, moment)  # the moment numbers count up within a user
-    first = moment[tables.first_row[:-1].clip(max=len(tables) - 1)][tables.user]
-    back = last[tables.user] - moment
-    moments = last[tables.user] - first + 1
+    n_users = len(tables.user_keys)
+    first = moment[tables.first_row[:-1].clip(max=len(tables) - 1)]  # [users]
+    last = _last_of_user(tables, moment)
+    test, valid = _last_two(tables, moment, first, last)
     role = np.full(len(tables), TRAIN, dtype=np.int8)
-    role[(back == 0) & (moments >= 2)] = TEST
-    role[(back == 1) & (moments >= 3)] = VALID
-    draw = np.random.default_rng(seed).random(len(tables.user_keys))[tables.user]
-    role[(moments == 1) & (draw < 0.1)] = TEST
-    role[(moments == 1) & (draw >= 0.1) & (draw < 0.2)] = VALID
+    role[(test >= 0)[tables.user] & (moment > test[tables.user])] = LEFT_OUT
+    role[(valid >= 0)[tables.user] & (moment > valid[tables.user]) & (moment < test[tables.user])] = LEFT_OUT
+    role[moment == test[tables.user]] = TEST
+    role[moment == valid[tables.user]] = VALID
+    single = last == first  # [users]
+    draw = np.random.default_rng(seed).random(n_users)
+    role[(single & (draw < 0.1))[tables.user]] = TEST
+    role[(single & (draw >= 0.1) & (draw < 0.2))[tables.user]] = VALID
+    users, rows, items = _hidden_part(tables, single & (draw >= 0.2), seed)
+    tested = np.where(items > 2, draw[users] < 0.6, draw[users] < 0.3)
+    validated = ~tested & ((items > 2) | (draw[users] < 0.4))
+    role[rows[tested]] = TEST
+    role[rows[validated]] = VALID
     return role
 
 
-def split_by_date(tables: Tables, test_share: float = 0.1, valid_share: float = 0.1) -> np.ndarray:
-    """Everything before a date is learned from, what follows is held out: int8 [n] of TRAIN, VALID, TEST."""
+def split_by_date(tables: Tables, test_share: float = 0.1, valid_share: float = 0.1, seed: int = 0) -> np.ndarray:
+    """Everything before a date is learned from, what follows is held out: int8 [n] of TRAIN, VALID, TEST, LEFT_OUT.
+
+    Where purchases come in baskets, of every second user whose only basket is held out it is one item: the rest of the
+    basket is known when that is predicted, and is not learned from.
+    """
     moments = np.unique(tables.time)
     if len(moments) < 2:
         raise SnapshotError("All purchases share one moment: a split by date needs at least two. Use last-out.")
@@ -59,6 +78,16 @@ def split_by_date(tables: Tables, test_share: float = 0.1, valid_share: float = 
     role = np.full(len(tables), TRAIN, dtype=np.int8)
     role[tables.time > cuts[0]] = VALID
     role[tables.time > cuts[1]] = TEST
+    if comes_in_baskets(tables):
+        moment = _moments(tables)
+        single = _last_of_user(tables, moment) == moment[tables.first_row[:-1].clip(max=len(tables) - 1)]
+        part = single & (np.random.default_rng(seed).random(len(single)) < 0.5)
+        users, rows, _ = _hidden_part(tables, part, seed)
+        held_out = role[rows] != TRAIN
+        users, rows = users[held_out], rows[held_out]
+        kept = role[rows]
+        role[np.isin(tables.user, users)] = LEFT_OUT
+        role[rows] = kept
     return role
 
 
@@ -78,6 +107,45 @@ def _moments(tables: Tables) -> np.ndarray:
     return np.cumsum(new) - 1
 
 
+def _last_two(
+    tables: Tables, moment: np.ndarray, first: np.ndarray, last: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """int64 [users] each: the moments of the test and of validation, -1 where there is none.
+
+    Both come after the user's first moment. Where nobody bought anything new after it, the last two moments are taken.
+    """
+    later = moment > first[tables.user]
+    measurable = later & ~_repeats(tables)
+    rows = np.flatnonzero(measurable if measurable.any() else later)
+    test, valid = np.full(len(first), -1, dtype=np.int64), np.full(len(first), -1, dtype=np.int64)
+    np.maximum.at(test, tables.user[rows], moment[rows])
+    before = rows[moment[rows] < test[tables.user[rows]]]
+    np.maximum.at(valid, tables.user[before], moment[before])
+    return test, valid
+
+
+def _hidden_part(tables: Tables, of: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Users among `of`, bool [users], who bought two items or more, a row at random and the number of items of each."""
+    rows = np.flatnonzero(of[tables.user] & ~_repeats(tables))
+    rows = rows[np.argsort(np.random.default_rng((seed, 1)).random(len(rows)))]
+    users, start, count = np.unique(tables.user[rows], return_index=True, return_counts=True)
+    several = count > 1
+    return users[several], rows[start[several]], count[several]
+
+
+def held_out_last(tables: Tables, role: np.ndarray) -> tuple[Tables, np.ndarray, np.ndarray]:
+    """The same purchases with what is held out at the end of its moment: tables, role and order, int64 [n], such that
+    row k was row order[k].
+
+    The order within a moment says nothing, and `context` is the last row of what is known: so a part of a basket can be
+    held out. What is not held out keeps its order.
+    """
+    order = np.lexsort((np.isin(role, (VALID, TEST)), _moments(tables)))
+    if (np.diff(order) == 1).all():
+        return tables, role, order
+    return tables.rows(order), role[order], order
+
+
 def _last_of_user(tables: Tables, moment: np.ndarray) -> np.ndarray:
     last = np.zeros(len(tables.user_keys), dtype=np.int64)
     np.maximum.at(last, tables.user, moment)
@@ -94,6 +162,7 @@ class TwoTowerDataset:
     user, item : int32 [n].   time : float64 [n].   rating : float32 [n], nan where none.
     role : int8 [n], TRAIN, VALID, TEST or LEFT_OUT.
     context : int64 [n], row of the last purchase known when this one is predicted; first_row - 1 when there is none.
+        Purchases of a first basket are predicted from those before them in it, those of a later one from the baskets before.
     profile_ids : int64 [n, fields] and profile_numbers : float32 [n, 2 x numerical], before each purchase.
     bare_ids, bare_numbers : the same for each user with no purchase at all.
     item_features : int64 [items, features].
@@ -169,6 +238,15 @@ class TwoTowerDataset:
         )
 
     @cached_property
+    def first_order_end(self) -> np.ndarray:
+        """int64 [users]: the row after the user's first basket, whose order says nothing; first_row without baskets."""
+        if not self.baskets:
+            return self.first_row[:-1]
+        first, moment = self.first_row[:-1], _moments(self.tables)
+        end = np.searchsorted(moment, moment[first.clip(max=len(self) - 1)], side="right")
+        return np.where(np.diff(self.first_row) > 0, end, first)
+
+    @cached_property
     def gap(self) -> np.ndarray:
         """int64 [n]: bucket of the time since the user's purchase before, 0 for the first."""
         gap = gap_bucket(np.append(np.nan, self.time))
@@ -187,6 +265,17 @@ class TwoTowerDataset:
                 columns[name] = _derive(self.tables, derived, name, first, last.clip(min=0), last >= first)
         return columns
 
+    def first_held_out(self, role: int) -> np.ndarray:
+        """int64 [n]: of each row of a role the first row of that role in its basket, in a sequence the row itself."""
+        rows = np.arange(len(self))
+        if not self.baskets:
+            return rows
+        moment = _moments(self.tables)
+        first = np.full(int(moment[-1]) + 1, len(self))
+        held_out = self.role == role
+        np.minimum.at(first, moment[held_out], rows[held_out])
+        return np.where(held_out, first[moment], rows)
+
     def with_role(self, role: np.ndarray) -> TwoTowerDataset:
         return replace(self, role=role)
 
@@ -197,10 +286,13 @@ class TwoTowerDataset:
     def cases(self, role: int, at_most: int | None = None, seed: int = 0) -> Cases:
         """The held-out purchases of a role as questions: who, knowing what, bought which items next?
 
-        A purchase of something bought before is no question: lists leave bought items out. With `at_most`, a fixed
-        random sample of the users.
+        A purchase of something bought before is no question, for lists leave bought items out. Where nothing else is
+        held out, these reorders are the questions, and bought items are ranked with all others. With `at_most`, a
+        fixed random sample of the users.
         """
-        rows = np.flatnonzero((self.role == role) & ~self.repeat)
+        held_out = self.role == role
+        reorders = not (held_out & ~self.repeat).any()
+        rows = np.flatnonzero(held_out if reorders else held_out & ~self.repeat)
         # One question a user: the first held-out moment says what was known, the targets are all that followed.
         users, start = np.unique(self.user[rows], return_index=True)
         if at_most is not None and len(users) > at_most:
@@ -210,19 +302,21 @@ class TwoTowerDataset:
         stop = np.append(start[1:], len(rows))
         targets = [np.unique(self.item[rows[start[k] : stop[k]]]) for k in kept]
         first = rows[start[kept]]
-        return Cases(users=users[kept], rows=first, context=self.context[first], targets=targets)
+        return Cases(users[kept], first, self.context[first], targets, reorders and len(rows) > 0)
 
 
 @dataclass(frozen=True)
 class Cases:
     """Questions with known answers. users int [c]; rows int64 [c], the purchase whose "before" is the context;
     context int64 [c], last known row of the user (first_row - 1: none); targets: item rows bought next, one array each.
+    reorders: whether the targets were bought before, so that bought items are ranked too.
     """
 
     users: np.ndarray
     rows: np.ndarray
     context: np.ndarray
     targets: list[np.ndarray]
+    reorders: bool = False
 
     def __len__(self) -> int:
         return len(self.users)
@@ -230,7 +324,7 @@ class Cases:
     def __getitem__(self, which: np.ndarray | slice) -> Cases:
         rows = np.arange(len(self))[which]
         targets = [self.targets[r] for r in rows]
-        return Cases(self.users[rows], self.rows[rows], self.context[rows], targets)
+        return Cases(self.users[rows], self.rows[rows], self.context[rows], targets, self.reorders)
 
     def lengths(self, data: TwoTowerDataset) -> np.ndarray:
         """int64 [c]: purchases known of each user."""
@@ -263,7 +357,10 @@ def _context(tables: Tables, baskets: bool) -> np.ndarray:
         return rows - 1
     moment = _moments(tables)
     first_of_moment = np.searchsorted(moment, moment)
-    return first_of_moment - 1
+    # Items of one order speak for each other where there is no order before; else they are predicted from what was
+    # bought before, which serves the next order better.
+    within = first_of_moment == tables.first_row[tables.user]
+    return np.where(within, rows, first_of_moment) - 1
 
 
 def _user_columns(tables: Tables, context: np.ndarray) -> dict[str, np.ndarray]:

@@ -79,8 +79,9 @@ def score_batches(
         else:
             users = scorer.users(case_inputs(data, some, scorer.max_history, profile_only))
             scores = users.rank @ scorer.items.rank.T
-        for row, bought in enumerate(some.bought(data)):
-            scores[row, bought] = -np.inf
+        if not cases.reorders:
+            for row, bought in enumerate(some.bought(data)):
+                scores[row, bought] = -np.inf
         yield part, scores
 
 
@@ -176,14 +177,18 @@ def bootstrap_intervals(values: np.ndarray, resamples: int, seed: int = 0, level
 
 
 def predict_held_out_ratings(scorer: VectorScorer, data: TwoTowerDataset, role: int) -> tuple[np.ndarray, np.ndarray]:
-    """(predicted, actual) float32 of every rated purchase of a role, each predicted from what was known before it."""
+    """(predicted, actual) float32 of every rated purchase of a role, each predicted from what was known before it.
+
+    Of what is held out of one basket, nothing is known when the rest of it is predicted.
+    """
+    before = data.first_held_out(role)
     rows = np.flatnonzero((data.role == role) & np.isfinite(data.rating))[:200_000]
     predicted = np.zeros(len(rows), np.float32)
     for part in np.array_split(np.arange(len(rows)), len(rows) // 1024 + 1):
         if len(part) == 0:
             continue
-        r = rows[part]
-        cases = Cases(data.user[r], r, data.context[r], [data.item[[x]] for x in r])
+        r, b = rows[part], before[rows[part]]
+        cases = Cases(data.user[r], b, data.context[b], [data.item[[x]] for x in r])
         users = scorer.users(case_inputs(data, cases, scorer.max_history))
         logit = (users.rate * scorer.items.rate[data.item[r]]).sum(1)
         predicted[part] = 5 / (1 + np.exp(-logit))

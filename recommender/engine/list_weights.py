@@ -20,7 +20,8 @@ SHORT, LONG = 5, 20  # purchases: a history is short up to the one and long from
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity
 ENOUGH = 50  # people to choose the weights for short histories by: with fewer they would be a matter of chance
 CASES = 2000  # held-out people on whom the weights for short histories are tried, at most
-POPULARITIES = (0.0, 0.1, 0.25, 0.5, 1.0)  # weights of popularity beside a history
+# Weights of popularity beside a history, never none: of items that the history says nothing of, the popular come first.
+POPULARITIES = (0.01, 0.1, 0.25, 0.5, 1.0)
 VOTES = (0.25, 0.5, 1.0)  # weights of the votes within a short history's say, beside what the GRU makes of it
 QUIET_TRUST, QUIET_VOTES = 0.6, 0.5  # of a short history, unless others prove better
 CUTS = (1, 3, 5)  # purchases that are left known of a long history
@@ -93,22 +94,26 @@ def choose_weights(
 ) -> ListWeights:
     """What serves validation best; the trained weights where there is next to nothing to go by.
 
-    Another trust than the trained one must be better by more than a standard error of the paired difference. Short
+    Only people with a history are asked: the weights are theirs. A history that serves them worse than popularity alone
+    does has no say. Another trust than the trained one must be better by more than a standard error of the paired difference. Short
     histories get weights of their own (`_Short.choose`) where enough people have one, or a long one that can be known
     by its first purchases; the history never counts for more there than in a long one.
 
     without_votes : the same model, in which what was bought does not vote, where that can be weighed apart.
     """
+    cases = cases[cases.lengths(data) > 0]
     if len(cases) < 2:
         return ListWeights()
     held_out = HeldOut(scorer, data, cases)
-    served = {weight: held_out.ndcg(weight) for weight in popularities}
+    served = {weight: held_out.ndcg(weight) for weight in sorted(popularities, reverse=True)}
     popularity = max(served, key=lambda weight: served[weight].mean())
     trained, best, trust = served[popularity], 0.0, 1.0
     for other in TRUSTS:
         gain = held_out.ndcg(popularity, other) - trained
         if gain.mean() > best and proven(gain):
             best, trust = float(gain.mean()), other
+    if trust == 0 or held_out.ndcg(1.0, 0.0).mean() > trained.mean() + best:
+        popularity, trust = 1.0, 0.0
     short = _Short.of(scorer, data, cases, without_votes)
     if short is None:
         return ListWeights(popularity, trust, popularity, trust)
@@ -119,7 +124,8 @@ def choose_weights(
 class _Short:
     """Validation people with a short history, or those with a long one, known by its first purchases.
 
-    Whichever are more: where most people buy much, a short history is the beginning of a long one.
+    The latter where the former are few, and fewer: where most people buy much, a short history is the beginning of a
+    long one.
     known : of the same people one or more times, with other parts of a long history known.
     cut : whether it is a long history.
     """
@@ -134,7 +140,7 @@ class _Short:
         """None where there are not enough of them."""
         bought = cases.lengths(data)
         few, many = cases[bought <= SHORT], cases[bought >= LONG]
-        cut = len(many) >= len(few)
+        cut = len(few) < 2 * ENOUGH and len(many) >= len(few)
         some = many if cut else few
         some = some[:: -(-len(some) // affordable(CASES, data.n_items)) or 1]
         if len(some) < ENOUGH:

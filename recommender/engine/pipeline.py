@@ -20,7 +20,7 @@ from recommender.engine import tuner
 from recommender.engine.bundle import WEIGHTS, new_bundle, write_manifest
 from recommender.engine.comparison import open_for_comparison
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TRAIN, TwoTowerDataset, split
+from recommender.engine.dataset import TRAIN, TwoTowerDataset, held_out_last, split
 from recommender.engine.distribution import of_training
 from recommender.engine.errors import BundleError, InferenceError, TrainingCancelled, WarmStartError
 from recommender.engine.report import Report, evaluate
@@ -104,18 +104,18 @@ def build_from_tables(
     report = _evaluated(learned.judged, data, config, how, live, tell)
     _stop_if(should_stop)
     tell("evaluating", 0.9, "making lists for a few people")
-    samples = _samples(learned.served, data, live, tell)
+    samples = _samples(learned.served, learned.everything, live, tell)
     tell("writing", 0.0, "writing the bundle")
     report = replace(report, start=learned.start, study=learned.study, samples=samples)
     report = replace(report, seconds=time.perf_counter() - started)
     with new_bundle(out) as folder:
-        save_model(learned.served.model, data, folder)
+        save_model(learned.served.model, learned.everything, folder)
         save_towers(learned.judged.model, data, folder / "judged")
         for weights, trained in (("served", learned.served), ("judged", learned.judged)):
             save_origin(trained.origin, folder / WEIGHTS[weights])
         (folder / "training.json").write_text(json.dumps(learned.judged.decided()) + "\n", encoding="utf-8")
         report.write(folder / "report.json")
-        of_training(data).write(folder)
+        of_training(learned.everything).write(folder)
         write_manifest(
             folder,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -139,11 +139,13 @@ def help_to_learn(
 @dataclass(frozen=True)
 class _Learned:
     """config : with the settings that tuning chose.   judged, served : without and with the held-out purchases.
-    start, study : as in the report.
+    data : what is held out of a basket stands at its end.   everything : in the order of the snapshot, as it is saved
+    and served from, with the same roles.   start, study : as in the report.
     """
 
     config: TrainConfig
     data: TwoTowerDataset
+    everything: TwoTowerDataset
     judged: Trained
     served: Trained
     start: str
@@ -163,17 +165,17 @@ def _learn(
 ) -> _Learned:
     torch.set_num_threads(max(torch.get_num_threads(), 1))
     tell("reading", 0.5, f"{len(tables):,} purchases of {len(tables.item_keys):,} items")
-    role = split(tables, how, config.seed)
+    judging, role, order = held_out_last(tables, split(tables, how, config.seed))
     warm: dict[str, Warm] = {}
     start = "cold"
     if warm_start:
         try:
-            warm, role = _go_on_from(live, config, tables, role)
+            warm, role = _go_on_from(live, config, {"judged": judging, "served": tables}, role)
             start = "warm"
         except (WarmStartError, BundleError) as error:
             start = f"cold, not from the live model: {error}"
         tell("reading", 0.6, f"starts {start}")
-    data = TwoTowerDataset.build(tables, role, number=warm["judged"].encoders.number if warm else None)
+    data = TwoTowerDataset.build(judging, role, number=warm["judged"].encoders.number if warm else None)
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
 
@@ -199,19 +201,23 @@ def _learn(
         checkpoint=checkpoint,
         warm=warm.get("judged"),
     )
-    served = judged
+    served, everything = judged, data
+    if judging is not tables:
+        in_snapshot_order = np.empty_like(role)
+        in_snapshot_order[order] = role
+        everything = TwoTowerDataset.build(tables, in_snapshot_order, data.encoders)
     if config.refit:
-        served = _refit(data, config, judged, warm.get("served"), tell, should_stop, work)
-    return _Learned(config, data, judged, served, start, study)
+        served = _refit(everything, config, judged, warm.get("served"), tell, should_stop, work)
+    return _Learned(config, data, everything, judged, served, start, study)
 
 
 def _go_on_from(
-    live: Path | None, config: TrainConfig, tables: Tables, role: np.ndarray
+    live: Path | None, config: TrainConfig, tables: dict[str, Tables], role: np.ndarray
 ) -> tuple[dict[str, Warm], np.ndarray]:
     """The live bundle's weights, and the roles with nothing held out that they have seen. Raises WarmStartError."""
     if live is None:
         raise WarmStartError("there is none.")
-    warm = {weights: Warm.open(live, weights, config, tables) for weights in WEIGHTS}
+    warm = {weights: Warm.open(live, weights, config, tables[weights]) for weights in WEIGHTS}
     return warm, hold_out_unlearned(role, warm["judged"].learned)
 
 
@@ -258,9 +264,8 @@ def _refit(
     work: Path | None,
 ) -> Trained:
     """The same training again with nothing held out: what is promoted has learned from the latest purchases too."""
-    everything = data.with_role(np.full(len(data), TRAIN, dtype=np.int8))
     return train_two_tower_model(
-        everything,
+        data.with_role(np.full(len(data), TRAIN, dtype=np.int8)),
         config,
         on_epoch=lambda entry: tell.epoch("refitting", entry, max(len(judged.rates), 1)),
         should_stop=should_stop,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,14 @@ class Tables:
     def first_row(self) -> np.ndarray:
         """int64 [users + 1]: interactions of user u are rows first_row[u] to first_row[u + 1]."""
         return np.searchsorted(self.user, np.arange(len(self.user_keys) + 1)).astype(np.int64)
+
+    def rows(self, rows: np.ndarray) -> Tables:
+        """The same users and items with these interactions only. rows : int [k], sorted by user."""
+        return replace(
+            self,
+            **{name: getattr(self, name)[rows] for name in ("user", "item", "time", "rating")},
+            values={name: column[rows] for name, column in self.values.items()},
+        )
 
     def fingerprint(self) -> str:
         """SHA-256 over everything a model can learn from: two runs with the same print saw the same data."""

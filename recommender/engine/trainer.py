@@ -512,19 +512,20 @@ class _Batch:
         inside = rows < stop[:, None]
         rows = np.where(inside, rows, start[:, None])
         first = data.first_row[data.user[start]]
-        wanted = inside & (rows >= target_from[:, None]) & (data.role[rows] == TRAIN) & ~data.repeat[rows]
+        read = _shuffled_orders(rows, inside, data)  # [B, L]
+        wanted = inside & (rows >= target_from[:, None]) & (data.role[read] == TRAIN) & ~data.repeat[read]
         b, _ = np.nonzero(wanted)
-        row = rows[wanted]  # [P]
-        place = data.context[row] - start[b]
-        known, moment = data.context[row] - first[b] + 1, row
+        moment, row = rows[wanted], read[wanted]  # [P]
+        place = data.context[moment] - start[b]
+        known = data.context[moment] - first[b] + 1
         if later:
-            window, after, much_later = _later(start, stop, later, data)
+            window, after, much_later = _later(start, stop, read, later, data)
             b, place = np.append(b, window), np.append(place, after - 1)
             known, row = np.append(known, after), np.append(row, much_later)
             moment = np.append(moment, start[window] + after)
         tensors = (
-            data.item[rows].astype(np.int64),
-            rating_bucket(data.rating[rows]),
+            data.item[read].astype(np.int64),
+            rating_bucket(data.rating[read]),
             data.gap[rows],
             np.where(place >= 0, 1 + b * rows.shape[1] + place, 0),
             data.item[row].astype(np.int64),
@@ -535,12 +536,24 @@ class _Batch:
         return cls(*(torch.from_numpy(np.ascontiguousarray(t)).to(device) for t in tensors))
 
 
+def _shuffled_orders(rows: np.ndarray, inside: np.ndarray, data: TwoTowerDataset) -> np.ndarray:
+    """int64 [B, L]: the rows with those of a first basket in a new order: any part of it predicts any other."""
+    users = data.user[rows[:, 0]]
+    first_order = inside & (rows < data.first_order_end[users][:, None])
+    first_order &= (rows[:, 0] == data.first_row[users])[:, None]  # a window that begins later reads on from another
+    if not first_order.any():
+        return rows
+    keys = np.where(first_order, torch.rand(rows.shape).numpy(), 1.0 + np.arange(rows.shape[1]))
+    return np.take_along_axis(rows, np.argsort(keys, axis=1), axis=1)
+
+
 def _later(
-    start: np.ndarray, stop: np.ndarray, most: int, data: TwoTowerDataset
+    start: np.ndarray, stop: np.ndarray, read: np.ndarray, most: int, data: TwoTowerDataset
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Purchases predicted from the first few of their person: number of the window [B] that opens the history, how many
     purchases are known, one to five, and the row of one after those, wherever it is.
 
+    read : int64 [B, L], the rows in the order in which the windows read them.
     most : so many are drawn of a person with a long history, fewer of others: little comes much later there. Left out
         is what is bought again, or held out.
     """
@@ -551,8 +564,9 @@ def _later(
     start, stop, last = start[window], stop[window], last[window]
     known = 1 + (SHORT * torch.rand(len(window)).numpy()).astype(np.int64)
     there = start + known <= np.minimum(stop, last)
-    window, start, last, known = window[there], start[there], last[there], known[there]
+    window, start, stop, last, known = (each[there] for each in (window, start, stop, last, known))
     row = start + known + ((last - start - known + 1) * torch.rand(len(window)).numpy()).astype(np.int64)
+    row = np.where(row < stop, read[window, (row - start).clip(max=read.shape[1] - 1)], row)
     learned = (data.role[row] == TRAIN) & ~data.repeat[row]
     return window[learned], known[learned], row[learned]
 

@@ -3,16 +3,19 @@ import pandas as pd
 import pytest
 
 from recommender.engine.dataset import (
+    LEFT_OUT,
     TEST,
     TRAIN,
     VALID,
     NegativeSampler,
     TwoTowerDataset,
+    held_out_last,
     split,
     split_by_date,
     windows,
 )
 from recommender.engine.errors import SnapshotError
+from recommender.engine.evaluation import rank_targets
 from recommender.engine.tables import from_frame, read_snapshot
 from tests import planted
 
@@ -90,16 +93,71 @@ def test_what_a_held_out_purchase_says_does_not_reach_its_own_prediction(tmp_pat
     assert seen[0] == seen[1]
 
 
-def test_baskets_do_not_predict_their_own_items(tmp_path):
+def test_a_later_basket_does_not_predict_its_own_items_and_the_first_one_does(tmp_path):
     tables = purchases(tmp_path, ["a"] * 8, list("abcdefgh"), [1.0] * 4 + [2.0] * 4)
-    assert TwoTowerDataset.build(tables).context.tolist() == [-1] * 4 + [3] * 4
+    assert TwoTowerDataset.build(tables).context.tolist() == [-1, 0, 1, 2] + [3] * 4
 
 
-def test_what_was_bought_before_is_no_question(tmp_path):
-    tables = purchases(tmp_path, ["a"] * 4, ["x", "y", "z", "x"], [1.0, 2, 3, 4])
+def test_the_last_purchase_of_something_new_is_held_out(tmp_path):
+    tables = purchases(tmp_path, ["a"] * 6, ["x", "y", "y", "z", "x", "y"], [1.0, 2, 3, 4, 5, 6])
     data = TwoTowerDataset.build(tables, split(tables, "last-out"))
-    assert len(data.cases(TEST)) == 0
-    assert [t.tolist() for t in data.cases(VALID).targets] == [[2]]
+    assert data.role.tolist() == [TRAIN, VALID, LEFT_OUT, TEST, LEFT_OUT, LEFT_OUT]
+    assert [t.tolist() for t in data.cases(TEST).targets] == [[2]]
+    assert not data.cases(TEST).reorders
+
+
+def test_where_everything_is_a_reorder_reorders_are_measured_among_all_items(tmp_path):
+    tables = purchases(tmp_path, ["a"] * 4 + ["b"] * 4, list("xxxx") + list("yyyy"), [1.0, 2, 3, 4] * 2)
+    data = TwoTowerDataset.build(tables, split(tables, "last-out"))
+    cases = data.cases(TEST)
+    assert data.role.tolist() == [TRAIN, TRAIN, VALID, TEST] * 2
+    assert cases.reorders
+    assert [t.tolist() for t in cases.targets] == [[0], [1]]
+
+    class TheSameAgain:
+        def scores(self, data, cases):
+            return np.eye(2)[[items[-1] for items in cases.bought(data)]]
+
+    assert [r.tolist() for r in rank_targets(TheSameAgain(), data, cases)] == [[1], [1]]
+
+
+def one_order_each(tmp_path, people=40, items=4):
+    return purchases(
+        tmp_path,
+        np.repeat([f"u{n}" for n in range(people)], items),
+        [f"i{(n + k) % 12}" for n in range(people) for k in range(items)],
+        np.repeat(np.arange(people) * 100.0, items),
+    )
+
+
+@pytest.mark.parametrize("how", ["last-out", "date"])
+def test_part_of_an_only_order_is_held_out_and_the_rest_of_it_is_known(tmp_path, how):
+    tables, role, order = held_out_last(t := one_order_each(tmp_path), split(t, how))
+    data = TwoTowerDataset.build(tables, role)
+    for of in (VALID, TEST) if how == "last-out" else (TEST,):
+        cases = data.cases(of)
+        known = cases.lengths(data)
+        assert 0 in known, "newcomers"
+        assert 3 in known, "people of whom the rest of the order is known"
+        for bought, targets, length in zip(cases.bought(data), cases.targets, known, strict=True):
+            assert len(bought) == length
+            assert len(targets) == (1 if length else 4)
+            assert not set(bought) & set(targets)
+    assert (t.item[order] == tables.item).all()
+
+
+def test_an_item_is_held_out_of_an_order_wherever_it_stands_in_it(tmp_path):
+    tables = one_order_each(tmp_path, people=200)
+    role = split(tables, "last-out").reshape(-1, 4)
+    one = (role == TEST).sum(1) == 1
+    assert ((role[one] == TEST).sum(0) > 10).all()
+
+
+def test_of_orders_of_two_most_are_learned_whole(tmp_path):
+    tables = one_order_each(tmp_path, people=400, items=2)
+    role = split(tables, "last-out").reshape(-1, 2)
+    assert 0.5 < (role == TRAIN).all(1).mean() < 0.7
+    assert ((role == TEST).sum(1) == 1).any()
 
 
 def test_windows_predict_every_purchase_once_and_remember_half_a_history(tmp_path):

@@ -193,7 +193,11 @@ def test_what_is_learned_of_later_purchases_leaves_out_what_is_held_out(last_of_
 
     data = last_of_all_is_bread
     start = np.tile(data.first_row[:-1], 50)
-    window, known, row = _later(start, start + EACH - 2, 16, data)
+
+    def later(start, stop):
+        return _later(start, stop, start[:, None] + np.arange(EACH), 16, data)
+
+    window, known, row = later(start, start + EACH - 2)
     drawn = 16 * EACH / (EACH + LONG) * len(start)  # less what is held out
     assert 0.7 * drawn < len(row) < 0.95 * drawn
     assert (data.role[row] == TRAIN).all()
@@ -201,6 +205,6 @@ def test_what_is_learned_of_later_purchases_leaves_out_what_is_held_out(last_of_
     assert (row >= start[window] + known).all()
     assert set(known) == set(range(1, SHORT + 1))
     assert set(row - start[window]) == set(range(1, EACH - 2))
-    assert len(_later(start + 1, start + EACH - 2, 16, data)[0]) == 0, "a window in the middle opens no history"
-    short = _later(start, start + 2, 16, data)[1]
+    assert len(later(start + 1, start + EACH - 2)[0]) == 0, "a window in the middle opens no history"
+    short = later(start, start + 2)[1]
     assert short.max() == 2, "a state that was not read cannot be started from"

@@ -1,0 +1,80 @@
+"""Shops in which nobody, or hardly anybody, comes twice: what an order holds speaks for the rest of it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from recommender.engine.pipeline import build_bundle
+from recommender.engine.standalone import StandaloneRecommender
+from tests import planted
+from tests.engine.conftest import QUICK
+
+KINDS, ITEMS = 4, 60
+
+
+def shop(folder, *, people=300, order=5, come_back=0.0, seed=0):
+    """Everybody buys items of one kind of four. Each order is of one moment; some come back a month later."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for person in range(people):
+        mine = rng.permutation(np.arange(person % KINDS, ITEMS, KINDS))
+        orders = 2 if rng.random() < come_back else 1
+        for n in range(orders):
+            at = 1.7e9 + 3600.0 * person + 2.6e6 * n
+            rows += [(f"u{person}", f"i{item}", at) for item in mine[n * order : (n + 1) * order]]
+    user, item, time = (list(column) for column in zip(*rows, strict=True))
+    return planted.write_snapshot(
+        folder,
+        {"user": [f"u{n}" for n in range(people)]},
+        {"item": [f"i{n}" for n in range(ITEMS)]},
+        {"user": user, "item": item, "time": time},
+    )
+
+
+def of_own_kind(bundle, users):
+    """The share of listed items that are of the user's own kind, in lists of five."""
+    lists = StandaloneRecommender.from_bundle(bundle).recommend_for_users(users, 5)
+    kinds = [
+        (int(user[1:]) % KINDS, int(one.item[1:]) % KINDS)
+        for user, found in zip(users, lists, strict=True)
+        for one in found
+    ]
+    assert len(kinds) == 5 * len(users)
+    return np.mean([own == listed for own, listed in kinds])
+
+
+@pytest.mark.parametrize("come_back", [0.0, 0.25])
+def test_customers_of_one_order_are_listed_what_goes_with_it(tmp_path, come_back):
+    report = build_bundle(shop(tmp_path / "data", come_back=come_back), tmp_path / "bundle", config=QUICK)
+    measured = {row["segment"]: row["users"] for row in report.segments}
+    assert measured["1-5 purchases"] > 100, "people of whom a part of the order is known are measured"
+    assert measured["no history"] > 10, "and newcomers"
+    assert of_own_kind(tmp_path / "bundle", [f"u{n}" for n in range(300)]) > 0.9
+
+
+def test_where_nothing_goes_with_anything_popular_items_are_listed(tmp_path):
+    """One item each, of which some sell more: nothing can be learned of anybody."""
+    rng = np.random.default_rng(0)
+    items = (20 * rng.random(400) ** 3).astype(int)
+    snapshot = planted.write_snapshot(
+        tmp_path / "data",
+        {"user": [f"u{n}" for n in range(400)]},
+        {"item": [f"i{n:02}" for n in reversed(range(20))]},
+        {"user": [f"u{n}" for n in range(400)], "item": [f"i{n:02}" for n in items], "time": 1.7e9 + np.arange(400.0)},
+    )
+    report = build_bundle(snapshot, tmp_path / "bundle", config=QUICK)
+    assert {row["segment"] for row in report.segments} == {"profile only", "no history"}
+    counts = np.bincount(items, minlength=20)
+    recommender = StandaloneRecommender.from_bundle(tmp_path / "bundle")
+    for user in (0, 17, 399):
+        listed = [int(one.item[1:]) for one in recommender.recommend_for_user(f"u{user}", top_k=5)]
+        others = [n for n in np.argsort(-counts, kind="stable") if n != items[user]]
+        assert counts[listed].tolist() == counts[others[:5]].tolist()
+
+
+def test_no_weight_is_zero_where_nobody_known_can_be_measured(tmp_path):
+    build_bundle(shop(tmp_path / "data", order=1), tmp_path / "bundle", config=QUICK)
+    weights = json.loads((tmp_path / "bundle" / "training.json").read_text())["weights"]
+    assert weights["popularity"] > 0
+    assert weights["short_popularity"] > 0
