@@ -107,9 +107,7 @@ def _moments(tables: Tables) -> np.ndarray:
     return np.cumsum(new) - 1
 
 
-def _last_two(
-    tables: Tables, moment: np.ndarray, first: np.ndarray, last: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _last_two(tables: Tables, moment: np.ndarray, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """int64 [users] each: the moments of the test and of validation, -1 where there is none.
 
     Both come after the user's first moment. Where nobody bought anything new after it, the last two moments are taken.
@@ -162,7 +160,7 @@ class TwoTowerDataset:
     user, item : int32 [n].   time : float64 [n].   rating : float32 [n], nan where none.
     role : int8 [n], TRAIN, VALID, TEST or LEFT_OUT.
     context : int64 [n], row of the last purchase known when this one is predicted; first_row - 1 when there is none.
-        Purchases of a first basket are predicted from those before them in it, those of a later one from the baskets before.
+        Purchases of a first basket are predicted from those before them in it, of a later one from the baskets before.
     profile_ids : int64 [n, fields] and profile_numbers : float32 [n, 2 x numerical], before each purchase.
     bare_ids, bare_numbers : the same for each user with no purchase at all.
     item_features : int64 [items, features].

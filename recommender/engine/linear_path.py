@@ -41,6 +41,7 @@ CASES = 2000  # held-out people on whom the settings are chosen
 EXACT_UP_TO = 6000  # items and features; an inverse of that size takes a few seconds
 WIDER_EXACT, WIDER_FACTORED = (2, 4), (2, 4, 8)  # times the width asked for; the exact votes' take longer to find
 MULTIPLICATIONS = 1e12  # at most, of purchases x items x width: an epoch of training takes a minute or two then
+CHEAP = 2e11  # multiplications that a wider path may cost without having proved its worth
 CELLS = 1 << 24  # at most, of items x width: 64 MB
 OVERSAMPLE, POWER_STEPS = 32, 4
 
@@ -241,7 +242,13 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
     popular = log_share(data, half_life)
 
     def best_recency(votes: Votes) -> float:
-        return max(RECENCIES, key=lambda r: ndcg(votes, r).mean())
+        """None unless another proves better: within an order the latest purchase is no later than the others."""
+        served = {recency: ndcg(votes, recency) for recency in RECENCIES}
+        best = max(RECENCIES, key=lambda recency: served[recency].mean())
+        return best if proven(served[best] - served[0.0]) else 0.0
+
+    def is_cheap(width: int) -> bool:
+        return width * data.n_items * float((data.role == TRAIN).sum()) <= CHEAP
 
     recency = best_recency(_solver(_evidence(data, 0.0), data.n_items, rank)(LinearSettings.ridge))
     settings, votes, best = LinearSettings(rank=rank), none, np.full(len(cases), -1.0)
@@ -253,8 +260,8 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
             widest = solve(ridge)
             for width in widths:
                 found = ndcg(_cut(widest, width), recency)
-                # A wider path costs time in training and in serving, so it has to prove its worth.
-                if found.mean() > best.mean() and (width <= settings.rank or proven(found - best)):
+                # A wider path that costs time in training and in serving has to prove its worth.
+                if found.mean() > best.mean() and (width <= settings.rank or is_cheap(width) or proven(found - best)):
                     best, votes = found, _cut(widest, width)
                     settings = LinearSettings(rank=width, ridge=ridge, features=features, half_life=half_life)
     recency = best_recency(votes)

@@ -95,9 +95,9 @@ def choose_weights(
     """What serves validation best; the trained weights where there is next to nothing to go by.
 
     Only people with a history are asked: the weights are theirs. A history that serves them worse than popularity alone
-    does has no say. Another trust than the trained one must be better by more than a standard error of the paired difference. Short
-    histories get weights of their own (`_Short.choose`) where enough people have one, or a long one that can be known
-    by its first purchases; the history never counts for more there than in a long one.
+    does has no say. Another trust than the trained one must be better by more than a standard error of the paired
+    difference. Short histories get weights of their own (`_Short.choose`) where enough people have one, or a long one
+    that can be known by its first purchases; the history never counts for more there than in a long one.
 
     without_votes : the same model, in which what was bought does not vote, where that can be weighed apart.
     """
