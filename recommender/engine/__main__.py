@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from recommender.engine.config import INTERACTIONS, LOSSES, TrainConfig
 from recommender.engine.errors import EngineError
+from recommender.engine.left_out import LeftOut
 
 if TYPE_CHECKING:
     from recommender.engine.pipeline import Progress
@@ -137,11 +138,11 @@ def _writer(path: Path, suffix: str) -> Any:
 
 def _read_users(path: Path) -> list[str]:
     """Keys from a text file (one a line) or from the first column of a CSV or parquet file."""
-    if path.suffix == ".parquet":
-        return pq.read_table(path).column(0).cast(pa.string()).to_pylist()
-    lines = [line.split(",")[0].strip().strip('"') for line in path.read_text(encoding="utf-8").splitlines()]
-    keys = [line for line in lines if line]
-    return keys[1:] if path.suffix == ".csv" else keys
+    from recommender.engine.tables import read_keys
+
+    if path.suffix in (".parquet", ".csv"):
+        return read_keys(path)
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _print_report(report: dict[str, Any], as_json: bool, bundle: str) -> None:
@@ -151,6 +152,8 @@ def _print_report(report: dict[str, Any], as_json: bool, bundle: str) -> None:
         return
     if report["start"] != "cold":
         print(f"started {report['start']}")
+    for part in report["left_out"]:
+        print(LeftOut.from_dict(part).sentence())
     for trial in report["study"]:
         tried = " ".join(f"{n}={v:.2g}" if isinstance(v, float) else f"{n}={v}" for n, v in trial["settings"].items())
         print(f"trial {trial['number']:>3} {trial['state']:<7} validation NDCG@10 {trial['ndcg_10']:.4f} {tried}")

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from recommender.engine.encoders import Encoders, Standardizer, Vocabulary
+from recommender.engine.encoders import Encoders, Standardizer, Vocabulary, as_text
 from recommender.engine.errors import SnapshotError
 from recommender.engine.inputs import gap_bucket
 from recommender.engine.schema import Derived
@@ -389,7 +389,7 @@ def _derive(
         values = column[last].copy()
         values[~known] = np.nan if column.dtype == np.float64 else ""
     if name in tables.schema.user_categorical and values.dtype == np.float64:
-        values = np.array(["" if np.isnan(v) else f"{v:g}" for v in values], dtype=object)
+        values = np.array([as_text(name, value) for value in values], dtype=object)
     return values
 
 

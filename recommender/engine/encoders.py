@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +17,9 @@ from recommender.engine.errors import ProfileError
 from recommender.engine.schema import Schema
 
 MISSING, UNKNOWN, FIRST = 0, 1, 2
+# Beyond these a number is broken and counts as missing. Amounts are added up, and from 1e15 on a float64 holds no cents
+# any more; of features mean, deviation and skewness are taken, and the cube of 1e30 is still finite.
+LARGEST_AMOUNT, LARGEST_FEATURE = 1e15, 1e30
 
 
 @dataclass(frozen=True)
@@ -185,21 +190,44 @@ class Encoders:
 
 
 def as_text(field: str, value: object) -> str:
-    """A categorical value as text, "" when missing; a number is read as its text, anything else is refused."""
-    if value is None or value == "":
+    """A categorical value as text, the same wherever it is read: "" when missing, numbers with all of their digits.
+
+    1234567, 1234567.0 and Decimal("1234567.00") are "1234567"; text stays as it is. ProfileError for a list, say.
+    """
+    if type(value) is str:
+        return value
+    if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ProfileError(field, f"{value!r} is not text.")
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:g}"
-    return str(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return _text_of_decimal(np.format_float_positional(value, trim="-")) if np.isfinite(value) else ""
+    if isinstance(value, Decimal):
+        return _text_of_decimal(format(value, "f")) if value.is_finite() else ""
+    if isinstance(value, datetime):
+        if value != value:  # pandas' NaT
+            return ""
+        return str(value if value.tzinfo is None else value.astimezone(UTC))
+    if isinstance(value, date):
+        return value.isoformat()
+    raise ProfileError(field, f"{value!r} is not text.")
+
+
+def _text_of_decimal(digits: str) -> str:
+    """Without zeros that say nothing: "12.50" is "12.5", "-0.0" is "0"."""
+    text = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return "0" if text == "-0" else text
 
 
 def as_number(field: str, value: object) -> float:
     """A numerical value, nan when missing; text that reads as a number is one, anything else is refused."""
     if value is None or value == "":
         return math.nan
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal | np.integer | np.floating):
         raise ProfileError(field, f"{value!r} is not a number.")
     try:
         number = float(value)

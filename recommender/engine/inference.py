@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime as ort
 
 from recommender.engine.bundle import WEIGHTS, read_manifest
-from recommender.engine.encoders import Encoders, as_number, as_text
+from recommender.engine.encoders import LARGEST_AMOUNT, Encoders, as_number, as_text
 from recommender.engine.errors import BundleError, InferenceError, ProfileError
 from recommender.engine.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, gap_bucket, mapped
 from recommender.engine.rater import Rater
@@ -249,7 +249,7 @@ class Inference:
             elif derived.take == "sum":
                 told = (e.values.get(derived.column or "") for e in person.history)
                 found = (value if type(value) is float else as_number(name, value) for value in told)
-                profile[name] = math.fsum(value for value in found if value == value)  # nan is not
+                profile[name] = math.fsum(value for value in found if abs(value) <= LARGEST_AMOUNT)  # nan is not
             else:
                 profile[name] = person.history[-1].values.get(derived.column or "") if person.history else None
         return profile

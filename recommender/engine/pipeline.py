@@ -165,6 +165,8 @@ def _learn(
 ) -> _Learned:
     torch.set_num_threads(max(torch.get_num_threads(), 1))
     tell("reading", 0.5, f"{len(tables):,} purchases of {len(tables.item_keys):,} items")
+    for part in tables.left_out:
+        tell("reading", 0.5, part.sentence())
     judging, role, order = held_out_last(tables, split(tables, how, config.seed))
     warm: dict[str, Warm] = {}
     start = "cold"

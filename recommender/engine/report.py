@@ -43,6 +43,7 @@ class Report:
         predicted; None where nothing is rated.
     samples : lists of a few people (samples.sample), as what is served makes them.
     study : a row a trial, where settings were tuned (tuner.Trial).
+    left_out : what of the snapshot could not be used or does not fit together (left_out.LeftOut).
     start : "warm", from the weights of the live model, or "cold", and why where a warm start was asked for.
     """
 
@@ -58,6 +59,7 @@ class Report:
     settings: dict[str, Any] = field(default_factory=dict)
     study: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
     start: str = "cold"
     seconds: float = 0.0
 
@@ -114,6 +116,7 @@ def evaluate(
             "rated": int(np.isfinite(data.rating).sum()),
         },
         fingerprint=data.tables.fingerprint(),
+        left_out=[part.to_dict() for part in data.tables.left_out],
         curve=curve or [],
         settings=settings or {},
     )

@@ -38,6 +38,7 @@ class Schema:
     derived : the user features that come from interactions, by name.
     aliases : other spellings under which profiles and item descriptions may name a field -> its name here.
     item_available : the bool column of the items that says whether an item may be listed, where there is one.
+    row_id : the column, in any of the three tables, by which a row that is left out is named, where there is one.
     """
 
     user_categorical: tuple[str, ...] = ()
@@ -46,6 +47,7 @@ class Schema:
     derived: Mapping[str, Derived] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     item_available: str | None = None
+    row_id: str | None = None
 
     def __post_init__(self) -> None:
         for name in self.derived:
@@ -77,6 +79,7 @@ class Schema:
             },
             "aliases": dict(self.aliases),
             "item_available": self.item_available,
+            "row_id": self.row_id,
         }
 
     @classmethod
@@ -98,6 +101,7 @@ class Schema:
             derived=derived,
             aliases=dict(values.get("aliases") or {}),
             item_available=values.get("item_available"),
+            row_id=values.get("row_id"),
         )
 
     @classmethod

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from recommender.engine.bundle import read_manifest
+from recommender.engine.encoders import as_text
 from recommender.engine.errors import BundleError, EngineError
 from recommender.engine.inference import Inference, Person
 from recommender.engine.inputs import UserInputs, Vectors, mapped
@@ -181,7 +182,7 @@ class StandaloneRecommender:
         if isinstance(item, Mapping):
             items = self.inference.encode_items([self.inference.check_item(item)])
         elif _key("item", item) in self.inference.row_of:
-            items = self.inference.items[np.array([self.inference.row_of[str(item)]])]
+            items = self.inference.items[np.array([self.inference.row_of[_key("item", item)]])]
         else:
             raise EngineError(f"The model knows no item {item!r}; describe it by its features to place it.")
         return float(self.inference.ratings(users, items)[0, 0])
@@ -248,7 +249,8 @@ def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _key(what: str, given: object) -> str:
-    """A key as text: numbers are keys, too."""
-    if isinstance(given, bool) or not isinstance(given, str | Integral):
+    """A key as text: whole numbers are keys, too, also where a table with gaps has made 12345.0 of 12345."""
+    whole = isinstance(given, float | np.floating) and float(given).is_integer()
+    if isinstance(given, bool) or not (isinstance(given, str | Integral) or whole):
         raise EngineError(f"The {what} is {given!r}; a key is text or a whole number.")
-    return str(given)
+    return as_text(what, given)

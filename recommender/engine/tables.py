@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,38 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from recommender.engine.errors import SnapshotError
+from recommender.engine.encoders import LARGEST_AMOUNT, LARGEST_FEATURE, as_text
+from recommender.engine.errors import ProfileError, SnapshotError
+from recommender.engine.left_out import (
+    BARE,
+    EXAMPLES,
+    ONCE,
+    ROW,
+    UNLISTED,
+    VALUE,
+    LeftOut,
+    LeftOutCounter,
+    require_enough,
+)
 from recommender.engine.schema import Schema
+from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 
 Columns = dict[str, np.ndarray]
+Name = Callable[[str, int, str], str]  # of a table, a row and the column that is wrong there, "" for none
+
+# What programs write for a missing number or time. In a column of text they are values: Namibia is NA.
+SECONDS_OF_1990 = 631_152_000  # times that are later than this in thousandths of a second are no seconds
+MISSING_WORDS = {"", "na", "n/a", "nan", "nat", "null", "none", "-"}
+_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"  # not 007: that is text
+_SHORTEST_FRACTION = re.compile(r"-?[0-9]+(\.0|\.[0-9]*[1-9])?([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
 class Tables:
     """A whole snapshot in memory. n interactions, sorted by user, then time, then the order they came in.
+
+    Rows of the same user, item and time are one interaction: the last one's values, its columns that are summed added
+    up, and the last rating that was given.
 
     user_keys, item_keys : str arrays, [users] and [items]; row numbers are used everywhere else.
     users, items : feature name -> array; categorical hold str (missing: ""), numerical float64 (missing: nan).
@@ -31,6 +57,7 @@ class Tables:
     rating : float32 [n], 0 to 5, nan where none was given.
     values : the interaction columns that derived features read, str or float64 [n].
     available : bool [items], whether an item may be listed.
+    left_out : what could not be used, and what does not fit together.
     """
 
     schema: Schema
@@ -44,6 +71,7 @@ class Tables:
     rating: np.ndarray
     values: Columns
     available: np.ndarray
+    left_out: tuple[LeftOut, ...] = ()
 
     def __len__(self) -> int:
         return len(self.user)
@@ -75,8 +103,10 @@ class Tables:
 def read_snapshot(folder: Path) -> Tables:
     """The tables of a snapshot folder: users, items and interactions as parquet, or CSV of the same names.
 
-    Users and items that occur only among the interactions are added with every feature missing.
-    Raises SnapshotError that names the file and the column.
+    Users and items that occur only among the interactions are added with every feature missing. Such items teach but
+    are never listed, unless the table of items is empty: then there is nothing to list but what was bought.
+    Rows and values that cannot be used are left out and counted in `Tables.left_out`.
+    Raises SnapshotError that names the file and the column, or says that too much was lost.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -91,19 +121,23 @@ def read_snapshot(folder: Path) -> Tables:
     _require(items, (*schema.item_categorical, *([flag] if flag else [])), folder / "items")
     if not users.num_columns or not items.num_columns:
         raise SnapshotError(f"{folder}: the first column of users and of items must be their key.")
+    counter = LeftOutCounter()
+    reader = _Reader(counter, {"users": users, "items": items, "interactions": interactions}, schema.row_id)
     numeric_values = schema.numeric_interaction_columns()
     return assemble(
         schema,
-        user_keys=_keys(users.column(0)),
-        users={f: _feature(users[f], f, f in schema.user_numerical) for f in static},
-        item_keys=_keys(items.column(0)),
-        items={f: _feature(items[f], f, numerical=False) for f in schema.item_categorical},
-        user=_keys(interactions["user"]),
-        item=_keys(interactions["item"]),
-        time=_seconds(interactions["time"]),
-        rating=_ratings(interactions),
-        values={c: _feature(interactions[c], c, c in numeric_values) for c in schema.interaction_columns},
-        available=_flags(items, flag) if flag else None,
+        user_keys=reader.keys("users", users.column_names[0]),
+        users={f: reader.feature("users", f, f in schema.user_numerical) for f in static},
+        item_keys=reader.keys("items", items.column_names[0]),
+        items={f: reader.feature("items", f, numerical=False) for f in schema.item_categorical},
+        user=reader.keys("interactions", "user"),
+        item=reader.keys("interactions", "item"),
+        time=reader.times("interactions", "time"),
+        rating=reader.ratings("interactions", "rating"),
+        values={c: reader.feature("interactions", c, c in numeric_values) for c in schema.interaction_columns},
+        available=reader.flags("items", flag) if flag else None,
+        counter=counter,
+        name=reader.name,
     )
 
 
@@ -125,16 +159,22 @@ def from_frame(
     _require(table, (user, item, time, *([rating] if rating else [])), Path("the frame"))
     static = [f for f in schema.user_fields if f not in schema.derived]
     _require(table, (*static, *schema.item_categorical, *schema.interaction_columns), Path("the frame"))
-    seconds = _seconds(table[time])
-    in_time = np.argsort(seconds, kind="stable")
+    counter = LeftOutCounter()
+    columns = {"user": user, "item": item, "time": time, "rating": rating or "rating"}
+    reader = _Reader(counter, {"interactions": table}, columns=columns)
+    seconds = reader.times("interactions", time)
+    usable = np.flatnonzero(np.isfinite(seconds) & (seconds >= EARLIEST_SECONDS) & (seconds <= latest_seconds()))
+    in_time = usable[np.argsort(seconds[usable], kind="stable")]
 
     def latest(keys: np.ndarray, names: Sequence[str], numerical: Sequence[str]) -> tuple[np.ndarray, Columns]:
-        row_of = dict(zip(keys[in_time], in_time, strict=True))
+        row_of = {key: row for key, row in zip(keys[in_time], in_time, strict=True) if key != ""}
         rows = np.fromiter(row_of.values(), np.int64, len(row_of))
-        return keys[rows], {n: _feature(table[n], n, n in numerical)[rows] for n in names}
+        columns = {n: reader.feature("interactions", n, n in numerical)[rows] for n in names}
+        return keys[rows], columns
 
-    user_keys, users = latest(_keys(table[user]), static, schema.user_numerical)
-    item_keys, items = latest(_keys(table[item]), schema.item_categorical, ())
+    user_of_row, item_of_row = reader.keys("interactions", user), reader.keys("interactions", item)
+    user_keys, users = latest(user_of_row, static, schema.user_numerical)
+    item_keys, items = latest(item_of_row, schema.item_categorical, ())
     numeric_values = schema.numeric_interaction_columns()
     return assemble(
         schema,
@@ -142,11 +182,13 @@ def from_frame(
         users=users,
         item_keys=item_keys,
         items=items,
-        user=_keys(table[user]),
-        item=_keys(table[item]),
+        user=user_of_row,
+        item=item_of_row,
         time=seconds,
-        rating=_ratings(table, rating or "rating"),
-        values={c: _feature(table[c], c, c in numeric_values) for c in schema.interaction_columns},
+        rating=reader.ratings("interactions", rating or "rating"),
+        values={c: reader.feature("interactions", c, c in numeric_values) for c in schema.interaction_columns},
+        counter=counter,
+        name=reader.name,
     )
 
 
@@ -163,33 +205,75 @@ def assemble(
     rating: np.ndarray,
     values: Columns,
     available: np.ndarray | None = None,
+    counter: LeftOutCounter | None = None,
+    name: Name = lambda table, row, column: f"row {row + 1}",
 ) -> Tables:
-    """Tables from columns whose users and items are still keys; checks what no single column can show."""
-    if len(user) == 0:
+    """Tables from columns whose users and items are still keys; checks what no single column can show.
+
+    A key "" is missing; a time nan is missing, and one that could not be read is infinite.
+    counter : what was left out so far.   name : what a row is called there.
+    """
+    counter = LeftOutCounter() if counter is None else counter
+    sizes = {"users": len(user_keys), "items": len(item_keys), "interactions": len(user)}
+    if sizes["interactions"] == 0:
         raise SnapshotError("There are no interactions: a model needs purchases to learn from.")
-    user_keys, users, user_rows = _join(user_keys, users, user, "users")
     listed = np.ones(len(item_keys), dtype=bool) if available is None else available
-    item_keys, items, item_rows = _join(item_keys, items, item, "items")
-    if not np.isfinite(time).all():
-        bad = int(np.flatnonzero(~np.isfinite(time))[0])
-        raise SnapshotError(f"interactions: row {bad + 1} has no time.")
-    if ((rating < 0) | (rating > 5)).any():
-        bad = int(np.flatnonzero((rating < 0) | (rating > 5))[0])
-        raise SnapshotError(f"interactions: row {bad + 1} has the rating {rating[bad]:g}; ratings lie between 0 and 5.")
-    order = np.lexsort((time, user_rows))  # stable: rows of one moment keep the order they came in
+    for table, features in (("users", users), ("items", items)):
+        _drop_broken_numbers(table, features, LARGEST_FEATURE, counter, name)
+    kept_users, kept_items = (
+        _kept_rows(table, keys, counter, name) for table, keys in (("users", user_keys), ("items", item_keys))
+    )
+    user_keys, users = user_keys[kept_users], {f: column[kept_users] for f, column in users.items()}
+    item_keys, items = item_keys[kept_items], {f: column[kept_items] for f, column in items.items()}
+    listed = listed[kept_items]
+
+    rating, values = rating.copy(), dict(values)
+    outside = np.flatnonzero(~np.isnan(rating) & ~((rating >= 0) & (rating <= 5)))
+    names = (name("interactions", row, "rating") for row in outside)
+    counter.add("interactions", "rating", "is not between 0 and 5", VALUE, len(outside), names)
+    rating[outside] = np.nan
+    _drop_broken_numbers("interactions", values, LARGEST_AMOUNT, counter, name)
+    rows = _usable_rows(user, item, time, counter, name)
+    require_enough(counter.found(), sizes)
+
+    joined_users, users, user_rows = _join(user_keys, users, user[rows])
+    joined_items, items, item_rows = _join(item_keys, items, item[rows])
+    _count_unmatched("user", BARE, user_keys, joined_users, user_rows, counter)
+    _count_unmatched("item", UNLISTED, item_keys, joined_items, item_rows, counter)
+    # Where there is no table of items to speak of, what was bought is all there is to list.
+    added = np.full(len(joined_items) - len(item_keys), len(item_keys) == 0)
+    order = np.lexsort((time[rows], user_rows))  # stable: rows of one moment keep the order they came in
+    rows, user_rows, item_rows = rows[order], user_rows[order], item_rows[order]
+    rating, values = rating[rows], {column: cells[rows] for column, cells in values.items()}
+    summed = {d.column for d in schema.derived.values() if d.take == "sum"}
+    once = _merge_repeats(user_rows, item_rows, time[rows], rating, values, summed)
+    repeats = np.sort(np.delete(rows, once))
+    names = (name("interactions", row, "") for row in repeats)
+    counter.add("interactions", "user, item and time", "are those of another row", ONCE, len(repeats), names)
     return Tables(
         schema=schema,
-        user_keys=user_keys,
-        item_keys=item_keys,
+        user_keys=joined_users,
+        item_keys=joined_items,
         users=users,
         items=items,
-        user=user_rows[order].astype(np.int32),
-        item=item_rows[order].astype(np.int32),
-        time=time[order].astype(np.float64),
-        rating=rating[order].astype(np.float32),
-        values={name: column[order] for name, column in values.items()},
-        available=np.append(listed, np.ones(len(item_keys) - len(listed), dtype=bool)),
+        user=user_rows[once].astype(np.int32),
+        item=item_rows[once].astype(np.int32),
+        time=time[rows][once].astype(np.float64),
+        rating=rating[once].astype(np.float32),
+        values={column: cells[once] for column, cells in values.items()},
+        available=np.append(listed, added),
+        left_out=counter.found(),
     )
+
+
+# --- columns of a file ------------------------------------------------------------------------------------------------
+
+
+def read_keys(path: Path) -> list[str]:
+    """The keys in the first column of a CSV or parquet file, as text; rows without one are passed over."""
+    table = pq.read_table(path) if path.suffix == ".parquet" else _read_csv(path)
+    keys = _Reader(LeftOutCounter(), {"keys": table}).keys("keys", table.column_names[0])
+    return [key for key in keys.tolist() if key]
 
 
 def _read_table(folder: Path, name: str) -> pa.Table:
@@ -198,17 +282,196 @@ def _read_table(folder: Path, name: str) -> pa.Table:
         if parquet.exists():
             return pq.read_table(parquet)
         if csv.exists():
-            with pyarrow.csv.open_csv(csv) as head:
-                columns = head.schema.names
-            keys = ("user", "item") if name == "interactions" else columns[:1]
-            options = pyarrow.csv.ConvertOptions(
-                strings_can_be_null=True,
-                column_types={k: pa.string() for k in keys},  # "007" is not 7
-            )
-            return pyarrow.csv.read_csv(csv, convert_options=options)
+            return _read_csv(csv)
     except (pa.ArrowException, OSError) as error:
         raise SnapshotError(f"{folder / name} cannot be read: {error}.") from None
     raise SnapshotError(f"{folder} holds neither {name}.parquet nor {name}.csv.")
+
+
+def _read_csv(path: Path) -> pa.Table:
+    """Every cell as it stands there: only an empty one is missing, and "007", "NA" and "null" are text."""
+    with pyarrow.csv.open_csv(path) as head:
+        columns = head.schema.names
+    options = pyarrow.csv.ConvertOptions(
+        strings_can_be_null=True, null_values=[""], column_types=dict.fromkeys(columns, pa.string())
+    )
+    table = pyarrow.csv.read_csv(path, convert_options=options)
+    return pa.table([_as_numbers_say(column) for column in table.columns], table.column_names)
+
+
+def _as_numbers_say(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column itself, or, where a program wrote floats or decimals, the texts that these have everywhere else: gaps
+    make `12345.0` of the whole number 12345.
+
+    Such a column holds nothing but numbers, and either each in its shortest form or all with as many decimals.
+    """
+    encoded = column.combine_chunks().dictionary_encode()
+    texts = encoded.dictionary
+    if not len(texts) or not pc.all(pc.match_substring_regex(texts, _NUMBER)).as_py():
+        return column
+    if not pc.any(pc.match_substring(texts, ".")).as_py():
+        return column
+    words = texts.to_pylist()
+    decimals = {len(word.partition(".")[2]) for word in words}
+    if len(decimals) > 1 and not all(_SHORTEST_FRACTION.fullmatch(word) for word in words):
+        return column
+    plain = pa.array([as_text("", Decimal(word)) for word in words], pa.string())
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(encoded.indices, plain).cast(pa.string())])
+
+
+class _Reader:
+    """Reads columns of tables into arrays, and counts what cannot be read."""
+
+    def __init__(
+        self,
+        counter: LeftOutCounter,
+        tables: Mapping[str, pa.Table],
+        row_id: str | None = None,
+        columns: Mapping[str, str] | None = None,
+    ):
+        """columns : what the columns of a snapshot are called in these tables, where they have other names."""
+        self.counter, self.tables, self.row_id, self.columns = counter, tables, row_id, columns or {}
+
+    def name(self, table: str, row: int, column: str = "") -> str:
+        """What a row is called: by the column that names rows, or by its number from 1; and what the column says."""
+        rows = self.tables.get(table)
+        if rows is None:
+            return f"row {row + 1}"
+        called = f"id {rows[self.row_id][row].as_py()}" if self.row_id in rows.column_names else f"row {row + 1}"
+        column = self.columns.get(column, column)
+        return f"{called}: {str(rows[column][row])[:40]!r}" if column in rows.column_names else called
+
+    def keys(self, table: str, column: str) -> np.ndarray:
+        """object [n]: keys as text, "" where missing. 17, 17.0 and "17" are one key, whatever the file made of them."""
+        keys = self._texts(table, column)
+        blank = [key for key in set(keys.tolist()) if key.isspace()]
+        if blank:
+            keys[np.isin(keys, blank)] = ""
+        return keys
+
+    def feature(self, table: str, column: str, numerical: bool) -> np.ndarray:
+        """Text ("" where missing), or float64 (nan where missing, infinite where no number can be read)."""
+        return self._numbers(table, column) if numerical else self._texts(table, column)
+
+    def ratings(self, table: str, column: str) -> np.ndarray:
+        if column not in self.tables[table].column_names:
+            return np.full(self.tables[table].num_rows, np.nan, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            return self._numbers(table, column).astype(np.float32)
+
+    def flags(self, table: str, column: str) -> np.ndarray:
+        """bool [n]; False where missing."""
+        cells = self.tables[table][column]
+        try:
+            return pc.fill_null(cells.cast(pa.bool_()), False).to_numpy()
+        except pa.ArrowException:
+            words, codes = self._unique(cells)
+            known = {"true": True, "1": True, "false": False, "0": False, "": False}
+            read = [known.get(str(as_text(column, word)).strip().lower()) for word in words]
+            self._leave_out(table, column, "is neither true nor false", [flag is None for flag in read], codes)
+            return np.array([flag is True for flag in read] + [False])[codes]
+
+    def times(self, table: str, column: str) -> np.ndarray:
+        """float64 [n]: Unix seconds of timestamps, dates, ISO text or numbers, UTC where they name no zone; nan where
+        missing, infinite where no time can be read."""
+        cells = _decoded(self.tables[table][column])
+        kind = cells.type
+        if _is_text(kind):
+            return self._times_of_text(cells)
+        try:
+            if pa.types.is_date(kind):
+                cells = cells.cast(pa.timestamp("s"))
+            if pa.types.is_timestamp(cells.type):
+                micros = pc.cast(cells, pa.timestamp("us", tz=cells.type.tz), safe=False).cast(pa.int64())
+                return pc.fill_null(pc.divide(micros.cast(pa.float64(), safe=False), 1e6), np.nan).to_numpy()
+            if pa.types.is_boolean(kind):
+                raise pa.ArrowTypeError("true and false are no times")
+            return pc.fill_null(cells.cast(pa.float64(), safe=False), np.nan).to_numpy()
+        except pa.ArrowException:
+            return np.where(cells.is_null().to_numpy(zero_copy_only=False), np.nan, np.inf)
+
+    def _times_of_text(self, cells: pa.ChunkedArray) -> np.ndarray:
+        for zone in (None, "UTC"):
+            try:
+                micros = cells.cast(pa.timestamp("us", tz=zone)).cast(pa.int64())
+                return pc.fill_null(pc.divide(micros.cast(pa.float64(), safe=False), 1e6), np.nan).to_numpy()
+            except pa.ArrowException:  # numbers, zones in some rows, or something else: one by one
+                continue
+        words, codes = self._unique(cells)
+        return np.array([*map(_seconds, words), np.nan])[codes]
+
+    def _numbers(self, table: str, column: str) -> np.ndarray:
+        cells = _decoded(self.tables[table][column])
+        try:
+            return pc.fill_null(cells.cast(pa.float64(), safe=False), float("nan")).to_numpy()
+        except pa.ArrowException:
+            if not _is_text(cells.type):
+                raise SnapshotError(
+                    f"{table}: the column {column!r} is numerical, but holds {cells.type} values."
+                ) from None
+        words, codes = self._unique(cells)
+        read = [_number(word) for word in words]
+        self._leave_out(table, column, "is not a number", [number is None for number in read], codes)
+        return np.array([np.nan if number is None else number for number in [*read, None]])[codes]
+
+    def _texts(self, table: str, column: str) -> np.ndarray:
+        cells = self.tables[table][column]
+        try:
+            words, codes = self._unique(cells)
+            texts = [as_text(column, word) for word in words]
+        except (pa.ArrowException, ProfileError):
+            raise SnapshotError(f"{table}: the column {column!r} holds {cells.type} values, not text.") from None
+        infinite = [isinstance(word, float | np.floating) and bool(np.isinf(word)) for word in words]
+        self._leave_out(table, column, "is not a finite number", infinite, codes)
+        return np.array([*texts, ""], dtype=object)[codes]
+
+    def _unique(self, cells: pa.ChunkedArray) -> tuple[list[Any], np.ndarray]:
+        """The values of a column, and for each row the place of its own among them; -1 where it is missing."""
+        cells = _decoded(cells)
+        if pa.types.is_null(cells.type):
+            return [], np.full(len(cells), -1)
+        if pa.types.is_timestamp(cells.type):
+            cells = cells.cast(pa.timestamp("us", tz=cells.type.tz), safe=False)
+        encoded = cells.combine_chunks().dictionary_encode()
+        values = encoded.dictionary
+        # Each in its own precision: 0.1 as a float32 is 0.1, and would be 0.10000000149 as Python's float.
+        words = list(values.to_numpy()) if pa.types.is_floating(values.type) else values.to_pylist()
+        return words, pc.fill_null(encoded.indices, -1).to_numpy()
+
+    def _leave_out(self, table: str, column: str, reason: str, bad: Sequence[bool], codes: np.ndarray) -> None:
+        """bad : of each value that `_unique` gave.   codes : as it gave them."""
+        rows = np.flatnonzero(np.array([*bad, False])[codes])
+        self.counter.add(table, column, reason, VALUE, len(rows), (self.name(table, row, column) for row in rows))
+
+
+def _decoded(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    return cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _number(word: str) -> float | None:
+    """nan for a word that means missing, None for what is no number."""
+    if word.strip().lower() in MISSING_WORDS:
+        return np.nan
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _seconds(word: str) -> float:
+    """Unix seconds of a number or an ISO time; nan for a word that means missing, infinite for what is no time."""
+    number = _number(word)
+    if number is not None:
+        return number
+    try:
+        moment = datetime.fromisoformat(word.strip())
+    except ValueError:
+        return np.inf
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _require(table: pa.Table, names: Sequence[str], where: Path) -> None:
@@ -219,71 +482,66 @@ def _require(table: pa.Table, names: Sequence[str], where: Path) -> None:
         )
 
 
-def _keys(column: pa.ChunkedArray) -> np.ndarray:
-    """Keys as text. 17, 17.0 and "17" are one key, whatever the file made of them."""
-    if column.null_count:
-        raise SnapshotError("A key is missing: every row of users, items and interactions needs one.")
-    if pa.types.is_floating(column.type):
-        numbers = column.to_numpy()
-        if (numbers == np.round(numbers)).all():
-            return numbers.astype(np.int64).astype(str).astype(object)
-    return np.array(_as_text(column).to_pylist(), dtype=object)
+# --- rows that can be used --------------------------------------------------------------------------------------------
 
 
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column.cast(pa.string())
+def _drop_broken_numbers(table: str, columns: Columns, largest: float, counter: LeftOutCounter, name: Name) -> None:
+    """Make every number beyond `largest`, infinite ones included, a missing one."""
+    for column, cells in columns.items():
+        if cells.dtype != np.float64:
+            continue
+        broken = np.flatnonzero(np.abs(cells) > largest)
+        if len(broken):
+            reason = f"is not a number between -{largest:g} and {largest:g}"
+            examples = [name(table, row, column) for row in broken[:EXAMPLES]]
+            counter.add(table, column, reason, VALUE, len(broken), examples)
+            columns[column] = cells.copy()
+            columns[column][broken] = np.nan
 
 
-def _feature(column: pa.ChunkedArray, name: str, numerical: bool) -> np.ndarray:
-    if numerical:
-        try:
-            return pc.fill_null(column.cast(pa.float64(), safe=False), float("nan")).to_numpy()
-        except pa.ArrowException as error:
-            raise SnapshotError(f"The column {name!r} is numerical, but holds something else: {error}.") from None
-    if pa.types.is_floating(column.type):
-        numbers = column.to_numpy()
-        return np.array(["" if np.isnan(v) else f"{v:g}" for v in numbers], dtype=object)
-    return np.array(pc.fill_null(_as_text(column), "").to_pylist(), dtype=object)
+def _kept_rows(table: str, keys: np.ndarray, counter: LeftOutCounter, name: Name) -> np.ndarray:
+    """int64: the rows with a key; of several rows with one key, the last."""
+    known = keys != ""
+    unnamed = np.flatnonzero(~known)
+    counter.add(table, "the key", "is missing", ROW, len(unnamed), (name(table, row, "") for row in unnamed))
+    last = {key: row for row, key in enumerate(keys.tolist()) if key}
+    kept = np.sort(np.fromiter(last.values(), np.int64, len(last)))
+    known[kept] = False
+    again = np.flatnonzero(known)
+    examples = (f"{name(table, row, '')}: {keys[row]!r}" for row in again)
+    counter.add(table, "the key", "stands there again further down", ROW, len(again), examples)
+    return kept
 
 
-def _seconds(column: pa.ChunkedArray) -> np.ndarray:
-    """Unix seconds of a column of timestamps, dates, ISO text or numbers; nan where missing."""
-    kind = column.type
-    try:
-        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            column = column.cast(pa.timestamp("us"))
-        elif pa.types.is_date(kind):
-            column = column.cast(pa.timestamp("s"))
-        if pa.types.is_timestamp(column.type):
-            micros = pc.cast(column, pa.timestamp("us", tz=column.type.tz)).cast(pa.int64())
-            return pc.fill_null(pc.divide(micros.cast(pa.float64()), 1e6), float("nan")).to_numpy()
-        return pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy()
-    except pa.ArrowException as error:
-        raise SnapshotError(f"Times must be timestamps or Unix seconds: {error}.") from None
+def _usable_rows(
+    user: np.ndarray, item: np.ndarray, time: np.ndarray, counter: LeftOutCounter, name: Name
+) -> np.ndarray:
+    """int64: the interactions with a user, an item and a time that can be true. A row is counted under one reason."""
+    usable = np.ones(len(user), dtype=bool)
+    latest = latest_seconds()
+    known = np.where(np.isfinite(time), time, 0.0)
+    ahead = known > latest
+    in_milliseconds = ahead.any() and SECONDS_OF_1990 <= np.median(known[ahead]) / 1000 <= latest
+    hint = ": it looks like milliseconds, and must be seconds" if in_milliseconds else ""
+    for column, reason, broken in (
+        ("user", "is missing", user == ""),
+        ("item", "is missing", item == ""),
+        ("time", "is missing", np.isnan(time)),
+        ("time", "is neither a timestamp nor Unix seconds", np.isinf(time)),
+        ("time", "is before 1970", known < EARLIEST_SECONDS),
+        ("time", f"is more than a day ahead{hint}", ahead),
+    ):
+        rows = np.flatnonzero(broken & usable)
+        shown = "" if reason == "is missing" else column
+        examples = [name("interactions", row, shown) for row in rows[:EXAMPLES]]
+        counter.add("interactions", column, reason, ROW, len(rows), examples)
+        usable[rows] = False
+    return np.flatnonzero(usable)
 
 
-def _ratings(table: pa.Table, name: str = "rating") -> np.ndarray:
-    if name not in table.column_names:
-        return np.full(table.num_rows, np.nan, dtype=np.float32)
-    return _feature(table[name], name, numerical=True).astype(np.float32)
-
-
-def _flags(table: pa.Table, name: str) -> np.ndarray:
-    try:
-        return pc.fill_null(table[name].cast(pa.bool_()), False).to_numpy()
-    except pa.ArrowException as error:
-        raise SnapshotError(f"The column {name!r} must say true or false: {error}.") from None
-
-
-def _join(keys: np.ndarray, features: Columns, used: np.ndarray, what: str) -> tuple[np.ndarray, Columns, np.ndarray]:
+def _join(keys: np.ndarray, features: Columns, used: np.ndarray) -> tuple[np.ndarray, Columns, np.ndarray]:
     """Rows of the used keys; keys met only among the interactions are appended with missing features."""
     row_of = {key: row for row, key in enumerate(keys.tolist())}
-    if len(row_of) != len(keys):
-        seen: set[str] = set()
-        twice = next(k for k in keys.tolist() if k in seen or seen.add(k))  # type: ignore[func-returns-value]
-        raise SnapshotError(f"{what}: the key {twice!r} stands there twice.")
     rows = np.fromiter((row_of.setdefault(k, len(row_of)) for k in used.tolist()), np.int64, len(used))
     added = len(row_of) - len(keys)
     if added:
@@ -292,3 +550,49 @@ def _join(keys: np.ndarray, features: Columns, used: np.ndarray, what: str) -> t
             for n, c in features.items()
         }
     return np.array(list(row_of), dtype=object), features, rows
+
+
+def _count_unmatched(
+    column: str, effect: str, known: np.ndarray, joined: np.ndarray, rows: np.ndarray, counter: LeftOutCounter
+) -> None:
+    """Count the interactions whose key has no row in its table, and say which known key it resembles.
+
+    known : the table's keys.   joined : those, followed by the keys met only among the interactions.
+    rows : int64 [n] into `joined`.
+    """
+    unmatched = np.flatnonzero(rows >= len(known))
+    if len(known) == 0 or len(unmatched) == 0:
+        return
+    resembled = {_bare_key(key): key for key in known.tolist()}
+    like = {key: resembled.get(_bare_key(key)) for key in joined[len(known) :].tolist()}
+    ordered = sorted(like, key=lambda key: like[key] is None)  # stable: those that resemble one first
+    names = (f"{key!r} resembles {like[key]!r} in {column}s" if like[key] else repr(key) for key in ordered)
+    counter.add("interactions", column, f"has no row in {column}s", effect, len(unmatched), names)
+
+
+def _bare_key(key: str) -> str:
+    """A key without what differs by accident: spaces, case, zeros in front of a number, ".0" behind one."""
+    return re.sub(r"(?<![0-9.])0+(?=[0-9])", "", re.sub(r"\s+", "", key).casefold().removesuffix(".0"))
+
+
+def _merge_repeats(
+    user: np.ndarray, item: np.ndarray, time: np.ndarray, rating: np.ndarray, values: Columns, summed: set[str | None]
+) -> np.ndarray:
+    """int64: one row of each (user, item, time), the last one, which takes over the sums and the last given rating.
+
+    Changes `rating` and the summed columns of `values` in place.
+    """
+    by = np.lexsort((item, time, user))  # stable: equal rows in the order they came in
+    differs = (np.diff(user[by]) != 0) | (np.diff(item[by]) != 0) | (np.diff(time[by]) != 0)
+    if differs.all():
+        return np.arange(len(user))
+    starts = np.append(0, np.flatnonzero(differs) + 1)
+    last = by[np.append(starts[1:], len(by)) - 1]
+    given = np.where(np.isnan(rating[by]), -1, np.arange(len(by)))
+    latest = np.maximum.reduceat(given, starts)
+    rating[last[latest >= 0]] = rating[by][latest[latest >= 0]]
+    for column in summed & set(values):
+        cells = values[column][by]  # type: ignore[index]
+        known = np.add.reduceat(~np.isnan(cells), starts) > 0
+        values[column][last] = np.where(known, np.add.reduceat(np.nan_to_num(cells), starts), np.nan)  # type: ignore[index]
+    return np.sort(last)

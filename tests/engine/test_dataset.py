@@ -179,7 +179,7 @@ def test_negatives_are_drawn_as_often_as_the_sampler_says():
     ("days", "held_out"), [([0, 1], [TEST]), ([0, 1, 2], [VALID, TEST]), ([0, 1, 2, 3], [VALID, TEST])]
 )
 def test_by_date_the_last_days_are_held_out_however_few_there_are(days, held_out):
-    frame = pd.DataFrame({"user": ["a"] * 5 * len(days), "item": "x", "time": np.repeat(days, 5)})
+    frame = pd.DataFrame({"user": ["a"] * 5 * len(days), "item": [*"vwxyz"] * len(days), "time": np.repeat(days, 5)})
     role = split_by_date(from_frame(frame, user="user", item="item", time="time")).reshape(-1, 5)
     assert (role == role[:, :1]).all()
     assert role[-len(held_out) :, 0].tolist() == held_out

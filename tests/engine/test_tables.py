@@ -70,11 +70,15 @@ def test_a_wrong_snapshot_is_one_clear_sentence(tmp_path, break_it, sentence):
         read_snapshot(tmp_path)
 
 
-def test_a_rating_outside_0_to_5_names_its_row(tmp_path):
+def test_a_rating_outside_0_to_5_is_left_out_and_names_its_row(tmp_path):
     purchases = {"user": ["a", "a"], "item": ["x", "x"], "time": [1, 2], "rating": [5.0, 7.0]}
     planted.write_snapshot(tmp_path, {"user": ["a"]}, {"item": ["x"]}, purchases)
-    with pytest.raises(SnapshotError, match=r"row 2 has the rating 7"):
-        read_snapshot(tmp_path)
+    tables = read_snapshot(tmp_path)
+    np.testing.assert_array_equal(tables.rating, np.array([5, np.nan], np.float32))
+    (part,) = tables.left_out
+    assert part.sentence() == (
+        "interactions: 1 value is left out, its row is kept, because rating is not between 0 and 5 (row 2: '7.0')."
+    )
 
 
 def test_a_flat_frame_of_transactions_is_read_like_a_snapshot():

@@ -1,0 +1,97 @@
+"""What was left out of a snapshot, counted by table, column and reason, with the names of the first few rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
+
+from recommender.engine.errors import SnapshotError
+
+EXAMPLES = 5
+# A snapshot of which more is lost than kept is not the shop any more: a model of the rest would pass every comparison
+# with popularity of the same rest. Below that, the good rows are worth more than no model.
+MOST_LEFT_OUT = 0.5
+
+ROW, VALUE = "row left out", "value left out"  # these two count against MOST_LEFT_OUT
+ONCE, UNLISTED, BARE = "counted once", "never listed", "without a profile"
+EFFECTS = {  # effect -> (of one, of several)
+    ROW: ("row is left out", "rows are left out"),
+    VALUE: ("value is left out, its row is kept", "values are left out, their rows are kept"),
+    ONCE: ("repeated row is counted once", "repeated rows are counted once"),
+    UNLISTED: ("row teaches, but its item is never listed", "rows teach, but their items are never listed"),
+    BARE: ("row is of a user without a profile", "rows are of users without a profile"),
+}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows or values of one column that were treated alike for one reason.
+
+    effect : a key of EFFECTS.   examples : names of the first few rows, or their keys.
+    """
+
+    table: str
+    column: str
+    reason: str
+    effect: str
+    count: int
+    examples: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """interactions: 3 rows are left out, because item is missing (row 5, row 9, row 12)."""
+        what = EFFECTS[self.effect][self.count != 1]
+        more = ", ..." if self.count > len(self.examples) else ""
+        names = f" ({', '.join(self.examples)}{more})" if self.examples else ""
+        return f"{self.table}: {self.count:,} {what}, because {self.column} {self.reason}{names}."
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"examples": list(self.examples)}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> LeftOut:
+        return cls(**{**saved, "examples": tuple(saved["examples"])})
+
+
+@dataclass
+class LeftOutCounter:
+    """Collects what is left out while tables are read."""
+
+    _counts: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    _examples: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
+
+    def add(self, table: str, column: str, reason: str, effect: str, count: int, examples: Iterable[str] = ()) -> None:
+        """Count rows or values. examples : what the first of them are called; read only as far as they are kept."""
+        if count == 0:
+            return
+        kind = (table, column, reason, effect)
+        self._counts[kind] = self._counts.get(kind, 0) + count
+        kept = self._examples.setdefault(kind, [])
+        kept += islice(examples, EXAMPLES - len(kept))
+
+    def found(self) -> tuple[LeftOut, ...]:
+        """In the order in which they were met."""
+        return tuple(LeftOut(*kind, count, tuple(self._examples[kind])) for kind, count in self._counts.items())
+
+
+def require_enough(found: Iterable[LeftOut], sizes: Mapping[str, int]) -> None:
+    """SnapshotError where more of a table's rows, or of a column's values, is lost than MOST_LEFT_OUT.
+
+    sizes : rows of each table as it was read.
+    """
+    found = tuple(found)
+    lost: dict[tuple[str, str], int] = {}
+    for part in found:
+        if part.effect in (ROW, VALUE):
+            place = (part.table, "" if part.effect == ROW else part.column)
+            lost[place] = lost.get(place, 0) + part.count
+    for (table, column), count in lost.items():
+        size = sizes.get(table, 0)
+        if count > MOST_LEFT_OUT * size:
+            what = f"values of {column}" if column else "rows"
+            sentences = " ".join(part.sentence() for part in found if part.table == table)
+            raise SnapshotError(
+                f"Too much is broken to learn from. Of {size:,} {what} in {table}, {count:,} cannot be used, and more "
+                f"than {MOST_LEFT_OUT:.0%} are too many. {sentences}"
+            )
