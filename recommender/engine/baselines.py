@@ -10,7 +10,7 @@ from recommender.engine.evaluation import rank_targets, user_metrics
 
 
 class Popularity:
-    """Items by number of TRAIN purchases, the same list for everybody."""
+    """Items by number of people who bought them, the same list for everybody."""
 
     def __init__(self, data: TwoTowerDataset):
         self.counts = data.item_counts()
@@ -23,11 +23,11 @@ class RecentPopularity:
     """Popularity with purchases fading by half over a tenth of the time the data spans."""
 
     def __init__(self, data: TwoTowerDataset):
-        train = data.role == TRAIN
-        time = data.time[train]
+        counted = data.counted
+        time = data.time[counted]
         half_life = max((time.max() - time.min()) / 10, 1.0)
         weight = 0.5 ** ((time.max() - time) / half_life)
-        self.weights = np.bincount(data.item[train], weight, minlength=data.n_items)
+        self.weights = np.bincount(data.item[counted], weight, minlength=data.n_items)
 
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
         return np.tile(self.weights, (len(cases), 1))
@@ -40,8 +40,7 @@ class SegmentPopularity:
     """
 
     def __init__(self, data: TwoTowerDataset, shrinkage: float = 10.0):
-        train = data.role == TRAIN
-        counts = data.item_counts()
+        counts, counted = data.item_counts(), data.counted
         self.share = counts / counts.sum()
         self.field: int | None = None
         self.table: np.ndarray | None = None
@@ -50,7 +49,7 @@ class SegmentPopularity:
         for field, size in enumerate(data.encoders.field_sizes if len(cases) else ()):
             if size * data.n_items > 50_000_000:
                 continue
-            pairs = data.profile_ids[train, field] * data.n_items + data.item[train]
+            pairs = data.profile_ids[counted, field] * data.n_items + data.item[counted]
             own = np.bincount(pairs, minlength=size * data.n_items).reshape(size, data.n_items)
             # Added pseudo-purchases follow overall popularity: a value with few purchases keeps the common list.
             self.field, self.table = field, own + shrinkage * len(np.flatnonzero(counts)) * self.share

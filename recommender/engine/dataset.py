@@ -18,6 +18,9 @@ TRAIN, VALID, TEST, LEFT_OUT = 0, 1, 2, 3
 # Where most purchases share their moment with the one before, their order is noise: a whole basket is predicted from
 # what came before it. Below this share, purchases are a sequence.
 BASKET_SHARE = 0.7
+# What one user adds is capped at a multiple of what a user at this quantile of activity adds. Few real users reach it;
+# an account that buys or rates by the thousand, as a script does, counts as much as a very active person.
+ACTIVE_QUANTILE, MOST_OF_ACTIVE, LEAST_CAP = 0.95, 4, 50
 
 
 # --- splits ----------------------------------------------------------------------------------------------------------
@@ -211,7 +214,7 @@ class TwoTowerDataset:
         before = _user_columns(tables, context)
         none_yet = _user_columns_with_no_purchase(tables)
         if encoders is None:
-            encoders = fit_encoders(tables, before, role == TRAIN)
+            encoders = fit_encoders(tables, before, _shared_out(tables, role == TRAIN))
         if number is not None:
             encoders = replace(encoders, number=number)
         profile_ids, profile_numbers = encoders.encode_users(before, len(tables))
@@ -277,9 +280,26 @@ class TwoTowerDataset:
     def with_role(self, role: np.ndarray) -> TwoTowerDataset:
         return replace(self, role=role)
 
+    @cached_property
+    def counted(self) -> np.ndarray:
+        """bool [n]: the TRAIN rows that popularity counts: of each user and item the latest, so that people count."""
+        return _last_of_pair(self, self.role == TRAIN)
+
+    @cached_property
+    def user_weight(self) -> np.ndarray:
+        """float64 [users], 1 or less: what an item bought by the user counts where many users are summed.
+
+        All items that one user bought count together as much as `activity_cap` allows.
+        """
+        return capped_weight(np.bincount(self.user[self.counted], minlength=self.n_users))
+
+    def latest_ratings(self) -> np.ndarray:
+        """bool [n]: of each user and item the latest rated TRAIN row."""
+        return _last_of_pair(self, (self.role == TRAIN) & np.isfinite(self.rating))
+
     def item_counts(self) -> np.ndarray:
-        """float64 [items]: purchases of each item among the TRAIN rows."""
-        return np.bincount(self.item[self.role == TRAIN], minlength=self.n_items).astype(np.float64)
+        """float64 [items]: the users who bought each item, among the TRAIN rows. Repeats by one user count once."""
+        return np.bincount(self.item[self.counted], minlength=self.n_items).astype(np.float64)
 
     def cases(self, role: int, at_most: int | None = None, seed: int = 0) -> Cases:
         """The held-out purchases of a role as questions: who, knowing what, bought which items next?
@@ -332,6 +352,42 @@ class Cases:
         """The items each user is known to have bought, one array each."""
         first = data.first_row[self.users]
         return [data.item[a : b + 1] for a, b in zip(first, self.context, strict=True)]
+
+
+def activity_cap(activity: np.ndarray) -> float:
+    """How much of one user may count, from how active each user is; users with nothing are passed over."""
+    active = activity[activity > 0]
+    if len(active) == 0:
+        return float(LEAST_CAP)
+    # "lower" never lands on the most active user where there are two: one account does not lift its own cap.
+    usual = np.quantile(active, ACTIVE_QUANTILE, method="lower")
+    return max(float(MOST_OF_ACTIVE * usual), float(LEAST_CAP))
+
+
+def capped_weight(activity: np.ndarray) -> np.ndarray:
+    """float64 [users]: the weight of one row of each user, such that a user's rows weigh the cap at most."""
+    return np.minimum(1.0, activity_cap(activity) / np.maximum(activity, 1))
+
+
+def _last_of_pair(data: TwoTowerDataset, among: np.ndarray) -> np.ndarray:
+    """bool [n]: of the rows `among`, bool [n], the last of each user and item."""
+    rows = np.flatnonzero(among)[::-1]
+    pair = data.user[rows].astype(np.int64) * data.n_items + data.item[rows]
+    last = np.zeros(len(data), dtype=bool)
+    last[rows[np.unique(pair, return_index=True)[1]]] = True
+    return last
+
+
+def _shared_out(tables: Tables, train: np.ndarray) -> np.ndarray:
+    """bool [n]: first purchases of an item by a user among the rows `train`, bool [n]; of a very active user an even
+    sample, so that the values of one account are not taken for those of the shop."""
+    rows = np.flatnonzero(train & ~_repeats(tables))
+    activity = np.bincount(tables.user[rows], minlength=len(tables.user_keys))
+    weight = capped_weight(activity)[tables.user[rows]]
+    place = np.arange(len(rows)) - (np.cumsum(activity) - activity)[tables.user[rows]]
+    kept = np.zeros(len(train), dtype=bool)
+    kept[rows[np.floor((place + 1) * weight) > np.floor(place * weight)]] = True
+    return kept
 
 
 def fit_encoders(tables: Tables, columns: dict[str, np.ndarray], train: np.ndarray) -> Encoders:
@@ -428,20 +484,26 @@ class Window:
 
 
 def windows(data: TwoTowerDataset, max_history: int) -> list[Window]:
-    """Windows that predict every TRAIN purchase once, with at least half of `max_history` before it where there is."""
+    """Windows that predict every TRAIN purchase once, with at least half of `max_history` before it where there is.
+
+    Of a user with more than `activity_cap` allows only the latest are predicted.
+    """
     train_rows = np.flatnonzero(data.role == TRAIN)
     if len(train_rows) == 0:
         return []
     users, begin = np.unique(data.user[train_rows], return_index=True)
     end = np.append(begin[1:], len(train_rows))
+    cap = max(int(activity_cap(end - begin)), max_history)
+    begin = np.maximum(begin, end - cap)
     made = []
     step = max(max_history // 2, 1)
     for u, b, e in zip(users, begin, end, strict=True):
-        first, stop = int(data.first_row[u]), int(train_rows[e - 1]) + 1
-        made.append(Window(first, int(train_rows[b]), min(first + max_history, stop)))
+        first, predicted, stop = int(data.first_row[u]), int(train_rows[b]), int(train_rows[e - 1]) + 1
+        made.append(Window(first, predicted, min(first + max_history, stop)))
         at = first + max_history
         while at < stop:
-            made.append(Window(at - step, at, min(at + step, stop)))
+            if at + step > predicted:
+                made.append(Window(at - step, max(at, predicted), min(at + step, stop)))
             at += step
     return made
 

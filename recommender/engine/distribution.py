@@ -104,8 +104,9 @@ def of_training(data: TwoTowerDataset) -> Distribution:
     if lately.sum() < LEAST:
         lately = np.ones(len(tables), dtype=bool)
     people = np.unique(tables.user[lately])
+    bought = np.unique(np.stack([tables.user[lately], tables.item[lately]]), axis=1)[1]  # once by each person
     profiles = {name: column[people] for name, column in data.user_columns_now().items()}
-    items = {name: tables.items[name][tables.item[lately]] for name in tables.schema.item_categorical}
+    items = {name: tables.items[name][bought] for name in tables.schema.item_categorical}
     return Distribution(spread_of_profiles(data.encoders, profiles), spread_of_items(data.encoders, items))
 
 

@@ -102,12 +102,15 @@ def fit_linear_path(data: TwoTowerDataset, rank: int, settings: LinearSettings |
 
 
 def log_share(data: TwoTowerDataset, half_life: float) -> np.ndarray:
-    """float32 [items]: log share of the TRAIN purchases, its mean 0; an item never bought counts half a purchase."""
-    train = data.role == TRAIN
-    time = data.time[train]
+    """float32 [items]: log share of the buyers of all items, its mean 0; an item never bought counts half a buyer.
+
+    A buyer counts once for each item, with the latest TRAIN purchase of it.
+    """
+    counted = data.counted
+    time = data.time[counted]
     span = max(float(time.max() - time.min()), 1.0)
     weight = np.ones(len(time)) if half_life == 0 else 0.5 ** ((time.max() - time) / (half_life * span))
-    counts = np.bincount(data.item[train], weight / weight.mean(), minlength=data.n_items)
+    counts = np.bincount(data.item[counted], weight / weight.mean(), minlength=data.n_items)
     share = np.log((counts + 0.5) / (counts + 0.5).sum())
     return (share - share.mean()).astype(np.float32)
 
@@ -124,10 +127,11 @@ class _Evidence:
 
 
 def _evidence(data: TwoTowerDataset, weight: float) -> _Evidence:
-    train = data.role == TRAIN
     shape = (data.n_users, data.n_items)
-    bought = sparse.csr_matrix((np.ones(int(train.sum()), np.float32), (data.user[train], data.item[train])), shape)
-    bought.data[:] = 1
+    counted = data.counted
+    # Of a user who bought very many items each counts for less: M'M sums over users.
+    share = np.sqrt(data.user_weight[data.user[counted]]).astype(np.float32)
+    bought = sparse.csr_matrix((share, (data.user[counted], data.item[counted])), shape)
     if weight == 0:
         return _Evidence(bought, sparse.csr_matrix((data.n_items, 0), dtype=np.float32))
     blocks = []

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from recommender.engine.dataset import TRAIN, VALID, TwoTowerDataset
+from recommender.engine.dataset import TRAIN, VALID, TwoTowerDataset, capped_weight
 from recommender.engine.encoders import FIRST
 from recommender.engine.evaluation import proven
 
@@ -106,7 +106,7 @@ def posterior(
 
 @dataclass(frozen=True)
 class _People:
-    """n people with k ratings: row, item, rating [k], rows in order.
+    """n people with k ratings: row, item, rating [k], rows in order, each person's oldest first.
 
     says : csr [n, values of all fields + items], 1 for a value of the profile, 1 / sqrt(purchases) for a purchase.
     """
@@ -121,11 +121,18 @@ class _People:
 
     @classmethod
     def who_rated(cls, data: TwoTowerDataset) -> _People:
-        """Everybody with a rating among the TRAIN purchases, with all of these."""
+        """Everybody with a rating among the TRAIN purchases, with all of these.
+
+        A row's purchases in `says` have length 1 at most: an account that buys again and again is no lever.
+        """
         train = np.flatnonzero(data.role == TRAIN)
         train = train[np.isin(data.user[train], data.user[train[np.isfinite(data.rating[train])]])]
         users, last = np.unique(data.user[train][::-1], return_index=True)
-        return cls._of(data, train[len(train) - 1 - last], np.searchsorted(users, data.user[train]), train)
+        people = cls._of(data, train[len(train) - 1 - last], np.searchsorted(users, data.user[train]), train)
+        values = sum(data.encoders.field_sizes)
+        length = np.sqrt(np.asarray(people.says[:, values:].power(2).sum(1)).ravel())
+        purchases = sparse.diags(1 / np.maximum(length, 1)) @ people.says[:, values:]
+        return replace(people, says=sparse.hstack([people.says[:, :values], purchases]).tocsr())
 
     @classmethod
     def before(cls, data: TwoTowerDataset, rows: np.ndarray) -> _People:
@@ -147,6 +154,17 @@ class _People:
         person, bought = person[rated], bought[rated]
         return cls(person, data.item[bought], data.rating[bought], sparse.hstack([values, purchases]).tocsr())
 
+    def weights(self) -> np.ndarray:
+        """float64 [k]: how much each rating says about its item.
+
+        Of each person and item only the latest counts, and all ratings of one person count as the cap allows.
+        """
+        pair = self.row.astype(np.int64) * self.says.shape[1] + self.item
+        latest = len(pair) - 1 - np.unique(pair[::-1], return_index=True)[1]
+        weight = np.zeros(len(pair))
+        weight[latest] = 1
+        return weight * capped_weight(np.bincount(self.row[latest], minlength=len(self)))[self.row]
+
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """Slices of people and of their ratings."""
         for start in range(0, len(self), PEOPLE_AT_ONCE):
@@ -165,10 +183,12 @@ class _Learner:
         self.people = people = _People.who_rated(data)
         self.field_sizes, n = data.encoders.field_sizes, data.n_items
         self.like = one_hot(data.item_features, data.encoders.item_sizes)
-        self.counts = np.bincount(people.item, minlength=n)
-        mean = people.rating.mean(dtype=np.float64)
-        of_item = (np.bincount(people.item, people.rating, n) + 5 * mean) / (self.counts + 5)
-        self.variance = max(float(np.mean((people.rating - of_item[people.item]) ** 2)), 0.01)
+        self.weight = people.weights()
+        self.counts = np.bincount(people.item, self.weight, n)
+        mean = np.average(people.rating, weights=self.weight)
+        of_item = (np.bincount(people.item, self.weight * people.rating, n) + 5 * mean) / (self.counts + 5)
+        error = (people.rating - of_item[people.item]) ** 2
+        self.variance = max(float(np.average(error, weights=self.weight)), 0.01)
         share = (of_item / 5).clip(0.02, 0.98)
         self.bias = np.log(share / (1 - share))
         self.factors = np.column_stack([0.1 * np.random.default_rng(seed).normal(size=(n, rank)), np.ones(n)])
@@ -225,9 +245,10 @@ class _Learner:
             slope = expected * (1 - expected / 5)
             own = slope * (people.rating[what] - expected) + slope**2 * (logit - found[row, -1])
             shape = (len(self.counts), len(found))
-            weight = sparse.csr_matrix((slope**2, (item, row)), shape)
+            counts = self.weight[what]
+            weight = sparse.csr_matrix((counts * slope**2, (item, row)), shape)
             gram += weight @ second.reshape(len(found), d * d)
-            pull += sparse.csr_matrix((own, (item, row)), shape) @ taste - weight @ shared
+            pull += sparse.csr_matrix((counts * own, (item, row)), shape) @ taste - weight @ shared
         self.spread = spread / len(people)
         self.said = ridge_regression(people.says @ weights, vectors, self.said)
         ridge = noise * np.append(np.full(d - 1, settings.ridge), BIAS_RIDGE)

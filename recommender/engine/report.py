@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from recommender.engine.baselines import Popularity, SegmentPopularity
-from recommender.engine.dataset import TEST, TRAIN, Cases, TwoTowerDataset
+from recommender.engine.dataset import TEST, Cases, TwoTowerDataset
 from recommender.engine.evaluation import (
     METRICS,
     CaseScorer,
@@ -200,7 +200,7 @@ def _segments(measured: dict[str, _Measured], known: np.ndarray, resamples: int)
 def _ratings(scorer: VectorScorer, data: TwoTowerDataset) -> dict[str, Any] | None:
     """Errors on the held-out ratings, beside the mean of all ratings and each item's own mean."""
     predicted, actual = predict_held_out_ratings(scorer, data, TEST)
-    train = np.isfinite(data.rating) & (data.role == TRAIN)
+    train = data.latest_ratings()
     if len(actual) == 0 or not train.any():
         return None
     rows = np.flatnonzero((data.role == TEST) & np.isfinite(data.rating))[: len(actual)]
