@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from django.core.exceptions import ValidationError
-from rest_framework import serializers
+from rest_framework import serializers, status
 
 
 def storable(text: str) -> bool:
@@ -14,6 +14,14 @@ def storable(text: str) -> bool:
 def printable(text: str) -> str:
     """The text as an answer may repeat it: half of a surrogate pair, which has no bytes, is spelt out."""
     return text.encode(errors="backslashreplace").decode()
+
+
+class OtherContent(serializers.ValidationError):
+    """A row that is stored was sent again with other content: `detail` says by field how they differ."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+    problem_type = "urn:problem-type:recsite:conflict"
 
 
 class StrictModelSerializer(serializers.ModelSerializer):

@@ -9,8 +9,9 @@ from rest_framework.permissions import DjangoModelPermissions
 from catalog.bulk import BulkCreateMixin, documents_bulk_create
 from catalog.models import Product
 from catalog.selectors import products_by_key
-from catalog.strict import StrictModelSerializer, printable, storable
+from catalog.strict import OtherContent, StrictModelSerializer, printable, storable
 from customers import services
+from customers.errors import PurchaseChanged
 from customers.models import Customer, Purchase
 from customers.selectors import customers_by_key
 
@@ -84,7 +85,10 @@ class PurchaseSerializer(StrictModelSerializer):
     product = KeyField(known="products", queryset=Product.objects.all(), help_text="The product's key.")
     # Not DRF's unique check: a purchase told twice is no mistake but a retry.
     external_id = serializers.CharField(
-        max_length=100, required=False, allow_null=True, help_text="Your own id: a repeat is stored once."
+        max_length=100,
+        required=False,
+        allow_null=True,
+        help_text="Your own id: a repeat is stored once.",
     )
 
     class Meta:
@@ -111,7 +115,10 @@ class PurchaseSerializer(StrictModelSerializer):
         return customer
 
     def save_new(self, *, external_id: str | None = None, **fields: object) -> Purchase:
-        purchase, new = services.record_purchase_once(external_id=external_id, **fields)
+        try:
+            purchase, new = services.record_purchase_once(external_id=external_id, **fields)
+        except PurchaseChanged as error:
+            raise OtherContent({name: [words] for name, words in error.fields.items()}) from None
         self.repeated = not new
         return purchase
 

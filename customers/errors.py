@@ -21,6 +21,14 @@ class RatingRefused(CustomersError):
     """The rating is not one, or not this person's to give."""
 
 
+class PurchaseChanged(CustomersError):
+    """An external id came again with other content. `fields` says for each field what is stored and what was sent."""
+
+    def __init__(self, fields: dict[str, str]):
+        super().__init__("; ".join(f"{name}: {words}" for name, words in fields.items()))
+        self.fields = fields
+
+
 class SeedRefused(CustomersError):
     """A generated shop cannot be made as asked."""
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from catalog.models import Product
 from catalog.services import save_new
-from customers.errors import NotForSale, RatingRefused
+from customers.errors import NotForSale, PurchaseChanged, RatingRefused
 from customers.models import Customer, Purchase
 from customers.selectors import customer_of
 
@@ -85,21 +85,32 @@ def record_purchase(**fields: object) -> Purchase:
 
 
 def record_purchase_once(*, external_id: str | None, **fields: object) -> tuple[Purchase, bool]:
-    """The purchase, and whether it is new: a second telling of an external id finds the first and changes nothing."""
+    """The purchase, and whether it is new: an external id that comes again with the same content changes nothing.
+
+    PurchaseChanged where one of the fields differs from what is stored; nothing is stored then.
+    """
     if external_id is None:
         return record_purchase(**fields), True
     stored = Purchase.objects.filter(external_id=external_id).first()
-    if stored is not None:
-        return stored, False
-    try:
-        with transaction.atomic():
-            return record_purchase(external_id=external_id, **fields), True
-    except (IntegrityError, ValidationError):
-        # Told twice at once: the other one was stored between our look and our save. Else the caller hears why.
-        stored = Purchase.objects.filter(external_id=external_id).first()
-        if stored is None:
-            raise
-        return stored, False
+    if stored is None:
+        try:
+            with transaction.atomic():
+                return record_purchase(external_id=external_id, **fields), True
+        except (IntegrityError, ValidationError):
+            # Sent twice at once: the other one was stored between our look and our save. Else the caller hears why.
+            stored = Purchase.objects.filter(external_id=external_id).first()
+            if stored is None:
+                raise
+    differ = [name for name, value in fields.items() if getattr(stored, name) != value]
+    if differ:
+        raise PurchaseChanged({name: differs(getattr(stored, name), fields[name]) for name in differ})
+    return stored, False
+
+
+def differs(stored: object, sent: object) -> str:
+    """How a field that was sent again is not as it is stored, in words."""
+    words = ["nothing" if value in (None, "") else getattr(value, "key", value) for value in (stored, sent)]
+    return "This external id is stored with {!s}, and was sent again with {!s}.".format(*words)
 
 
 def update_purchase(*, purchase: Purchase, **changes: object) -> Purchase:

@@ -17,7 +17,7 @@ SAID = {
     403: "Not allowed; or, with a session, without its CSRF token.",
     404: "There is no such thing.",
     406: "Answers are JSON.",
-    409: f"Not now: `detail` says what stands in the way, a call with this `{HEADER}` under way, say.",
+    409: f"`detail` says what stands in the way: a call with this `{HEADER}` under way, or other content under an id.",
     413: f"Too large to be sent with an `{HEADER}`.",
     415: "What is sent is JSON.",
     422: f"This `{HEADER}` was sent with another call.",

@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from tests.problems import fields
+from tests.problems import fields, problem
 
 pytestmark = pytest.mark.django_db
 CUSTOMERS, PURCHASES = "/api/v1/customers/", "/api/v1/purchases/"
@@ -122,6 +122,43 @@ def test_a_list_of_purchases_sent_twice_is_stored_once_and_answered_row_by_row(a
     assert [error["field"] for error in first["results"][1]["errors"]] == ["customer"]
     assert first["results"][0]["id"] == again["results"][0]["id"]
     assert Purchase.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("amount", "12.00"),
+        ("amount", None),
+        ("order_status", "Returned"),
+        ("customer", "bob"),
+        ("product", "desk"),
+        ("quantity", 3),
+        ("rating", "4.0"),
+        ("time", "2026-01-02T10:00:00Z"),
+        ("personalisation", False),
+    ],
+)
+def test_a_purchase_that_is_sent_again_with_other_content_is_told_so_and_stored_as_it_was(ada, lamp, field, value):
+    Customer.objects.create(key="bob")
+    Product.objects.create(key="desk", name="Desk")
+    row = {"customer": "ada", "product": "lamp", "external_id": "T1", "amount": "9.50", "time": "2026-01-01T10:00:00Z"}
+    client = caller("add_purchase")
+    assert client.post(PURCHASES, row).status_code == 201
+    before = Purchase.objects.values().get()
+    body = problem(client.post(PURCHASES, row | {field: value}), 409)
+    assert [error["field"] for error in body["errors"]] == [field]
+    results = client.post(PURCHASES, [row, row | {field: value}]).json()["results"]
+    assert [result["status"] for result in results] == ["repeated", "refused"]
+    assert [(error["field"], error["code"]) for error in results[1]["errors"]] == [(field, "conflict")]
+    assert Purchase.objects.values().get() == before
+
+
+def test_what_differs_is_named_with_both_values(ada, lamp):
+    client, row = caller("add_purchase"), {"customer": "ada", "product": "lamp", "external_id": "T1", "amount": "9.50"}
+    client.post(PURCHASES, row)
+    body = problem(client.post(PURCHASES, row | {"amount": "12.00"}), 409)
+    assert "stored with 9.50" in body["detail"]
+    assert "sent again with 12.00" in body["detail"]
 
 
 @pytest.mark.parametrize("key", ["a\x00b", "\ud800", ["ada"], {"key": "ada"}, None, 7, ""])

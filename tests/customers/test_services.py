@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from catalog.models import Product
 from customers import services
-from customers.errors import NotForSale, RatingRefused
+from customers.errors import NotForSale, PurchaseChanged, RatingRefused
 from customers.models import Customer, Purchase
 from customers.selectors import SHARED_BY, customer_of, rating_summary, suggestions
 
@@ -105,9 +105,11 @@ def test_keys_never_clash(monkeypatch):
 
 def test_an_external_id_is_stored_once(ada, lamp):
     first, new = services.record_purchase_once(external_id="T1", customer=ada, product=lamp)
-    again, new_again = services.record_purchase_once(external_id="T1", customer=ada, product=lamp, quantity=9)
+    again, new_again = services.record_purchase_once(external_id="T1", customer=ada, product=lamp, quantity=1)
     assert (new, new_again) == (True, False)
     assert first == again
+    with pytest.raises(PurchaseChanged, match="quantity: This external id is stored with 1, and was sent again with 9"):
+        services.record_purchase_once(external_id="T1", customer=ada, product=lamp, quantity=9)
     assert Purchase.objects.get().quantity == 1
 
 
