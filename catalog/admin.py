@@ -1,16 +1,13 @@
 """Products in the admin: search, filters, import and export, history."""
 
 from django.contrib import admin
-from import_export.admin import ImportExportModelAdmin
-from import_export.formats.base_formats import CSV, JSON
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter, RangeNumericFilter
-from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
 from catalog.models import Product
 from catalog.resources import ProductResource
 from catalog.selectors import facet
 from catalog.services import put_on_sale, take_off_sale
+from catalog.spreadsheets import SheetAdmin
 
 
 class CommonestValues(DropdownFilter):
@@ -33,11 +30,8 @@ class BrandFilter(CommonestValues):
 
 
 @admin.register(Product)
-class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
+class ProductAdmin(SheetAdmin):
     resource_classes = [ProductResource]
-    formats = [CSV, JSON]
-    import_form_class = ImportForm
-    export_form_class = ExportForm
 
     list_display = ["name", "key", "category", "brand", "type", "price", "active"]
     list_filter = [

@@ -1,11 +1,10 @@
 """Products as rows of a file, for the admin's import and export."""
 
-from import_export.resources import ModelResource
-
 from catalog.models import Product
+from catalog.spreadsheets import SheetResource
 
 
-class ProductResource(ModelResource):
+class ProductResource(SheetResource):
     """One row a product, found again by its key."""
 
     class Meta:

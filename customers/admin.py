@@ -3,21 +3,15 @@
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
-from import_export.admin import ImportExportModelAdmin
-from import_export.formats.base_formats import CSV, JSON
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter, RangeNumericFilter
-from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from unfold.paginator import InfinitePaginator
 
+from catalog.spreadsheets import SheetAdmin
 from customers.models import Customer, Purchase
 from customers.resources import CustomerResource, PurchaseResource
 
 
-class LongTableAdmin(ModelAdmin, ImportExportModelAdmin):
-    formats = [CSV, JSON]
-    import_form_class = ImportForm
-    export_form_class = ExportForm
+class LongTableAdmin(SheetAdmin):
     paginator = InfinitePaginator  # no COUNT(*) of a long table for each page
     show_full_result_count = False
     list_per_page = 50

@@ -1,14 +1,17 @@
 """Customers and purchases as rows of a file, for the admin's import and export."""
 
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist
 from import_export.fields import Field
-from import_export.resources import ModelResource
-from import_export.widgets import ForeignKeyWidget
+from import_export.widgets import CharWidget, ForeignKeyWidget
 
 from catalog.models import Product
+from catalog.spreadsheets import SheetResource
 from customers.models import Customer, Purchase
 
 
-class CustomerResource(ModelResource):
+class CustomerResource(SheetResource):
     """One row a customer, found again by its key."""
 
     class Meta:
@@ -21,15 +24,17 @@ class CustomerResource(ModelResource):
         clean_model_instances = True
 
 
-class PurchaseResource(ModelResource):
-    """One row a purchase, found again by its external id, so that the same file twice changes nothing."""
+class PurchaseResource(SheetResource):
+    """One row a purchase. With an external id it is found again by that; without, only where all that the row says is
+    stored already, and never changed: the same file twice, or an export, changes nothing."""
 
+    external_id = Field("external_id", "external_id", CharWidget(allow_blank=False))
     customer = Field("customer", "customer", ForeignKeyWidget(Customer, "key"))
     product = Field("product", "product", ForeignKeyWidget(Product, "key"))
 
     class Meta:
         model = Purchase
-        import_id_fields = ["external_id"]
+        import_id_fields: list[str] = []  # see get_instance
         fields = [
             "external_id",
             "customer",
@@ -48,6 +53,33 @@ class PurchaseResource(ModelResource):
         skip_unchanged = True
         report_skipped = False
         clean_model_instances = True
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.taken: set[int] = set()  # purchases that rows of this file without an external id stand for
+
+    def before_import_row(self, row: dict[str, Any], **kwargs: object) -> None:
+        if "external_id" in row:
+            row["external_id"] = str(row["external_id"] or "").strip() or None
+
+    def get_instance(self, instance_loader: object, row: dict[str, Any]) -> Purchase | None:
+        if row.get("external_id"):
+            return Purchase.objects.filter(external_id=row["external_id"]).first()
+        if not row.get("time"):
+            return None
+        try:
+            said = {field.attribute: field.clean(row) for field in self.get_import_fields() if field.column_name in row}
+        except (ValueError, ArithmeticError, ObjectDoesNotExist):
+            return None  # the import itself says what is wrong
+        # As many alike in the file as are stored are those; one more is new.
+        stored = Purchase.objects.filter(**said).order_by("pk")
+        alike = next((purchase for purchase in stored.iterator() if purchase.pk not in self.taken), None)
+        if alike is not None:
+            self.taken.add(alike.pk)
+        return alike
+
+    def after_save_instance(self, instance: Purchase, row: dict[str, Any], **kwargs: object) -> None:
+        self.taken.add(instance.pk)
 
     def get_export_queryset(self, queryset=None):
         return super().get_export_queryset(queryset).select_related("customer", "product")

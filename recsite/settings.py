@@ -184,10 +184,7 @@ UNFOLD = {
     "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": "recsite.navigation.sidebar"},
 }
 IMPORT_EXPORT_USE_TRANSACTIONS = True
-IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "change"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
-# A cell that starts with "=" would run in the spreadsheet of whoever opens the export.
-IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
 

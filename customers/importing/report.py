@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import reset_queries
 from tqdm import tqdm
 
+from catalog.spreadsheets import disarmed
 from customers.errors import FileRefused, RowRefused
 from customers.importing.rows import Entry
 from customers.importing.store import CHUNK, PurchaseIds, Stored, store_chunk
@@ -66,7 +67,7 @@ class Import:
         reason = _one_line(reason)
         self.first_reason = self.first_reason or f"line {line}: {reason}"
         if self.errors:
-            self.errors.writerow([name, line, reason])
+            self.errors.writerow([disarmed(name), line, disarmed(reason)])
         if self.bad <= SHOWN:
             tqdm.write(f"{name} line {line}: {reason}", file=sys.stderr)
 

@@ -1,11 +1,17 @@
 """Products in the admin."""
 
+import csv
+import io
+from decimal import Decimal
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from tablib import Dataset
 
 from catalog.models import Product
+from catalog.spreadsheets import SpreadsheetCSV
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/catalog/product/"
@@ -48,7 +54,8 @@ def test_changes_are_in_the_history(admin_client):
 
 
 def import_file(client, text):
-    upload = SimpleUploadedFile("products.csv", text.encode(), content_type="text/csv")
+    content = text if isinstance(text, bytes) else text.encode()
+    upload = SimpleUploadedFile("products.csv", content, content_type="text/csv")
     return client.post(f"{LIST}import/", {"import_file": upload, "format": "0", "resource": "0"})
 
 
@@ -66,21 +73,80 @@ def test_a_bad_row_of_a_file_is_shown_by_its_field(admin_client):
     assert "price" in looked.context["result"].invalid_rows[0].field_specific_errors
 
 
-def test_an_export_holds_every_product_and_no_formula(admin_client):
-    Product.objects.create(key="P1", name='=HYPERLINK("evil")')
-    response = admin_client.post(
-        f"{LIST}export/", {"format": "0", "resource": "0", "productresource_key": "on", "productresource_name": "on"}
-    )
+FIELDS = ["key", "name", "category", "brand", "type", "price", "description", "active"]
+
+
+def exported(client, kind="0"):
+    """The file of every product, as CSV ("0") or JSON ("1")."""
+    chosen = {f"productresource_{field}": "on" for field in FIELDS}
+    response = client.post(f"{LIST}export/", {"format": kind, "resource": "0", **chosen})
+    assert response.status_code == 200
+    return response
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "'=", "''+", "-1+"])
+def test_no_cell_of_an_export_is_a_formula_and_all_come_back_as_they_were(admin_client, start):
+    told = {"name": f"{start}SUM(1;2)", "category": f"{start}2", "description": f'{start}"a",\r\nb\n=c'}
+    Product.objects.create(key=f"{start}k", price="5.00", **told)
+    response = exported(admin_client)
     assert response["Content-Type"].startswith("text/csv")
-    assert "P1,HYPERLINK" in response.content.decode().replace('"', "")
+    rows = list(csv.DictReader(io.StringIO(response.content.decode(), newline="")))
+    assert not [cell for cell in rows[0].values() if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert rows[0]["price"] == "5.00"
+    before = Product.objects.values().get()
+    looked = import_file(admin_client, response.content)
+    assert looked.context["result"].totals["skip"] == 1, "an export changes nothing"
+    Product.objects.all().delete()
+    looked = import_file(admin_client, response.content)
+    admin_client.post(f"{LIST}process_import/", looked.context["confirm_form"].initial)
+    own = {"id", "created", "updated"}
+    after = Product.objects.values().get()
+    assert {k: v for k, v in after.items() if k not in own} == {k: v for k, v in before.items() if k not in own}
 
 
-def test_importing_takes_the_right_to_change(client):
-    viewer = User.objects.create_user("viewer", is_staff=True)
-    viewer.user_permissions.set(Permission.objects.filter(codename="view_product"))
-    client.force_login(viewer)
+def test_numbers_stay_numbers():
+    sheet = SpreadsheetCSV().export_data(Dataset([Decimal("-5.00"), -5, "-5", None], headers=["a", "b", "c", "d"]))
+    assert sheet == "a,b,c,d\r\n-5.00,-5,'-5,\r\n"
+
+
+def test_json_is_exported_as_it_is(admin_client):
+    Product.objects.create(key="P1", name="=SUM(1)")
+    assert exported(admin_client, "1").json()[0]["name"] == "=SUM(1)"
+
+
+@pytest.mark.parametrize(
+    ("may", "added", "changed"),
+    [("add", True, False), ("change", False, True), ("view", False, False)],
+)
+def test_importing_takes_the_right_to_add_for_new_rows_and_to_change_for_others(client, may, added, changed):
+    Product.objects.create(key="P1", name="Lamp")
+    staff = User.objects.create_user("staff", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename__in=["view_product", f"{may}_product"]))
+    client.force_login(staff)
     assert client.get(LIST).status_code == 200
-    assert client.get(f"{LIST}import/").status_code == 403
+    if may == "view":
+        assert client.get(f"{LIST}import/").status_code == 403
+        return
+    for row, allowed in [("P2,Shoe", added), ("P1,Lantern", changed)]:
+        looked = import_file(client, f"key,name\n{row}\n")
+        result = looked.context["result"]
+        assert result.has_validation_errors() is not allowed
+        if allowed:
+            client.post(f"{LIST}process_import/", looked.context["confirm_form"].initial)
+        else:
+            assert "takes the permission catalog." in looked.content.decode()
+    assert Product.objects.filter(key="P2").exists() is added
+    assert Product.objects.get(key="P1").name == ("Lantern" if changed else "Lamp")
+
+
+def test_rows_that_need_a_right_taken_away_meanwhile_are_not_stored(client):
+    staff = User.objects.create_user("staff", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename__in=["change_product", "add_product"]))
+    client.force_login(staff)
+    looked = import_file(client, "key,name\nP2,Shoe\n")
+    staff.user_permissions.set(Permission.objects.filter(codename="change_product"))
+    client.post(f"{LIST}process_import/", looked.context["confirm_form"].initial)
+    assert not Product.objects.exists()
 
 
 def test_the_sidebar_shows_what_one_may_see(client, admin_client):

@@ -1,11 +1,14 @@
 """Customers and purchases in the admin."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
+from customers.resources import CustomerResource, PurchaseResource
 
 pytestmark = pytest.mark.django_db
 CUSTOMERS, PURCHASES = "/admin/customers/customer/", "/admin/customers/purchase/"
@@ -78,6 +81,92 @@ def test_purchases_are_imported_by_key_and_a_second_time_changes_nothing(admin_c
     send()
     purchase = Purchase.objects.get(external_id="N1")
     assert (purchase.customer.key, purchase.quantity, float(purchase.rating)) == ("c1", 2, 4.5)
+
+
+def looked_at(client, content, kind="0"):
+    name = "purchases.csv" if kind == "0" else "purchases.json"
+    upload = SimpleUploadedFile(name, content.encode() if isinstance(content, str) else content)
+    return client.post(f"{PURCHASES}import/", {"import_file": upload, "format": kind, "resource": "0"})
+
+
+def imported(client, content):
+    looked = looked_at(client, content)
+    assert looked.context["confirm_form"], looked.content.decode()
+    client.post(f"{PURCHASES}process_import/", looked.context["confirm_form"].initial)
+    return looked.context["result"].totals
+
+
+@pytest.fixture
+def without_ids():
+    """Two customers who bought the same lamp, one of them twice at once; somebody who left; all without an id."""
+    lamp, _ = Product.objects.get_or_create(key="lamp", defaults={"name": "Lamp"})
+    ada, bob = Customer.objects.create(key="ada"), Customer.objects.create(key="bob")
+    moment = datetime(2026, 5, 1, 10, 0, 0, 123456, tzinfo=UTC)
+    rows = [(ada, "9.50"), (bob, "9.50"), (bob, "9.50"), (None, None)]
+    for customer, amount in rows:
+        Purchase.objects.create(customer=customer, product=lamp, time=moment, amount=amount, feedback="=Good")
+
+
+@pytest.mark.parametrize("head", ["external_id,customer,product,time,amount", "customer,product,time,amount"])
+def test_purchases_without_an_id_are_new_and_overwrite_nobodys(admin_client, without_ids, head):
+    before = list(Purchase.objects.order_by("pk").values())
+    comma = "," if head.startswith("external_id") else ""
+    text = f"{head}\n{comma}ada,lamp,2026-06-01 10:00,1.00\n{comma}bob,lamp,2026-06-01 10:00,2.00\n"
+    assert imported(admin_client, text)["new"] == 2
+    assert list(Purchase.objects.order_by("pk").values())[:4] == before
+    assert Purchase.objects.count() == 6
+    assert imported(admin_client, text)["skip"] == 2, "the same file again changes nothing"
+    assert Purchase.objects.count() == 6
+
+
+@pytest.mark.parametrize("kind", ["0", "1"])
+@pytest.mark.parametrize("left_out", [set(), {"external_id"}])
+def test_an_export_of_purchases_that_is_imported_again_changes_nothing(admin_client, shop, without_ids, kind, left_out):
+    fields = set(PurchaseResource.Meta.fields) - left_out
+    chosen = {f"purchaseresource_{field}": "on" for field in fields}
+    file = admin_client.post(f"{PURCHASES}export/", {"format": kind, "resource": "0", **chosen}).content
+    before = list(Purchase.objects.order_by("pk").values())
+    looked = looked_at(admin_client, file, kind)
+    assert looked.context["result"].totals["skip"] == len(before)
+    admin_client.post(f"{PURCHASES}process_import/", looked.context["confirm_form"].initial)
+    assert list(Purchase.objects.order_by("pk").values()) == before
+
+
+def test_one_more_purchase_of_the_same_is_one_more(admin_client, without_ids):
+    row = "bob,lamp,2026-05-01T10:00:00.123456Z,9.50\n"
+    assert imported(admin_client, "customer,product,time,amount\n" + 3 * row) == {
+        **dict.fromkeys(["delete", "error", "invalid", "update"], 0),
+        "new": 1,
+        "skip": 2,
+    }
+    assert Purchase.objects.filter(customer__key="bob").count() == 3
+
+
+def test_new_rows_of_one_file_that_are_alike_are_all_stored(admin_client, without_ids):
+    row = "ada,lamp,2026-07-01 10:00\n"
+    assert imported(admin_client, "customer,product,time\n" + 2 * row)["new"] == 2
+
+
+def test_a_bad_value_in_a_row_without_an_id_is_shown(admin_client, without_ids):
+    looked = looked_at(admin_client, "customer,product,time,quantity\nada,lamp,2026-99-01 10:00,1\nada,lamp,,x\n")
+    assert "confirm_form" not in looked.context
+    assert Purchase.objects.count() == 4
+
+
+def test_an_export_of_customers_that_is_imported_again_changes_nothing(admin_client, shop):
+    chosen = {f"customerresource_{field}": "on" for field in CustomerResource.Meta.fields}
+    Customer.objects.create(key="-x", name="@SUM", age=30, segment="+1")
+    file = admin_client.post(f"{CUSTOMERS}export/", {"format": "0", "resource": "0", **chosen}).content
+    upload = SimpleUploadedFile("customers.csv", file)
+    looked = admin_client.post(f"{CUSTOMERS}import/", {"import_file": upload, "format": "0", "resource": "0"})
+    assert looked.context["result"].totals["skip"] == 61
+
+
+@pytest.mark.parametrize("address", [CUSTOMERS, "/admin/catalog/product/"])
+def test_a_row_without_a_key_is_nobodys(admin_client, shop, address):
+    upload = SimpleUploadedFile("rows.csv", b"key,name\n,Mine\n")
+    looked = admin_client.post(f"{address}import/", {"import_file": upload, "format": "0", "resource": "0"})
+    assert [list(row.field_specific_errors) for row in looked.context["result"].invalid_rows] == [["key"]]
 
 
 def test_a_purchase_of_an_unknown_product_is_shown_as_a_bad_row(admin_client, shop):

@@ -1,0 +1,101 @@
+"""Files of the admin's import and export: CSV that is safe to open in a spreadsheet and comes back as it was."""
+
+import re
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from import_export.admin import ImportExportModelAdmin
+from import_export.formats.base_formats import CSV, JSON
+from import_export.resources import ModelResource
+from import_export.widgets import DateTimeWidget, NumberWidget
+from tablib import Dataset
+from unfold.admin import ModelAdmin
+from unfold.contrib.import_export.forms import ExportForm, ImportForm
+
+# A cell that a spreadsheet would run. Apostrophes in front are counted in, so that what was disarmed can be told from
+# text that has one of its own.
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def disarmed(cell: Any) -> Any:
+    """Text that no spreadsheet takes for a formula; numbers as they are."""
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+
+
+def restored(cell: Any) -> Any:
+    """The text before `disarmed`."""
+    return cell[1:] if isinstance(cell, str) and cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def with_cells(dataset: Dataset, change: Any) -> Dataset:
+    return Dataset(*[[change(cell) for cell in row] for row in dataset], headers=dataset.headers)
+
+
+class SpreadsheetCSV(CSV):
+    """CSV whose formulas are disarmed on the way out and restored on the way in."""
+
+    def is_binary(self) -> bool:
+        return True  # read as text, line ends within a cell would be changed
+
+    def get_read_mode(self) -> str:
+        return "rb"
+
+    def get_title(self) -> str:
+        return "csv"
+
+    def create_dataset(self, in_stream: bytes, **kwargs: object) -> Dataset:
+        return with_cells(super().create_dataset(in_stream.decode("utf-8-sig"), **kwargs), restored)
+
+    def export_data(self, dataset: Dataset, **kwargs: object) -> str:
+        return super().export_data(with_cells(dataset, disarmed), **kwargs)
+
+
+class ExactDateTimeWidget(DateTimeWidget):
+    """Moments to the microsecond and with their offset; read in that form or as the admin's forms read them."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: object) -> Any:
+        try:
+            moment = parse_datetime(value.strip()) if isinstance(value, str) else None
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no date and time: {error}.") from None
+        if moment is None:
+            return super().clean(value, row, **kwargs)
+        return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+
+    def render(self, value: Any, obj: Any = None, **kwargs: object) -> str:
+        return "" if value is None else timezone.localtime(value).isoformat(sep=" ")
+
+
+class SheetResource(ModelResource):
+    """Rows of a file. A new row takes the right to add, a changed one the right to change."""
+
+    WIDGETS_MAP = {**ModelResource.WIDGETS_MAP, "DateTimeField": ExactDateTimeWidget}
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        for field in self.fields.values():
+            if isinstance(field.widget, NumberWidget):
+                field.widget.coerce_to_string = False  # the format tells numbers from text by their type
+
+    def before_save_instance(self, instance: Model, row: Any, user: Any = None, **kwargs: object) -> None:
+        verb = "add" if instance._state.adding else "change"
+        about = self._meta.model._meta
+        right = f"{about.app_label}.{verb}_{about.model_name}"
+        if user is not None and not user.has_perm(right):
+            done = "would be added" if verb == "add" else "would be changed"
+            raise ValidationError(f"This {about.verbose_name} {done}, which takes the permission {right}.")
+
+
+class SheetAdmin(ModelAdmin, ImportExportModelAdmin):
+    """Import and export of a model's rows, for those who may add or change some."""
+
+    formats = [SpreadsheetCSV, JSON]
+    import_form_class = ImportForm
+    export_form_class = ExportForm
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        return self.has_add_permission(request) or self.has_change_permission(request)
