@@ -33,7 +33,7 @@ from django.utils import timezone
 from recommender.engine.config import TrainConfig
 from recommender.engine.errors import BundleError, EngineError, TrainingCancelled
 from recommender.errors import NothingChanged, RecommenderError, TrainingError
-from recommender.gate import Decision, decide, most_lost
+from recommender.gate import Decision, decide, most_fallen, most_lost
 from recommender.models import ModelVersion, TrainingRun
 from recommender.notifications import tell_of_failure, tell_of_refusal
 from recommender.personal_data import of_people_here
@@ -173,10 +173,10 @@ def _despite_outages(do: Callable[[], Result]) -> Result:
 
 @dataclass(frozen=True)
 class _Learned:
-    """What the gate is asked about: report and counts as `decide` takes them, and the bundle's other answers."""
+    """What the gate is asked about: both reports as `decide` takes them, and the bundle's other answers."""
 
     report: Report
-    live_counts: Mapping[str, int] | None
+    live_report: Mapping[str, Any] | None
     other_answers: list[str]
 
 
@@ -221,7 +221,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> _Learned:
         raise TrainingCancelled("The run was cancelled.")
     found = other_answers(bundle_folder(_name(run)), report.samples)
     journal.note(send(bundle_folder(_name(run))))
-    return _Learned(report, version.report.get("counts") if version else None, found)
+    return _Learned(report, version.report if version else None, found)
 
 
 def _config(plan: Plan, live: Path | None) -> TrainConfig:
@@ -268,8 +268,9 @@ def _end(run: TrainingRun, learning: Future[_Learned], journal: _Journal) -> Non
         learned = learning.result()
         decision = decide(
             learned.report.to_dict(),
-            live_counts=learned.live_counts,
+            live_report=learned.live_report,
             most_lost=most_lost(),
+            most_fallen=most_fallen(),
             other_answers=learned.other_answers,
         )
         journal.note(decision.reason)
@@ -366,7 +367,12 @@ def _new_version(run: TrainingRun, report: dict[str, Any], decision: Decision) -
 def metrics_of(report: Mapping[str, Any]) -> dict[str, Any]:
     """What a report says in numbers: a row for each model by its name, the paired differences, the ratings."""
     rows = {row["model"]: {n: v for n, v in row.items() if n != "model"} for row in report["models"]}
-    return {**rows, "paired": report["paired"], "ratings": report["ratings"]}
+    return {
+        **rows,
+        "paired": report["paired"],
+        "ratings": report["ratings"],
+        "unmeasured": report.get("unmeasured", []),
+    }
 
 
 def _name(run: TrainingRun) -> str:

@@ -272,6 +272,7 @@ RECOMMENDER_NOTIFY = env.list("NOTIFY", default=[])
 RECOMMENDER_NOTIFY_OF = env.list("NOTIFY_OF", default=["failure", "refusal", "promotion"])
 # A new model that learned from so much less than the live one is refused: a part of the data may be missing.
 RECOMMENDER_MOST_LOST = env.float("MOST_LOST", default=0.3)
+RECOMMENDER_MOST_FALLEN = env.float("MOST_FALLEN", default=0.4)
 # A list is kept so many days, what it brought for ever. A purchase is credited to the last list in which the customer
 # clicked on the item no more than so many days before.
 RECOMMENDER_KEEP_LISTS = env.int("KEEP_LISTS", default=90)

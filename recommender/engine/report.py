@@ -23,9 +23,10 @@ from recommender.engine.evaluation import (
     rank_targets,
     user_metrics,
 )
+from recommender.engine.segments import BY_PURCHASES
 
-BY_PURCHASES = (("1-5 purchases", 1, 5), ("6-20 purchases", 6, 20), ("over 20 purchases", 21, np.inf))
 OF_SEGMENTS = ("ndcg_10", "hr_10")
+PROTOCOL = 2  # raised whenever purchases are held out or ranked in another way: figures of two protocols say nothing
 CALIBRATION_BINS = 10
 LEAST_IN_A_BIN = 20
 
@@ -39,6 +40,9 @@ class Report:
     segments : a row a segment, with `models` and `paired` as above among its people alone (NDCG@10 and HR@10): by how
         many purchases are known; "profile only", everybody with the whole history hidden; "new items", those whose
         held-out purchases nobody had made before, ranked among such items only.
+    protocol : how purchases are held out and ranked (PROTOCOL).   reorders : whether all that was held out had been
+        bought before, so that bought items were ranked too.
+    unmeasured : `segment` and `users` of the segments by purchases in which nobody could be measured.
     ratings : RMSE and MAE in stars beside two baselines, and `calibration`, what people gave where like ratings were
         predicted; None where nothing is rated.
     samples : lists of a few people (samples.sample), as what is served makes them.
@@ -60,6 +64,9 @@ class Report:
     study: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
+    unmeasured: list[dict[str, Any]] = field(default_factory=list)
+    reorders: bool = False
+    protocol: int = PROTOCOL
     start: str = "cold"
     seconds: float = 0.0
 
@@ -102,12 +109,15 @@ def evaluate(
     measured |= {name: _measure(model, its_data, cases, new) for name, (model, its_data) in rivals.items()}
     everybody = np.ones(len(cases), dtype=bool)
     rows, paired = _compare({n: found.metrics for n, found in measured.items()}, METRICS, everybody, resamples)
+    segments = _segments(measured, cases.lengths(data), resamples)
     return Report(
         split=how,
         users=len(cases),
         models=[{**row, **concentration(measured[row["model"]].shown)} for row in rows],
         paired=paired,
-        segments=_segments(measured, cases.lengths(data), resamples),
+        segments=segments,
+        unmeasured=_unmeasured(data, {row["segment"] for row in segments}),
+        reorders=cases.reorders,
         ratings=_ratings(scorer, data),
         counts={
             "users": data.n_users,
@@ -195,6 +205,12 @@ def _segments(measured: dict[str, _Measured], known: np.ndarray, resamples: int)
             rows, paired = _compare(metrics, OF_SEGMENTS, people, resamples)
             segments.append({"segment": name, "users": int(people.sum()), "models": rows, "paired": paired})
     return segments
+
+
+def _unmeasured(data: TwoTowerDataset, measured: set[str]) -> list[dict[str, Any]]:
+    bought = np.diff(data.first_row)
+    people = {name: int(((bought >= low) & (bought <= high)).sum()) for name, low, high in BY_PURCHASES}
+    return [{"segment": name, "users": n} for name, n in people.items() if n and name not in measured]
 
 
 def _ratings(scorer: VectorScorer, data: TwoTowerDataset) -> dict[str, Any] | None:

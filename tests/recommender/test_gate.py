@@ -88,10 +88,77 @@ def test_an_epoch_without_anybody_to_validate_on_refuses_nothing():
     assert decide(report(curve=[{"epoch": 1, "loss": 6.0, "ndcg_10": math.nan}])).promote
 
 
-def test_a_shop_where_nobody_could_be_measured_passes_and_says_so():
-    decision = decide(report(popularity=(None, None, None), users=0))
+# --- what was not measured, and what fell -----------------------------------------------------------------------------
+
+UNMEASURED = {"popularity": (None, None, None), "users": 0}
+
+
+def known(users):
+    return segment("1-5 purchases", users, popularity=(0.05, 0.04, 0.06))
+
+
+def test_a_first_model_that_nobody_could_measure_serves_and_the_reason_says_that_it_was_not_measured():
+    decision = decide(report(**UNMEASURED))
     assert decision.promote
-    assert "unmeasured" in decision.reason
+    assert decision.reason.startswith("Not measured")
+    assert "of 500 customers with 9,000 purchases, none has one that could be held out" in decision.reason
+
+
+def test_a_model_that_nobody_could_measure_is_refused_where_a_measured_one_is_live():
+    decision = decide(report(**UNMEASURED), live_report=report())
+    assert not decision.promote
+    assert "could not be measured, and the live model was: of 500 customers" in decision.reason
+    assert decide(report(**UNMEASURED), live_report=report(**UNMEASURED)).promote
+
+
+def test_measured_on_newcomers_alone_is_refused_where_known_customers_were_measured_before():
+    decision = decide(report(), live_report=report(segments=[known(200)]))
+    assert not decision.promote
+    assert "only newcomers, where the live model was measured on 200 customers with purchases" in decision.reason
+    assert decide(report(), live_report=report(segments=[known(99)])).promote
+    assert decide(report(segments=[known(200)]), live_report=report(segments=[known(200)])).promote
+
+
+def test_customers_of_whom_nobody_could_be_measured_are_named():
+    decision = decide(report(unmeasured=[{"segment": "1-5 purchases", "users": 812}]))
+    assert decision.promote
+    assert "nobody could be measured among the 812 customers with 1-5 purchases" in decision.reason
+
+
+def as_promoted(ndcg, low, high, **changes):
+    """The report with which the live model was promoted."""
+    before = report(**changes)
+    before["models"][0] |= {"ndcg_10": ndcg, "ndcg_10_interval": [low, high]}
+    return before
+
+
+def test_a_fall_far_below_what_the_live_model_had_says_that_the_data_changed_with_both_numbers():
+    decision = decide(report(live=(0.05, 0.04, 0.06)), live_report=as_promoted(0.5, 0.45, 0.55), most_fallen=0.4)
+    assert not decision.promote
+    assert "the data seems to have changed" in decision.reason
+    assert "had NDCG@10 .500 when it was promoted, and this one has .100 on today's held-out" in decision.reason
+    assert "the live model itself has .050 there" in decision.reason
+    assert "a fall of 80%" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("then", "low", "high", "refused"),
+    [(0.16, 0.14, 0.18, False), (0.17, 0.15, 0.19, True), (0.3, 0.105, 0.5, False), (0.1, 0.09, 0.11, False)],
+)
+def test_a_fall_refuses_beyond_the_share_and_where_no_interval_explains_it(then, low, high, refused):
+    judged = decide(report(), live_report=as_promoted(then, low, high), most_fallen=0.4)
+    assert judged.promote is not refused
+
+
+def test_figures_measured_in_another_way_are_not_compared_and_the_reason_says_so():
+    decision = decide(report(protocol=2), live_report=as_promoted(0.5, 0.45, 0.55), most_fallen=0.4)
+    assert decision.promote
+    assert "not compared with the .500 that the live model had" in decision.reason
+
+
+def test_the_rule_names_the_fall_that_is_set(settings):
+    settings.RECOMMENDER_MOST_FALLEN = 0.55
+    assert any("over 55% below" in sentence for sentence in rule())
 
 
 # --- in segments ------------------------------------------------------------------------------------------------------
@@ -137,12 +204,12 @@ def test_a_model_equal_to_the_live_one_passes_and_is_not_called_better():
 
 def test_data_that_shrank_beyond_the_share_is_refused_with_both_numbers():
     before = {"users": 500, "items": 400, "interactions": 10_000}
-    decision = decide(report(), live_counts=before, most_lost=0.3)
+    decision = decide(report(), live_report={"counts": before}, most_lost=0.3)
     assert not decision.promote
     assert "learned from 200 items where the live model had 400: 50% fewer, and more than 30%" in decision.reason
     assert "customers" not in decision.reason
-    assert decide(report(), live_counts=before, most_lost=0.5).promote
-    assert decide(report(), live_counts=None, most_lost=0.3).promote
+    assert decide(report(), live_report={"counts": before}, most_lost=0.5).promote
+    assert decide(report(), live_report=None, most_lost=0.3).promote
 
 
 def test_a_bundle_that_answers_otherwise_than_the_trainer_is_refused_with_an_example():
@@ -165,7 +232,7 @@ def test_a_listed_score_a_count_or_a_segment_that_is_not_a_number_is_refused():
 
 
 def test_every_reason_is_named_at_once():
-    decision = decide(report(live=(-0.02, -0.03, -0.01)), live_counts={"items": 2_000}, most_lost=0.3)
+    decision = decide(report(live=(-0.02, -0.03, -0.01)), live_report={"counts": {"items": 2_000}}, most_lost=0.3)
     assert "fewer" in decision.reason
     assert "worse than the live model" in decision.reason
 

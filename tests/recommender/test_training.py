@@ -18,6 +18,7 @@ from recommender.errors import TrainingError
 from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recommender.recommendations import recommend
+from recommender.report_lines import score
 from tests import planted
 from tests.recommender import shop
 
@@ -313,6 +314,31 @@ def test_a_model_trained_on_shuffled_purchases_is_refused(bundles, monkeypatch):
     assert run.state == State.REFUSED
     assert "it is worse than the live model: NDCG@10" in run.version.gate_reason
     assert versions.live_version() == good
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("twice", [False, True], ids=["shuffled", "shuffled and stored twice"])
+def test_products_shuffled_among_the_purchases_are_refused_as_data_that_changed(bundles, twice):
+    shop.stock_the_shop()
+    first = training.execute_run(run=start())
+    assert first.state == State.PROMOTED
+    rows = list(Purchase.objects.order_by("pk"))
+    products = [row.product_id for row in rows]
+    np.random.default_rng(0).shuffle(products)
+    for row, product in zip(rows, products, strict=True):
+        row.product_id = product
+    Purchase.objects.bulk_update(rows, ["product_id"])
+    if twice:
+        for row in rows:
+            row.pk, row.external_id = None, None
+        Purchase.objects.bulk_create(rows)
+    second = training.execute_run(run=start())
+    assert second.state == State.REFUSED
+    reason = second.version.gate_reason
+    assert "the data seems to have changed" in reason
+    then, now = first.metrics["two_tower"]["ndcg_10"], second.metrics["two_tower"]["ndcg_10"]
+    assert f"had NDCG@10 {score(then)} when it was promoted, and this one has {score(now)}" in reason
+    assert versions.live_version() == first.version
 
 
 @pytest.mark.django_db(transaction=True)
