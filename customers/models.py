@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from catalog.models import Product
+from customers.times import validate_time
 
 MOST_PIECES = 99  # of one product in a cart
 
@@ -81,7 +82,7 @@ class Purchase(models.Model):
         help_text="Nobody, once the buyer is deleted: the sale stays in the books.",
     )
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="purchases")
-    time = models.DateTimeField(default=timezone.now)
+    time = models.DateTimeField(default=timezone.now, validators=[validate_time])
     quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
     amount = models.DecimalField(
         max_digits=12,

@@ -38,10 +38,14 @@ def record_event(
     sender : whose event id it is, `visits.sender_of`.   visitors : who sends it, `visits.visitors_of`; None for a
     caller whose word on who was shown a list holds: the site itself, or an API key.
 
+    time : when it happened; now unless given, and always now for a visitor.
+
     (None, False) for a customer who opted out. RecommendationError for an unknown customer or item, EventChanged for
     an event id that comes again with other content. An event belongs to its list only where the list is on record,
     held the item, was shown to this person, and has no event of this kind and item yet.
     """
+    if customer is None and visitors is not None:  # a stranger's clock proves nothing
+        time = None
     if customer is not None:
         learnable = people.may_be_learned_from(customer)
         if learnable is None:

@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,15 @@ from django.db import connections, transaction
 from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 
 from recommender.engine.encoders import as_number, as_text
-from recommender.engine.errors import TrainingCancelled
+from recommender.engine.errors import EngineError, TrainingCancelled
+from recommender.engine.left_out import EXAMPLES, NOBODYS, VALUE, LeftOutCounter, write_left_out
 from recommender.errors import RecommenderError
 from recommender.people import plain, seconds
 from recommender.source import RecommenderSource
 
 CHUNK = 5_000  # rows in memory at once: the size of a row group, and of what a server-side cursor fetches
 TIME = pa.timestamp("us", tz="UTC")
+FARTHEST_SECONDS = 1e12  # from 1970: about all that TIME holds, and far outside of what the engine takes
 
 Tell = Callable[[str, int], None]
 
@@ -44,18 +48,32 @@ class Column:
     lookup: str
     kind: pa.DataType
 
-    def read(self, values: Iterable[Any]) -> pa.Array:
-        return pa.array([self._one(value) for value in values], self.kind)
+    def read(self, values: Iterable[Any], unreadable: Callable[[int, Any], None]) -> pa.Array:
+        """unreadable : told the place, and the value, of what cannot be read; it is missing then."""
+        cells = []
+        for place, value in enumerate(values):
+            try:
+                cells.append(self._one(value))
+            except (EngineError, ValueError, OverflowError):
+                unreadable(place, value)
+                cells.append(None)
+        return pa.array(cells, self.kind)
 
     def _one(self, value: Any) -> Any:
         # Texts and numbers become exactly what serving makes of the same row: a model must meet again what it learned.
         if value is None:
             return None
         if self.kind == TIME:
-            return round(seconds(value) * 1e6)
+            return round(min(max(seconds(value), -FARTHEST_SECONDS), FARTHEST_SECONDS) * 1e6)
         if self.kind == pa.string():
             return value if type(value) is str else as_text(self.name, plain(value))
-        return bool(value) if self.kind == pa.bool_() else as_number(self.name, plain(value))
+        if self.kind == pa.bool_():
+            return bool(value)
+        # An infinite number stays one: the engine counts it. None of the others is left to it.
+        return float(value) if isinstance(value, float | Decimal) else as_number(self.name, plain(value))
+
+
+ROW_ID = Column("row_id", "pk", pa.string())  # the last column of each table: what a row is called in messages
 
 
 def export_snapshot(
@@ -68,15 +86,21 @@ def export_snapshot(
     """Write what the engine learns from into `folder`, which must not exist yet; it appears when it is whole.
 
     Customers who gave no consent are in no table, and neither are their interactions. Items are all there: the ones
-    that may not be listed now teach, too. Interactions are in the order of time, then of their primary key.
+    that may not be listed now teach, too. A value that cannot be read is missing, and counted beside the tables.
+    Interactions are in the order of time, then of their primary key.
 
     progress : told the table and how many of its rows are written. should_stop : asked every few thousand rows;
     TrainingCancelled is raised when it says yes.
     """
     schema = source.schema()
+    counter = LeftOutCounter()
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
+
+    def unreadable(table: str, column: Column, chunk: Sequence[Sequence[Any]], place: int, value: Any) -> None:
+        name = f"id {chunk[place][-1]}: {str(value)[:40]!r}"
+        counter.add(table, column.name, "cannot be read", VALUE, 1, [name])
 
     def write(table: str, rows: QuerySet, columns: Sequence[Column]) -> int:
         chunks = _chunks(rows, [column.lookup for column in columns])
@@ -86,7 +110,10 @@ def export_snapshot(
             for chunk in chunks:
                 if should_stop is not None and should_stop():
                     raise TrainingCancelled("The run was cancelled.")
-                arrays = [c.read(values) for c, values in zip(columns, zip(*chunk, strict=True), strict=True)]
+                arrays = [
+                    column.read(values, partial(unreadable, table, column, chunk))
+                    for column, values in zip(columns, zip(*chunk, strict=True), strict=True)
+                ]
                 file.write_table(pa.Table.from_arrays(arrays, schema=kinds))
                 written += len(chunk)
                 if progress is not None:
@@ -100,7 +127,9 @@ def export_snapshot(
                 items=write("items", _items(source), _item_columns(source)),
                 interactions=write("interactions", _interactions(source), _interaction_columns(source)),
             )
+            _count_nobodys(source, counter)
         schema.write(part)
+        write_left_out(part, counter.found())
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -123,10 +152,17 @@ def _interactions(source: RecommenderSource) -> QuerySet:
     )
 
 
+def _count_nobodys(source: RecommenderSource, counter: LeftOutCounter) -> None:
+    """Count the interactions without a customer: those of guests, or of people who were deleted."""
+    nobodys = source.interactions.filter(**{f"{source.interaction_customer}__isnull": True}).order_by("pk")
+    examples = [f"id {pk}" for pk in nobodys.values_list("pk", flat=True)[:EXAMPLES]]
+    counter.add("interactions", "user", "is missing", NOBODYS, nobodys.count() if examples else 0, examples)
+
+
 def _customer_columns(source: RecommenderSource) -> list[Column]:
     numerical = set(source.customer_numerical)
     features = [Column(n, n, pa.float64() if n in numerical else pa.string()) for n in source.static_features]
-    return [Column("user", source.customer_key, pa.string()), *features]
+    return [Column("user", source.customer_key, pa.string()), *features, ROW_ID]
 
 
 def _item_columns(source: RecommenderSource) -> list[Column]:
@@ -135,6 +171,7 @@ def _item_columns(source: RecommenderSource) -> list[Column]:
         Column("item", source.item_key, pa.string()),
         *features,
         Column("available", "_available", pa.bool_()),
+        ROW_ID,
     ]
 
 
@@ -158,7 +195,7 @@ def _interaction_columns(source: RecommenderSource) -> list[Column]:
                 f"{type(source).__name__}: a customer feature reads the interaction field {name!r}, but in a snapshot "
                 f"{name!r} holds {taken[name]!r}. Give the field another name."
             )
-    return columns
+    return [*columns, ROW_ID]
 
 
 # --- how it is read ---------------------------------------------------------------------------------------------------

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, Sum, Value, When
 
+from recommender.engine.encoders import as_text
 from recommender.engine.explain import Weighed, weigh
 from recommender.engine.inference import Inference, Person
 from recommender.engine.inputs import ItemVectors, Vectors
 from recommender.engine.retrieval import Index
+from recommender.people import plain
 from recommender.remembered import Remembered
 from recommender.retrieval import index_of
 from recommender.source import RecommenderSource
+from recommender.times import credible
 from recommender.trends import trends
 
 if TYPE_CHECKING:
@@ -345,8 +348,10 @@ def read_newer(source: RecommenderSource, since: Any) -> Tally:
 
 
 def learned_from(source: RecommenderSource) -> QuerySet:
-    """The purchases of customers who agree to personalisation. Asked row by row: new ones are few, customers many."""
-    return source.interactions.filter(Exists(source.customers.filter(pk=OuterRef(source.interaction_customer))))
+    """The purchases of customers who agree to personalisation, at a time that can be true. Asked row by row: new ones
+    are few, customers many."""
+    agreeing = Exists(source.customers.filter(pk=OuterRef(source.interaction_customer)))
+    return source.interactions.filter(credible(source), agreeing)
 
 
 def _available(source: RecommenderSource) -> Q:
@@ -354,7 +359,8 @@ def _available(source: RecommenderSource) -> Q:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    """As training reads it: a number has one text."""
+    return value if type(value) is str else as_text("", plain(value))
 
 
 def _objects(values: Iterable[Any]) -> np.ndarray:

@@ -14,6 +14,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from recommender.times import validate_time
+
 # Which permission opens which part of training, as `has_perm` asks for it. The first two are added below.
 MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
 MAY_SEE_RESULTS = "recommender.view_listcount"
@@ -327,7 +329,7 @@ class Event(models.Model):
         ServedList, on_delete=models.SET_NULL, null=True, blank=True, related_name="events"
     )
     value = models.FloatField(null=True, blank=True, help_text="The rating, or the amount paid.")
-    time = models.DateTimeField(default=timezone.now, db_index=True)
+    time = models.DateTimeField(default=timezone.now, db_index=True, validators=[validate_time])
 
     class Meta:
         ordering = ["-time"]

@@ -6,11 +6,13 @@ there means missing), counts and sums are over all of them. A purchase made a se
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
+from math import isfinite
 from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
@@ -18,15 +20,18 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, F, OuterRef, QuerySet, Value, Window
 from django.db.models.functions import RowNumber
+from django.utils import timezone
 
 from recommender import visits
-from recommender.engine.encoders import as_number, as_text
+from recommender.engine.encoders import LARGEST_AMOUNT, as_number, as_text
 from recommender.engine.errors import ProfileError
 from recommender.engine.inference import Event, Person
+from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
 from recommender.prepared import Prepared, Rows, ask
 from recommender.source import Count, RecommenderSource, Sum, get_source
+from recommender.times import AHEAD, credible, field_at
 
 AT_ONCE = 500  # customers in one query: SQLite binds so many values and more
 MAX_HISTORY = 100  # purchases read when no model says how many it reads
@@ -177,8 +182,11 @@ class _Queries:
 
 
 @lru_cache(maxsize=8)
-def _queries(source: RecommenderSource, at_most: int) -> _Queries:
-    """at_most : the last so many purchases of each customer who agrees to personalisation are read, newest first."""
+def _queries(source: RecommenderSource, at_most: int, today: date) -> _Queries:
+    """at_most : the last so many purchases of each customer who agrees to personalisation are read, newest first.
+    today : in UTC. What the queries know of the clock is as of then, so that they are compiled once a day.
+    """
+    tomorrow = datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=1)
     who, what = source.interaction_customer, f"{source.interaction_item}__{source.item_key}"
     optional = [name for name in (source.interaction_rating, source.interaction_quantity) if name]
     columns = list(dict.fromkeys([who, source.interaction_time, what, *optional, *source.interaction_columns]))
@@ -186,7 +194,7 @@ def _queries(source: RecommenderSource, at_most: int) -> _Queries:
 
     def histories(keys: Sequence[Any]) -> QuerySet:
         customers = source.customers.filter(**{f"{source.customer_key}__in": keys}).order_by().values("pk")
-        rows = source.interactions.filter(**{f"{who}__pk__in": customers})
+        rows = source.interactions.filter(credible(source, tomorrow + AHEAD), **{f"{who}__pk__in": customers})
         if len(keys) == 1:
             return rows.order_by(*newest_first).values_list(*columns)[:at_most]
         place = Window(RowNumber(), partition_by=[F(who)], order_by=newest_first)
@@ -215,17 +223,18 @@ def _queries(source: RecommenderSource, at_most: int) -> _Queries:
 def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[str, Customer]:
     static = source.static_features
     # One purchase more than the model reads: the first one's distance in time counts, too.
-    queries = _queries(source, max_history + 1)
+    queries = _queries(source, max_history + 1, timezone.now().astimezone(UTC).date())
     rows, purchases_of, viewed_by, dismissed_by = ask(
         (queries.customers, keys), (queries.histories, keys), visits.lately(keys), (queries.dismissed, keys)
     )
     histories, views = _histories(source, queries, purchases_of), visits.by_customer(viewed_by)
+    rows_read = Counter(row[0] for row in purchases_of)
     dismissed: dict[str, set[str]] = defaultdict(set)
     for key, item in dismissed_by:
         dismissed[key].add(item)
-    many = [pk for pk, events in histories.items() if len(events) > max_history]
-    totals = _totals(source, many)
-    all_bought = _bought(_of(source, many), source) if many else {}
+    many = [pk for pk, number in rows_read.items() if number > max_history]
+    all_bought, number = _once(_of(source, many), source) if many else ({}, {})
+    totals = _totals(source, many, number)
     withheld = _withheld(source, [pk for pk, _, learnable, withholds, *_ in rows if learnable and withholds])
     found = {}
     for pk, key, learnable, _, *values in rows:
@@ -284,40 +293,86 @@ class _Columns(Mapping[str, object]):
 
 
 def _histories(source: RecommenderSource, queries: _Queries, rows: Rows) -> dict[Any, list[Event]]:
-    """The last purchases of each customer, by primary key, oldest first."""
-    histories: dict[Any, list[Event]] = defaultdict(list)
+    """The last purchases of each customer, by primary key, oldest first.
+
+    As in training (engine/tables.py), rows of the same item and moment are one purchase: the last row, with the last
+    rating that was given and with the sums of both.
+    """
+    histories: dict[Any, dict[tuple[str, float], Event]] = defaultdict(dict)
     place: dict[str | None, int] = {name: n for n, name in enumerate(queries.history_columns)}
     rating, quantity = place.get(source.interaction_rating), place.get(source.interaction_quantity)
     read = {name: place[name] for name in source.interaction_columns}
+    latest = latest_seconds()
     for row in reversed(rows):
+        item, moment = str(row[2]), seconds(row[1])
+        if row[2] is None or not EARLIEST_SECONDS <= moment <= latest:
+            continue
         rated, bought = (None if n is None else row[n] for n in (rating, quantity))
         event = Event(
-            str(row[2]),
-            seconds(row[1]),
+            item,
+            moment,
             None if rated is None else float(rated),
             1.0 if bought is None else float(bought),
             _Columns(row, read),
         )
-        histories[row[0]].append(event)
-    return histories
+        before = histories[row[0]].pop((item, moment), None)
+        histories[row[0]][item, moment] = event if before is None else _one_purchase(source, before, event)
+    return {customer: list(events.values()) for customer, events in histories.items()}
 
 
-def _totals(source: RecommenderSource, customers: list[Any]) -> dict[Any, Totals]:
-    """Counts and sums over all purchases, for those of whom not every purchase is read."""
+def _one_purchase(source: RecommenderSource, earlier: Event, later: Event) -> Event:
+    """Two rows of one customer, item and moment as one purchase."""
+    values: dict[str, object] = dict(later.values)
+    for take in source.customer_from_interactions.values():
+        if isinstance(take, Sum):
+            amounts = [as_number(take.field, told.values.get(take.field)) for told in (earlier, later)]
+            known = [amount for amount in amounts if abs(amount) <= LARGEST_AMOUNT]
+            values[take.field] = sum(known) if known else None
+    rating = earlier.rating if later.rating is None else later.rating
+    return Event(later.item, later.time, rating, earlier.quantity + later.quantity, values)
+
+
+def _once(rows: QuerySet, source: RecommenderSource) -> tuple[dict[Any, frozenset[str]], Mapping[Any, int]]:
+    """Of each customer in these rows, keys of what they bought and how many purchases that are, repeated rows once."""
+    bought: dict[Any, set[str]] = defaultdict(set)
+    number: Counter[Any] = Counter()
+    item, latest = f"{source.interaction_item}__{source.item_key}", latest_seconds()
+    columns = (source.interaction_customer, item, source.interaction_time)
+    for customer, key, moment in rows.order_by().values_list(*columns).distinct().iterator():
+        if key is not None:
+            bought[customer].add(str(key))
+            number[customer] += moment is not None and EARLIEST_SECONDS <= seconds(moment) <= latest
+    return {customer: frozenset(keys) for customer, keys in bought.items()}, number
+
+
+def _totals(source: RecommenderSource, customers: list[Any], number: Mapping[Any, int]) -> dict[Any, Totals]:
+    """Counts and sums over all purchases, for those of whom not every purchase is read.
+
+    number : purchases of each.
+    """
     if not customers:
         return {}
-    features = source.customer_from_interactions
+    features, who = source.customer_from_interactions, source.interaction_customer
     counts = [name for name, take in features.items() if isinstance(take, Count)]
     sums = {name: take.field for name, take in features.items() if isinstance(take, Sum)}
-    measures = {"_n": models.Count("pk")} | {f"_{name}": models.Sum(column) for name, column in sums.items()}
-    rows = _of(source, customers).order_by().values(source.interaction_customer).annotate(**measures)
+    purchases = _of(source, customers).filter(credible(source)).order_by()
+    measures = {f"_{name}": _sum_of(source, column) for name, column in sums.items()}
+    rows = purchases.values(who).annotate(**measures)
     return {
-        row[source.interaction_customer]: Totals(
-            row["_n"],
-            {name: float(row["_n"]) for name in counts} | {name: float(row[f"_{name}"] or 0) for name in sums},
+        row[who]: Totals(
+            number[row[who]],
+            {name: float(number[row[who]]) for name in counts} | {name: float(row[f"_{name}"] or 0) for name in sums},
         )
         for row in rows
     }
+
+
+def _sum_of(source: RecommenderSource, column: str) -> models.Sum:
+    """The sum of a column without the numbers that training leaves out; only floats can be so large."""
+    if not isinstance(field_at(source.interactions.model, column), models.FloatField):
+        return models.Sum(column)
+    usable = {f"{column}__gte": -LARGEST_AMOUNT, f"{column}__lte": LARGEST_AMOUNT}
+    return models.Sum(column, filter=models.Q(**usable))
 
 
 def _bought(rows: QuerySet, source: RecommenderSource) -> dict[Any, frozenset[str]]:
@@ -343,10 +398,9 @@ def seconds(moment: Any) -> float:
 
 
 def plain(value: Any) -> Any:
-    """A column's value as the engine takes it: text, a number or None."""
-    if value is None or type(value) in (str, int, float):
+    """A column's value as the engine takes it: text, a finite number, a day, a moment or None."""
+    if value is None or type(value) in (str, int):
         return value
-    try:
-        return float(value) if not isinstance(value, bool) else str(value)
-    except (TypeError, ValueError):
-        return str(value)
+    if isinstance(value, float | Decimal):
+        return value if isfinite(value) else None
+    return value if isinstance(value, bool | int | date) else str(value)

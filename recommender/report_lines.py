@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recommender.charts import Bar, CalibrationChart, LineChart, bar, calibration_of, curves_of
+from recommender.engine.left_out import LeftOut
 
 LABELS = {
     "two_tower": "this model",
@@ -95,6 +96,7 @@ class ReportLines:
     calibration: CalibrationChart | None
     curves: list[LineChart]
     trials: list[TrialLine]
+    left_out: list[str]
 
 
 def lines_of(report: Mapping[str, Any]) -> ReportLines:
@@ -120,6 +122,7 @@ def lines_of(report: Mapping[str, Any]) -> ReportLines:
         calibration=calibration_of(ratings.get("calibration", [])),
         curves=curves_of(report.get("curve", [])),
         trials=_trials(report.get("study", [])),
+        left_out=[LeftOut.from_dict(part).sentence() for part in report.get("left_out", [])],
     )
 
 

@@ -131,6 +131,7 @@ class RecommenderSource:
             derived=derived,
             aliases={**self.customer_aliases, **self.item_aliases},
             item_available="available",
+            row_id="row_id",
         )
 
 

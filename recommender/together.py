@@ -17,6 +17,7 @@ from django.db.models import Case, Count, F, Q, When
 from recommender.live_catalog import LiveCatalog, learned_from
 from recommender.models import Event
 from recommender.source import get_source
+from recommender.times import credible, credible_moments
 
 PEOPLE = 200  # the latest buyers or viewers of an item
 LEAST_SHARED = 2  # one person who took both proves nothing
@@ -38,7 +39,11 @@ def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
     customer, item = source.interaction_customer, source.interaction_item
     latest = learned_from(source).filter(**{f"{item}__in": items}).order_by(f"-{source.interaction_time}")
     buyers = set(latest.values_list(customer, flat=True)[:PEOPLE])
-    theirs = source.interactions.filter(**{f"{customer}__in": buyers}).exclude(**{f"{item}__in": items}).order_by()
+    theirs = (
+        source.interactions.filter(credible(source), **{f"{customer}__in": buyers})
+        .exclude(**{f"{item}__in": items})
+        .order_by()
+    )
     shared = dict(theirs.values_list(item).annotate(_n=Count(customer, distinct=True)))
     rows = {catalog.row_of_pk[pk]: n for pk, n in shared.items() if pk in catalog.row_of_pk}
     return _strongest(rows, catalog.purchases)
@@ -46,7 +51,7 @@ def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
 
 def viewed_with(item: str, catalog: LiveCatalog) -> Together:
     """What the latest viewers of this item (a key) also look at, more than everybody does. Three queries."""
-    views = Event.objects.filter(kind__in=Event.VIEWED)
+    views = Event.objects.filter(kind__in=Event.VIEWED, **credible_moments())
     latest = set(views.filter(item=item).order_by("-time").values_list("customer", "session")[:PEOPLE])
     customers = _who_still_agree({customer for customer, _ in latest if customer})
     sessions = {session for customer, session in latest if session and not customer}
@@ -62,7 +67,7 @@ def viewed_with(item: str, catalog: LiveCatalog) -> Together:
 
 
 def _latest_views() -> dict[str, int]:
-    views = Event.objects.filter(kind__in=Event.VIEWED).order_by("-time")
+    views = Event.objects.filter(kind__in=Event.VIEWED, **credible_moments()).order_by("-time")
     return dict(Counter(views.values_list("item", flat=True)[:LATEST_VIEWS]))
 
 

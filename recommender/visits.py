@@ -13,6 +13,7 @@ from django.utils.crypto import salted_hmac
 
 from recommender.models import Event
 from recommender.prepared import Prepared, Rows
+from recommender.times import AHEAD
 
 KEPT = 20
 LATELY = timedelta(days=1)
@@ -102,20 +103,21 @@ def _keep_session_key(request: Any) -> None:
         request.session[_SESSION] = key
 
 
-# What customers (by key) looked at since a moment, which is the last value.
+# What customers (by key) looked at from one moment to another, which are the last two values.
 VIEWS = Prepared(
     lambda who: (
-        Event.objects.filter(customer__in=who[:-1], kind__in=Event.VIEWED, time__gte=who[-1])
+        Event.objects.filter(customer__in=who[:-2], kind__in=Event.VIEWED, time__gte=who[-2], time__lte=who[-1])
         .order_by("-time", "-pk")
         # Somebody who looked at the same few things a thousand times costs no more than this.
-        .values_list("customer", "item")[: 5 * KEPT * (len(who) - 1)]
+        .values_list("customer", "item")[: 5 * KEPT * (len(who) - 2)]
     )
 )
 
 
 def lately(customers: Sequence[str]) -> tuple[Prepared, Sequence[Any]]:
     """What to ask for what customers (by key) looked at within a day; `by_customer` reads the rows."""
-    return VIEWS, [*customers, timezone.now() - LATELY]
+    now = timezone.now()
+    return VIEWS, [*customers, now - LATELY, now + AHEAD]
 
 
 def by_customer(rows: Rows) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from django.utils import timezone
 
 from customers.errors import RowRefused
+from customers.times import time_problem
 
 T = TypeVar("T", date, time)
 NOTHING = {"", "nan", "nat", "null", "\\n"}  # the last is what databases write for NULL
@@ -136,9 +137,11 @@ def moment(field: str, cell: str, *, month: str = "", day_first: bool = False) -
     found = _unix(cell) or _iso(cell) or _day_and_clock(cell, month, day_first)
     if found is None:
         raise RowRefused(f"{field} is {cell[:40]!r}, which is not a date this importer knows")
-    if not 1900 <= found.year <= 2200:
-        raise RowRefused(f"{field} is {cell[:40]!r}, in the year {found.year}")
-    return found if timezone.is_aware(found) else timezone.make_aware(found)
+    aware = found if timezone.is_aware(found) else timezone.make_aware(found)
+    problem = time_problem(aware)
+    if problem:
+        raise RowRefused(f"{field} is {cell[:40]!r}, {problem}")
+    return aware
 
 
 def _unix(cell: str) -> datetime | None:

@@ -16,6 +16,7 @@ from recommender.lists import FALLBACK_REASONS, MAX_COUNT, ListRequest, Source
 from recommender.models import Event, ModelVersion, TrainingRun
 from recommender.run_parameters import plan_of
 from recommender.source import get_source
+from recommender.times import validate_time
 from recommender.versions import report_for
 
 MOST_REQUESTS = 1_000  # in one batch
@@ -200,7 +201,12 @@ class EventSerializer(StrictSerializer):
     value = serializers.FloatField(
         required=False, allow_null=True, min_value=0, help_text="The rating (0 to 5), or the amount paid."
     )
-    time = serializers.DateTimeField(required=False, allow_null=True, help_text="Now, unless you say otherwise.")
+    time = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        validators=[validate_time],
+        help_text="Now, unless you say otherwise: from 1970 to a day ahead. Of a visitor, always now.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         value = attrs.get("value")

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from recommender.engine.errors import SnapshotError
 
+FILE = "left_out.json"
 EXAMPLES = 5
 # A snapshot of which more is lost than kept is not the shop any more: a model of the rest would pass every comparison
 # with popularity of the same rest. Below that, the good rows are worth more than no model.
 MOST_LEFT_OUT = 0.5
 
 ROW, VALUE = "row left out", "value left out"  # these two count against MOST_LEFT_OUT
-ONCE, UNLISTED, BARE = "counted once", "never listed", "without a profile"
+ONCE, UNLISTED, BARE, NOBODYS = "counted once", "never listed", "without a profile", "nobody's"
 EFFECTS = {  # effect -> (of one, of several)
     ROW: ("row is left out", "rows are left out"),
     VALUE: ("value is left out, its row is kept", "values are left out, their rows are kept"),
     ONCE: ("repeated row is counted once", "repeated rows are counted once"),
     UNLISTED: ("row teaches, but its item is never listed", "rows teach, but their items are never listed"),
+    NOBODYS: ("row is nobody's and left out", "rows are nobody's and left out"),
     BARE: ("row is of a user without a profile", "rows are of users without a profile"),
 }
 
@@ -73,6 +77,22 @@ class LeftOutCounter:
     def found(self) -> tuple[LeftOut, ...]:
         """In the order in which they were met."""
         return tuple(LeftOut(*kind, count, tuple(self._examples[kind])) for kind, count in self._counts.items())
+
+
+def write_left_out(folder: Path, found: Iterable[LeftOut]) -> None:
+    """Keep beside the tables of a snapshot what was left out when they were written."""
+    rows = [part.to_dict() for part in found]
+    (folder / FILE).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def read_left_out(folder: Path) -> tuple[LeftOut, ...]:
+    """What was left out when a snapshot was written; nothing where it does not say."""
+    try:
+        return tuple(LeftOut.from_dict(row) for row in json.loads((folder / FILE).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return ()
+    except (ValueError, TypeError, KeyError) as error:
+        raise SnapshotError(f"{folder / FILE} cannot be read: {error}.") from None
 
 
 def require_enough(found: Iterable[LeftOut], sizes: Mapping[str, int]) -> None:

@@ -83,6 +83,7 @@ def answer_of(run: TrainingRun, version: ModelVersion | None) -> dict[str, Any]:
         "promoted": run.state == TrainingRun.State.PROMOTED,
         "reason": version.gate_reason if version else run.phase,
         "metrics": run.metrics,
+        "left_out": version.report.get("left_out", []) if version else [],
         "seconds": round((finished - started).total_seconds(), 1),
     }
 
@@ -113,6 +114,7 @@ def as_table(report: ReportLines) -> str:
         f"{m.label:<24}{m.ndcg:>9}{m.interval:>17}{m.hit_rate:>8}{m.recall:>11}{m.mrr:>7}{m.coverage:>10}"
         for m in report.models
     ]
+    lines += ["", *report.left_out] if report.left_out else []
     lines += ["", f"{'this model less ...':<24}{'NDCG@10':>9}{'95 % interval':>17}"]
     lines += [f"{d.label:<24}{d.difference:>9}{d.interval:>17}  {d.verdict}" for d in report.differences]
     if report.segments:
