@@ -525,15 +525,15 @@ def _usable_rows(
     latest = latest_seconds()
     known = np.where(np.isfinite(time), time, 0.0)
     ahead = known > latest
-    in_milliseconds = ahead.any() and SECONDS_OF_1990 <= np.median(known[ahead]) / 1000 <= latest
-    hint = ": it looks like milliseconds, and must be seconds" if in_milliseconds else ""
+    thousandths = ahead & (known / 1000 >= SECONDS_OF_1990) & (known / 1000 <= latest)
     for column, reason, broken in (
         ("user", "is missing", user == ""),
         ("item", "is missing", item == ""),
         ("time", "is missing", np.isnan(time)),
         ("time", "is neither a timestamp nor Unix seconds", np.isinf(time)),
         ("time", "is before 1970", known < EARLIEST_SECONDS),
-        ("time", f"is more than a day ahead{hint}", ahead),
+        ("time", "is more than a day ahead: it looks like milliseconds, and must be seconds", thousandths),
+        ("time", "is more than a day ahead", ahead),
     ):
         rows = np.flatnonzero(broken & usable)
         shown = "" if reason == "is missing" else column

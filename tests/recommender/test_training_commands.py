@@ -60,7 +60,7 @@ def test_the_last_line_of_train_is_one_json_object_and_the_model_serves(run, lea
     printed = run("train", "--json").splitlines()
     assert len(printed) == 1
     answer = json.loads(printed[0])
-    assert set(answer) == {"run", "version", "promoted", "reason", "metrics", "seconds"}
+    assert set(answer) == {"run", "version", "promoted", "reason", "metrics", "left_out", "seconds"}
     assert answer["promoted"] is True
     assert "NDCG@10 .108 beside .043 for popularity" in answer["reason"]
     assert answer["metrics"]["two_tower"]["ndcg_10"] == 0.108
