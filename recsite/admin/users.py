@@ -1,14 +1,49 @@
-"""Users and groups, in the admin's own looks."""
+"""Users, groups and what people sign in with. Nobody makes more of themselves or of others than they are.
 
+Rights are given by superusers alone. Other staff change, delete and give passwords to users who may do nothing that
+they themselves may not: whoever can set somebody's password or address of email can sign in as them.
+"""
+
+from typing import Any
+
+from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
+from allauth.account.models import EmailAddress
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import Model
+from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-admin.site.unregister(User)
-admin.site.unregister(Group)
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+def may_manage(by: Any, user: User) -> bool:
+    """Whether a member of staff may do everything that the user may, were the user active."""
+    if by.is_superuser:
+        return True
+    asked = User.objects.get(pk=user.pk)  # as stored: the form of the request may be in `user` already
+    asked.is_active = True
+    return not asked.is_superuser and asked.get_all_permissions() <= by.get_all_permissions()
+
+
+class SuperuserOnly:
+    """A page that others may read at most."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.is_superuser and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.is_superuser and super().has_delete_permission(request, obj)
+
+
+admin.site.unregister([User, Group, EmailAddress])
 
 
 @admin.register(User)
@@ -18,7 +53,43 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     change_password_form = AdminPasswordChangeForm
     show_full_result_count = False
 
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        may = super().has_change_permission(request, obj)
+        return may and (obj is None or may_manage(request.user, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        may = super().has_delete_permission(request, obj)
+        return may and (obj is None or may_manage(request.user, obj))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        fields = list(super().get_readonly_fields(request, obj))
+        return fields if request.user.is_superuser else [*fields, *RIGHTS]
+
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(SuperuserOnly, DjangoGroupAdmin, ModelAdmin):
     pass
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(SuperuserOnly, AllauthEmailAddressAdmin, ModelAdmin):
+    """A link that sets a new password is sent to these."""
+
+    def get_actions(self, request: HttpRequest) -> dict:
+        actions = super().get_actions(request)
+        if not self.has_change_permission(request):
+            actions.pop("make_verified", None)  # which asks for no right itself
+        return actions
+
+
+if apps.is_installed("allauth.mfa"):
+    from allauth.mfa.admin import AuthenticatorAdmin as AllauthAuthenticatorAdmin
+    from allauth.mfa.models import Authenticator
+
+    admin.site.unregister(Authenticator)
+
+    @admin.register(Authenticator)
+    class AuthenticatorAdmin(SuperuserOnly, AllauthAuthenticatorAdmin, ModelAdmin):
+        """Second factors: whoever could change somebody's would have theirs."""
+
+        exclude = ["data"]  # the secret itself
