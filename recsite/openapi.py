@@ -18,7 +18,8 @@ SAID = {
     404: "There is no such thing.",
     406: "Answers are JSON.",
     409: f"`detail` says what stands in the way: a call with this `{HEADER}` under way, or other content under an id.",
-    413: f"Too large to be sent with an `{HEADER}`.",
+    411: "The body comes in chunks: send its length, `Content-Length`.",
+    413: "The body is larger than 2.5 MB: send it in several calls.",
     415: "What is sent is JSON.",
     422: f"This `{HEADER}` was sent with another call.",
     429: "Too many calls; `Retry-After` says in how many seconds to come again.",
@@ -77,9 +78,9 @@ def problems_of(path: str, operation: dict[str, Any], changes: bool) -> list[int
     if "{" in path:
         found.append(404)
     if "requestBody" in operation:
-        found.append(415)
+        found += [411, 413, 415]
     if changes:
-        found += [409, 413, 422]
+        found += [409, 422]
     return sorted(found)
 
 

@@ -1,5 +1,6 @@
 """gunicorn, started as deploy/gunicorn.conf.py has it."""
 
+import http.client
 import json
 import os
 import re
@@ -94,6 +95,18 @@ def test_each_worker_answers_on_a_core_of_its_own_and_opens_models_on_any(tmp_pa
             assert all(each in (own, ours) for each in cores(pid))
     with site(tmp_path, workers=1, PIN_WORKERS="0") as (_, workers):
         assert all(each == ours for each in cores(workers[0]))
+
+
+def test_a_body_in_chunks_is_refused_and_not_taken_for_none(tmp_path):
+    with site(tmp_path, workers=1) as (port, _):
+        for address, kind in [("/api/v1/recommendations/", "application/problem+json"), ("/cart/", "text/plain")]:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            body = (part for part in [b'{"customer": ', b'"ada"}'])
+            connection.request("POST", address, body, {"Content-Type": "application/json"}, encode_chunked=True)
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers.get_content_type()) == (411, kind)
+            assert "Content-Length" in answer.read().decode()
+            connection.close()
 
 
 def test_a_worker_that_ends_leaves_no_list_off_the_record(tmp_path):

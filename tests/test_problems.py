@@ -5,6 +5,7 @@ import json
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from catalog.models import Product
@@ -96,6 +97,62 @@ def test_no_token_however_odd_is_a_server_error(stranger, token):
     # As a server hands it over: bytes read as Latin-1.
     response = stranger.get("/api/v1/customers/", HTTP_AUTHORIZATION="Token " + token.decode("latin-1"))
     problem(response, 401)
+
+
+DEEP = [
+    b"[" * 2_000,
+    b"[" * 200_000,
+    b'{"a":' * 2_000,
+    b"[" * 100 + b"]" * 100,
+    b'{"filter":' + b"[" * 40 + b"]" * 40 + b"}",
+]
+
+
+@pytest.mark.parametrize("address", [LISTS, "/api/v1/events/", "/api/v1/tokens/", "/api/v1/products/"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *DEEP,
+        b'{"count": "\xff"}',
+        b"\xff\xfe{\x00}\x00",
+        b'{"count": NaN}',
+        b'{"value": Infinity}',
+        b'{"value": -1e999}',
+        b'{"value": 1' + b"0" * 400 + b"}",
+        b'{"value": 1' + b"0" * 5_000 + b"}",
+        b"",
+        b"\x00",
+        b'{"a" 1}',
+    ],
+)
+def test_a_body_that_is_no_json_is_malformed_and_no_failure(stranger, address, body):
+    if address == "/api/v1/products/":
+        stranger.force_authenticate(User.objects.create_superuser("root"))
+    if body == b"" and address == LISTS:
+        return  # nothing asked: a list for whoever comes
+    problem(stranger.generic("POST", address, body, "application/json"), 400)
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k-1"}])
+@pytest.mark.parametrize("address", [LISTS, "/api/v1/events/", "/api/v1/products/"])
+def test_a_body_that_is_too_large_is_told_so(stranger, address, headers, signed_in):
+    if signed_in:
+        stranger.force_login(User.objects.create_superuser("root"))
+    body = json.dumps({"exclude": ["x" * 100] * 30_000})
+    response = stranger.generic("POST", address, body, "application/json", headers=headers)
+    assert "at most 2,621,440" in problem(response, 413)["detail"]
+
+
+@pytest.mark.parametrize("sent", ["Bearer {}", "Basic {}", "token:{}", "{}", "Digest a=b"])
+@pytest.mark.parametrize("address", [LISTS, "/api/v1/events/", "/api/v1/products/"])
+def test_another_scheme_is_turned_away_and_not_taken_for_a_stranger(stranger, sent, address):
+    _, text = AuthToken.objects.create(User.objects.create_superuser("root"))
+    for method in ("GET", "POST"):
+        response = stranger.generic(method, address, b"{}", "application/json", HTTP_AUTHORIZATION=sent.format(text))
+        assert "Authorization: Token" in problem(response, 401)["detail"]
+        assert response["WWW-Authenticate"] == "Token"
+    assert stranger.get("/api/v1/customers/", HTTP_AUTHORIZATION=f"token {text}").status_code == 200
 
 
 def test_the_rows_of_a_list_are_told_of_in_the_same_words(stranger):

@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from recommender import dismissals, people, visits
 from recommender.api import serializers as forms
 from recommender.api.access import MayAskForAnyone, check_may_ask_for, may_ask_for_anyone
+from recommender.api.parsers import BoundedJSONParser
 from recommender.api.throttles import KeyThrottle, UserThrottle, VisitorThrottle
 from recommender.errors import EventChanged, RecommendationError
 from recommender.events import record_event
@@ -63,6 +64,7 @@ class Conflict(ValidationError):
 
 
 class RecommenderView(APIView):
+    parser_classes = [BoundedJSONParser]
     throttle_classes = [VisitorThrottle, UserThrottle, KeyThrottle]
 
     def handle_exception(self, error: Exception) -> Response:
