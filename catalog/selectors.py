@@ -57,9 +57,10 @@ def with_rating(products: QuerySet[Product]) -> QuerySet[Product]:
 
 
 def _rated() -> QuerySet:
-    """Purchases with a rating. They hang on the product, and are of an app that this one does not know."""
+    """Of each person and product the latest purchase with a rating: who rated it again counts once, as with the stars
+    on its page. Purchases hang on the product, and are of an app that this one does not know."""
     purchases = Product._meta.get_field("purchases").related_model.objects
-    return purchases.filter(rating__isnull=False).order_by()
+    return purchases.opinions().order_by()
 
 
 def spelled_like(text: str, products: QuerySet[Product]) -> list[str]:

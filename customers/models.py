@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from catalog.models import Product
@@ -66,6 +66,13 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
     def withheld(self) -> "PurchaseQuerySet":
         """Those that their buyers took out of personalisation."""
         return self.filter(personalisation=False)
+
+    def opinions(self) -> "PurchaseQuerySet":
+        """Of each customer and product the latest with a rating: how often somebody rates, they have one voice."""
+        rated = Purchase.objects.filter(rating__isnull=False).order_by()
+        later = Q(time__gt=OuterRef("time")) | Q(time=OuterRef("time"), pk__gt=OuterRef("pk"))
+        said_later = rated.filter(later, customer=OuterRef("customer"), product=OuterRef("product"))
+        return self.filter(~Exists(said_later), rating__isnull=False)
 
 
 class Purchase(models.Model):

@@ -89,13 +89,13 @@ def latest_purchase(*, customer: Customer | None, product: Product) -> Purchase 
 
 
 def rating_summary(product: Product) -> RatingSummary:
-    found = Purchase.objects.filter(product=product).aggregate(average=Avg("rating"), count=Count("rating"))
+    found = Purchase.objects.filter(product=product).opinions().aggregate(average=Avg("rating"), count=Count("rating"))
     return RatingSummary(found["average"], found["count"])
 
 
 def rating_summaries(products: Iterable[Product]) -> dict[int, RatingSummary]:
     """What people gave each of these products, by its primary key. One query; none for those nobody rated."""
-    rated = Purchase.objects.filter(product__in=list(products), rating__isnull=False).order_by()
+    rated = Purchase.objects.filter(product__in=list(products)).opinions().order_by()
     found = rated.values_list("product").annotate(average=Avg("rating"), count=Count("rating"))
     return {product: RatingSummary(average, count) for product, average, count in found}
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 
-from recommender import people, serving
+from recommender import availability, people
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
 
@@ -25,7 +25,7 @@ def dismiss(*, customer: str, item: str) -> Dismissal:
     RecommendationError for an unknown customer or item.
     """
     _check_customer(customer)
-    _check_item(item)
+    availability.check_exists(item)
     return Dismissal.objects.get_or_create(customer=customer, item=item)[0]
 
 
@@ -54,7 +54,7 @@ def dismiss_here(request: HttpRequest, item: str) -> None:
         dismiss(customer=customer, item=item)
         return
     _check_visit(request)
-    _check_item(item)
+    availability.check_exists(item)
     request.session[_NAME] = [*(key for key in in_session(request) if key != item), item][-KEPT:]
 
 
@@ -110,8 +110,3 @@ def _check_visit(request: Any) -> None:
 def _check_customer(customer: str) -> None:
     if people.may_be_learned_from(customer) is None:
         raise RecommendationError("customer", f"There is no customer {customer!r}.")
-
-
-def _check_item(item: str) -> None:
-    if not serving.catalog().knows(item):
-        raise RecommendationError("item", f"There is no item {item!r}.")

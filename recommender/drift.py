@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from recommender import people, serving
@@ -95,7 +96,8 @@ def _profiles(inference: Inference, learned: Distribution, now: datetime) -> Ite
     """People who bought of late, as they stand now, beside those who did when the model was trained."""
     source = get_source()
     key = f"{source.interaction_customer}__{source.customer_key}"
-    keys = list(dict.fromkeys(str(key) for key in _lately(now).values_list(key, flat=True)[:AT_MOST]))
+    latest = _lately(now).order_by().values_list(key).annotate(_latest=Max(source.interaction_time))
+    keys = [str(key) for key, _ in latest.order_by("-_latest", key)[:AT_MOST]]
     if len(keys) < LEAST:
         return
     known = people.find(keys, inference.max_history).values()
@@ -106,10 +108,12 @@ def _profiles(inference: Inference, learned: Distribution, now: datetime) -> Ite
 
 
 def _purchases(inference: Inference, learned: Distribution, now: datetime) -> Iterator[_Finding]:
-    """What was bought of late, beside what was when the model was trained."""
+    """What was bought of late, beside what was when the model was trained. Each person counts once for an item."""
     source = get_source()
     fields = [f"{source.interaction_item}__{name}" for name in (source.item_key, *source.item_categorical)]
-    rows = list(_lately(now).values_list(*fields)[:AT_MOST])
+    pair = [F(source.interaction_customer), F(source.interaction_item)]
+    place = Window(RowNumber(), partition_by=pair, order_by=[F(source.interaction_time).desc(), F("pk").desc()])
+    rows = list(_lately(now).annotate(_place=place).filter(_place=1).values_list(*fields)[:AT_MOST])
     if len(rows) < LEAST:
         return
     described = [

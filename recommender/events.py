@@ -13,7 +13,7 @@ from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from recommender import people, served_lists, serving, visits
+from recommender import availability, people, served_lists, visits
 from recommender.errors import EventChanged, RecommendationError
 from recommender.models import Event, ServedList
 
@@ -68,8 +68,7 @@ def record_event(
     if stored is not None:
         _check_unchanged(stored, event, ["time"] if time else [])
         return stored, False
-    if not serving.catalog().knows(item):
-        raise RecommendationError("item", f"There is no item {item!r}.")
+    availability.check_exists(item)
     if served is not None and (_is_counted(served, kind, item) or not _claim(served, visitors)):
         event.recommendation = None
     event.full_clean(validate_unique=False, validate_constraints=False)

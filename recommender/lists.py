@@ -30,6 +30,7 @@ FALLBACK_REASONS = {
     "never_viewed_together": "Too few people looked at this and at something else.",
     "never_bought": "This customer bought nothing yet.",
     "never_viewed": "Nothing was looked at lately.",
+    "new_item": "This item was created a moment ago; items of the same kind stand in.",
     "nothing_trends": "Nothing sells better than it used to.",
 }
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, Sum, Value, When
+from django.core.exceptions import ValidationError
+from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Value, When, Window
+from django.db.models.functions import RowNumber
 
 from recommender.engine.encoders import as_text
 from recommender.engine.explain import Weighed, weigh
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 SHRINKAGE = 5.0  # an item's mean rating counts as if so many ratings at the shop's mean stood beside it
 NEUTRAL_RATING = 2.5  # the middle of 0 to 5: what is expected where nobody ever rated anything
 DIGEST_BYTES = 6
+AT_ONCE = 500  # purchases whose earlier ones are looked up with one query
+SLICE = 2_000  # items whose digest is compared at once
 
 
 @dataclass(frozen=True)
@@ -112,21 +119,51 @@ class Facet:
 
 @dataclass(frozen=True)
 class Tally:
-    """Purchases by item. counts : item pk -> (purchases, rated, sum of ratings). last : the newest pk counted.
+    """What people bought, by item. Each person counts once for an item, and with the rating they gave it last.
 
-    trends : (item pk, score) of what sells more of late, as of when everything was counted.
+    counts : item pk -> (people who bought it, people who rated it, sum of their ratings).   last : the newest pk
+    counted.   trends : (item pk, score) of what sells more of late, as of when everything was counted.
+    raters : people who rated anything, and the sum of their mean ratings.
     """
 
     counts: Mapping[Any, tuple[int, int, float]] = field(default_factory=dict)
     last: Any = None
     trends: Sequence[tuple[Any, float]] = ()
+    raters: tuple[int, float] = (0, 0.0)
 
     def plus(self, newer: Tally) -> Tally:
         counts = dict(self.counts)
         for pk, (n, rated, total) in newer.counts.items():
             before = counts.get(pk, (0, 0, 0.0))
             counts[pk] = (before[0] + n, before[1] + rated, before[2] + total)
-        return Tally(counts, newer.last, self.trends)
+        raters = (self.raters[0] + newer.raters[0], self.raters[1] + newer.raters[1])
+        return Tally(counts, newer.last, self.trends, raters)
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """An item of the database that no catalog holds yet. values : filterable or categorical field -> its text."""
+
+    key: str
+    pk: Any
+    values: Mapping[str, str]
+
+    def features(self, source: RecommenderSource) -> dict[str, object]:
+        """What a model is told of it."""
+        return {name: self.values[name] for name in source.item_categorical}
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Items between two primary keys, with a digest of all that the catalog read of them.
+
+    after : the last primary key before the slice, None for the first.   last : its own last, None where it goes on to
+    the end.
+    """
+
+    after: Any
+    last: Any
+    digest: int
 
 
 @dataclass(frozen=True)
@@ -141,8 +178,11 @@ class LiveCatalog:
     values : filterable field -> its value of each item.
     digests : uint64 [n], what a page token holds of an item.
     newest : int64 [n], 0 for the item created last.
-    purchases, rated, rating_sum : float64 [n].   popular : int64 [n], rows from the most bought down.
+    purchases, rated : float64 [n], people who bought and who rated each item.   rating_sum : float64 [n], of what each
+    of them said last.   raters : people who rated anything, and the sum of their mean ratings.
+    popular : int64 [n], rows from the most bought down.
     trending : rows int64 [<= n] of what sells more of late, the steepest first, and their scores float64.
+    slices : digests of the items as they were read, by which a change is noticed.
     """
 
     placed: Placed | None
@@ -159,6 +199,8 @@ class LiveCatalog:
     rating_sum: np.ndarray
     popular: np.ndarray
     trending: tuple[np.ndarray, np.ndarray]
+    slices: Sequence[Slice] = ()
+    raters: tuple[int, float] = (0, 0.0)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -181,9 +223,12 @@ class LiveCatalog:
         return bool(self.rated.any())
 
     def mean_rating(self, row: int | None) -> float:
-        """What people gave the item (any item, for None) on average, drawn to the shop's mean where few did."""
-        rated, total = self.rated.sum(), self.rating_sum.sum()
-        shop = float(total / rated) if rated else NEUTRAL_RATING
+        """What people gave the item (any item, for None) on average, drawn to the shop's mean where few did.
+
+        The shop's mean is that of its people's means.
+        """
+        people, means = self.raters
+        shop = means / people if people else NEUTRAL_RATING
         if row is None:
             return shop
         return float((self.rating_sum[row] + SHRINKAGE * shop) / (self.rated[row] + SHRINKAGE))
@@ -198,7 +243,8 @@ class LiveCatalog:
         rated[rows] += more[:, 2]
         rating_sum[rows] += more[:, 3]
         popular = np.lexsort((self.newest, -purchases))
-        return replace(self, purchases=purchases, rated=rated, rating_sum=rating_sum, popular=popular)
+        raters = (self.raters[0] + tally.raters[0], self.raters[1] + tally.raters[1])
+        return replace(self, purchases=purchases, rated=rated, rating_sum=rating_sum, popular=popular, raters=raters)
 
     def counting_only(self, tally: Tally) -> LiveCatalog:
         """The same catalog with these purchases instead of those it counts."""
@@ -206,7 +252,8 @@ class LiveCatalog:
         here = [(self.row_of_pk[pk], score) for pk, score in tally.trends if pk in self.row_of_pk]
         rows, scores = np.array(here, dtype=np.float64).reshape(-1, 2).T
         trending = (rows.astype(np.int64), scores)
-        return replace(self, purchases=nothing, rated=nothing, rating_sum=nothing, trending=trending).counting(tally)
+        empty = replace(self, purchases=nothing, rated=nothing, rating_sum=nothing, raters=(0, 0.0))
+        return replace(empty, trending=trending).counting(tally)
 
 
 def digest(key: str) -> int:
@@ -218,8 +265,12 @@ def digest(key: str) -> int:
 
 
 def catalog_state(source: RecommenderSource) -> tuple[Any, ...]:
-    """What changes whenever an item is created, changed, deleted or withdrawn. One query."""
-    measures: dict[str, Any] = {"n": Count("pk"), "available": Count("pk", filter=_available(source))}
+    """What changes as a rule when an item is created, changed, deleted or withdrawn. One query.
+
+    It is a hint that a catalog should be read again at once. What it misses (two items that change places, a clock
+    that is wrong, a long transaction) is noticed by `changed_slice`.
+    """
+    measures: dict[str, Any] = {"n": Count("pk"), "available": Count("pk", filter=available(source))}
     if source.item_updated:
         measures["updated"] = Max(source.item_updated)
     return tuple(source.items.aggregate(**measures).values())
@@ -233,12 +284,10 @@ def read_catalog(
     before : where that model placed the items when they were last read. It stays where nothing did that places items:
     prices and stock change all the time, and nobody need be encoded anew for that.
     """
-    fields = list(dict.fromkeys([*source.item_categorical, *source.item_filters]))
-    shown = Case(When(_available(source), then=Value(True)), default=Value(False))
-    query = source.items.order_by("pk").annotate(_shown=shown)
+    fields = _fields(source)
     trained: Mapping[str, int] = live.inference.row_of if live else {}
     table = _Table(trained, len(fields))
-    for pk, key, is_shown, *values in query.values_list("pk", source.item_key, "_shown", *fields).iterator(5_000):
+    for pk, key, is_shown, *values in table.sliced(_rows(source).iterator(SLICE)):
         table.put(str(key), pk, is_shown, values)
     keys = [*(live.inference.item_keys if live else []), *table.new]
     row_of = dict(trained) | table.new if table.new or live is None else live.inference.row_of
@@ -269,8 +318,73 @@ def read_catalog(
         rating_sum=nothing,
         popular=np.arange(len(keys)),
         trending=(np.zeros(0, np.int64), nothing[:0]),
+        slices=table.slices,
     )
     return catalog.counting_only(tally)
+
+
+def changed_slice(source: RecommenderSource, slices: Sequence[Slice], start: int, seconds: float) -> tuple[bool, int]:
+    """Whether an item changed since the catalog was read, in any column that the catalog reads; and where to go on.
+
+    Slices are compared with the database one after the other from number `start` on, for about so many seconds, at
+    least one: a look costs the same for a small catalog and a large one, and after a few looks all are compared.
+    """
+    began, number = time.perf_counter(), start
+    for _ in slices:
+        number = (number if number < len(slices) else 0) + 1
+        part = slices[number - 1]
+        rows = _rows(source)
+        if part.after is not None:
+            rows = rows.filter(pk__gt=part.after)
+        if part.last is not None:
+            rows = rows.filter(pk__lte=part.last)
+        if _digest_of(rows.iterator(SLICE)) != part.digest:
+            return True, number
+        if time.perf_counter() - began > seconds:
+            break
+    return False, number
+
+
+def _fields(source: RecommenderSource) -> list[str]:
+    return list(dict.fromkeys([*source.item_categorical, *source.item_filters]))
+
+
+def _rows(source: RecommenderSource) -> QuerySet:
+    """Of each item what a catalog holds of it: primary key, key, whether it may be listed, fields."""
+    shown = Case(When(available(source), then=Value(True)), default=Value(False))
+    rows = source.items.order_by("pk").annotate(_shown=shown)
+    return rows.values_list("pk", source.item_key, "_shown", *_fields(source))
+
+
+def _digest_of(rows: Iterable[tuple[Any, ...]]) -> int:
+    digest = 0
+    for row in rows:
+        digest = _with_row(digest, row)
+    return digest
+
+
+def _with_row(digest: int, row: tuple[Any, ...]) -> int:
+    try:
+        if all(value == value for value in row):
+            return hash((digest, row))
+    except TypeError:  # a JSON field has no hash
+        pass
+    return hash((digest, repr(row)))  # nor is nan equal to itself
+
+
+def read_new_item(source: RecommenderSource, key: str) -> NewItem | None:
+    """The item of this key as the database has it now; None where it has none. One query."""
+    if "\x00" in key or key != key.encode(errors="ignore").decode():
+        return None  # NUL and halves of surrogate pairs are in no row
+    fields = _fields(source)
+    try:
+        rows = source.items.filter(**{source.item_key: key}).order_by()
+        row = next(iter(rows.values_list("pk", source.item_key, *fields)[:1]), None)
+    except (ValueError, ValidationError):  # a word where keys are numbers
+        return None
+    if row is None or str(row[1]) != key:  # "p1" finds "P1" where a database compares without case
+        return None
+    return NewItem(key, row[0], dict(zip(fields, map(_text, row[2:]), strict=True)))
 
 
 class _Table:
@@ -290,6 +404,7 @@ class _Table:
         self._place: list[int | None] = [None] * n  # in the order of creation
         self._told = 0
         self._texts: dict[str, str] = {}
+        self.slices: list[Slice] = []
 
     def put(self, key: str, pk: Any, shown: bool, values: Sequence[Any]) -> None:
         row = self.trained.get(key, self.new.get(key))
@@ -302,6 +417,18 @@ class _Table:
             text = _text(value)
             column[row] = self._texts.setdefault(text, text)
         self._told += 1
+
+    def sliced(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        """The same rows, which come in the order of primary keys; their digests are kept as `slices`."""
+        after = last = None
+        digest = number = 0
+        for row in rows:
+            if number == SLICE:
+                self.slices.append(Slice(after, last, digest))
+                after, digest, number = last, 0, 0
+            digest, last, number = _with_row(digest, row), row[0], number + 1
+            yield row
+        self.slices.append(Slice(after, None, digest))
 
     def newest(self) -> np.ndarray:
         """int64 [rows], 0 for the item created last; those that are gone come after all others."""
@@ -317,34 +444,83 @@ def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int
 
 
 def read_tally(source: RecommenderSource) -> Tally:
-    """All purchases by item, and what trends, counted by the database."""
-    purchases, item = learned_from(source).order_by(), source.interaction_item
-    measures: dict[str, Any] = {"_n": Count("pk"), "_last": Max("pk")}
-    if source.interaction_rating:
-        measures |= {"_rated": Count(source.interaction_rating), "_sum": Sum(source.interaction_rating)}
+    """All purchases by item, and what trends, counted by the database: each person once for an item."""
+    purchases, item, customer = learned_from(source).order_by(), source.interaction_item, source.interaction_customer
+    ratings, raters = _latest_ratings(source, purchases)
     counts, last = {}, None
-    for pk, n, newest, *rated in purchases.values_list(item).annotate(**measures).iterator():
-        ratings, total = rated or (0, 0)
-        counts[pk] = (n, ratings, float(total or 0))
+    measures = {"_n": Count(customer, distinct=True), "_last": Max("pk")}
+    for pk, n, newest in purchases.values_list(item).annotate(**measures).iterator():
+        counts[pk] = (n, *ratings.get(pk, (0, 0.0)))
         last = newest if last is None else max(last, newest)
-    return Tally(counts, last, trends(source, purchases))
+    return Tally(counts, last, trends(source, purchases), raters)
+
+
+def _latest_ratings(
+    source: RecommenderSource, purchases: QuerySet
+) -> tuple[dict[Any, tuple[int, float]], tuple[int, float]]:
+    """By item, how many people rated it and the sum of what each said last; then the number of people who rated
+    anything and the sum of their means, so that one who rated very much is one of them."""
+    by_item: dict[Any, tuple[int, float]] = {}
+    people, means = 0, 0.0
+    if not source.interaction_rating:
+        return by_item, (0, 0.0)
+    who, what, rating = source.interaction_customer, source.interaction_item, source.interaction_rating
+    newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
+    place = Window(RowNumber(), partition_by=[F(who), F(what)], order_by=newest_first)
+    latest = purchases.filter(**{f"{rating}__isnull": False}).annotate(_place=place).filter(_place=1)
+    rows = latest.order_by(who).values_list(who, what, rating).iterator()
+    for _, theirs in groupby(rows, key=itemgetter(0)):
+        given = 0.0
+        for number, (_, item, value) in enumerate(theirs, 1):  # noqa: B007
+            n, total = by_item.get(item, (0, 0.0))
+            by_item[item] = (n + 1, total + float(value))
+            given += float(value)
+        people, means = people + 1, means + given / number
+    return by_item, (people, means)
 
 
 def read_newer(source: RecommenderSource, since: Any) -> Tally:
-    """Purchases stored after the pk `since` by item, counted here: to group them, a database may walk all there are."""
+    """Purchases stored after the pk `since` by item, counted here: to group them, a database may walk all there are.
+
+    A person who bought or rated an item before is not counted again.
+    """
     purchases, rating = learned_from(source).order_by("pk"), source.interaction_rating
-    if since is not None:
-        purchases = purchases.filter(pk__gt=since)
+    columns = ["pk", source.interaction_customer, source.interaction_item, *([rating] if rating else [])]
+    newer = purchases if since is None else purchases.filter(pk__gt=since)
+    rows = newer.values_list(*columns).iterator()
     counts: dict[Any, tuple[int, int, float]] = {}
+    raters: dict[Any, float] = {}
+    seen: set[tuple[Any, Any]] = set()
+    rated_before: set[tuple[Any, Any]] = set()
     last = since
-    for pk, item, *rated in purchases.values_list(
-        "pk", source.interaction_item, *([rating] if rating else [])
-    ).iterator():
-        n, ratings, total = counts.get(item, (0, 0, 0.0))
-        given = rated[0] if rated else None
-        counts[item] = (n + 1, ratings + (given is not None), total + float(given or 0))
-        last = pk
-    return Tally(counts, last)
+    while part := list(islice(rows, AT_ONCE)):
+        if since is not None:
+            before = _pairs_before(source, purchases, part, since)
+            seen |= before.keys()
+            rated_before |= {pair for pair, rated in before.items() if rated}
+        for pk, customer, item, *given in part:
+            pair = customer, item
+            n, rated, total = counts.get(item, (0, 0, 0.0))
+            n += pair not in seen
+            if given and given[0] is not None and pair not in rated_before:
+                rated, total = rated + 1, total + float(given[0])
+                rated_before.add(pair)
+                raters[customer] = float(given[0])
+            counts[item] = (n, rated, total)
+            seen.add(pair)
+            last = pk
+    return Tally(counts, last, raters=(len(raters), sum(raters.values())))
+
+
+def _pairs_before(
+    source: RecommenderSource, purchases: QuerySet, rows: Sequence[tuple[Any, ...]], since: Any
+) -> dict[tuple[Any, Any], int]:
+    """Of the customers and items of these rows, which had met up to the pk `since`, and how often with a rating."""
+    who, what = source.interaction_customer, source.interaction_item
+    among = {f"{who}__in": {row[1] for row in rows}, f"{what}__in": {row[2] for row in rows}}
+    before = purchases.filter(pk__lte=since, **among).order_by().values_list(who, what)
+    counted = before.annotate(_rated=Count(source.interaction_rating or "pk"))
+    return {(customer, item): rated for customer, item, rated in counted}
 
 
 def learned_from(source: RecommenderSource) -> QuerySet:
@@ -354,7 +530,8 @@ def learned_from(source: RecommenderSource) -> QuerySet:
     return source.interactions.filter(credible(source), agreeing)
 
 
-def _available(source: RecommenderSource) -> Q:
+def available(source: RecommenderSource) -> Q:
+    """Which of the items may be listed."""
     return source.item_available or Q(pk__isnull=False)
 
 

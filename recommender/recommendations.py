@@ -10,8 +10,8 @@ Who is known gets the two towers' list; who is not (or does not want to be) gets
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from recommender import people, serving
 from recommender.assignment import RunningArm
+from recommender.availability import new_item, withdrawn
 from recommender.engine import explain, retrieval
 from recommender.engine.errors import EngineError
 from recommender.engine.explain import Weighed
@@ -41,7 +42,7 @@ from recommender.lists import (
     RecommendationList,
     Source,
 )
-from recommender.live_catalog import LiveCatalog, Placed
+from recommender.live_catalog import LiveCatalog, NewItem, Placed
 from recommender.models import ServedList
 from recommender.page_tokens import MAX_SHOWN, write_token
 from recommender.plans import CART, Plan, check_who, plan, row_of
@@ -54,6 +55,8 @@ log = structlog.get_logger("recommender.recommendations")
 
 _NO_ROWS = (np.zeros(0, np.int64), np.zeros(0))
 POOL = 5  # candidates for each listed item, where a list is to be diverse
+# Where listed items turn out to be withdrawn, so many times as many candidates are checked in the next rounds.
+WIDER = (8, 64, 512)
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -89,13 +92,15 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
     for catalog in {id(each.catalog): each.catalog for each in sound}.values():  # one, but for an experiment
         its = [each.plan for each in sound if each.catalog is catalog and each.plan.person is not None]
         weighed |= _weigh(its, catalog)
+    drafts = {id(each): _draft(each.plan, weighed.get(id(each.plan)), each.catalog) for each in sound}
+    _keep_available(list(drafts.values()))
     answers: list[RecommendationList | RecommendationError] = []
     rows: list[ServedList] = []
     for each in plans:
         if isinstance(each, RecommendationError):
             answers.append(each)
             continue
-        answer = _answer(each.plan, weighed.get(id(each.plan)), each.catalog)
+        answer = drafts[id(each)].answer()
         answers.append(answer)
         if each.plan.may_be_logged and answer.items:
             rows.append(_log_row(answer, each.plan, each.catalog, each.arm))
@@ -112,9 +117,9 @@ def cart(items: Sequence[str], count: int = 10, **options: Any) -> Recommendatio
     request = {"session_items": items, "count": count, "scenario": CART, **options}
     if serving.live() is None:
         asked, catalog = _planned(**request)
-        inside = [catalog.pks[catalog.row_of[key]] for key in items if catalog.knows(key)]
+        inside = [pk for pk in (_pk_of(key, catalog) for key in items) if pk is not None]
         if inside and asked.fallback == "no_model":
-            found = _listed(asked, *bought_with(inside, catalog), catalog, BOUGHT_TOGETHER, "no_model")
+            found = _listed(asked, bought_with(inside, catalog), catalog, BOUGHT_TOGETHER, "no_model")
             if found.items:
                 return found
     return recommend(**request)
@@ -128,37 +133,47 @@ def cart(items: Sequence[str], count: int = 10, **options: Any) -> Recommendatio
 def popular(count: int = 10, **options: Any) -> RecommendationList:
     """What most people buy."""
     asked, catalog = _planned(**{"count": count, "scenario": "popular", **options})
-    return _listed(asked, catalog.popular, catalog.purchases[catalog.popular], catalog, POPULAR)
+    return _listed(asked, (catalog.popular, catalog.purchases[catalog.popular]), catalog, POPULAR)
 
 
 def trending(count: int = 10, **options: Any) -> RecommendationList:
     """What sells more this week than the weeks before; what is popular where nothing does."""
     asked, catalog = _planned(**{"count": count, "scenario": "trending", **options})
-    found = _listed(asked, *catalog.trending, catalog, TRENDING)
+    found = _listed(asked, catalog.trending, catalog, TRENDING)
     if found.items:
         return found
     return replace(popular(count, **{"scenario": "trending", **options}), fallback_reason="nothing_trends")
 
 
 def similar(item: str, count: int = 10, **options: Any) -> RecommendationList:
-    """Items that the same people want as this one, as the model sees it; before any model, items of the same kind."""
+    """Items that the same people want as this one, as the model sees it; of the same kind before any model, and for an
+    item that was created a moment ago."""
     asked, catalog = _planned(**{"count": count, "scenario": "similar", **options})
+    created = new_item(item, catalog)
+    if created is not None:
+        shared = _shared_values(created, catalog)
+        alike = catalog.popular[np.argsort(-shared[catalog.popular], kind="stable")]
+        return _listed(asked, (alike, shared[alike]), catalog, POPULAR, "new_item")
     row = row_of(item, catalog)
     fallback = "no_model"
-    if catalog.placed is not None:
+    placed = catalog.placed
+    if placed is not None:
+
+        def nearest(reach: int) -> _Candidates:
+            found = placed.index.similar(row, reach, asked.allowed)
+            return _Candidates(*found, int(asked.allowed.sum() - asked.allowed[row]))
+
         try:
-            rows, cosines = catalog.placed.index.similar(row, _reach(asked), asked.allowed)
+            return _listed(asked, nearest, catalog, TWO_TOWER)
         except EngineError as error:
             log.error("model_failed", item=item, error=str(error))
             fallback = "model_failed"
-        else:
-            return _listed(asked, rows, cosines, catalog, TWO_TOWER, of=int(asked.allowed.sum() - asked.allowed[row]))
     shared = np.zeros(len(catalog))
     for facet in catalog.values.values():
         shared += facet.same_as(row)
     alike = catalog.popular[catalog.popular != row]
     alike = alike[np.argsort(-shared[alike], kind="stable")]
-    return _listed(asked, alike, shared[alike], catalog, POPULAR, fallback)
+    return _listed(asked, (alike, shared[alike]), catalog, POPULAR, fallback)
 
 
 def because_you_bought(customer: str, count: int = 10, **options: Any) -> RecommendationList:
@@ -168,7 +183,7 @@ def because_you_bought(customer: str, count: int = 10, **options: Any) -> Recomm
     history = asked.customer.person.history if asked.customer else ()
     last = next((event.item for event in reversed(history) if catalog.knows(event.item)), None)
     if last is None:
-        return _listed(asked, *_NO_ROWS, catalog, BOUGHT_TOGETHER, "never_bought")
+        return _listed(asked, _NO_ROWS, catalog, BOUGHT_TOGETHER, "never_bought")
     found = similar(last, count, **scenario)
     why = (Reason("because_you_bought", item=last),)
     return replace(found, items=tuple(replace(listed, reasons=why) for listed in found.items))
@@ -186,7 +201,8 @@ def bought_together(item: str, count: int = 10, **options: Any) -> Recommendatio
 def co_purchased(item: str, count: int = 10, **options: Any) -> RecommendationList:
     """What the latest buyers of this item also buy; an empty list where too few of them share anything."""
     asked, catalog = _planned(**{"count": count, "scenario": "bought_together", **options})
-    found = _listed(asked, *bought_with([catalog.pks[row_of(item, catalog)]], catalog), catalog, BOUGHT_TOGETHER)
+    pk = _existing(item, catalog)
+    found = _listed(asked, bought_with([pk], catalog), catalog, BOUGHT_TOGETHER)
     return found if found.items else replace(found, fallback_reason="never_bought_together")
 
 
@@ -202,8 +218,8 @@ def also_viewed(item: str, count: int = 10, **options: Any) -> RecommendationLis
 def co_viewed(item: str, count: int = 10, **options: Any) -> RecommendationList:
     """What the latest viewers of this item also look at; an empty list where too few of them share anything."""
     asked, catalog = _planned(**{"count": count, "scenario": "also_viewed", **options})
-    row_of(item, catalog)
-    found = _listed(asked, *viewed_with(item, catalog), catalog, ALSO_VIEWED)
+    _existing(item, catalog)
+    found = _listed(asked, viewed_with(item, catalog), catalog, ALSO_VIEWED)
     return found if found.items else replace(found, fallback_reason="never_viewed_together")
 
 
@@ -213,7 +229,7 @@ def recently_viewed(session_items: Sequence[str] = (), count: int = 10, **option
     on_record = asked.customer.viewed if asked.customer else ()
     latest_first = dict.fromkeys([*reversed(session_items), *reversed(on_record)])
     rows = catalog.rows(latest_first)
-    found = _listed(asked, rows, np.arange(len(rows), 0.0, -1), catalog, RECENTLY_VIEWED)
+    found = _listed(asked, (rows, np.arange(len(rows), 0.0, -1)), catalog, RECENTLY_VIEWED)
     return found if found.items else replace(found, fallback_reason="never_viewed")
 
 
@@ -226,6 +242,8 @@ def why(item: str, **request: Any) -> Explanation:
     Each piece of evidence is taken away and the item scored again, so the reasons are the model's own.
     """
     asked, catalog = _planned(**request)
+    if new_item(item, catalog) is not None:
+        return Explanation((), "new_item")
     row = row_of(item, catalog)
     weighed = _weigh([asked], catalog) if asked.person is not None else {}
     if catalog.placed is None or id(asked) not in weighed:
@@ -261,6 +279,9 @@ def predict_rating(
     catalog = serving.catalog()
     checked = people.check_profile({} if profile is None else profile)
     features = people.check_item({} if item_features is None else item_features)
+    created = None if item is None else new_item(item, catalog)
+    if created is not None:
+        item, features = None, created.features(get_source())
     row = None if item is None else row_of(item, catalog)
     average = RatingPrediction(catalog.mean_rating(row), None)
     placed = catalog.placed
@@ -346,63 +367,181 @@ def _weigh(plans: list[Plan], catalog: LiveCatalog) -> dict[int, Weighed]:
     return {id(plan): one for plan, one in zip(plans, weighed, strict=True)}
 
 
-def _answer(plan: Plan, person: Weighed | None, catalog: LiveCatalog) -> RecommendationList:
+@dataclass(frozen=True)
+class _Candidates:
+    """rows : int64 [k] of a catalog that the plan allows, the best first.   scores : float64 [k].   total : how many
+    there are in all."""
+
+    rows: np.ndarray
+    scores: np.ndarray
+    total: int
+
+
+@dataclass
+class _Draft:
+    """A list in the making.
+
+    candidates : the best so many of what the plan allows now.   person : whom the model explains it to, if anybody.
+    rows, scores : what is listed.   total : candidates in all.
+    """
+
+    plan: Plan
+    catalog: LiveCatalog
+    source: Source
+    fallback: str | None
+    candidates: Callable[[int], _Candidates]
+    person: Weighed | None = None
+    rows: np.ndarray = field(default_factory=lambda: _NO_ROWS[0])
+    scores: np.ndarray = field(default_factory=lambda: _NO_ROWS[1])
+    total: int = 0
+
+    def choose(self) -> _Draft:
+        """The same draft, with the best of what is allowed. EngineError where the model does not answer."""
+        best = self.candidates(_reach(self.plan))
+        self.rows, self.scores = _picked(best.rows, best.scores, self.plan, self.catalog)
+        self.total = best.total
+        return self
+
+    def choose_again(self) -> None:
+        """Like `choose`; where the model does not answer now, what is listed stays."""
+        try:
+            self.choose()
+        except EngineError as error:
+            log.error("model_failed", error=str(error))
+
+    def best(self, times: int) -> np.ndarray:
+        """The rows of the list; with `times` over 1, those of so many times as many candidates."""
+        if times == 1:
+            return self.rows
+        try:
+            return np.union1d(self.rows, self.candidates(times * _reach(self.plan)).rows)
+        except EngineError as error:
+            log.error("model_failed", error=str(error))
+            return self.rows
+
+    def leave_out(self, rows: np.ndarray) -> None:
+        kept = ~np.isin(self.rows, rows)
+        self.rows, self.scores = self.rows[kept], self.scores[kept]
+
+    def answer(self) -> RecommendationList:
+        plan, catalog = self.plan, self.catalog
+        if self.person is not None and catalog.placed is not None:
+            items = _explained(plan, self.person, self.rows, self.scores, catalog.placed, catalog)
+        else:
+            listed = zip(self.rows, self.scores, strict=True)
+            items = [Recommendation(catalog.keys[row], float(score)) for row, score in listed]
+        return RecommendationList(
+            recommendation_id=str(new_id()),
+            model_version=catalog.live.version if self.source == TWO_TOWER and catalog.live else None,
+            source=self.source,
+            fallback_reason=self.fallback,
+            next_page_token=_next_page(plan, self.rows, self.total, catalog),
+            items=tuple(items),
+        )
+
+
+def _draft(plan: Plan, person: Weighed | None, catalog: LiveCatalog) -> _Draft:
+    """The personal list, chosen; the popular one where there is no person, or the model does not answer."""
     placed = catalog.placed
-    candidates = int(plan.allowed.sum())
-    if placed is None or person is None:
-        rows = catalog.popular[plan.allowed[catalog.popular]][: _reach(plan)]
-        rows, scores = _picked(rows, catalog.purchases[rows], plan, catalog)
-        items = [Recommendation(catalog.keys[row], float(score)) for row, score in zip(rows, scores, strict=True)]
-        return _list(plan, rows, items, candidates, catalog, POPULAR, plan.fallback or "model_failed")
-    try:
-        found, best = placed.index.top_k(person.user.rank, _reach(plan), mask=plan.allowed)
-    except EngineError as error:
-        log.error("model_failed", error=str(error))
-        return _answer(plan, None, catalog)
-    listed = found[0] >= 0
-    rows, scores = _picked(found[0][listed], best[0][listed], plan, catalog)
-    items = _explained(plan, person, rows, scores, placed, catalog)
-    return _list(plan, rows, items, candidates, catalog, TWO_TOWER, None)
+    if placed is not None and person is not None:
+
+        def best(reach: int) -> _Candidates:
+            found, scores = placed.index.top_k(person.user.rank, reach, mask=plan.allowed)
+            listed = found[0] >= 0
+            return _Candidates(found[0][listed], scores[0][listed], int(plan.allowed.sum()))
+
+        try:
+            return _Draft(plan, catalog, TWO_TOWER, None, best, person).choose()
+        except EngineError as error:
+            log.error("model_failed", error=str(error))
+
+    def popular(reach: int) -> _Candidates:
+        rows = catalog.popular[plan.allowed[catalog.popular]][:reach]
+        return _Candidates(rows, catalog.purchases[rows], int(plan.allowed.sum()))
+
+    return _Draft(plan, catalog, POPULAR, plan.fallback or "model_failed", popular).choose()
 
 
 def _listed(
     plan: Plan,
-    rows: np.ndarray,
-    scores: np.ndarray,
+    candidates: tuple[np.ndarray, np.ndarray] | Callable[[int], _Candidates],
     catalog: LiveCatalog,
     source: Source,
     fallback: str | None = None,
-    of: int | None = None,
 ) -> RecommendationList:
-    """The first of these rows (the best first) that the plan allows, on record. of : how many there are in all."""
-    kept = plan.allowed[rows]
-    rows, scores = rows[kept], scores[kept]
-    candidates = len(rows) if of is None else of
-    rows, scores = _picked(rows[: _reach(plan)], scores[: _reach(plan)], plan, catalog)
-    items = [Recommendation(catalog.keys[row], float(score)) for row, score in zip(rows, scores, strict=True)]
-    answer = _list(plan, rows, items, candidates, catalog, source, fallback)
+    """The first of the candidates that the plan allows, on record.
+
+    candidates : rows (the best first) and their scores, of which the plan may allow some; or what finds so many that
+    it allows.
+    """
+    if not callable(candidates):
+        rows, scores = candidates
+
+        def candidates(reach: int) -> _Candidates:
+            kept = plan.allowed[rows]
+            return _Candidates(rows[kept][:reach], scores[kept][:reach], int(kept.sum()))
+
+    draft = _Draft(plan, catalog, source, fallback, candidates).choose()
+    _keep_available([draft])
+    answer = draft.answer()
     if answer.items and plan.may_be_logged:
         record([_log_row(answer, plan, catalog)])
     return answer
 
 
-def _list(
-    plan: Plan,
-    rows: np.ndarray,
-    items: list[Recommendation],
-    candidates: int,
-    catalog: LiveCatalog,
-    source: Source,
-    fallback: str | None,
-) -> RecommendationList:
-    return RecommendationList(
-        recommendation_id=str(new_id()),
-        model_version=catalog.live.version if source == TWO_TOWER and catalog.live else None,
-        source=source,
-        fallback_reason=fallback,
-        next_page_token=_next_page(plan, rows, candidates, catalog),
-        items=tuple(items),
-    )
+def _keep_available(drafts: Sequence[_Draft]) -> None:
+    """See to it that all that is listed is available in the database: the next best take the place of what is not.
+
+    One query where nothing changed since the catalog was read. Where much did, more and more candidates are checked.
+    """
+    rounds = (1, *WIDER, 1)
+    for number, wider in enumerate(rounds, 1):
+        gone = _leave_out_withdrawn(drafts, {id(draft): draft.best(wider) for draft in drafts})
+        drafts = [draft for draft in drafts if np.isin(draft.rows, gone[id(draft.catalog)]).any()]
+        if not drafts:
+            return
+        serving.items_changed()
+        for draft in drafts:
+            draft.leave_out(gone[id(draft.catalog)])
+            if number < len(rounds):
+                draft.choose_again()
+
+
+def _leave_out_withdrawn(drafts: Sequence[_Draft], looked_at: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """By id of a catalog, the rows among those looked at whose items are not available; no plan allows them any more.
+
+    looked_at : rows by id of a draft.
+    """
+    gone: dict[int, np.ndarray] = {}
+    for catalog in {id(draft.catalog): draft.catalog for draft in drafts}.values():
+        its = [draft for draft in drafts if draft.catalog is catalog]
+        gone[id(catalog)] = withdrawn(np.unique(np.concatenate([looked_at[id(draft)] for draft in its])), catalog)
+        for draft in its:
+            draft.plan.allowed[gone[id(catalog)]] = False
+    return gone
+
+
+def _pk_of(item: str, catalog: LiveCatalog) -> Any:
+    """The primary key of an item, be it newer than the catalog; None where there is no such item."""
+    if catalog.knows(item):
+        return catalog.pks[catalog.row_of[item]]
+    created = new_item(item, catalog)
+    return None if created is None else created.pk
+
+
+def _existing(item: str, catalog: LiveCatalog) -> Any:
+    """The primary key of an item, be it newer than the catalog. RecommendationError for the key of none."""
+    pk = _pk_of(item, catalog) if isinstance(item, str) else None
+    return catalog.pks[row_of(item, catalog)] if pk is None else pk
+
+
+def _shared_values(item: NewItem, catalog: LiveCatalog) -> np.ndarray:
+    """float64 [n]: how many filterable fields each item has in common with one that is not in the catalog."""
+    shared = np.zeros(len(catalog))
+    for name, facet in catalog.values.items():
+        if item.values[name]:
+            shared += facet.is_any_of([item.values[name]])
+    return shared
 
 
 def _reach(plan: Plan) -> int:

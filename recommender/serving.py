@@ -30,6 +30,7 @@ from recommender.live_catalog import (
     Placed,
     Tally,
     catalog_state,
+    changed_slice,
     read_catalog,
     read_newer,
     read_tally,
@@ -43,6 +44,9 @@ log = structlog.get_logger("recommender.serving")
 
 CHECK_EVERY = 1.0  # seconds between two looks at the database
 LOOKING_SHARE = 0.1  # of its time that a watch looks, at most: counting a huge catalog takes a while
+# Seconds of a look in which items are compared with the catalog: so many, or as long as the hint took that all of them
+# together give, where a catalog is large.
+COMPARE_FOR = 0.01
 GIVE_BACK_EVERY = 10.0  # seconds between two looks at the memory that answers no longer need
 RETRY_EVERY = 30.0  # seconds before a model that did not open is tried again: its files may have arrived
 # Counting every purchase again corrects what counting only the new ones misses (deleted, late or withdrawn ones). It is
@@ -69,6 +73,7 @@ class Served:
     running: RunningExperiment | None = None
     beside: Mapping[int, LiveCatalog] = field(default_factory=dict)
     unopened: Mapping[int, float] = field(default_factory=dict)
+    next_slice: int = 0  # of the catalog, to be compared with the database
 
     @property
     def max_history(self) -> int:
@@ -88,6 +93,7 @@ class Process:
         self._watch = threading.Thread(target=self._look_again_and_again, name="recommender-watch", daemon=True)
         self._served: Served | None = None
         self._checked = self._gave_back = float("-inf")
+        self._items_changed = False
 
     def served(self) -> Served:
         served = self._served
@@ -106,7 +112,8 @@ class Process:
 
     def _refreshed(self) -> Served:
         """What there is now. For whoever holds the lock."""
-        self._served = _refresh(self._served)
+        items_changed, self._items_changed = self._items_changed, False
+        self._served = _refresh(self._served, items_changed)
         self._checked = time.monotonic()
         return self._served
 
@@ -135,6 +142,9 @@ class Process:
     def forget(self) -> None:
         with self._lock:
             self._served, self._checked = None, float("-inf")
+
+    def items_changed(self) -> None:
+        self._items_changed, self._checked = True, float("-inf")
 
 
 PROCESS = Process()
@@ -170,6 +180,11 @@ def forget() -> None:
     PROCESS.forget()
 
 
+def items_changed() -> None:
+    """An item of the catalog is not what it was: the next look, which is due where requests look, reads all again."""
+    PROCESS.items_changed()
+
+
 def max_history(catalog: LiveCatalog) -> int:
     """The purchases of a customer that the model of a catalog reads."""
     return catalog.live.inference.max_history if catalog.live else MAX_HISTORY
@@ -188,18 +203,24 @@ def _give_back() -> None:
 # --- one look at the database -----------------------------------------------------------------------------------------
 
 
-def _refresh(old: Served | None) -> Served:
+def _refresh(old: Served | None, items_changed: bool = False) -> Served:
+    """items_changed : a list found that items of the catalog are not what they were."""
     source = get_source()
     now = time.monotonic()
     promotion, current, problem = _promoted(old, now)
+    asked = time.monotonic()
     state = catalog_state(source)
+    compare_for = max(COMPARE_FOR, time.monotonic() - asked)
     if old is None or now >= old.recount_at:
         tally, newer = read_tally(source), None
         recount_at = now + max(RECOUNT_EVERY, (time.monotonic() - now) / RECOUNT_SHARE)
     else:
         newer = read_newer(source, old.tally.last)
         tally, recount_at = old.tally.plus(newer) if newer.counts else old.tally, old.recount_at
-    same_items = old is not None and state == old.state
+    same_items, next_slice = old is not None and state == old.state and not items_changed, 0
+    if old is not None and same_items:
+        changed, next_slice = changed_slice(source, old.catalog.slices, old.next_slice, compare_for)
+        same_items = not changed
     places = [each.placed for each in (old.catalog, *old.beside.values()) if each.placed] if old else []
     if old is None or current is not old.catalog.live or not same_items:
         before = old.catalog.live if old and old.catalog.live is not current else None
@@ -223,7 +244,7 @@ def _refresh(old: Served | None) -> Served:
             beside[pk] = catalog
     told_before = old is not None and (old.promotion, old.problem) == (promotion, problem)
     retry_at = old.retry_at if old is not None and told_before and now < old.retry_at else now + RETRY_EVERY
-    return Served(fresh, state, tally, recount_at, promotion, problem, retry_at, running, beside, unopened)
+    return Served(fresh, state, tally, recount_at, promotion, problem, retry_at, running, beside, unopened, next_slice)
 
 
 def _counted_on(catalog: LiveCatalog, tally: Tally, newer: Tally | None) -> LiveCatalog:

@@ -7,12 +7,12 @@ many there are, and what was sold a second ago is in it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from django.core.cache import cache
-from django.db.models import Case, Count, F, Q, When
+from django.db.models import Case, Count, F, Q, QuerySet, When
 
 from recommender.live_catalog import LiveCatalog, learned_from
 from recommender.models import Event
@@ -23,6 +23,7 @@ PEOPLE = 200  # the latest buyers or viewers of an item
 LEAST_SHARED = 2  # one person who took both proves nothing
 SHRINKAGE = 3.0
 LATEST_VIEWS = 20_000  # of anything, by anybody: how often an item is looked at
+ROUNDS, LOUDEST = 4, 100  # queries for people behind those who have very many rows; of whom so many are left out
 COUNT_EVERY = 300  # seconds between two counts of them
 
 
@@ -34,11 +35,11 @@ class Together(NamedTuple):
 
 
 def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
-    """What the latest buyers of any of these items (primary keys) also buy, more than everybody does. Two queries."""
+    """What the latest buyers of any of these items (primary keys) also buy, more than everybody does."""
     source = get_source()
     customer, item = source.interaction_customer, source.interaction_item
     latest = learned_from(source).filter(**{f"{item}__in": items}).order_by(f"-{source.interaction_time}")
-    buyers = set(latest.values_list(customer, flat=True)[:PEOPLE])
+    buyers = {buyer for (buyer,) in _latest_people(latest, [customer])}
     theirs = (
         source.interactions.filter(credible(source), **{f"{customer}__in": buyers})
         .exclude(**{f"{item}__in": items})
@@ -50,9 +51,9 @@ def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
 
 
 def viewed_with(item: str, catalog: LiveCatalog) -> Together:
-    """What the latest viewers of this item (a key) also look at, more than everybody does. Three queries."""
+    """What the latest viewers of this item (a key) also look at, more than everybody does."""
     views = Event.objects.filter(kind__in=Event.VIEWED, **credible_moments())
-    latest = set(views.filter(item=item).order_by("-time").values_list("customer", "session")[:PEOPLE])
+    latest = _latest_people(views.filter(item=item).order_by("-time"), ["customer", "session"])
     customers = _who_still_agree({customer for customer, _ in latest if customer})
     sessions = {session for customer, session in latest if session and not customer}
     theirs = views.filter(Q(customer__in=customers) | Q(customer="", session__in=sessions)).exclude(item=item)
@@ -67,8 +68,42 @@ def viewed_with(item: str, catalog: LiveCatalog) -> Together:
 
 
 def _latest_views() -> dict[str, int]:
+    """How many people looked at each item, among the latest views of anything."""
     views = Event.objects.filter(kind__in=Event.VIEWED, **credible_moments()).order_by("-time")
-    return dict(Counter(views.values_list("item", flat=True)[:LATEST_VIEWS]))
+    seen: set[tuple[str, tuple[str, str]]] = set()
+    for _ in range(ROUNDS):
+        rows = list(views.values_list("item", "customer", "session")[:LATEST_VIEWS])
+        viewers = [(customer, "" if customer else session) for _, customer, session in rows]
+        seen |= {(item, viewer) for (item, _, _), viewer in zip(rows, viewers, strict=True)}
+        if len(rows) < LATEST_VIEWS or len(seen) >= LATEST_VIEWS / 2:
+            break
+        loudest = dict(Counter(viewers).most_common(LOUDEST))
+        views = views.exclude(_any_of(["customer", "session"], loudest))
+    return dict(Counter(item for item, _ in seen))
+
+
+def _latest_people(rows: QuerySet, fields: Sequence[str], most: int = PEOPLE) -> set[tuple[Any, ...]]:
+    """The people of the first of these rows, as values of `fields`, each once.
+
+    One query; more where so few people have so many rows that nobody else would be seen.
+    """
+    people: set[tuple[Any, ...]] = set()
+    for _ in range(ROUNDS):
+        found = list(rows.values_list(*fields)[:most])
+        people |= set(found)
+        if len(found) < most or len(people) >= most / 2:
+            break
+        rows = rows.exclude(_any_of(fields, people))
+    return people
+
+
+def _any_of(fields: Sequence[str], people: Iterable[tuple[Any, ...]]) -> Q:
+    """Rows of any of these people: of a customer, or of a visitor, who has a session and no customer."""
+    if len(fields) == 1:
+        return Q(**{f"{fields[0]}__in": [value for (value,) in people]})
+    customers = {customer for customer, _ in people if customer}
+    sessions = {session for customer, session in people if not customer}
+    return Q(customer__in=customers) | Q(customer="", session__in=sessions)
 
 
 def _who_still_agree(customers: set[str]) -> set[str]:

@@ -17,7 +17,7 @@ LEAST_SOLD = 2
 def trends(source: RecommenderSource, purchases: QuerySet) -> list[tuple[Any, float]]:
     """(item pk, score) of the items that sell better than they did, the steepest first.
 
-    The score, over 0, is by how many standard deviations (Poisson) the purchases of the last seven days exceed what the
+    The score, over 0, is by how many standard deviations (Poisson) the buyers of the last seven days exceed what the
     four weeks before led one to expect. "Last" is counted back from the newest purchase, so that a shop whose data ends
     in the past has trends, too.
     """
@@ -27,7 +27,11 @@ def trends(source: RecommenderSource, purchases: QuerySet) -> list[tuple[Any, fl
         return []
     lately = Q(**{f"{time}__gt": _earlier(newest, LATELY)})
     counted = purchases.filter(**{f"{time}__gt": _earlier(newest, LATELY + BEFORE)}).order_by()
-    counts = {"_lately": Count("pk", filter=lately), "_before": Count("pk", filter=~lately)}
+    who = source.interaction_customer
+    counts = {
+        "_lately": Count(who, filter=lately, distinct=True),
+        "_before": Count(who, filter=~lately, distinct=True),
+    }
     items, sold, before = zip(*counted.values_list(source.interaction_item).annotate(**counts), strict=True)
     expected = np.array(before) * (LATELY / BEFORE)
     scores = (np.array(sold) - expected) / np.sqrt(expected + 1)

@@ -15,7 +15,8 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from recommender import dismissals, people, serving, visits
+from recommender import dismissals, people, visits
+from recommender.availability import exists
 from recommender.errors import RecommendationError
 from recommender.events import forget_views
 from recommender.lists import TWO_TOWER, Explanation, Source
@@ -33,7 +34,7 @@ MOST_OF = 20  # items that a list is about
 def why(request: HttpRequest, key: str) -> HttpResponse:
     """Why an item is in a list: what the list is (`source`, `of` which items), and what of the reader lifts it."""
     source = request.GET.get("source", TWO_TOWER)
-    about = [item for item in request.GET.getlist("of")[:MOST_OF] if serving.catalog().knows(item)]
+    about = [item for item in request.GET.getlist("of")[:MOST_OF] if exists(item)]
     in_cart = request.GET.get("scenario") == CART
     personal = source == TWO_TOWER and (in_cart or not about)
     explained = Explanation((), None)

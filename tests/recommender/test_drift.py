@@ -54,8 +54,9 @@ def test_values_that_the_model_does_not_know_are_told_in_plain_words(trained):
 
 
 def test_purchases_that_move_to_one_category_and_to_new_items_are_seen(trained):
-    new = Product.objects.create(key="NEW", name="Garden gnome", category="Garden", price=5)
-    Purchase.objects.filter(time__gt=START + timedelta(days=4)).update(product=new)
+    for day in range(4, 8):  # another product each day: a person counts once for each
+        new = Product.objects.create(key=f"NEW{day}", name=f"Garden gnome {day}", category="Garden", price=5)
+        Purchase.objects.filter(time__gt=START + timedelta(days=day)).update(product=new)
     found = look()
     assert found["purchases", "category", "psi"].level == Level.HIGH
     assert "'Garden' was 25% then" in found["purchases", "category", "psi"].words

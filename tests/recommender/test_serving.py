@@ -139,7 +139,7 @@ def test_the_database_is_asked_at_most_once_in_a_while(trained, monkeypatch, dja
 
 def test_nothing_is_read_again_while_nothing_changes(trained, django_assert_num_queries):
     before = serving.catalog()
-    with django_assert_num_queries(4):  # what is promoted, did an item change, was something bought, an experiment
+    with django_assert_num_queries(5):  # promotion, items (a hint, and a comparison), purchases, experiment
         assert serving.catalog() is before
 
 
