@@ -231,7 +231,7 @@ def assemble(
 
     rating, values = rating.copy(), dict(values)
     outside = np.flatnonzero(~np.isnan(rating) & ~((rating >= 0) & (rating <= 5)))
-    names = (name("interactions", row, "rating") for row in outside)
+    names = (name("interactions", row, "rating") for row in outside.tolist())
     counter.add("interactions", "rating", "is not between 0 and 5", VALUE, len(outside), names)
     rating[outside] = np.nan
     _drop_broken_numbers("interactions", values, LARGEST_AMOUNT, counter, name)
@@ -443,7 +443,9 @@ class _Reader:
     def _leave_out(self, table: str, column: str, reason: str, bad: Sequence[bool], codes: np.ndarray) -> None:
         """bad : of each value that `_unique` gave.   codes : as it gave them."""
         rows = np.flatnonzero(np.array([*bad, False])[codes])
-        self.counter.add(table, column, reason, VALUE, len(rows), (self.name(table, row, column) for row in rows))
+        self.counter.add(
+            table, column, reason, VALUE, len(rows), (self.name(table, row, column) for row in rows.tolist())
+        )
 
 
 def _decoded(cells: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -505,7 +507,7 @@ def _kept_rows(table: str, keys: np.ndarray, counter: LeftOutCounter, name: Name
     """int64: the rows with a key; of several rows with one key, the last."""
     known = keys != ""
     unnamed = np.flatnonzero(~known)
-    counter.add(table, "the key", "is missing", ROW, len(unnamed), (name(table, row, "") for row in unnamed))
+    counter.add(table, "the key", "is missing", ROW, len(unnamed), (name(table, row, "") for row in unnamed.tolist()))
     last = {key: row for row, key in enumerate(keys.tolist()) if key}
     kept = np.sort(np.fromiter(last.values(), np.int64, len(last)))
     known[kept] = False
