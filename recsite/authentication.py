@@ -1,9 +1,12 @@
-"""The tokens of the API: knox's, with no words about them that a token can break."""
+"""Who calls the API: by knox's tokens, with no words about them that a token can break, or by the site's session."""
 
 from knox.auth import TokenAuthentication as KnoxAuthentication
+from rest_framework.authentication import SessionAuthentication as DrfSessionAuthentication
 from rest_framework.authentication import get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
+
+from recsite.accounts import lacks_second_factor
 
 
 class TokenAuthentication(KnoxAuthentication):
@@ -21,3 +24,13 @@ class TokenAuthentication(KnoxAuthentication):
         if not (token.isascii() and token.decode().isprintable()):
             raise AuthenticationFailed("Invalid token.")
         return super().authenticate_credentials(token)
+
+
+class SessionAuthentication(DrfSessionAuthentication):
+    """The site's session. Staff who have to have a second factor do nothing here before they have it."""
+
+    def authenticate(self, request: Request) -> tuple | None:
+        found = super().authenticate(request)
+        if found is not None and lacks_second_factor(found[0]):
+            raise PermissionDenied("Staff set up a second factor first, on the page of their account.")
+        return found

@@ -1,7 +1,8 @@
 """What the shop tells the recommender, and neither knows of the other; and what is left of somebody who goes."""
 
+from allauth.account.signals import email_confirmed
 from django.contrib.auth.models import User
-from django.db.models.signals import pre_delete
+from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -10,7 +11,7 @@ from customers.models import Customer
 from customers.signals import put_in_cart
 from recommender.events import record_by
 from recommender.models import Event
-from recsite import privacy
+from recsite import accounts, privacy
 
 
 @receiver(put_in_cart)
@@ -28,3 +29,7 @@ def erase_customer(instance: Customer, **sent: object) -> None:
 @receiver(pre_delete, sender=User)
 def erase_user(instance: User, **sent: object) -> None:
     privacy.erase_user(instance)
+
+
+post_save.connect(accounts.revoke_with_password, sender=User)
+email_confirmed.connect(accounts.revoke_with_confirmation)

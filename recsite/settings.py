@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "rest_framework",
     "knox",
     "django_filters",
@@ -72,6 +73,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "recsite.accounts.StaffSecondFactorMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "recsite.audit.AuditMiddleware",
     "recsite.idempotency.IdempotencyMiddleware",  # the last one: it calls the view
@@ -113,16 +115,15 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
-    # A cache that is gone costs what was in it, and for that time the counts of the throttles, but no page and no list.
+    # While Redis is away each process keeps a cache of its own: limits count on, and no page and no list is lost.
     "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
+        "BACKEND": "recsite.cache.RedisOrProcessCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": {"IGNORE_EXCEPTIONS": True, "SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
     }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
-DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS, DJANGO_REDIS_LOGGER = True, "django_redis"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -137,6 +138,11 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
+
+# Proxies in front of the site, each of which appends the address that it saw to X-Forwarded-For. Every limit asks
+# recommender.client_address, which believes that header no further.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1 if env.bool("BEHIND_PROXY", default=False) else 0)
+RECOMMENDER_TRUSTED_PROXIES = TRUSTED_PROXIES
 
 # --- people -----------------------------------------------------------------------------------------------------------
 
@@ -159,7 +165,17 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "customers.forms.SignUpProfileForm"
 ACCOUNT_SIGNUP_REDIRECT_URL = reverse_lazy("welcome")
-ACCOUNT_EMAIL_VERIFICATION = "none"
+# "optional" sends a link by which an address is confirmed; "mandatory" lets nobody sign in, or have a token, before.
+ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional" if env.str("EMAIL_URL", "") else "none")
+ACCOUNT_ADAPTER = "recsite.accounts.AccountAdapter"
+# Wrong passwords count by account and by address; an office behind one address has many people.
+ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,5/5m/key"}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = env.str("SITE_NAME", default="Two Towers")
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG  # passkeys on http://localhost
+STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=not DEBUG)
+ADMIN_PATH = env.str("ADMIN_PATH", default="admin/").strip("/") + "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = reverse_lazy("home")
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
@@ -227,7 +243,7 @@ CELERY_TIMEZONE = TIME_ZONE
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "recsite.authentication.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "recsite.authentication.SessionAuthentication",
     ],
     # Closed by default: each view opens itself.
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
@@ -240,8 +256,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
-    # Whose address counts for throttling: the one that the proxy in front saw, never one that the visitor wrote.
-    "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
+    "NUM_PROXIES": TRUSTED_PROXIES,
 }
 KNOX_TOKEN_MODEL = "knox.AuthToken"
 REST_KNOX = {"TOKEN_TTL": timedelta(days=30)}  # tokens of people; the admin says how long a service account's keys last
@@ -293,7 +308,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEBUG)
 SECURE_REDIRECT_EXEMPT = [r"^health/"]  # asked from within, without TLS
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0 if DEBUG else 31_536_000)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 X_FRAME_OPTIONS = "DENY"
 
 from recsite.logs import LOGGING  # noqa: E402, F401

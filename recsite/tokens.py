@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from catalog.strict import storable
 from recommender.api.serializers import StrictSerializer
+from recsite.accounts import may_have_tokens, needs_second_factor
 from recsite.authentication import TokenAuthentication
 from recsite.problems import Problem
 
@@ -31,6 +32,11 @@ class CredentialsSerializer(StrictSerializer):
             raise serializers.ValidationError(error.messages) from None
         if user is None or not user.is_active:
             raise serializers.ValidationError("The username and password do not match.", code="no_match")
+        if not may_have_tokens(user):
+            raise serializers.ValidationError("Confirm your email address first.", code="not_confirmed")
+        if needs_second_factor(user):
+            why = "This account signs in with a second factor, on the site. Programs of the shop use an API key."
+            raise serializers.ValidationError(why, code="second_factor")
         return {"user": user}
 
 

@@ -1,15 +1,21 @@
 """Every address of the site. Each app brings its own; tests/test_access.py walks them all."""
 
+from allauth.account.decorators import secure_admin_login
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from catalog.urls import KeyConverter  # noqa: F401  (registers the `key` converter used below)
-from recsite import health, privacy_views, problems, tokens
+from recsite import accounts, health, privacy_views, problems, tokens
+
+# The admin signs in by the same door as everybody: with its limits, and the second factor.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("", include("recommender.urls")),  # first: lists are asked for most
-    path("admin/", admin.site.urls),
+    path(settings.ADMIN_PATH, admin.site.urls),
+    path("accounts/signup/", accounts.SignUpView.as_view(), name="account_signup"),
     path("accounts/", include("allauth.urls")),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
@@ -20,6 +26,8 @@ urlpatterns = [
     path("account/history/", privacy_views.history, name="history"),
     path("account/history/<int:purchase_id>/", privacy_views.count_purchase, name="count-purchase"),
     path("account/history/of/<key:key>/", privacy_views.count_product, name="count-product"),
+    path("account/tokens/", accounts.tokens, name="account-tokens"),
+    path("account/tokens/end/", accounts.revoke, name="account-revoke"),
     path("account/data/", privacy_views.download, name="download"),
     path("account/delete/", privacy_views.delete_account, name="delete-account"),
     path("", include("customers.urls")),

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, get_args
 
 from django.utils import timezone
-from django.utils.functional import cached_property
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
@@ -24,18 +23,8 @@ MOST_KEYS = 1_000  # in one list of a request
 LONGEST_KEY = 64
 
 
-_FIELDS: dict[type[serializers.Serializer], Any] = {}
-
-
 class StrictSerializer(serializers.Serializer):
     """A field nobody knows is a mistake worth hearing about."""
-
-    @cached_property
-    def fields(self) -> Any:
-        """Of the class, not of each form: copying them took longer than checking what was sent."""
-        if type(self) not in _FIELDS:
-            _FIELDS[type(self)] = super().fields
-        return _FIELDS[type(self)]
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):

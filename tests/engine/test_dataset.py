@@ -93,9 +93,13 @@ def test_what_a_held_out_purchase_says_does_not_reach_its_own_prediction(tmp_pat
     assert seen[0] == seen[1]
 
 
-def test_a_later_basket_does_not_predict_its_own_items_and_the_first_one_does(tmp_path):
-    tables = purchases(tmp_path, ["a"] * 8, list("abcdefgh"), [1.0] * 4 + [2.0] * 4)
-    assert TwoTowerDataset.build(tables).context.tolist() == [-1, 0, 1, 2] + [3] * 4
+@pytest.mark.parametrize(("others", "first"), [(0, [-1, -1, -1, -1]), (3, [-1, 0, 1, 2])])
+def test_a_basket_is_predicted_from_those_before_and_a_first_one_from_itself_where_hardly_anybody_comes_back(
+    tmp_path, others, first
+):
+    user = ["a"] * 8 + [f"b{n}" for n in range(others) for _ in range(4)]
+    item, time = list("abcdefgh") + list("abcd") * others, [1.0] * 4 + [2.0] * 4 + [3.0] * 4 * others
+    assert TwoTowerDataset.build(purchases(tmp_path, user, item, time)).context[:8].tolist() == first + [3] * 4
 
 
 def test_the_last_purchase_of_something_new_is_held_out(tmp_path):
