@@ -6,10 +6,18 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 import django_filters
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from catalog.models import Product
 from catalog.selectors import matching, rated_at_least, with_rating
+from catalog.words import too_much
+
+
+def check_search(text: str) -> None:
+    wrong = too_much(text)
+    if wrong:
+        raise ValidationError(wrong)
 
 
 class StableOrdering(django_filters.OrderingFilter):
@@ -22,7 +30,11 @@ class StableOrdering(django_filters.OrderingFilter):
 
 
 class ProductFilter(django_filters.FilterSet):
-    q = django_filters.CharFilter(method="by_text", label="Words in the name, category, brand or type, or the key")
+    q = django_filters.CharFilter(
+        method="by_text",
+        label="Words in the name, category, brand or type, or the key",
+        validators=[check_search],
+    )
     category = django_filters.CharFilter()
     brand = django_filters.CharFilter()
     type = django_filters.CharFilter()

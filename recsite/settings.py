@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "recsite.caching.private_by_default",
     "recsite.bodies.check_bodies",
+    "recsite.limits.LimitPages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -297,6 +298,7 @@ RECOMMENDER_ATTRIBUTION_DAYS = env.int("ATTRIBUTION_DAYS", default=7)
 RECOMMENDER_RETRIEVAL_ADDRESS = env.str("RETRIEVAL_ADDRESS", default="")
 # Calls by one visitor (by address), by one signed-in user and by one API key; empty: as many as they like.
 RECOMMENDER_THROTTLES = {
+    "page": env.str("THROTTLE_PAGE", default="600/min") or None,  # pages, by address
     "visitor": env.str("THROTTLE_VISITOR", default="300/min") or None,
     "user": env.str("THROTTLE_USER", default="1200/min") or None,
     "key": env.str("THROTTLE_KEY", default="6000/min") or None,

@@ -11,7 +11,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from recommender.api.access import may_ask_for_anyone
 from recommender.client_address import client_address
 
-DEFAULTS = {"visitor": "300/min", "user": "1200/min", "key": "6000/min"}
+DEFAULTS = {"page": "600/min", "visitor": "300/min", "user": "1200/min", "key": "6000/min"}
 
 
 class _Throttle(SimpleRateThrottle):
@@ -54,6 +54,15 @@ class VisitorThrottle(_Throttle):
         if request.user.is_authenticated:
             return None
         return self.cache_format % {"scope": self.scope, "ident": client_address(request)}
+
+
+class PageThrottle(_Throttle):
+    """Pages of a site, by address, whoever is signed in: for a middleware, which the site brings."""
+
+    scope = "page"
+
+    def get_cache_key(self, request: Any, view: Any) -> str | None:
+        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
 
 
 class UserThrottle(_Throttle):

@@ -186,6 +186,7 @@ def _environment(folder: Path, database: str, ports: dict[str, int]) -> dict[str
         "MEDIA_ROOT": str(folder / "media"),
         "STALE_AFTER": str(STALE_AFTER),
         "THROTTLE_VISITOR": "1000000/min",
+        "THROTTLE_PAGE": "1000000/min",
         "OMP_NUM_THREADS": "1",
     }
 

@@ -1,0 +1,39 @@
+"""What one address may ask of the pages, and how much the admin searches for at once."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.http import HttpRequest, HttpResponse
+
+from catalog.words import too_much
+from recommender.api.throttles import PageThrottle
+from recsite.problems import API
+
+FREE = (API, "/static/", "/media/", "/health/", "/metrics")  # limited by their own throttles, or not at all
+
+
+class LimitPages:
+    """Middleware. 429 for an address that asks for more pages than THROTTLE_PAGE, 400 for too long an admin search."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(FREE):
+            throttle = PageThrottle()
+            if not throttle.allow_request(request, None):
+                seconds = max(int(throttle.wait()), 1)
+                words = f"Too many pages from your address. Please try again in {seconds} seconds."
+                headers = {"Retry-After": str(seconds)}
+                return HttpResponse(words, status=429, content_type="text/plain", headers=headers)
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Callable, args: tuple, kwargs: dict) -> Any:
+        if request.resolver_match.app_name != "admin":
+            return None
+        for name in (SEARCH_VAR, "term"):  # of a list, and of a field that completes what is typed
+            wrong = too_much(request.GET.get(name, ""))
+            if wrong:
+                return HttpResponse(wrong, status=400, content_type="text/plain")
+        return None
