@@ -9,6 +9,8 @@ import gc
 import os
 from pathlib import Path
 
+from recsite.logs import LOG_JSON, LOGGING
+
 # Each request has a thread. Arithmetic with threads of its own beside it would only take turns with the other requests.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -25,6 +27,15 @@ threads = 4
 # importing it for itself took 480. One alone is lighter without the process that it would be a copy of.
 preload_app = int(os.environ.get("WEB_CONCURRENCY", "1")) > 1
 keepalive = 15  # seconds; longer than the proxy in front keeps an idle connection, or it would send into a closed one
+
+# gunicorn's own lines look like the site's. Should you switch its access log on (accesslog = "-"): a path holds
+# customers' keys, search words or the key of a password reset, so neither path, query, referrer nor address is in it.
+logconfig_dict = LOGGING
+access_log_format = (
+    '{"event": "request", "method": "%(m)s", "status": "%(s)s", "bytes": "%(B)s", "ms": "%(M)s"}'
+    if LOG_JSON
+    else "%(m)s %(s)s %(B)s bytes %(M)s ms"
+)
 
 
 def _cores():

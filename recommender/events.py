@@ -109,7 +109,7 @@ def record_by(request: HttpRequest, kind: Event.Kind, item: str, led_by: str | N
             recommendation_id=None if served is None else served.pk,
         )
     except RecommendationError as error:
-        log.info("event_not_recorded", kind=kind, item=item, error=error.message)
+        log.info("event_not_recorded", kind=kind, field=error.field)  # the item is whatever was sent
         return
     if event is not None and customer is None:
         visits.remember(request, item)

@@ -76,7 +76,7 @@ def start_experiment(*, experiment: Experiment, by: User | None = None) -> Exper
         raise ExperimentError(
             f"{Experiment.objects.filter(state=State.RUNNING).first()} is running; one experiment runs at a time."
         ) from None
-    log.info("experiment_started", experiment=experiment.name, by=str(by) if by else None)
+    log.info("experiment_started", experiment=experiment.name, by=by.pk if by else None)
     experiment.refresh_from_db()
     return experiment
 
@@ -88,7 +88,7 @@ def stop_experiment(*, experiment: Experiment, by: User | None = None, reason: s
     if not Experiment.objects.filter(pk=experiment.pk, state=State.RUNNING).update(**changes):
         experiment.refresh_from_db()
         raise ExperimentError(f"{experiment} is {experiment.state}; only a running experiment can be stopped.")
-    log.info("experiment_stopped", experiment=experiment.name, by=str(by) if by else None, reason=reason)
+    log.info("experiment_stopped", experiment=experiment.name, by=by.pk if by else None, reason=reason)
     experiment.refresh_from_db()
     settle_exposures(experiment)
     return experiment

@@ -15,6 +15,8 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.dispatch import Signal
 
+from recommender.redaction import without_values
+
 if TYPE_CHECKING:
     from recommender.models import ModelVersion, Promotion, TrainingRun
 
@@ -29,7 +31,8 @@ OCCASIONS = ("failure", "refusal", "promotion")
 
 def tell_of_failure(run: TrainingRun) -> None:
     body = (
-        f"{run.error}\n\nThe version that served before serves on. The page of run {run.pk} in the admin has its log."
+        f"{without_values(run.error)}\n\nThe version that served before serves on. The page of run {run.pk} in the "
+        "admin has the whole error and the log."
     )
     _after_commit(run_failed, "failure", f"Training run {run.pk} failed", body, run=run)
 

@@ -68,7 +68,7 @@ def cancel_run(*, run: TrainingRun, by: User | None = None) -> TrainingRun:
         run.refresh_from_db()
         raise TrainingError(f"Run {run.pk} is {run.state}; only a run that has not ended can be cancelled.")
     run.refresh_from_db()
-    log.info("run_cancelled", run=run.pk, state=str(run.state), by=str(by) if by else None)
+    log.info("run_cancelled", run=run.pk, state=str(run.state), by=by.pk if by else None)
     return run
 
 

@@ -89,7 +89,7 @@ def _make_live(version: ModelVersion, action: str, by: User | None, reason: str)
         promotion.full_clean()
         promotion.save()
         tell_of_promotion(promotion)
-    log.info("promotion", version=version.name, action=str(action), by=str(by) if by else None, reason=reason)
+    log.info("promotion", version=version.name, action=str(action), by=by.pk if by else None, reason=reason)
     return promotion
 
 

@@ -7,5 +7,8 @@ class SiteConfig(AppConfig):
     verbose_name = "Site"
 
     def ready(self) -> None:
-        # drf-spectacular finds the classes of the one once they are loaded; the other connects its receivers.
-        from recsite import openapi, receivers  # noqa: F401
+        # drf-spectacular finds the classes of the one once they are loaded; the others connect receivers and checks.
+        from recsite import logs, openapi, receivers, server  # noqa: F401
+
+        if logs.LOG_JSON:
+            logs.log_what_nobody_caught()

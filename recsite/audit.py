@@ -6,6 +6,7 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 
 from recsite.idempotency import METHODS, QUESTIONS
+from recsite.logs import route
 from recsite.problems import API
 
 log = structlog.get_logger("recsite.audit")
@@ -26,7 +27,7 @@ class AuditMiddleware:
                     user=request.user.pk,
                     key=None if token is None else token.token_key[:8],
                     method=request.method,
-                    path=request.path,
+                    route=route(request),  # the path may hold a customer's key
                     status=response.status_code,
                 )
         return response

@@ -158,7 +158,7 @@ def serve(commands: Mapping[str, list[str]], port: int, ready: Callable[[], None
             for name, command in commands.items():
                 # In a session of its own: Ctrl-C reaches this process alone, which then ends the others in order,
                 # and what a process started itself can be ended with it.
-                running[name] = subprocess.Popen(command, start_new_session=True)
+                running[name] = subprocess.Popen(command, start_new_session=True, env={**os.environ, "DEBUG": "1"})
             told, deadline = False, time.monotonic() + STARTS_WITHIN
             while not seen:
                 dead = next((name for name, process in running.items() if process.poll() is not None), None)

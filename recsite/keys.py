@@ -43,7 +43,7 @@ def create_account(*, name: str, purpose: str, given: Iterable[Permission], by: 
     user.save()
     account = ServiceAccount.objects.create(user=user, purpose=purpose, created_by=by)
     set_rights(account=account, given=given, by=by)
-    log.info("service_account_created", account=name, by=by.get_username())
+    log.info("service_account_created", account=name, by=by.pk)
     return account
 
 
@@ -56,7 +56,7 @@ def set_rights(*, account: ServiceAccount, given: Iterable[Permission], by: User
     account.user.user_permissions.remove(*(before - after))
     account.user.user_permissions.add(*(after - before))
     if before != after:
-        told = {"account": str(account), "by": by.get_username()}
+        told = {"account": str(account), "by": by.pk}
         log.info("service_account_rights", **told, rights=sorted(map(word, after)))
 
 
@@ -66,7 +66,7 @@ def set_active(*, account: ServiceAccount, active: bool, by: User) -> None:
         return
     account.user.is_active = active
     account.user.save(update_fields=["is_active"])
-    log.info("service_account_switched", account=str(account), active=active, by=by.get_username())
+    log.info("service_account_switched", account=str(account), active=active, by=by.pk)
 
 
 def word(right: Permission) -> str:
@@ -136,4 +136,4 @@ def end(key: ApiKey, by: User) -> None:
 
 def record(account: ServiceAccount, by: User, words: str, event: str, **told: str) -> None:
     LogEntry.objects.log_actions(by.pk, [account], CHANGE, change_message=words, single_object=True)
-    log.info(event, account=str(account), by=by.get_username(), **told)
+    log.info(event, account=str(account), by=by.pk, **told)

@@ -1,6 +1,6 @@
 """Every setting of the site, from the environment. With no variable set, the site runs embedded: SQLite, a broker
-made of files, DEBUG on. Production sets DEBUG=0, SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL, REDIS_URL and
-CELERY_BROKER_URL.
+made of files, DEBUG on, and under `manage.py` only. Production sets DEBUG=0, SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL,
+REDIS_URL, CELERY_BROKER_URL and EMAIL_URL.
 """
 
 from datetime import timedelta
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import environ
 from celery.schedules import crontab
+from django.core.checks.security.base import SECRET_KEY_MIN_LENGTH, SECRET_KEY_MIN_UNIQUE_CHARACTERS
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -17,11 +18,20 @@ env = environ.Env()
 
 # --- what kind of machine this is -------------------------------------------------------------------------------------
 
-DEBUG = env.bool("DEBUG", default=True)
-_DEVELOPMENT_KEY = "development-only-key"
-SECRET_KEY = env.str("SECRET_KEY", default=_DEVELOPMENT_KEY)
-if not DEBUG and SECRET_KEY == _DEVELOPMENT_KEY:
-    raise ImproperlyConfigured("SECRET_KEY is not set. With DEBUG=0 the site does not start on its development key.")
+DEBUG = env.bool("DEBUG", default=True)  # a server process must be told, see recsite/server.py
+SECRET_KEY = env.str("SECRET_KEY", default="development-only-key")
+if not DEBUG:
+    if "SECRET_KEY" not in env.ENVIRON:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set. With DEBUG=0 the site does not start on its development key."
+        )
+    # Django's own rule, which it only warns of (security.W009).
+    if len(SECRET_KEY) < SECRET_KEY_MIN_LENGTH or len(set(SECRET_KEY)) < SECRET_KEY_MIN_UNIQUE_CHARACTERS:
+        raise ImproperlyConfigured(
+            f"SECRET_KEY has {len(SECRET_KEY)} characters, {len(set(SECRET_KEY))} of them different. With DEBUG=0 it "
+            f"needs {SECRET_KEY_MIN_LENGTH} random ones. A key is made by "
+            "python -c 'import secrets; print(secrets.token_urlsafe(50))'."
+        )
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
@@ -178,7 +188,11 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG  # passkeys on http://localhost
 STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=not DEBUG)
 ADMIN_PATH = env.str("ADMIN_PATH", default="admin/").strip("/") + "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = reverse_lazy("home")
+# In development emails are printed. In production a printed password reset is a way in for whoever reads the log, so
+# without a mail server no email is sent, and the log says so.
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
+if not DEBUG and not env.str("EMAIL_URL", default=""):
+    EMAIL_CONFIG["EMAIL_BACKEND"] = "recsite.mail.NoMailServer"
 vars().update(EMAIL_CONFIG)
 EMAIL_TIMEOUT = 10  # seconds: a mail server that hangs keeps nobody waiting for long
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="webmaster@localhost")

@@ -21,7 +21,10 @@ QUICK = TrainConfig(dim=16, profile_rank=4, rating_dim=4, epochs=8, learning_rat
 
 
 def pytest_configure() -> None:
-    """Tests that run side by side have a Redis database each: emptying one cache must not empty the other."""
+    """Tests run on a developer's machine, which a server that they start must be told.
+
+    Tests that run side by side have a Redis database each: emptying one cache must not empty the other."""
+    os.environ.setdefault("DEBUG", "1")
     place = site.CACHES["default"].get("LOCATION")
     if place:
         server, number = place.rsplit("/", 1)

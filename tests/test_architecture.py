@@ -159,6 +159,7 @@ def test_a_web_process_that_served_a_models_list_has_no_torch(tmp_path, bundle):
         [sys.executable, "-c", SERVE.format(bundle=str(bundle), root=str(tmp_path / "bundles"))],
         cwd=ROOT,
         env={
+            "DEBUG": "1",
             "PATH": "/usr/bin:/bin",
             "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
             "BUNDLE_ROOT": str(tmp_path / "bundles"),

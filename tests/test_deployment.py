@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def environment_of(tmp_path):
     return {
         "PATH": "/usr/bin:/bin",
+        "DEBUG": "1",
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
         "VAR_DIR": str(tmp_path),
         "HOME": str(tmp_path),

@@ -44,6 +44,7 @@ def worker(settings, tmp_path, stocked):
         "BUNDLE_ROOT": str(settings.BUNDLE_ROOT),
         "VAR_DIR": str(tmp_path / "var"),
         "DJANGO_SETTINGS_MODULE": "recsite.settings",
+        "DEBUG": "1",
     }
     command = [sys.executable, "-m", "celery", "-A", "recsite", "worker", "-Q", queue, "--pool=solo", "-l", "INFO"]
     with (tmp_path / "worker.log").open("wb") as log:

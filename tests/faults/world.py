@@ -178,6 +178,7 @@ def _environment(folder: Path, database: str, ports: dict[str, int]) -> dict[str
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         "DJANGO_SETTINGS_MODULE": "recsite.settings",
+        "DEBUG": "1",
         "DATABASE_URL": database,
         "CELERY_BROKER_URL": f"{broker}/0",
         "REDIS_URL": f"{broker}/1",  # the cache goes with the broker, as where one Redis is both

@@ -1,0 +1,24 @@
+"""What an error says, for logs and emails: without the values that it quotes, which may be a customer's key or address.
+
+The page of a run in the admin, which only who may look at runs can open, has the whole sentence.
+"""
+
+import re
+
+HIDDEN = "[hidden]"
+_EMAIL = re.compile(r"[^\s@'\"<>()\[\]{},;:=/\\|]+(?:@|%40)[^\s@'\"<>()\[\]{},;:=/\\|]+\.[A-Za-z]{2,}")
+# Values as Python quotes them, 'ada' and "o'brien", and as PostgreSQL tells them: (email)=(ada), contains (1, ada),
+# integer: "ada".
+_QUOTED = re.compile(
+    r"""(?<![\w])'(?:[^'\\\n]|\\.)*'(?!\w)|(?<![\w])"[^"\n]*'[^"\n]*"(?!\w)|(?<=\)=)\(.*\)|(?<=contains )\(.*\)"""
+    r"""|(?<=: )"[^"\n]*\""""
+)
+
+
+def without_values(text: str) -> str:
+    return without_addresses(_QUOTED.sub(HIDDEN, text))
+
+
+def without_addresses(text: str) -> str:
+    """The text without email addresses."""
+    return _EMAIL.sub(HIDDEN, text)
