@@ -127,6 +127,7 @@ def test_a_new_product_sells_and_is_looked_at_like_any_other(newcomer):
 
 def test_a_price(newcomer, client):
     first = product(keys(popular(1))[0])
+    assert "$4,321.50" not in client.get("/").content.decode()
     update_product(product=first, price="4321.50")
     assert "$4,321.50" in client.get("/").content.decode()
 

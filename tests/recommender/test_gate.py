@@ -150,8 +150,17 @@ def test_a_fall_refuses_beyond_the_share_and_where_no_interval_explains_it(then,
     assert judged.promote is not refused
 
 
-def test_figures_measured_in_another_way_are_not_compared_and_the_reason_says_so():
-    decision = decide(report(protocol=2), live_report=as_promoted(0.5, 0.45, 0.55), most_fallen=0.4)
+def test_where_the_live_model_is_as_good_as_ever_the_candidate_is_worse_and_not_the_data():
+    before = as_promoted(0.5, 0.45, 0.55)
+    decision = decide(report(live=(-0.4, -0.42, -0.38)), live_report=before, most_fallen=0.4)
+    assert not decision.promote
+    assert "worse than the live model" in decision.reason
+    assert "the data seems to have changed" not in decision.reason
+
+
+@pytest.mark.parametrize("another_way", [{"split": "by-date"}, {"reorders": True}, {"protocol": 2}])
+def test_figures_measured_in_another_way_are_not_compared_and_the_reason_says_so(another_way):
+    decision = decide(report(**another_way), live_report=as_promoted(0.5, 0.45, 0.55), most_fallen=0.4)
     assert decision.promote
     assert "not compared with the .500 that the live model had" in decision.reason
 
