@@ -55,8 +55,8 @@ class Client:
     def similar(self, item: str, **query: Any) -> dict[str, Any]:
         return self.call("GET", f"products/{quote(item)}/similar/", query=query)
 
-    def rating(self, **asked: Any) -> float:
-        """What a customer= or a profile= would give an item=, 0 to 5."""
+    def rating(self, **asked: Any) -> float | None:
+        """What a customer= or a profile= would give an item=, 0 to 5; None where nobody has rated anything."""
         return self.call("POST", "ratings/", asked)["rating"]
 
     def tell(self, kind: str, item: str, **told: Any) -> bool:

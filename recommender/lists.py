@@ -33,6 +33,10 @@ FALLBACK_REASONS = {
     "new_item": "This item was created a moment ago; items of the same kind stand in.",
     "nothing_trends": "Nothing sells better than it used to.",
 }
+UNRATED_REASONS = {
+    "nobody_rated": "Nobody has rated anything yet.",
+    "model_without_ratings": "The live model was trained before anybody rated anything; the next training learns them.",
+}
 
 
 @dataclass(frozen=True)
@@ -103,13 +107,20 @@ class Explanation:
 
 
 class RatingPrediction(NamedTuple):
-    """A rating from 0 to 5, and the model that predicted it: None where it is what people gave on average."""
+    """A predicted rating.
 
-    rating: float
+    rating : 0 to 5; None where none can be predicted.   model_version : the model that predicted it; None where the
+    rating is what people gave on average, or None.   fallback_reason : why there is no rating, or why it is not one of
+    this person, a key of FALLBACK_REASONS or UNRATED_REASONS; None for a rating of their own.
+    """
+
+    rating: float | None
     model_version: str | None
+    fallback_reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {"rating": round(self.rating, 2), "model_version": self.model_version}
+        rating = None if self.rating is None else round(self.rating, 2)
+        return {"rating": rating, "model_version": self.model_version, "fallback_reason": self.fallback_reason}
 
 
 @dataclass(frozen=True)

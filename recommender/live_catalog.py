@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from recommender.engine.milvus import MilvusIndex, MilvusVectors
 
 SHRINKAGE = 5.0  # an item's mean rating counts as if so many ratings at the shop's mean stood beside it
-NEUTRAL_RATING = 2.5  # the middle of 0 to 5: what is expected where nobody ever rated anything
 DIGEST_BYTES = 6
 AT_ONCE = 500  # purchases whose earlier ones are looked up with one query
 SLICE = 2_000  # items whose digest is compared at once
@@ -220,15 +219,17 @@ class LiveCatalog:
 
     @property
     def has_ratings(self) -> bool:
-        return bool(self.rated.any())
+        """Whether anybody rated any of the items."""
+        return bool(self.rated.any()) and self.raters[0] > 0
 
     def mean_rating(self, row: int | None) -> float:
-        """What people gave the item (any item, for None) on average, drawn to the shop's mean where few did.
+        """What people gave the item (any item, for None) on average, drawn to the shop's mean where few did. Only where
+        there are ratings (`has_ratings`).
 
         The shop's mean is that of its people's means.
         """
         people, means = self.raters
-        shop = means / people if people else NEUTRAL_RATING
+        shop = means / people
         if row is None:
             return shop
         return float((self.rating_sum[row] + SHRINKAGE * shop) / (self.rated[row] + SHRINKAGE))

@@ -271,7 +271,9 @@ def predict_rating(
     """The rating from 0 to 5 that a customer or profile (or anybody) would give an item, known or only described.
 
     Without a model, and for a customer who opted out, it is what people gave the item on average, drawn to the shop's
-    mean where few did. RecommendationError for an unknown item, an unknown field or a value of the wrong type.
+    mean where few did. There is none where nobody rated anything, or where the model learned from no rating; the answer
+    says so, and that a customer is unknown. RecommendationError for an unknown item, an unknown field or a value of the
+    wrong type.
     """
     check_who(customer, profile)
     if (item is None) == (item_features is None):
@@ -283,24 +285,37 @@ def predict_rating(
     if created is not None:
         item, features = None, created.features(get_source())
     row = None if item is None else row_of(item, catalog)
-    average = RatingPrediction(catalog.mean_rating(row), None)
-    placed = catalog.placed
-    if placed is None:
-        return average
-    person = Person(checked)
+    known = None
     if customer is not None:
         known = people.find([customer], serving.max_history(catalog)).get(customer)
-        if known is not None and not known.learnable:
-            return average
-        person = known.person if known else person
+    unknown = "unknown_customer" if customer is not None and known is None else None
+    unrated = _why_unrated(catalog)
+    if unrated is not None:
+        return RatingPrediction(None, None, unknown or unrated)
+    mean, placed = catalog.mean_rating(row), catalog.placed
+    if known is not None and not known.learnable:
+        return RatingPrediction(mean, None, "opted_out")
+    if placed is None:
+        return RatingPrediction(mean, None, unknown or "no_model")
+    person = Person(checked) if known is None else known.person
     inference = placed.live.inference
     try:
         user = placed.encode([person])
         described = inference.encode_items([features]) if row is None else placed.vectors[row : row + 1]
     except EngineError as error:
         log.error("model_failed", error=str(error))
-        return average
-    return RatingPrediction(float(inference.ratings(user, described)[0, 0]), placed.live.version)
+        return RatingPrediction(mean, None, unknown or "model_failed")
+    nobody = "anonymous" if customer is None and profile is None else None
+    return RatingPrediction(float(inference.ratings(user, described)[0, 0]), placed.live.version, unknown or nobody)
+
+
+def _why_unrated(catalog: LiveCatalog) -> str | None:
+    """Why no rating can be predicted, a key of UNRATED_REASONS; None where ratings can be."""
+    if not catalog.has_ratings:
+        return "nobody_rated"
+    if catalog.placed is not None and not catalog.placed.live.inference.has_ratings:
+        return "model_without_ratings"
+    return None
 
 
 # --- from a request to a plan -----------------------------------------------------------------------------------------
@@ -581,7 +596,7 @@ def _explained(
     """The rows as recommendations, with the rating this person would give and the evidence that lifted each."""
     listed = placed.vectors[rows]
     ratings: list[float | None] = placed.live.inference.ratings(person.user, listed)[0].tolist()
-    if not catalog.has_ratings:  # nobody ever taught the model what a rating is
+    if _why_unrated(catalog) is not None:
         ratings = [None] * len(rows)
     return [
         Recommendation(catalog.keys[row], score, rating, _reasons(why, plan))

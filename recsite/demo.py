@@ -97,7 +97,8 @@ def samples() -> Iterator[str]:
     yield from _named(recommend(profile=PROFILE, count=LISTED, scenario="demo"))
     item = SIZE.product_key(1)
     rating = predict_rating(customer=keys[0], item=item).rating
-    yield f"{keys[0]} would give {products_by_key([item])[item].name} ({item}) {rating:.2f} of 5."
+    if rating is not None:
+        yield f"{keys[0]} would give {products_by_key([item])[item].name} ({item}) {rating:.2f} of 5."
 
 
 def _named(answer: RecommendationList) -> Iterator[str]:

@@ -130,7 +130,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "Cart": {"items": ["S0-P97"], "count": 4},
     "RatingRequest": {"profile": PROFILE, "item": "S0-P97"},
-    "RatingAnswer": {"rating": 3.71, "model_version": "20261125-041838-3"},
+    "RatingAnswer": {"rating": 3.71, "model_version": "20261125-041838-3", "fallback_reason": None},
     "Event": {"kind": "click", "item": "S0-P97", "event_id": "a-1", "recommendation_id": LIST["recommendation_id"]},
     "EventAnswer": {"event_id": "a-1", "recorded": True},
     "Dismissal": {"item": "S0-P97"},

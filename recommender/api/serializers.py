@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from recommender.errors import TrainingError
-from recommender.lists import FALLBACK_REASONS, MAX_COUNT, ListRequest, Source
+from recommender.lists import FALLBACK_REASONS, MAX_COUNT, UNRATED_REASONS, ListRequest, Source
 from recommender.models import Event, ModelVersion, TrainingRun
 from recommender.run_parameters import plan_of
 from recommender.source import get_source
@@ -216,7 +216,7 @@ class ReasonAnswer(serializers.Serializer):
 class RecommendationAnswer(serializers.Serializer):
     item = serializers.CharField(help_text="The item's key.")
     score = serializers.FloatField(help_text="Higher is better. Comparable within one list only.")
-    rating = serializers.FloatField(allow_null=True, help_text="Predicted, 0 to 5.")
+    rating = serializers.FloatField(allow_null=True, help_text="Predicted, 0 to 5; null: none can be.")
     reasons = ReasonAnswer(many=True)
 
 
@@ -250,9 +250,15 @@ class BatchAnswer(serializers.Serializer):
 
 
 class RatingAnswer(serializers.Serializer):
-    rating = serializers.FloatField(help_text="0 to 5.")
+    rating = serializers.FloatField(allow_null=True, help_text="0 to 5; null: none can be predicted.")
     model_version = serializers.CharField(
-        allow_null=True, help_text="null: no model said so, it is what people gave on average."
+        allow_null=True, help_text="null: no model said so, it is what people gave on average, or there is no rating."
+    )
+    fallback_reason = serializers.CharField(
+        allow_null=True,
+        help_text="Why there is no rating ("
+        + ", ".join(UNRATED_REASONS)
+        + "), or why it is not this customer's own: unknown_customer, opted_out, anonymous, no_model, model_failed.",
     )
 
 

@@ -121,7 +121,10 @@ def recommend(options: argparse.Namespace) -> None:
             tqdm(total=len(users), unit="user", file=sys.stderr) as bar,
         ):
             for lists in recommender.stream(users, options.top_k, not options.include_purchased):
-                writer.write_table(pa.table(lists.columns(), schema=LIST_SCHEMA))
+                columns = lists.columns()
+                # from_pandas: nan is written as null.
+                arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in LIST_SCHEMA]
+                writer.write_table(pa.table(arrays, schema=LIST_SCHEMA))
                 bar.update(len(lists))
         os.chmod(name, 0o644)
         os.replace(name, options.out)

@@ -104,6 +104,11 @@ class Inference:
     def schema(self) -> Schema:
         return self.encoders.schema
 
+    @property
+    def has_ratings(self) -> bool:
+        """Whether the model learned from any rating. A model that did not predicts none."""
+        return self._rater.has_ratings
+
     def _try_out(self) -> None:
         """Let the user tower answer once: a model that cannot is refused here, and no visitor is the first."""
         bought = [Event(key, time=0.0, rating=5.0) for key in self.item_keys[:1]]
@@ -267,11 +272,16 @@ class Inference:
         return Vectors(*_run(self._item_tower, {name: feed[name] for name in wanted}))
 
     def ratings(self, users: Vectors, items: Vectors) -> np.ndarray:
-        """Predicted ratings, float32 [users, items], 0 to 5."""
+        """Predicted ratings, float32 [users, items], 0 to 5; nan where the model learned from no rating."""
+        if not self.has_ratings:
+            return np.full((len(users), len(items)), np.nan, np.float32)
         return 5 / (1 + np.exp(-(users.rate @ items.rate.T)))
 
     def ratings_in_lists(self, users: Vectors, rows: np.ndarray) -> np.ndarray:
-        """Predicted ratings of each user's own items, float32 [users, k], 0 to 5. rows : int64 [users, k]."""
+        """Predicted ratings of each user's own items, float32 [users, k], 0 to 5; nan where the model learned from no
+        rating. rows : int64 [users, k]."""
+        if not self.has_ratings:
+            return np.full(rows.shape, np.nan, np.float32)
         return 5 / (1 + np.exp(-np.einsum("ur,ukr->uk", users.rate, self.items.rate[rows])))
 
 

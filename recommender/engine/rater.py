@@ -44,6 +44,11 @@ class Rater:
     def save(self, path: Path) -> None:
         np.savez(path, **vars(self))
 
+    @property
+    def has_ratings(self) -> bool:
+        """Whether the model learned from any rating. A model that did not predicts none."""
+        return len(self.precision) > 0
+
     def vectors(self, rank: np.ndarray, people: UserInputs, items: Rows) -> np.ndarray:
         """The rating vectors of people, float32 [B, as wide as `items`].
 

@@ -30,17 +30,18 @@ AHEAD = 4  # parts of a stream that are under way, so that memory stays what it 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One item of a list. score : higher is better, comparable within one list. rating : predicted, 0 to 5."""
+    """One item of a list. score : higher is better, comparable within one list. rating : predicted, 0 to 5; None where
+    the model learned from no rating."""
 
     item: str
     score: float
-    rating: float
+    rating: float | None
 
 
 @dataclass(frozen=True)
 class Lists:
     """The lists of some customers. users : keys [B].   items : object [B, k], keys, None where nothing is left to list.
-    scores, ratings : float32 [B, k].
+    scores, ratings : float32 [B, k]; all ratings are nan where the model learned from none.
     """
 
     users: Sequence[str]
@@ -53,7 +54,11 @@ class Lists:
 
     def __iter__(self) -> Iterator[list[Recommendation]]:
         for row in zip(self.items.tolist(), self.scores.tolist(), self.ratings.tolist(), strict=True):
-            yield [Recommendation(item, s, r) for item, s, r in zip(*row, strict=True) if item is not None]
+            yield [
+                Recommendation(item, s, r if r == r else None)  # nan: the model learned from no rating
+                for item, s, r in zip(*row, strict=True)
+                if item is not None
+            ]
 
     def columns(self) -> dict[str, np.ndarray]:
         """user, item, rank (from 1), score and rating, a row for each listed item."""
@@ -169,8 +174,9 @@ class StandaloneRecommender:
 
     # --- ratings ---
 
-    def predict_rating(self, user: str | int | Profile, item: str | int | Profile) -> float:
-        """The rating, 0 to 5, that a customer (key or profile) would give an item (key or features).
+    def predict_rating(self, user: str | int | Profile, item: str | int | Profile) -> float | None:
+        """The rating, 0 to 5, that a customer (key or profile) would give an item (key or features); None where the
+        model learned from no rating.
 
         A customer never seen rates as an empty profile would. EngineError for an item that the model does not know, a
         field it does not know, or a value of the wrong type.
@@ -185,7 +191,7 @@ class StandaloneRecommender:
             items = self.inference.items[np.array([self.inference.row_of[_key("item", item)]])]
         else:
             raise EngineError(f"The model knows no item {item!r}; describe it by its features to place it.")
-        return float(self.inference.ratings(users, items)[0, 0])
+        return float(self.inference.ratings(users, items)[0, 0]) if self.inference.has_ratings else None
 
     # --- people ---
 

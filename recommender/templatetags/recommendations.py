@@ -189,10 +189,8 @@ def goes_with_cart(
 
 @register.simple_tag
 def predicted_rating(*, item: object, **whom: object) -> float | None:
-    """The rating, 0 to 5, that the customer would give the item; None where it, or any rating at all, is missing."""
+    """The rating, 0 to 5, that the customer would give the item; None where none can be predicted."""
     key = whose("predicted_rating", whom)
-    if not serving.catalog().has_ratings:
-        return None
     try:
         return door.predict_rating(customer=key, item=str(item)).rating
     except RecommendationError:

@@ -161,7 +161,15 @@ def test_a_shop_without_any_rating_serves_one_person_and_many(snapshot, tmp_path
     assert np.mean([kind(r.item) == kind(bought(snapshot, "u3")[0]) for r in alone]) >= 0.8
     together = recommender.recommend_for_users(["u3", "u8"], top_k=5)
     assert [r.item for r in alone] == [r.item for r in together[0]]
-    assert 0 <= recommender.predict_rating("u3", "i0") <= 5
+
+    assert recommender.predict_rating("u3", "i0") is None
+    assert recommender.predict_rating({"gender": "F"}, {"kind": "A"}) is None
+    assert {listed.rating for lists in together for listed in lists} == {None}
+    for name in ("lists.parquet", "lists.csv"):
+        out = tmp_path / name
+        assert main(["recommend", "--bundle", str(tmp_path / "bundle"), "--users", "all", "--out", str(out)]) == 0
+    assert pq.read_table(tmp_path / "lists.parquet")["rating"].null_count > 0
+    assert {row["rating"] for row in csv.DictReader((tmp_path / "lists.csv").open())} == {""}
 
 
 def test_a_person_put_together_by_hand_is_the_person_of_the_assets(snapshot, recommender, bundle):

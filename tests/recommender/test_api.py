@@ -220,7 +220,7 @@ def test_a_malformed_batch_is_refused(db, api_key, body):
 
 
 def test_a_rating_is_answered_with_its_model(trained, ada, stranger, api_key):
-    assert set(ada.post("/api/v1/ratings/", {"item": "P1"}).json()) == {"rating", "model_version"}
+    assert set(ada.post("/api/v1/ratings/", {"item": "P1"}).json()) == {"rating", "model_version", "fallback_reason"}
     named = api_key.post("/api/v1/ratings/", {"customer": "C0", "item": "P1"}).json()
     assert named == ada.post("/api/v1/ratings/", {"item": "P1"}).json()
     assert (named["model_version"], 0 <= named["rating"] <= 5) == ("v1", True)

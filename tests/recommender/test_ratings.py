@@ -1,11 +1,21 @@
 """A rating for every pair of somebody and something, known or only described; and a clear word where there is none."""
 
+import json
+from io import StringIO
+
 import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
+from django.template import Context, Template
+from knox.models import AuthToken
+from rest_framework.test import APIClient
 
 from catalog.models import Product
-from customers.models import Customer
+from customers.models import Customer, Purchase
+from recommender import serving
+from recommender.engine.inference import Inference
 from recommender.errors import RecommendationError
-from recommender.recommendations import predict_rating
+from recommender.recommendations import predict_rating, recommend
 
 WHO = {
     "a customer with a history": {"customer": "C0"},
@@ -33,6 +43,16 @@ WHAT = {
 
 
 @pytest.fixture
+def api_key(db):
+    """Another system with a token, which may ask for anyone."""
+    user = User.objects.create_user("till")
+    user.user_permissions.add(Permission.objects.get(codename="recommend_for_anyone"))
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(user)[1]}")
+    return client
+
+
+@pytest.fixture
 def shop_of_today(trained):
     Customer.objects.create(key="newcomer", gender="M")
     Product.objects.create(key="new", name="New", category="Books")
@@ -42,7 +62,7 @@ def shop_of_today(trained):
 @pytest.mark.parametrize("who", WHO.values(), ids=WHO)
 def test_everybody_would_rate_everything(shop_of_today, who):
     for what in WHAT.values():
-        rating, version = predict_rating(**who, **what)
+        rating, version, _ = predict_rating(**who, **what)
         assert 0 <= rating <= 5
         assert version == "v1"
 
@@ -65,10 +85,51 @@ def test_an_item_created_since_is_rated_as_its_description_is(shop_of_today):
     assert predict_rating(customer="C0", item="new").rating == pytest.approx(described, abs=1e-5)
 
 
+def _at_every_door(client, customer="C2", item="P5"):
+    """The rating of a pair as the service, the command, the API, the tag and the list answer it."""
+    out = StringIO()
+    call_command("predict_rating", "--customer", customer, "--item", item, "--json", stdout=out)
+    answered = client.post("/api/v1/ratings/", {"customer": customer, "item": item}, format="json").json()
+    tag = Template("{% load recommendations %}{% predicted_rating for=who item=what as r %}{{ r|default_if_none:'-' }}")
+    shown = tag.render(Context({"who": customer, "what": item}))
+    listed = {found.rating for found in recommend(customer=customer).items}
+    return predict_rating(customer=customer, item=item).to_dict(), json.loads(out.getvalue()), answered, shown, listed
+
+
+def test_a_shop_that_nobody_rated_shows_no_rating_at_any_door(trained, api_key):
+    Purchase.objects.update(rating=None)
+    serving.forget()
+    none = {"rating": None, "model_version": None, "fallback_reason": "nobody_rated"}
+    assert _at_every_door(api_key) == (none, none, none, "-", {None})
+    for who in ({}, {"profile": {"Age": 28}}):
+        assert predict_rating(**who, item_features={"category": "Books"}).to_dict() == none
+
+
+def test_a_model_that_learned_from_no_rating_predicts_none(trained, api_key, monkeypatch):
+    monkeypatch.setattr(Inference, "has_ratings", False)
+    none = {"rating": None, "model_version": None, "fallback_reason": "model_without_ratings"}
+    assert _at_every_door(api_key) == (none, none, none, "-", {None})
+
+
+@pytest.mark.parametrize("world", ["stocked", "trained"])
+def test_an_unknown_customer_is_said_to_be_unknown(request, world, api_key):
+    request.getfixturevalue(world)
+    for asked in ({"customer": "nobody", "item": "P1"}, {"customer": "nobody", "item_features": {}}):
+        answer = api_key.post("/api/v1/ratings/", asked, format="json").json()
+        assert (answer["fallback_reason"], 0 <= answer["rating"] <= 5) == ("unknown_customer", True)
+    out = StringIO()
+    call_command("predict_rating", "--customer", "nobody", "--item", "P1", stdout=out)
+    assert "There is no customer of this key." in out.getvalue()
+
+
+def test_a_customers_own_rating_has_no_fallback_reason(trained):
+    assert predict_rating(customer="C0", item="P1").fallback_reason is None
+
+
 @pytest.mark.parametrize("who", WHO.values(), ids=WHO)
 def test_before_any_model_there_is_an_average_for_every_pair(stocked, who):
     for what in (WHAT["an item"], WHAT["a description"], WHAT["an empty description"]):
-        rating, version = predict_rating(**who, **what)
+        rating, version, _ = predict_rating(**who, **what)
         assert 0 <= rating <= 5
         assert version is None
 

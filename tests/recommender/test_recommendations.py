@@ -75,16 +75,17 @@ def test_a_known_customer_is_not_shown_what_they_bought(stocked):
 def test_before_any_model_a_rating_is_the_average_drawn_to_that_of_the_shop(stocked):
     given = [float(r) for r in Purchase.objects.exclude(rating=None).values_list("rating", flat=True)]
     mean = sum(given) / len(given)
-    rating, version = predict_rating(profile={}, item_features={"brand": "Apple"})
+    rating, version, _ = predict_rating(profile={}, item_features={"brand": "Apple"})
     assert version is None
     assert rating == pytest.approx(mean)
     loved, hated = (predict_rating(customer="C0", item=key).rating for key in ("P1", "P40"))
     assert 0 <= hated < mean < loved <= 5
 
 
-def test_where_nobody_rated_anything_a_rating_is_in_the_middle(db):
+def test_before_any_model_a_shop_without_ratings_has_none_to_predict(db):
     Product.objects.create(key="lamp", name="Lamp")
-    assert predict_rating(item="lamp") == (2.5, None)
+    assert predict_rating(item="lamp") == (None, None, "nobody_rated")
+    assert predict_rating(customer="stranger", item="lamp") == (None, None, "unknown_customer")
 
 
 # --- with a model -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recommender.errors import RecommendationError
+from recommender.lists import FALLBACK_REASONS, UNRATED_REASONS
 from recommender.management.arguments import add_who, json_object
 from recommender.recommendations import predict_rating
 
@@ -34,6 +35,11 @@ class Command(BaseCommand):
             raise CommandError(f"{error.field}: {error.message}") from None
         if options["json"]:
             self.stdout.write(json.dumps(prediction.to_dict()))
+            return
+        why = FALLBACK_REASONS | UNRATED_REASONS
+        reason = f" {why[prediction.fallback_reason]}" if prediction.fallback_reason else ""
+        if prediction.rating is None:
+            self.stdout.write(f"There is no rating to predict.{reason}")
         else:
             by = f"model {prediction.model_version}" if prediction.model_version else "the average of what people gave"
-            self.stdout.write(f"{prediction.rating:.2f} of 5, by {by}.")
+            self.stdout.write(f"{prediction.rating:.2f} of 5, by {by}.{reason}")
