@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_datetime
 from import_export.admin import ImportExportModelAdmin
 from import_export.formats.base_formats import CSV, JSON
 from import_export.resources import ModelResource
-from import_export.widgets import DateTimeWidget, NumberWidget
+from import_export.widgets import DateTimeWidget, DecimalWidget, IntegerWidget
 from tablib import Dataset
 from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
@@ -70,16 +70,31 @@ class ExactDateTimeWidget(DateTimeWidget):
         return "" if value is None else timezone.localtime(value).isoformat(sep=" ")
 
 
+class PlainNumber:
+    """Numbers as they are: the format tells them from text by their type."""
+
+    def render(self, value: Any, obj: Any = None, **kwargs: object) -> Any:
+        return "" if value is None else value
+
+
+class PlainDecimalWidget(PlainNumber, DecimalWidget):
+    pass
+
+
+class PlainIntegerWidget(PlainNumber, IntegerWidget):
+    pass
+
+
 class SheetResource(ModelResource):
     """Rows of a file. A new row takes the right to add, a changed one the right to change."""
 
-    WIDGETS_MAP = {**ModelResource.WIDGETS_MAP, "DateTimeField": ExactDateTimeWidget}
-
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        for field in self.fields.values():
-            if isinstance(field.widget, NumberWidget):
-                field.widget.coerce_to_string = False  # the format tells numbers from text by their type
+    WIDGETS_MAP = {
+        **ModelResource.WIDGETS_MAP,
+        "DateTimeField": ExactDateTimeWidget,
+        "DecimalField": PlainDecimalWidget,
+        "PositiveIntegerField": PlainIntegerWidget,
+        "PositiveSmallIntegerField": PlainIntegerWidget,
+    }
 
     def before_save_instance(self, instance: Model, row: Any, user: Any = None, **kwargs: object) -> None:
         verb = "add" if instance._state.adding else "change"

@@ -60,3 +60,11 @@ def test_pages_are_limited_by_address(client, lamp, settings, monkeypatch):
     assert 0 < int(response["Retry-After"]) <= 60
     assert client.get("/health/live").status_code == 200
     assert client.get("/", REMOTE_ADDR="10.0.0.9").status_code == 200, "another address"
+
+
+def test_pages_behind_a_proxy_are_limited_by_the_readers_address(client, lamp, settings, monkeypatch):
+    monkeypatch.setattr("recommender.api.throttles.client_address", lambda request: request.headers["X-Reader"])
+    monkeypatch.setattr("recommender.api.throttles._Throttle.timer", lambda self: 1_000_000.0)
+    settings.RECOMMENDER_THROTTLES = {"page": "1/min"}
+    cache.clear()
+    assert [client.get("/", headers={"X-Reader": who}).status_code for who in ("a", "b", "a")] == [200, 200, 429]

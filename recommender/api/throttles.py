@@ -62,7 +62,7 @@ class PageThrottle(_Throttle):
     scope = "page"
 
     def get_cache_key(self, request: Any, view: Any) -> str | None:
-        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
+        return self.cache_format % {"scope": self.scope, "ident": client_address(request)}
 
 
 class UserThrottle(_Throttle):
