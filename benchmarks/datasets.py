@@ -1,4 +1,5 @@
-"""Data to measure on: a snapshot folder, the layouts of MovieLens and of the Complete Journey, or generated shops."""
+"""Data to measure on: a snapshot folder, the layouts of MovieLens, the Complete Journey and Online Retail, or
+generated shops."""
 
 from __future__ import annotations
 
@@ -75,6 +76,19 @@ def complete_journey(folder: Path) -> Tables:
         user_categorical=fields,
         item_categorical=kinds,
     )
+
+
+def online_retail(folder: Path) -> Tables:
+    """Orders of a wholesaler of gifts. Left out: rows without a customer, cancelled invoices, gifts and corrections
+    (no quantity or price), and what is no product (postage, fees, samples: codes that do not begin with five digits).
+    """
+    rows = pd.read_csv(folder / "online_retail.csv", dtype=str, keep_default_na=False)
+    sold = (pd.to_numeric(rows["Quantity"]) > 0) & (pd.to_numeric(rows["UnitPrice"]) > 0)
+    product = rows["StockCode"].str.match(r"\d{5}")
+    rows = rows[(rows["CustomerID"] != "") & ~rows["InvoiceNo"].str.startswith("C") & sold & product]
+    customer = rows["CustomerID"].str.removesuffix(".0")
+    frame = pd.DataFrame({"user": customer, "item": rows["StockCode"], "time": pd.to_datetime(rows["InvoiceDate"])})
+    return from_frame(frame.sort_values("time", kind="stable"), user="user", item="item", time="time")
 
 
 def wholesale(
@@ -198,6 +212,7 @@ READERS = {
     "u.data": movielens_100k,
     "ratings.dat": movielens_1m,
     "transactions_sample.csv": complete_journey,
+    "online_retail.csv": online_retail,
 }
 GENERATED = {"wholesale": wholesale, "thin": thin, "shop": shop}
 __all__ = ["GENERATED", "READERS", "read"]

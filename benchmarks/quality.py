@@ -18,14 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import datasets
+from benchmarks import datasets, splits
 from benchmarks.peers import HOME, OURS, TRIALS, Peer, load
-from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
+from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, held_out_last, split
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation import METRICS, bootstrap_interval, rank_targets, user_metrics
+from recommender.engine.tables import Tables
 
 AT_MOST = 10_000  # people measured, a fixed random sample where there are more
 RESAMPLES = 1000
+RETURNING = {"one": 0.0, "quarter": 0.25}  # share of the customers whose later orders are kept, too
 HEADINGS = (
     *("model", "NDCG@10", "interval", "HR@10", "recall@20", "MRR", "coverage"),
     *("seconds", "tuning", "peak MB", "ours minus it"),
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         names = _known(options.models)
         overrides = {OURS: [{"config": json.loads(options.config)}]} if options.config else {}
         tables = datasets.read(options.data)
-        data = TwoTowerDataset.build(tables, split(tables, options.split, options.seed))
+        data = _split(tables, options)
         known = chosen_before(options.settings) if options.settings else {}
         rows = compare(data, names, overrides, known)
     except (EngineError, OSError) as error:
@@ -51,8 +53,17 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps(rows))
     else:
-        _print_table(rows, data, f"{options.data}, {options.split}")
+        how = options.split if options.orders == "all" else f"orders: {options.orders}"
+        _print_table(rows, data, f"{options.data}, {how}")
     return 0
+
+
+def _split(tables: Tables, options: argparse.Namespace) -> TwoTowerDataset:
+    if options.orders == "all":
+        tables, role, _ = held_out_last(tables, split(tables, options.split, options.seed))
+    else:
+        tables, role = splits.first_orders(tables, RETURNING[options.orders], options.seed)
+    return TwoTowerDataset.build(tables, role)
 
 
 def compare(
@@ -214,6 +225,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help=f"a folder, or a generated shop: {', '.join(datasets.GENERATED)}")
     parser.add_argument("--split", choices=("last-out", "date"), default="last-out")
+    parser.add_argument(
+        "--orders",
+        choices=("all", *RETURNING),
+        default="all",
+        help="one: each customer's first order of four items or more, one of them held out; "
+        "quarter: the same, and later orders of a quarter of the customers, the last one held out; without --split",
+    )
     parser.add_argument("--models", help=f"some of {','.join(HOME)}, separated by commas")
     parser.add_argument("--config", help="settings of ours other than the defaults, as JSON")
     parser.add_argument("--settings", type=Path, help="JSON of an earlier run, whose settings the peers take over")

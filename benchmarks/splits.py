@@ -1,12 +1,15 @@
-"""Splits that only benchmarks need: at random, by people, by how few purchases are known, by products."""
+"""Splits that only benchmarks need: at random, by people, by how few purchases are known, by products, by first
+orders."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
-from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split_last_out
+from recommender.engine.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, held_out_last, split_last_out
+from recommender.engine.errors import EngineError
 from recommender.engine.tables import Tables
 
 
@@ -44,13 +47,52 @@ def new_products(tables: Tables, seed: int) -> np.ndarray:
     return np.select([draw < 0.1, draw < 0.2], [TEST, VALID], TRAIN).astype(np.int8)
 
 
+ORDER_ITEMS = 4  # different items that an order must hold for one of them to be held out
+
+
+def first_orders(tables: Tables, returning: float, seed: int) -> tuple[Tables, np.ndarray]:
+    """A shop of one-order customers: tables and roles, int8 [n], as `held_out_last` orders them.
+
+    Of each customer the first order of at least ORDER_ITEMS different items is kept, and one of them, drawn at random,
+    is the test. Of a share `returning` of the customers all later orders are kept too, and the last one is the test.
+    An order is what a customer bought at one moment. Validation is drawn from the rest as training draws the test.
+    Raises EngineError where no order is large enough.
+    """
+    rng = np.random.default_rng(seed)
+    comes_back = rng.random(len(tables.user_keys)) < returning
+    kept, tested = [], []
+    for user, (start, stop) in enumerate(pairwise(tables.first_row.tolist())):
+        first = np.unique(tables.time[start:stop], return_index=True)[1]
+        starts = [*(start + first).tolist(), stop]
+        sizes = [len(np.unique(tables.item[a:b])) for a, b in pairwise(starts)]
+        large = next((k for k, size in enumerate(sizes) if size >= ORDER_ITEMS), None)
+        if large is None:
+            continue
+        last = len(sizes) - 1
+        if comes_back[user] and last > large:
+            kept.append(np.arange(starts[large], stop))
+            tested.append(np.arange(starts[last], stop))
+            continue
+        rows = np.arange(starts[large], starts[large + 1])
+        hidden = rng.choice(np.unique(tables.item[rows]))
+        kept.append(rows)
+        tested.append(rows[tables.item[rows] == hidden])
+    if not kept:
+        raise EngineError(f"No customer has an order of {ORDER_ITEMS} different items or more.")
+    rows = np.concatenate(kept)
+    shop = tables.rows(rows)
+    role = for_our_training(shop, np.where(np.isin(rows, np.concatenate(tested)), TEST, TRAIN).astype(np.int8))
+    shop, role, _ = held_out_last(shop, role)
+    return shop, role
+
+
 def for_our_training(tables: Tables, role: np.ndarray) -> np.ndarray:
     """The roles of our own training: nothing but TEST is held out of it, and it validates as it does in a shop, on the
-    last of what else people bought."""
+    last of what else people bought. What they buy again after that is not learned from."""
     known = np.flatnonzero(role != TEST)
     last = split_last_out(tables.rows(known))
     ours = role.copy()
-    ours[known] = np.where(last == TEST, VALID, TRAIN)
+    ours[known] = np.select([last == TEST, last == LEFT_OUT], [VALID, LEFT_OUT], TRAIN)
     return ours
 
 

@@ -367,7 +367,8 @@ class _Run:
         return bool(distributed.the_firsts(proven(before - self.served)))
 
     def _popularities(self) -> list[float]:
-        return sorted({*POPULARITIES, self.linear.popularity})
+        """Never none: of items that a history says nothing of, the popular come first."""
+        return sorted({*POPULARITIES, self.linear.popularity} - {0.0})
 
     def choose_weights(self) -> ListWeights:
         if not distributed.is_first():
