@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from benchmarks import peers, quality
+from benchmarks import peers, quality, splits
 from benchmarks.peers.ease import EASE
-from recommender.engine.dataset import TEST, TRAIN, TwoTowerDataset, split
+from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.evaluation import score_batches
-from recommender.engine.tables import read_snapshot
+from recommender.engine.tables import from_frame, read_snapshot
 from tests import planted
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,3 +159,36 @@ def test_sasrec_learns_what_follows_what(tmp_path: Path):
 
     assert found["decided"]["epochs"] >= 5
     assert row["ndcg_10"] > 0.9
+
+
+def shop_of_orders(people: int = 60):
+    """A small order first, then one of five items, then for everybody another one of five."""
+    user, item, time = [], [], []
+    for person in range(people):
+        mine = np.random.default_rng(person).permutation(40)
+        for n, bought in enumerate((mine[:2], mine[2:7], mine[7:12])):
+            user += [f"u{person}"] * len(bought)
+            item += [f"i{i}" for i in bought]
+            time += [1.7e9 + 1000.0 * person + 1e6 * n] * len(bought)
+    return from_frame(pd.DataFrame({"user": user, "item": item, "time": time}), user="user", item="item", time="time")
+
+
+def test_a_shop_of_first_orders_holds_out_one_item_of_each():
+    tables, role = splits.first_orders(shop_of_orders(), 0.0, 1)
+    data = TwoTowerDataset.build(tables, role)
+
+    assert len(data) == 60 * 5, "the first order of four items or more, and nothing else"
+    cases = data.with_role(np.where(role == TEST, TEST, TRAIN).astype(np.int8)).cases(TEST)
+    assert len(cases) == 60
+    assert [len(targets) for targets in cases.targets] == [1] * 60
+    assert cases.lengths(data).tolist() == [4] * 60, "the rest of the order is known"
+    assert (role == VALID).any()
+
+
+def test_of_a_quarter_of_the_customers_the_last_order_is_held_out():
+    tables, role = splits.first_orders(shop_of_orders(), 0.25, 1)
+    data = TwoTowerDataset.build(tables, role)
+
+    held_out = np.array([len(targets) for targets in data.cases(TEST).targets])
+    assert set(held_out) == {1, 5}
+    assert 5 <= (held_out == 5).sum() <= 25

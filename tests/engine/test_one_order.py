@@ -78,3 +78,38 @@ def test_no_weight_is_zero_where_nobody_known_can_be_measured(tmp_path):
     weights = json.loads((tmp_path / "bundle" / "training.json").read_text())["weights"]
     assert weights["popularity"] > 0
     assert weights["short_popularity"] > 0
+
+
+def test_one_order_customers_with_ratings_and_quantities_are_listed_what_goes_with_it(tmp_path):
+    """The order of rows within an order says nothing, and neither does how much was bought or how it was rated."""
+    from recommender.engine.tables import read_snapshot
+
+    tables = read_snapshot(shop(tmp_path / "plain"))
+    rng = np.random.default_rng(1)
+    planted.write_snapshot(
+        tmp_path / "data",
+        {"user": tables.user_keys.tolist()},
+        {"item": tables.item_keys.tolist()},
+        {
+            "user": tables.user_keys[tables.user].tolist(),
+            "item": tables.item_keys[tables.item].tolist(),
+            "time": tables.time,
+            "rating": rng.integers(1, 6, len(tables)).astype(float),
+            "quantity": rng.integers(1, 50, len(tables)).astype(float),
+        },
+        user_numerical=["quantity"],
+        derived={"quantity": {"take": "sum", "column": "quantity"}},
+    )
+    build_bundle(tmp_path / "data", tmp_path / "bundle", config=QUICK)
+    assert of_own_kind(tmp_path / "bundle", [f"u{n}" for n in range(300)]) > 0.9
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_popularity_beside_a_history_is_never_zero(share):
+    from recommender.engine.linear_path import LinearSettings
+    from recommender.engine.trainer import _Run
+
+    run = _Run.__new__(_Run)
+    run.linear = LinearSettings(popularity=share)
+    assert min(run._popularities()) > 0
+    assert share in (0.0, *run._popularities())
