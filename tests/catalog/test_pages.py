@@ -68,8 +68,9 @@ def test_products_are_found_by_price_and_by_what_people_gave_them(client):
     cheap, dear, unrated = shelf("Cheap", "Dear", "Unrated")
     for product, price, ratings in ((cheap, 5, [2, 3]), (dear, 50, [4, 5, None]), (unrated, 20, [None])):
         Product.objects.filter(pk=product.pk).update(price=price)
-        for rating in ratings:
-            Purchase.objects.create(customer=Customer.objects.get_or_create(key="c")[0], product=product, rating=rating)
+        for n, rating in enumerate(ratings):
+            customer = Customer.objects.get_or_create(key=f"c{n}")[0]
+            Purchase.objects.create(customer=customer, product=product, rating=rating)
     assert names_on(client.get("/products/?min_price=10&max_price=30")) == ["Unrated"]
     assert names_on(client.get("/products/?min_rating=4")) == ["Dear"]
     assert names_on(client.get("/products/?min_rating=2.5")) == ["Cheap", "Dear"]
@@ -83,9 +84,9 @@ def test_products_are_found_by_price_and_by_what_people_gave_them(client):
 
 def test_one_high_rating_does_not_lead_the_best_rated(client):
     once, often = shelf("Once", "Often")
-    customer = Customer.objects.create(key="c")
-    Purchase.objects.create(customer=customer, product=once, rating=5)
-    Purchase.objects.bulk_create(Purchase(customer=customer, product=often, rating="4.5") for _ in range(20))
+    people = Customer.objects.bulk_create(Customer(key=f"c{n}") for n in range(20))
+    Purchase.objects.create(customer=people[0], product=once, rating=5)
+    Purchase.objects.bulk_create(Purchase(customer=customer, product=often, rating="4.5") for customer in people)
     assert names_on(client.get("/products/?ordering=-rating")) == ["Often", "Once"]
 
 
