@@ -31,7 +31,7 @@ class SignUpView(SignupView):
     """allauth's, where the same form sent twice at once ends with one account and an ordinary message.
 
     Usernames, and addresses in any spelling, are unique in the database: of two forms that are both found valid, the
-    second to be saved is checked again, and then reads who came first.
+    second to be saved reads that the account is there.
     """
 
     def form_valid(self, form: Any) -> HttpResponse:
@@ -39,9 +39,8 @@ class SignUpView(SignupView):
             with transaction.atomic():
                 return super().form_valid(form)
         except IntegrityError:
-            again = self.get_form()
-            # An address that is taken is no error of the form: allauth writes to its owner, and tells nobody else.
-            return super().form_valid(again) if again.is_valid() else self.form_invalid(again)
+            form.add_error(None, "An account with this name or address was made a moment ago. Sign in to it instead.")
+            return self.form_invalid(form)
 
 
 def revoke_tokens(user: Any) -> int:
