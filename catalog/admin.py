@@ -6,7 +6,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RangeNumericFilter
 from catalog.models import Product
 from catalog.resources import ProductResource
 from catalog.selectors import facet
-from catalog.services import put_on_sale, take_off_sale
+from catalog.services import delete_picture, put_on_sale, take_off_sale
 from catalog.spreadsheets import SheetAdmin
 
 
@@ -57,6 +57,12 @@ class ProductAdmin(SheetAdmin):
     def get_readonly_fields(self, request, obj=None):
         """The key is told once."""
         return [*self.readonly_fields, "key"] if obj else self.readonly_fields
+
+    def save_model(self, request, obj, form, change):
+        super().save_model(request, obj, form, change)
+        before = form.initial.get("image")
+        if "image" in form.changed_data and before:
+            delete_picture(storage=before.storage, name=before.name)
 
     @admin.action(description="Take off sale", permissions=["change"])
     def take_off_sale(self, request, queryset):

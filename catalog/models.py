@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
+from catalog.pictures import validate_picture
+
 
 class ProductQuerySet(models.QuerySet["Product"]):
     def active(self) -> "ProductQuerySet":
@@ -26,7 +28,7 @@ class Product(models.Model):
     )
     description = models.TextField(blank=True)
     active = models.BooleanField(default=True, help_text="An inactive product is shown and recommended nowhere.")
-    image = models.ImageField(upload_to="products/", blank=True)
+    image = models.ImageField(upload_to="products/", blank=True, validators=[validate_picture])
     created = models.DateTimeField(auto_now_add=True)
     updated = models.DateTimeField(auto_now=True, db_index=True)
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from django.core.files.storage import Storage
 from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError, QuerySet
 from django.utils import timezone
 
+from catalog import pictures
 from catalog.errors import ProductInUse
 from catalog.models import Product
 
@@ -53,3 +55,14 @@ def delete_product(*, product: Product) -> None:
         raise ProductInUse(
             f"{product.key} was bought {times} times and is kept. Set active to false to take it off sale."
         ) from error
+
+
+def delete_picture(*, storage: Storage, name: str) -> None:
+    """Remove an upload and what was made of it, once the change is committed and unless another product shows it."""
+
+    def delete() -> None:
+        if not Product.objects.filter(image=name).exists():
+            pictures.delete_sizes(storage, name)
+            storage.delete(name)
+
+    transaction.on_commit(delete)

@@ -25,6 +25,8 @@ router.register("products", api.ProductViewSet, basename="api-product")
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("media/products/sizes/<path:name>/<int:width>.webp", views.picture, name="picture"),
+    path("media/products/<path:name>", views.picture),  # an upload, as older links name it
     path("products/", views.product_list, name="products"),
     path("products/<key:key>/", views.product_page, name="product"),
     path("api/v1/", include(router.urls)),

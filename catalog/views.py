@@ -1,11 +1,14 @@
 """Pages anyone may read. What they know of the reader comes through the tags of `recommendations` and `customers`."""
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from catalog.filters import ProductFilter, wider
+from catalog.models import Product
+from catalog.pictures import WIDTHS, PictureBroken, sized
 from catalog.selectors import facet, products_for_sale, spelled_like
 
 PAGE_SIZE = 24
@@ -63,3 +66,20 @@ def product_list(request: HttpRequest) -> HttpResponse:
 def product_page(request: HttpRequest, key: str) -> HttpResponse:
     product = get_object_or_404(products_for_sale(), key=key)
     return render(request, "catalog/product.html", {"product": product})
+
+
+@require_safe
+def picture(request: HttpRequest, name: str, width: int = WIDTHS[-1]) -> FileResponse:
+    """A product's picture in WebP, for whoever has its address. The upload itself is never sent, whatever it holds."""
+    if width not in WIDTHS:
+        raise Http404
+    image = Product._meta.get_field("image")
+    try:
+        shown = image.storage.open(sized(image.storage, f"{image.upload_to}{name}", width))
+    except (PictureBroken, SuspiciousFileOperation) as error:
+        raise Http404 from error
+    response = FileResponse(shown, filename=f"{width}.webp", content_type="image/webp")
+    response["Cache-Control"] = "public, max-age=86400"  # a name may be given to another picture, once it is free
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -28,6 +28,8 @@ PUBLIC = {
     # the shop's window
     "": READ,
     "products/": READ,
+    "media/products/<path:name>": READ,
+    "media/products/sizes/<path:name>/<int:width>.webp": READ,
     "products/<key:key>/": READ,
     "cart/": {"GET", "POST"},
     "cart/add/<key:key>/": SEND,

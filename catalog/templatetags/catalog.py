@@ -7,6 +7,9 @@ from zlib import crc32
 from django import template
 from django.conf import settings
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.db.models.fields.files import FieldFile
+
+from catalog.pictures import WIDTHS, size_name
 
 register = template.Library()
 
@@ -53,3 +56,15 @@ def page_link(context: template.Context, number: int) -> str:
     query = context["request"].GET.copy()
     query["page"] = number
     return f"?{query.urlencode()}"
+
+
+@register.filter
+def srcset(image: FieldFile) -> str:
+    """The addresses of a picture in the sizes in which it is shown, with their widths, for <img srcset>."""
+    return ", ".join(f"{image.storage.url(size_name(image.name, width))} {width}w" for width in WIDTHS)
+
+
+@register.filter
+def sized(image: FieldFile, width: int) -> str:
+    """The address of a picture at one of these widths."""
+    return image.storage.url(size_name(image.name, width))
