@@ -35,7 +35,7 @@ def validate_picture(upload: File) -> None:
         raise ValidationError(f"The picture has {upload.size / (1 << 20):.1f} MB; up to {MOST_MEGABYTES} are taken.")
     try:
         upload.seek(0)
-        with Image.open(upload.file if hasattr(upload, "file") else upload, formats=FORMATS) as image:
+        with Image.open(upload.file or BytesIO(), formats=FORMATS) as image:
             width, height = image.size
             if width * height > MOST_PIXELS:
                 millions = MOST_PIXELS // 1_000_000
