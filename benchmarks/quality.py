@@ -88,7 +88,7 @@ def compare(
         rows.append(row)
         print(f"{name}: NDCG@10 {row['ndcg_10']:.4f} after {row['seconds']:.1f} s", file=sys.stderr)
     for row in rows:
-        row["paired"] = _paired(ndcg[OURS] - ndcg[row["model"]]) if OURS in ndcg else None
+        row["paired"] = paired(ndcg[OURS] - ndcg[row["model"]]) if OURS in ndcg else None
     return rows
 
 
@@ -170,7 +170,7 @@ def in_a_process(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return told["done"]
 
 
-def _paired(difference: np.ndarray) -> dict[str, float]:
+def paired(difference: np.ndarray) -> dict[str, float]:
     """Ours minus a model's NDCG@10, over the same people."""
     low, high = bootstrap_interval(difference, RESAMPLES)
     return {"difference": float(difference.mean()), "low": low, "high": high}

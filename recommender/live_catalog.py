@@ -20,6 +20,7 @@ from recommender.engine.encoders import as_text
 from recommender.engine.explain import Weighed, weigh
 from recommender.engine.inference import Inference, Person
 from recommender.engine.inputs import ItemVectors, Vectors
+from recommender.engine.neighbours import Neighbours, feature_codes
 from recommender.engine.retrieval import Index
 from recommender.people import plain
 from recommender.remembered import Remembered
@@ -54,6 +55,7 @@ class Live:
 class Placed:
     """The live model with a vector for every row of the catalog.
 
+    neighbours : which of these items go with which.
     described : the features of the items that it does not know, which place them, in the order of their rows.
     asked : the people who asked last, in vectors.
     """
@@ -61,6 +63,7 @@ class Placed:
     live: Live
     vectors: ItemVectors
     index: Index | MilvusIndex
+    neighbours: Neighbours
     row_of: dict[str, int]
     described: Sequence[Mapping[str, object]]
     asked: Remembered = field(default_factory=Remembered)
@@ -303,6 +306,10 @@ def read_catalog(
             placed, row_of = before, before.row_of
         else:
             placed = _place(live, described, row_of)
+        names = [name for name in live.inference.schema.item_categorical if name in columns]
+        codes, _ = feature_codes(columns, names, len(keys))
+        if not np.array_equal(codes, placed.neighbours.codes):
+            placed = replace(placed, neighbours=replace(placed.neighbours, codes=codes))
     nothing = np.zeros(len(keys))
     catalog = LiveCatalog(
         placed=placed,
@@ -441,7 +448,8 @@ def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int
     vectors: ItemVectors = live.inference.items
     if described:
         vectors = live.inference.items.above(live.inference.encode_items(described))
-    return Placed(live, vectors, index_of(live.collection, vectors), row_of, described)
+    unseen = Neighbours(live.inference, vectors, np.zeros((0, len(vectors)), np.int32))  # features come with the rows
+    return Placed(live, vectors, index_of(live.collection, vectors), unseen, row_of, described)
 
 
 def read_tally(source: RecommenderSource) -> Tally:

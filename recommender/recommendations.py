@@ -146,8 +146,8 @@ def trending(count: int = 10, **options: Any) -> RecommendationList:
 
 
 def similar(item: str, count: int = 10, **options: Any) -> RecommendationList:
-    """Items that the same people want as this one, as the model sees it; of the same kind before any model, and for an
-    item that was created a moment ago."""
+    """What buyers of this item want beside it, and items like it where few bought it (engine/neighbours.py); items of
+    the same kind before any model, and for an item that was created a moment ago."""
     asked, catalog = _planned(**{"count": count, "scenario": "similar", **options})
     created = new_item(item, catalog)
     if created is not None:
@@ -160,7 +160,7 @@ def similar(item: str, count: int = 10, **options: Any) -> RecommendationList:
     if placed is not None:
 
         def nearest(reach: int) -> _Candidates:
-            found = placed.index.similar(row, reach, asked.allowed)
+            found = placed.neighbours.nearest(row, placed.index, reach, asked.allowed)
             return _Candidates(*found, int(asked.allowed.sum() - asked.allowed[row]))
 
         try:

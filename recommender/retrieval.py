@@ -42,22 +42,17 @@ def collection_of(inference: Inference) -> MilvusVectors | None:
             f"RETRIEVAL_ADDRESS is set, and {error.name} is not installed: pip install -r requirements-milvus.txt."
         ) from None
     checksum = inference.manifest["files"]["model/item_rank.npy"]["sha256"]
-    return MilvusVectors.open(address, checksum, inference.items.rank, _width(inference.items))
+    return MilvusVectors.open(address, checksum, inference.items.rank)
 
 
 def index_of(collection: MilvusVectors | None, vectors: ItemVectors) -> Index | MilvusIndex:
     """The search through a catalog: the items of the model, then those created since."""
     if collection is None:
-        return Index(vectors.rank, _width(vectors))
+        return Index(vectors.rank)
     from recommender.engine.milvus import MilvusIndex
 
-    return MilvusIndex(collection, vectors.rank, _width(vectors))
+    return MilvusIndex(collection, vectors.rank)
 
 
 def _address() -> str:
     return getattr(settings, "RECOMMENDER_RETRIEVAL_ADDRESS", "")
-
-
-def _width(vectors: ItemVectors) -> int:
-    """The columns that say who wants an item, less how many do."""
-    return vectors.trace.shape[1]

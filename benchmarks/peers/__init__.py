@@ -36,6 +36,13 @@ COLD = {  # for whom or what nothing is known of but features
     "category_popularity": ("popularity", "CategoryPopularity"),
     "random": ("popularity", "Random"),
 }
+ITEMS = {  # what comes next after one item
+    "popularity": ("items", "Popularity"),
+    "co_purchase": ("items", "CoPurchase"),
+    "item_knn": ("items", "ItemKNN"),
+    "item_vectors": ("items", "ItemVectors"),
+    OURS: ("items", "TwoTowers"),
+}
 RATERS = {
     "global_mean": ("raters", "GlobalMean"),
     "bias": ("surprise_raters", "Bias"),
@@ -58,7 +65,8 @@ class Peer(Protocol):
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray: ...
 
 
-def load(name: str, rates: bool = False) -> Any:
-    """The class of a peer, or of a rater; ImportError where the package that it needs is not installed."""
-    module, of_class = (RATERS if rates else HOME | COLD)[name]
+def load(name: str, rates: bool = False, items: bool = False) -> Any:
+    """The class of a peer, of a rater or of what tells one item from another; ImportError where the package that it
+    needs is not installed."""
+    module, of_class = (RATERS if rates else ITEMS if items else HOME | COLD)[name]
     return getattr(import_module(f"{__name__}.{module}"), of_class)

@@ -20,6 +20,7 @@ from recommender.engine.bundle import WEIGHTS, read_manifest
 from recommender.engine.encoders import LARGEST_AMOUNT, Encoders, as_number, as_text
 from recommender.engine.errors import BundleError, InferenceError, ProfileError
 from recommender.engine.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, gap_bucket, mapped
+from recommender.engine.neighbours import QUESTIONS, learn_questions
 from recommender.engine.rater import Rater
 from recommender.engine.schema import Schema
 from recommender.engine.user_vectors import UserVectors
@@ -55,7 +56,15 @@ class Inference:
     max_history : purchases of a person that are read, the latest ones.
     """
 
-    def __init__(self, *, model: Path, artifacts: Path, manifest: dict[str, Any] | None = None, device: str = "cpu"):
+    def __init__(
+        self,
+        *,
+        model: Path,
+        artifacts: Path,
+        assets: Path | None = None,
+        manifest: dict[str, Any] | None = None,
+        device: str = "cpu",
+    ):
         try:
             saved = json.loads(Path(artifacts).read_text(encoding="utf-8"))
             self.encoders = Encoders.from_dict(saved["encoders"])
@@ -67,6 +76,7 @@ class Inference:
             self._history, self._user_tower = (_session(model / f"{n}.onnx", device) for n in ("history", "user_tower"))
             self._rater = Rater.open(model / "rater.npz")
             self._users = UserVectors.open(model)
+            self._questions_file, self._assets = model / QUESTIONS, assets or Path(artifacts).parent / "assets"
             self._item_tower_file, self._device = model / "item_tower.onnx", device
         except BundleError:
             raise
@@ -99,6 +109,22 @@ class Inference:
             return _session(self._item_tower_file, self._device)
         except Exception as error:
             raise InferenceError(f"The item tower cannot be opened: {error}") from error
+
+    @cached_property
+    def questions(self) -> np.ndarray:
+        """float32 [items, width + 1]: which items go with each (neighbours.py).
+
+        From their file, which all processes share; a bundle that was written before there was one holds the purchases
+        that they are learned from.
+        """
+        try:
+            if self._questions_file.exists():
+                return mapped(self._questions_file)
+            first_row = np.load(self._assets / "history_first_row.npy")
+            item = mapped(self._assets / "history_item.npy")
+        except Exception as error:
+            raise InferenceError(f"What goes with each item cannot be read: {error}") from error
+        return learn_questions(self.items.rank, self.items.trace.shape[1], first_row, item)
 
     @property
     def schema(self) -> Schema:

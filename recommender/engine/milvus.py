@@ -18,13 +18,13 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 from recommender.engine.errors import RetrievalError
 from recommender.engine.inputs import Rows
-from recommender.engine.retrieval import cosines, unit
 
 PREFIX = "recommender"
 TIMEOUT = 10.0  # seconds for one call
 GRAPH = {"M": 32, "efConstruction": 200}
 AT_ONCE = 5_000  # vectors in one insert
 KEPT = 3  # collections: of the live model, the one before, and one to spare
+POOL = 10  # candidates for each item of a list whose scores are lifted by what Milvus does not know
 ENOUGH = 2  # candidates for each wanted item, so that the graph is searched wide enough
 MOST = 16_384  # candidates that Milvus gives at once
 # Where fewer rows may be listed, they are multiplied through: a graph is a poor way to find one in a thousand.
@@ -33,7 +33,7 @@ HALF_BUILT_FOR = 86_400  # seconds after which a collection that was never finis
 
 
 class MilvusVectors:
-    """The item vectors of one model in Milvus: `rank` as they are, `taste` their first columns, of length one.
+    """The item vectors of one model in Milvus, in the field `rank`.
 
     It is known by the checksum of its vectors, and has that name only when it is whole.
     """
@@ -42,28 +42,28 @@ class MilvusVectors:
         self._client, self._name, self._size = client, name, size
 
     @classmethod
-    def open(cls, address: str, checksum: str, rank: np.ndarray, width: int) -> MilvusVectors:
+    def open(cls, address: str, checksum: str, rank: np.ndarray) -> MilvusVectors:
         """The collection of these vectors, filled now if need be. RetrievalError when Milvus does not answer.
 
         address : http://user:password@host:port of a server, or a file ending in .db for Milvus Lite, where installed.
-        rank : float32 [n, d].   width : the first columns that say who wants an item.
+        rank : float32 [n, d].
         """
         with _errors():
             client = _client(address)
-            name = _finished(client).get(checksum) or _fill(client, checksum, rank, width)
+            name = _finished(client).get(checksum) or _fill(client, checksum, rank)
             client.load_collection(name)
             return cls(client, name, len(rank))
 
     def __len__(self) -> int:
         return self._size
 
-    def nearest(self, field: str, query: np.ndarray, limit: int) -> np.ndarray:
+    def nearest(self, query: np.ndarray, limit: int) -> np.ndarray:
         """int64 [<= limit] rows whose vectors have the highest dot products with the query, float32 [d]."""
         with _errors():
             found = self._client.search(
                 self._name,
                 data=[query],
-                anns_field=field,
+                anns_field="rank",
                 limit=limit,
                 search_params={"params": {"ef": max(2 * limit, GRAPH["efConstruction"])}},
             )
@@ -76,8 +76,8 @@ class MilvusIndex:
     Newer rows are multiplied through here: they are few until the next model.
     """
 
-    def __init__(self, collection: MilvusVectors, vectors: Rows, width: int):
-        self.collection, self.vectors, self.width = collection, vectors, width
+    def __init__(self, collection: MilvusVectors, vectors: Rows):
+        self.collection, self.vectors = collection, vectors
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -96,31 +96,31 @@ class MilvusIndex:
             allowed = np.ones(len(self), dtype=bool) if mask is None else mask.copy()
             if exclude is not None:
                 allowed[exclude[person]] = False
-            candidates = self._candidates("rank", query, k, allowed)
+            candidates = self._candidates(query, k, allowed)
             best, found = _best(candidates, self.vectors[candidates] @ query, k)
             rows[person, : len(best)], scores[person, : len(best)] = best, found
         return rows, scores
 
-    def similar(self, row: int, k: int, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """As `Index.similar`."""
-        own = self.vectors[row][: self.width]
-        allowed = np.ones(len(self), dtype=bool) if mask is None else mask.copy()
-        allowed[row] = False
-        candidates = self._candidates("taste", unit(own[None])[0], k, allowed)
-        return _best(candidates, cosines(self.vectors[candidates][:, : self.width], own), k)
+    def nearest(self, query: np.ndarray, lift: np.ndarray, k: int, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `Index.nearest`, among those that Milvus finds, those that are lifted most and all newer ones."""
+        lifted = np.where(mask, lift, 0)
+        most = np.argsort(-lifted, kind="stable")[: POOL * k]
+        found = self._candidates(query, POOL * k, mask)
+        candidates = np.union1d(found, most[lifted[most] > 0])
+        return _best(candidates, self.vectors[candidates] @ query + lift[candidates], k)
 
-    def _candidates(self, field: str, query: np.ndarray, k: int, allowed: np.ndarray) -> np.ndarray:
+    def _candidates(self, query: np.ndarray, k: int, allowed: np.ndarray) -> np.ndarray:
         """Rows that may be listed, the k best of them among these: those of Milvus, and all newer ones."""
         old = len(self.collection)
         newer = old + np.flatnonzero(allowed[old:])
-        return np.concatenate([self._from_milvus(field, query, k, allowed[:old]), newer])
+        return np.concatenate([self._from_milvus(query, k, allowed[:old]), newer])
 
-    def _from_milvus(self, field: str, query: np.ndarray, k: int, allowed: np.ndarray) -> np.ndarray:
+    def _from_milvus(self, query: np.ndarray, k: int, allowed: np.ndarray) -> np.ndarray:
         left = int(np.count_nonzero(allowed))
         if left > FEW:
             limit = ENOUGH * k * len(allowed) // left
             while limit <= MOST:
-                rows = self.collection.nearest(field, query, limit)
+                rows = self.collection.nearest(query, limit)
                 rows = rows[allowed[rows]]
                 if len(rows) >= k:
                     return rows
@@ -137,20 +137,18 @@ def _best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.
 # --- filling ----------------------------------------------------------------------------------------------------------
 
 
-def _fill(client: MilvusClient, checksum: str, rank: np.ndarray, width: int) -> str:
+def _fill(client: MilvusClient, checksum: str, rank: np.ndarray) -> str:
     """Write every vector under a temporary name, which becomes the collection's own when all are there."""
     part = f"{PREFIX}_part_{int(time.time())}_{uuid.uuid4().hex}"
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("row", DataType.INT64, is_primary=True)
     index = client.prepare_index_params()
-    for field, dim in (("rank", rank.shape[1]), ("taste", width)):
-        schema.add_field(field, DataType.FLOAT_VECTOR, dim=dim)
-        index.add_index(field_name=field, index_type="HNSW", metric_type="IP", params=GRAPH)
+    schema.add_field("rank", DataType.FLOAT_VECTOR, dim=rank.shape[1])
+    index.add_index(field_name="rank", index_type="HNSW", metric_type="IP", params=GRAPH)
     client.create_collection(part, schema=schema, index_params=index)
     for start in range(0, len(rank), AT_ONCE):
         vectors = np.asarray(rank[start : start + AT_ONCE])
-        pairs = zip(vectors, unit(vectors[:, :width]), strict=True)
-        rows = [{"row": row, "rank": own, "taste": taste} for row, (own, taste) in enumerate(pairs, start)]
+        rows = [{"row": row, "rank": own} for row, own in enumerate(vectors, start)]
         client.insert(part, rows)
     client.flush(part)
     found = client.query(part, output_fields=["count(*)"], consistency_level="Strong")[0]["count(*)"]

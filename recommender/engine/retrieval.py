@@ -15,12 +15,11 @@ LEAST_USERS = 16  # but never fewer people, so that a large catalog is not read 
 class Index:
     """The ranking vectors of a catalog, ready to be searched.
 
-    vectors : float32 [n, d], may be memory mapped, or stacked.   width : the first columns, which say who wants an
-    item; the rest say how many do.
+    vectors : float32 [n, d], may be memory mapped, or stacked.
     """
 
-    def __init__(self, vectors: Rows, width: int | None = None):
-        self.vectors, self.width = vectors, vectors.shape[1] if width is None else width
+    def __init__(self, vectors: Rows):
+        self.vectors = vectors
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -64,14 +63,14 @@ class Index:
             rows[part], found[part] = best_rows(scores, k)
         return rows, found
 
-    def similar(self, row: int, k: int, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The k items wanted by the same people as the one in `row`: (rows int64 [<= k], cosines float32 [<= k])."""
-        own = self.vectors[row][: self.width]
-        cosine = np.concatenate([cosines(part[:, : self.width], own) for part in parts_of(self.vectors)])
-        cosine[row] = -np.inf
-        if mask is not None:
-            cosine[~mask] = -np.inf
-        rows, found = best_rows(cosine[None], k)
+    def nearest(self, query: np.ndarray, lift: np.ndarray, k: int, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The k best rows for one query: (rows int64 [<= k], scores float32 [<= k]), the best first.
+
+        query : float32 [d].   lift : float32 [n], added to the scores.   mask : bool [n], rows that may be listed.
+        """
+        scores = self.scores(query[None]) + lift
+        scores[0, ~mask] = -np.inf
+        rows, found = best_rows(scores, k)
         listed = rows[0] >= 0
         return rows[0][listed], found[0][listed]
 
@@ -97,11 +96,6 @@ def _best_places(scores: np.ndarray, k: int) -> np.ndarray:
         above = places[scores[places] > last]
         places = np.append(above, places[scores[places] == last][: k - len(above)])
     return places[np.argsort(-scores[places], kind="stable")]
-
-
-def cosines(vectors: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Cosines float32 [n] of vectors [n, d] with one of their kind [d]; 0 where either has no length."""
-    return (vectors @ own) / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(own) + 1e-12)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from recommender.engine.dataset import TwoTowerDataset
 from recommender.engine.errors import BundleError
 from recommender.engine.inference import Event, Person
 from recommender.engine.inputs import ANSWER, EVENTS, UserInputs, Vectors
+from recommender.engine.neighbours import QUESTIONS, learn_questions
 from recommender.engine.standalone import StandaloneRecommender
 from recommender.engine.towers import OneTable, TwoTowerHybrid, UserTower
 from recommender.engine.user_vectors import UserVectors
@@ -39,6 +40,8 @@ def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> No
     save_towers(model, data, folder / "model")
     save_artifacts(data, model, folder / "artifacts.json")
     save_assets(data, folder / "assets")
+    rank, width = np.load(folder / "model" / "item_rank.npy"), model.sizes.width
+    np.save(folder / "model" / QUESTIONS, learn_questions(rank, width, data.first_row, data.item))
     save_users(data, folder)
 
 

@@ -19,6 +19,7 @@ from recommender.engine.encoders import as_text
 from recommender.engine.errors import BundleError, EngineError
 from recommender.engine.inference import Inference, Person
 from recommender.engine.inputs import UserInputs, Vectors, mapped
+from recommender.engine.neighbours import Neighbours, feature_codes
 from recommender.engine.retrieval import Index
 
 Profile = Mapping[str, object]
@@ -31,7 +32,7 @@ AHEAD = 4  # parts of a stream that are under way, so that memory stays what it 
 @dataclass(frozen=True)
 class Recommendation:
     """One item of a list. score : higher is better, comparable within one list. rating : predicted, 0 to 5; None where
-    the model learned from no rating."""
+    the model learned from no rating, and in a list that is nobody's."""
 
     item: str
     score: float
@@ -101,6 +102,7 @@ class StandaloneRecommender:
         self.inference = Inference(
             model=model if model.is_dir() else model.parent,
             artifacts=Path(artifacts_path),
+            assets=assets,
             device=device,
         )
         schema = self.inference.schema
@@ -118,7 +120,7 @@ class StandaloneRecommender:
             self._item = mapped(assets / "history_item.npy")
             self._time = mapped(assets / "history_time.npy")
             self._rating = mapped(assets / "history_rating.npy")
-            items = pq.read_table(assets / "items.parquet", columns=["available"])
+            items = pq.read_table(assets / "items.parquet", columns=["available", *schema.item_categorical])
         except Exception as error:
             raise BundleError(f"The assets at {assets} cannot be opened: {error}") from error
         self._row_of_user = {key: row for row, key in enumerate(self.user_keys)}
@@ -127,6 +129,10 @@ class StandaloneRecommender:
         self._available = items["available"].to_numpy(zero_copy_only=False).astype(bool)
         self._item_keys = np.array([*self.inference.item_keys, None], dtype=object)  # row -1 is no item
         self._index = Index(self.inference.items.rank)
+        fields = schema.item_categorical
+        columns = {name: items[name].to_pylist() for name in fields}
+        codes, self._code_of = feature_codes(columns, fields, len(self.inference.items))
+        self._neighbours = Neighbours(self.inference, self.inference.items, codes)
 
     @classmethod
     def from_bundle(cls, path: str | Path, **options: Any) -> StandaloneRecommender:
@@ -171,6 +177,26 @@ class StandaloneRecommender:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+
+    def similar(self, item: str | int | Profile, top_k: int = 10) -> list[Recommendation]:
+        """The items that go best with one, named by its key or described by its features; no ratings.
+
+        EngineError for an item that the model does not know, a field it does not know, or a value of the wrong type.
+        """
+        if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
+            raise EngineError(f"top_k is {top_k!r}; it must be a whole number, 1 or more.")
+        if isinstance(item, Mapping):
+            features = self.inference.check_item(item)
+            pairs = zip(self.inference.schema.item_categorical, self._code_of, strict=True)
+            codes = np.array([code_of.get(str(features.get(name) or ""), 0) for name, code_of in pairs])
+            rows, scores = self._neighbours.nearest_to_described(codes, self._index, top_k, self._available)
+        else:
+            row = self.inference.row_of.get(_key("item", item))
+            if row is None:
+                raise EngineError(f"The model knows no item {item!r}; describe it by its features to place it.")
+            rows, scores = self._neighbours.nearest(row, self._index, top_k, self._available)
+        listed = zip(self._item_keys[rows].tolist(), scores.tolist(), strict=True)
+        return [Recommendation(key, score, None) for key, score in listed]
 
     # --- ratings ---
 

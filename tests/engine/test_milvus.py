@@ -45,14 +45,14 @@ def users(vectors):
 
 @pytest.fixture(scope="module")
 def collection(address, vectors):
-    return milvus.MilvusVectors.open(address, "c0ffee", vectors[:ITEMS], WIDTH)
+    return milvus.MilvusVectors.open(address, "c0ffee", vectors[:ITEMS])
 
 
 @pytest.fixture
 def both(collection, vectors, monkeypatch):
     """Milvus and the exact index over the same items, the last of them newer than the collection."""
     monkeypatch.setattr(milvus, "FEW", 30)  # so that few rows are multiplied through here
-    return milvus.MilvusIndex(collection, vectors, WIDTH), Index(vectors, WIDTH)
+    return milvus.MilvusIndex(collection, vectors), Index(vectors)
 
 
 def agree(found, exact) -> float:
@@ -110,10 +110,11 @@ def test_items_newer_than_the_collection_are_all_found(both, users):
 
 
 @pytest.mark.parametrize("row", [0, 1_000, ITEMS + 5])
-def test_similar_items_are_those_of_the_exact_index(both, row):
-    mask = np.random.default_rng(3).random(ITEMS + NEWER) < 0.5
-    (rows, found), (true_rows, true_found) = (index.similar(row, 15, mask) for index in both)
-    assert row not in rows
+def test_what_goes_with_an_item_is_that_of_the_exact_index(both, vectors, row):
+    rng = np.random.default_rng(3)
+    mask, lift = rng.random(ITEMS + NEWER) < 0.5, np.where(rng.random(ITEMS + NEWER) < 0.02, 9, 0).astype(np.float32)
+    (rows, found), (true_rows, true_found) = (index.nearest(vectors[row], lift, 15, mask) for index in both)
+    assert mask[rows].all()
     assert len(set(rows.tolist()) & set(true_rows.tolist())) >= 14
     assert found == pytest.approx(true_found, abs=0.01)
 
@@ -130,10 +131,10 @@ def test_a_collection_is_filled_once_and_the_oldest_make_room(address, vectors, 
     monkeypatch.setattr(milvus, "time", SimpleNamespace(time=lambda: 2e9 + next(clock)))
     some = vectors[:50]
     before = set(client.list_collections())
-    milvus.MilvusVectors.open(address, "c0ffee", some, WIDTH)
+    milvus.MilvusVectors.open(address, "c0ffee", some)
     assert set(client.list_collections()) == before
     for checksum in ("a", "b", "c", "d"):
-        assert len(milvus.MilvusVectors.open(address, checksum, some, WIDTH)) == 50
+        assert len(milvus.MilvusVectors.open(address, checksum, some)) == 50
     assert list(milvus._finished(client)) == ["b", "c", "d"]
     assert len(client.list_collections()) == 3
 
@@ -146,11 +147,11 @@ def test_what_was_never_finished_is_not_opened(address, vectors, monkeypatch):
 
     monkeypatch.setattr(type(client), "insert", stopped_half_way)
     with pytest.raises(RetrievalError, match="Milvus does not answer as it should: no room"):
-        milvus.MilvusVectors.open(address, "half", vectors[:50], WIDTH)
+        milvus.MilvusVectors.open(address, "half", vectors[:50])
     assert "half" not in milvus._finished(client)
 
 
 def test_a_server_that_is_not_there_is_an_error_of_ours(vectors, monkeypatch):
     monkeypatch.setattr(milvus, "TIMEOUT", 1.0)
     with pytest.raises(RetrievalError, match="Milvus does not answer"):
-        milvus.MilvusVectors.open("http://127.0.0.1:1", "x", vectors[:5], WIDTH)
+        milvus.MilvusVectors.open("http://127.0.0.1:1", "x", vectors[:5])

@@ -207,9 +207,10 @@ def test_a_list_longer_than_the_catalog_ends_in_minus_one():
     assert np.isneginf(scores[0, 2:]).all()
 
 
-def test_similar_leaves_out_the_item_itself():
-    vectors = np.array([[1, 0], [0.9, 0.1], [0, 1]], dtype=np.float32)
-    assert Index(vectors).similar(0, 5)[0].tolist() == [1, 2]
+def test_the_nearest_are_lifted_and_masked():
+    index, query = Index(np.array([[1, 0], [0.9, 0.1], [0, 1]], dtype=np.float32)), np.array([1, 0], np.float32)
+    lift, mask = np.array([0, 0, 5], dtype=np.float32), np.array([False, True, True])
+    assert index.nearest(query, lift, 5, mask)[0].tolist() == [2, 1]
 
 
 def test_diversity_breaks_up_twins():
