@@ -110,7 +110,7 @@ def test_a_product_created_a_moment_ago_is_recommended_to_those_whom_its_feature
     assert like_it.count("Kitchen") >= 3
 
 
-def test_a_new_product_sells_and_is_looked_at_like_any_other(newcomer):
+def test_a_new_product_sells_and_is_looked_at_like_any_other(trained):
     lamp = create_product(key="lamp", name="Lamp", category="Kitchen")
     for n in range(3):
         someone = create_customer(key=f"someone {n}")
@@ -120,8 +120,8 @@ def test_a_new_product_sells_and_is_looked_at_like_any_other(newcomer):
         record_event(kind="view", item="P40", customer=f"C{n}")
     assert keys(bought_together("lamp")) == ["P1"]
     assert keys(also_viewed("lamp")) == ["P1"]
-    for _ in range(60):
-        buy(customer=newcomer, product=lamp)
+    for n in range(60):
+        buy(customer=create_customer(key=f"buyer {n}"), product=lamp)
     assert keys(popular(1)) == ["lamp"]
 
 
