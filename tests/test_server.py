@@ -74,6 +74,7 @@ def test_on_a_developers_machine_nothing_need_be_set(tmp_path):
         ("x" * 60, "SECRET_KEY has 60 characters, 1 of them different."),
         (KEY[:49], "SECRET_KEY has 49 characters"),
     ],
+    ids=["none", "empty", "the development key", "one letter", "too short"],  # the key differs from process to process
 )
 def test_production_refuses_a_key_that_can_be_guessed(tmp_path, key, said):
     status, told = start(["manage.py", "check"], tmp_path, DEBUG="0", **({} if key is None else {"SECRET_KEY": key}))
