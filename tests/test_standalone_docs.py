@@ -80,7 +80,7 @@ assert not {"torch", "django", "pandas", "scipy"} & set(sys.modules)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
     assert len(printed) == 5
-    assert all(re.fullmatch(r"P\d+: score -?[\d.]+, would rate it [0-5]\.\d", line) for line in printed)
+    assert all(re.fullmatch(r"P\d+: score -?[\d.]+, would rate it [0-5]\.\d+", line) for line in printed)
 
 
 def test_what_is_hidden_cannot_be_imported(folder):

@@ -31,12 +31,12 @@ def shoppers(n: int, seed: int = 0):
     ]
 
 
-def shop(people, items: int = ITEMS, fields: dict[str, list[str]] | None = None, new: int = 0):
+def shop(people, items: int = ITEMS, fields: dict[str, list[str]] | None = None, new: int = 0, noise: float = 0.3):
     """Neighbours and index of a shop whose item vectors show the groups, with noise; the last `new` came later."""
     rng = np.random.default_rng(7)
     group = np.arange(items) % GROUPS
     rank = np.zeros((items, WIDTH + 4), np.float32)
-    rank[:, :WIDTH] = np.eye(WIDTH)[group] + 0.3 * rng.normal(size=(items, WIDTH))
+    rank[:, :WIDTH] = np.eye(WIDTH)[group] + noise * rng.normal(size=(items, WIDTH))
     first_row, item = histories(*people)
     rank[:, -2] = np.log(0.5 + np.bincount(item, minlength=items))
     known = items - new
@@ -57,6 +57,16 @@ def test_what_goes_with_an_item_is_what_its_buyers_buy():
         found = listed(world, row)
         assert row not in found
         assert (GROUP[found] == GROUP[row]).all()
+
+
+def test_what_goes_together_is_not_what_has_like_vectors():
+    world = neighbours, _ = shop(shoppers(400), noise=0.6)
+    taste = neighbours.vectors.rank[:, :WIDTH] / np.linalg.norm(neighbours.vectors.rank[:, :WIDTH], axis=1)[:, None]
+    cosine = taste @ taste.T - 9 * np.eye(ITEMS)
+    by_cosine = np.mean([GROUP[np.argsort(-cosine[row])[:5]] == GROUP[row] for row in range(ITEMS)])
+    by_purchases = np.mean([GROUP[listed(world, row)] == GROUP[row] for row in range(ITEMS)])
+    assert by_cosine < 0.6
+    assert by_purchases > 0.85
 
 
 def test_no_item_stands_in_most_lists():
