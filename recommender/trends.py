@@ -25,18 +25,23 @@ def trends(source: RecommenderSource, purchases: QuerySet) -> list[tuple[Any, fl
     newest = purchases.order_by(f"-{time}").values_list(time, flat=True).first()
     if newest is None:
         return []
-    lately = Q(**{f"{time}__gt": _earlier(newest, LATELY)})
     counted = purchases.filter(**{f"{time}__gt": _earlier(newest, LATELY + BEFORE)}).order_by()
     who = source.interaction_customer
-    counts = {
-        "_lately": Count(who, filter=lately, distinct=True),
-        "_before": Count(who, filter=~lately, distinct=True),
+    # A person counts once for an item in each week: who buys it every week is no reason to call it new.
+    weeks = {
+        f"_week_{n}": Count(who, filter=_week(time, newest, n), distinct=True) for n in range(BEFORE // LATELY + 1)
     }
-    items, sold, before = zip(*counted.values_list(source.interaction_item).annotate(**counts), strict=True)
-    expected = np.array(before) * (LATELY / BEFORE)
+    items, sold, *before = zip(*counted.values_list(source.interaction_item).annotate(**weeks), strict=True)
+    expected = np.array(before).sum(0) * (LATELY / BEFORE)
     scores = (np.array(sold) - expected) / np.sqrt(expected + 1)
     up = np.flatnonzero((scores > 0) & (np.array(sold) >= LEAST_SOLD))
     return [(items[n], float(scores[n])) for n in up[np.argsort(-scores[up], kind="stable")]]
+
+
+def _week(time: str, newest: Any, back: int) -> Q:
+    """The purchases of the week that ended so many weeks before the newest purchase."""
+    since = Q(**{f"{time}__gt": _earlier(newest, (back + 1) * LATELY)})
+    return since & Q(**{f"{time}__lte": _earlier(newest, back * LATELY)})
 
 
 def _earlier(moment: Any, by: timedelta) -> Any:

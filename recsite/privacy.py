@@ -31,6 +31,7 @@ log = structlog.get_logger("recsite.privacy")
 NOT_THEIRS = {
     "admin.LogEntry": "What staff did in the admin, kept for audit. What it calls a customer is erased with them.",
     "account.EmailConfirmation": "A key that confirms an address, good for days.",
+    "mfa.Authenticator": "A second factor's secret or public key: the page of the account lists them.",
     "auth.User_groups": "What staff may do.",
     "auth.User_user_permissions": "What staff may do.",
     "recommender.TrainingRun": "Which member of staff started or cancelled it.",

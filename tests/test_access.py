@@ -51,6 +51,7 @@ PUBLIC = {
     "accounts/password/reset/key/done/": READ,
     "accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": set(METHODS),
     "accounts/login/code/confirm/": FORM,
+    "accounts/2fa/webauthn/login/": FORM,  # signing in with a passkey
     "admin/login/": FORM,
     "admin/logout/": set(METHODS),
     "admin/jsi18n/": set(METHODS),

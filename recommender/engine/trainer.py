@@ -422,7 +422,7 @@ class _Run:
         does the history where it meets an item known by features alone: else new items come in no good order.
         """
         bought = torch.from_numpy(self.counts > 0).to(self.device)
-        self.model.items.learn_cold(self.features, bought, trust=popularity or 1.0)
+        self.model.items.learn_cold(self.features, bought, trust=popularity if popularity > POPULARITIES[0] else 1.0)
         self.model.eval()
 
     def weights(self) -> dict[str, Tensor]:

@@ -198,7 +198,7 @@ def test_both_models_follow_what_is_bought_and_created(trained, promote):
     before = serving.served()
     assert set(before.beside) == {other.pk}
     Product.objects.create(key="new", name="Running thing new", category="Running")
-    Purchase.objects.create(customer=Customer.objects.get(key="C0"), product=Product.objects.get(key="P0"))
+    Purchase.objects.create(customer=Customer.objects.create(key="newcomer"), product=Product.objects.get(key="P0"))
     after = serving.served()
     for catalog in (after.catalog, after.beside[other.pk]):
         assert "new" in catalog.row_of

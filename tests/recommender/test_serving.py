@@ -224,7 +224,7 @@ def test_many_threads_share_one_first_look(monkeypatch):
     looks = []
     original = serving._refresh
     monkeypatch.setattr(serving, "CHECK_EVERY", 60.0)
-    monkeypatch.setattr(serving, "_refresh", lambda old: looks.append(1) or original(old))
+    monkeypatch.setattr(serving, "_refresh", lambda *asked: looks.append(1) or original(*asked))
     gate, found = threading.Barrier(8), []
 
     def ask():
@@ -257,7 +257,7 @@ def test_where_a_process_keeps_watch_no_request_looks_itself_nor_waits(monkeypat
     looking, opening, may_go_on, done = (threading.Event() for _ in range(4))
     looks = []
 
-    def refresh(old):
+    def refresh(old, items_changed=False):
         if done.is_set():
             raise SystemExit
         looks.append(threading.current_thread().name)
@@ -289,7 +289,7 @@ def test_where_a_process_keeps_watch_no_request_looks_itself_nor_waits(monkeypat
 def test_a_watch_outlives_a_database_that_is_away(monkeypatch, caplog):
     looks = []
 
-    def refresh(old):
+    def refresh(old, items_changed=False):
         looks.append(old)
         if len(looks) == 2:
             raise OperationalError("the connection is closed")
