@@ -74,7 +74,7 @@ def test_the_answers_are_the_same_however_they_are_asked_for():
     connection.close()
     for _ in range(8):  # from the sixth time on PostgreSQL may have a plan for all values
         assert [people.find([key]) for key in wanted] == in_full
-    assert kept() == 4
+    assert kept() == 3
 
 
 def test_what_changed_a_moment_ago_is_answered():
