@@ -18,7 +18,7 @@ from django.db.models import Field, QuerySet, Value
 from recommender.statements import VALUE, Question, Rows, Statement, ask_together
 
 Build = Callable[[Sequence[Any]], QuerySet[Any, Any]]
-SMALL = 2  # values at most of a query that is kept on a connection. Larger ones come in many lengths, each planned anew
+SMALL = 2  # keys at most of a query that is kept on a connection. Larger ones come in many lengths, each planned anew
 
 
 class Prepared:
@@ -26,10 +26,11 @@ class Prepared:
 
     build : given a slot for each value, the queryset of `values_list` rows; called once for each number of values.
     field : the model field that the values are of, if all are of one.
+    bounds : how many of the values are bounds that every call brings, those of a period, say; the rest are keys.
     """
 
-    def __init__(self, build: Build, field: Field[Any, Any] | None = None):
-        self._build, self._field = build, field
+    def __init__(self, build: Build, field: Field[Any, Any] | None = None, bounds: int = 0):
+        self._build, self._field, self._bounds = build, field, bounds
         self._compiled = threading.local()  # what is compiled belongs to a connection, and that to a thread
 
     def rows(self, values: Sequence[Any]) -> Rows:
@@ -40,7 +41,7 @@ class Prepared:
         compiled = known.get(number)
         # Within an event loop a thread has other connections than outside.
         if compiled is None or compiled.connection is not connections[compiled.connection.alias]:
-            compiled = known[number] = _Compiled(self._build, number)
+            compiled = known[number] = _Compiled(self._build, number, small=number - self._bounds <= SMALL)
         return compiled
 
     def adapted(self, values: Sequence[Any], connection: BaseDatabaseWrapper) -> list[Any]:
@@ -80,13 +81,13 @@ def takes_several_statements(connection: BaseDatabaseWrapper) -> bool:
 class _Compiled:
     """A query with so many values."""
 
-    def __init__(self, build: Build, values: int):
+    def __init__(self, build: Build, values: int, small: bool):
         slots = [object() for _ in range(values)]
         queryset = build([Value(slot) for slot in slots])
         self.connection = connections[queryset.db]
         compiler = queryset.query.get_compiler(connection=self.connection)
         self.sql, parameters = compiler.as_sql()
-        self.small = values <= SMALL
+        self.small = small
         number = {id(slot): n for n, slot in enumerate(slots)}
         self._parameters = [(parameter, number.get(id(parameter))) for parameter in parameters]
         # Where nothing is converted, as on PostgreSQL, the query itself is let go: each thread has its own.

@@ -110,7 +110,8 @@ VIEWS = Prepared(
         .order_by("-time", "-pk")
         # Somebody who looked at the same few things a thousand times costs no more than this.
         .values_list("customer", "item")[: 5 * KEPT * (len(who) - 2)]
-    )
+    ),
+    bounds=2,
 )
 
 

@@ -74,7 +74,16 @@ def test_the_answers_are_the_same_however_they_are_asked_for():
     connection.close()
     for _ in range(8):  # from the sixth time on PostgreSQL may have a plan for all values
         assert [people.find([key]) for key in wanted] == in_full
-    assert kept() == 3
+    assert kept() == 4
+
+
+def test_all_that_a_list_asks_of_its_customer_is_planned_once():
+    shop.stock_the_shop()
+    people.find(["C1"])
+    people.find(["C1"])
+    with CaptureQueriesContext(connection) as trips:
+        people.find(["C1"])
+    assert [statement.split()[0] for trip in trips for statement in trip["sql"].split("; ")] == ["EXECUTE"] * 4
 
 
 def test_what_changed_a_moment_ago_is_answered():
