@@ -1,6 +1,7 @@
 """Files of the admin's import and export: CSV that is safe to open in a spreadsheet and comes back as it was."""
 
 import re
+from datetime import UTC
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -64,7 +65,11 @@ class ExactDateTimeWidget(DateTimeWidget):
             raise ValueError(f"{value!r} is no date and time: {error}.") from None
         if moment is None:
             return super().clean(value, row, **kwargs)
-        return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+        try:
+            # In UTC: PostgreSQL takes no offset of 16 hours.
+            return (timezone.make_aware(moment) if timezone.is_naive(moment) else moment).astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"{value!r} lies outside of the years 1 to 9999 in UTC.") from None
 
     def render(self, value: Any, obj: Any = None, **kwargs: object) -> str:
         return "" if value is None else timezone.localtime(value).isoformat(sep=" ")

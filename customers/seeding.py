@@ -19,6 +19,7 @@ from catalog.models import Product
 from customers.errors import SeedRefused
 from customers.models import Customer, Purchase
 from customers.tastes import COLOURS, FAMILIES, INTERESTS, MEN, PLACES, WOMEN, Interest
+from customers.times import EARLIEST, time_problem
 
 WITHIN_INTERESTS = 0.8
 PRODUCTS_PER_INTEREST = 20  # a shop of 120 products gets six interests, and taste stays clear with few purchases each
@@ -94,8 +95,10 @@ def seed_shop(*, size: ShopSize, until: datetime, progress: Callable[[int], None
     """Store the shop of this size and seed; how many rows were new. A second call adds nothing.
 
     Rows that are there already are kept as they are, so a shop seeded yesterday is not moved to today. The same seed in
-    another size would be another shop under the same keys: SeedRefused.
+    another size would be another shop under the same keys: SeedRefused, as for days when no purchase can have been.
     """
+    if until < EARLIEST + SPAN or time_problem(until):
+        raise SeedRefused(f"--until is {until.date()}; it can be from mid-1971 to tomorrow.")
     if _another_size_is_stored(size):
         raise SeedRefused(
             f"Seed {size.seed} is in this database in another size. Give another --seed, or the sizes of before."

@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "recsite.caching.private_by_default",
     "recsite.bodies.check_bodies",
+    "recsite.moments.check_moments",
     "recsite.limits.LimitPages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -141,7 +141,7 @@ def moment(field: str, cell: str, *, month: str = "", day_first: bool = False) -
     problem = time_problem(aware)
     if problem:
         raise RowRefused(f"{field} is {cell[:40]!r}, {problem}")
-    return aware
+    return aware.astimezone(UTC)  # PostgreSQL takes no offset of 16 hours
 
 
 def _unix(cell: str) -> datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, get_args
 
 from django.utils import timezone
@@ -274,6 +274,9 @@ class EventAnswer(serializers.Serializer):
 # --- what lists bring -------------------------------------------------------------------------------------------------
 
 
+FOUR_WEEKS = timedelta(days=27)  # with the last day
+
+
 class PeriodQuery(StrictSerializer):
     """From one day to another, both included, in the site's time zone; the last four weeks unless it is said."""
 
@@ -282,7 +285,7 @@ class PeriodQuery(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         last = attrs.get("last") or timezone.localdate(timezone=timezone.get_default_timezone())
-        first = attrs.get("first") or last - timedelta(days=27)
+        first = attrs.get("first") or max(last, date.min + FOUR_WEEKS) - FOUR_WEEKS
         if first > last:
             raise serializers.ValidationError({"first": [f"first, {first}, is after last, {last}."]})
         return {"first": first, "last": last}
