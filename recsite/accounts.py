@@ -1,4 +1,5 @@
-"""How allauth works here: who the client is, one account for an address, and what ends with a password."""
+"""How allauth works here: who the client is, one account for an address, what ends with a password or a second factor,
+and what a second factor opens."""
 
 from __future__ import annotations
 
@@ -6,16 +7,24 @@ from collections.abc import Callable
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.models import EmailAddress
+from allauth.account.views import ConfirmEmailView as AllauthConfirmEmailView
+from allauth.account.views import EmailView as AllauthEmailView
 from allauth.account.views import SignupView
+from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 from knox.models import AuthToken
 
@@ -25,6 +34,17 @@ from recommender.client_address import client_address
 class AccountAdapter(DefaultAccountAdapter):
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request) or "unknown"
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict]:
+        """How a person proves that they are still there. Where there is a second factor, the password is not enough:
+        it would add a factor of whoever knows it, or take away the one that is there."""
+        ways = super().get_reauthentication_methods(user)
+        return [way for way in ways if way["id"] != "reauthenticate"] if is_mfa_enabled(user) else ways
+
+    def send_mail(self, template_prefix: str, email: str, context: dict) -> None:
+        """Emails are from the shop, by its name, and not from the host that answered."""
+        site = {"name": settings.SITE_NAME, "domain": self.request.get_host()}
+        super().send_mail(template_prefix, email, {"current_site": site, **context})
 
 
 class SignUpView(SignupView):
@@ -41,6 +61,34 @@ class SignUpView(SignupView):
         except IntegrityError:
             form.add_error(None, "An account with this name or address was made a moment ago. Sign in to it instead.")
             return self.form_invalid(form)
+
+
+ADDRESS_TAKEN = "Another account has this address. If that is yours, too, sign in to it or reset its password."
+
+
+def is_address_taken(address: str, user: Any) -> bool:
+    """Whether another user has this address, in any spelling."""
+    return bool(address) and User.objects.filter(email__iexact=address).exclude(pk=user.pk).exists()
+
+
+class OneAccountAnAddress:
+    """For a view of allauth that may give the user an address: one that another user has is refused with a sentence."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                return super().post(request, *args, **kwargs)  # type: ignore[misc]
+        except IntegrityError:
+            messages.error(request, ADDRESS_TAKEN)
+            return redirect("account_email")
+
+
+class EmailView(OneAccountAnAddress, AllauthEmailView):
+    """allauth's page of a person's addresses."""
+
+
+class ConfirmEmailView(OneAccountAnAddress, AllauthConfirmEmailView):
+    """allauth's page of a link that confirms an address."""
 
 
 def revoke_tokens(user: Any) -> int:
@@ -62,6 +110,15 @@ def revoke_with_confirmation(sender: Any, request: Any, email_address: EmailAddr
     revoke_tokens(email_address.user)
 
 
+def remember_new_factor(sender: Any, request: HttpRequest, user: Any, authenticator: Any, **options: Any) -> None:
+    """Somebody set up a second factor, and proved it. Tokens that a password alone has made end; this session goes on
+    as one that has the factor, and no other session does."""
+    if authenticator.type == Authenticator.Type.RECOVERY_CODES:
+        return  # they come with a factor and are none
+    revoke_tokens(user)
+    record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type)
+
+
 def may_have_tokens(user: Any) -> bool:
     """Whether the person's address is confirmed, where the site asks for that."""
     if settings.ACCOUNT_EMAIL_VERIFICATION != "mandatory":
@@ -71,16 +128,28 @@ def may_have_tokens(user: Any) -> bool:
 
 def needs_second_factor(user: Any) -> bool:
     """Whether a password alone is not enough for this person: they have a second factor, or have to have one."""
-    return is_mfa_enabled(user) or lacks_second_factor(user)
+    return is_mfa_enabled(user) or (settings.STAFF_MFA_REQUIRED and user.is_staff)
 
 
-def lacks_second_factor(user: Any) -> bool:
-    """Whether the person works in the admin, has to have a second factor for that, and has none."""
-    return settings.STAFF_MFA_REQUIRED and user.is_staff and not is_mfa_enabled(user)
+def what_staff_lack(request: HttpRequest) -> str:
+    """What a session of staff lacks to work for the shop, as a sentence; "" where it lacks nothing.
+
+    Having a factor is not enough. The session has to have passed it: one that is older than the factor, perhaps of
+    somebody who knew the password, has not.
+    """
+    user = request.user
+    if not (settings.STAFF_MFA_REQUIRED and user.is_staff):
+        return ""
+    if not is_mfa_enabled(user):
+        return "Work in the admin takes a second factor. Set up an authenticator app or a passkey."
+    if any(record["method"] == "mfa" for record in get_authentication_records(request, user)):
+        return ""
+    return "Work in the admin takes your second factor, and you signed in without it. Confirm that it is you."
 
 
 class StaffSecondFactorMiddleware:
-    """Staff who have to set up a second factor find every page of the admin closed until they have."""
+    """Staff who have to have a second factor find every page of the admin closed until they have set one up, and until
+    they have signed in with it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -92,10 +161,14 @@ class StaffSecondFactorMiddleware:
         where = request.resolver_match
         if where is None or where.app_name != "admin" or where.url_name in ("login", "logout", "jsi18n"):
             return None
-        if not lacks_second_factor(request.user):
+        lack = what_staff_lack(request)
+        if not lack:
             return None
-        messages.warning(request, "Work in the admin takes a second factor. Set up an authenticator app or a passkey.")
-        return redirect("mfa_index")
+        messages.warning(request, lack)
+        if not is_mfa_enabled(request.user):
+            return redirect("mfa_index")
+        query = urlencode({"next": request.get_full_path()}) if request.method == "GET" else ""
+        return redirect(f"{reverse('account_reauthenticate')}?{query}")
 
 
 @require_safe

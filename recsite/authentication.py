@@ -1,12 +1,14 @@
 """Who calls the API: by knox's tokens, with no words about them that a token can break, or by the site's session."""
 
+from django.conf import settings
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework.authentication import SessionAuthentication as DrfSessionAuthentication
 from rest_framework.authentication import get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
-from recsite.accounts import lacks_second_factor
+from recsite.accounts import what_staff_lack
+from recsite.models import ApiKey
 
 
 class TokenAuthentication(KnoxAuthentication):
@@ -23,14 +25,18 @@ class TokenAuthentication(KnoxAuthentication):
         # knox's tokens are letters and digits. Anything else could not be decoded, or asked a database for.
         if not (token.isascii() and token.decode().isprintable()):
             raise AuthenticationFailed("Invalid token.")
-        return super().authenticate_credentials(token)
+        user, found = super().authenticate_credentials(token)
+        if settings.STAFF_MFA_REQUIRED and user.is_staff and not ApiKey.objects.filter(token=found).exists():
+            # A password made it, before its owner worked here or before a second factor was asked for.
+            raise AuthenticationFailed("Staff sign in with a second factor. Programs of the shop use an API key.")
+        return user, found
 
 
 class SessionAuthentication(DrfSessionAuthentication):
-    """The site's session. Staff who have to have a second factor do nothing here before they have it."""
+    """The site's session. Staff who have to have a second factor do nothing here before they signed in with it."""
 
     def authenticate(self, request: Request) -> tuple | None:
         found = super().authenticate(request)
-        if found is not None and lacks_second_factor(found[0]):
-            raise PermissionDenied("Staff set up a second factor first, on the page of their account.")
+        if found is not None and (lack := what_staff_lack(request._request)):
+            raise PermissionDenied(lack)
         return found

@@ -1,6 +1,7 @@
 """What the shop tells the recommender, and neither knows of the other; and what is left of somebody who goes."""
 
 from allauth.account.signals import email_confirmed
+from allauth.mfa.signals import authenticator_added
 from django.contrib.auth.models import User
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
@@ -33,3 +34,4 @@ def erase_user(instance: User, **sent: object) -> None:
 
 post_save.connect(accounts.revoke_with_password, sender=User)
 email_confirmed.connect(accounts.revoke_with_confirmation)
+authenticator_added.connect(accounts.remember_new_factor)

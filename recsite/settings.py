@@ -195,6 +195,7 @@ EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 if not DEBUG and not env.str("EMAIL_URL", default=""):
     EMAIL_CONFIG["EMAIL_BACKEND"] = "recsite.mail.NoMailServer"
 vars().update(EMAIL_CONFIG)
+ACCOUNT_EMAIL_SUBJECT_PREFIX = f"[{env.str('SITE_NAME', default='Two Towers')}] "
 EMAIL_TIMEOUT = 10  # seconds: a mail server that hangs keeps nobody waiting for long
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="webmaster@localhost")
 

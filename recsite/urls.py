@@ -3,7 +3,7 @@
 from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from catalog.urls import KeyConverter  # noqa: F401  (registers the `key` converter used below)
@@ -16,6 +16,10 @@ urlpatterns = [
     path("", include("recommender.urls")),  # first: lists are asked for most
     path(settings.ADMIN_PATH, admin.site.urls),
     path("accounts/signup/", accounts.SignUpView.as_view(), name="account_signup"),
+    path("accounts/email/", accounts.EmailView.as_view(), name="account_email"),
+    re_path(
+        r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", accounts.ConfirmEmailView.as_view(), name="account_confirm_email"
+    ),
     path("accounts/", include("allauth.urls")),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -2,11 +2,13 @@
 
 import gc
 import threading
+import time
 
 import pytest
-from allauth.account.models import EmailAddress
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.signals import email_confirmed
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import hotp_value
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.cache import cache, caches
@@ -16,6 +18,7 @@ from django.urls import reverse
 from knox.models import AuthToken
 
 from recommender.client_address import client_address
+from recsite import keys
 from recsite.accounts import SignUpView
 from recsite.cache import RedisOrProcessCache
 
@@ -222,6 +225,37 @@ def test_threads_that_sign_up_at_once_make_one_account():
     assert max(answers) < 500
 
 
+def test_an_address_of_another_account_is_refused_on_every_page_and_breaks_none(client, ada):
+    eve = User.objects.create_user("eve", "eve@example.org", PASSWORD)
+    sign_in(client, name="eve")
+    mine = EmailAddress.objects.create(user=eve, email="ada@example.org")
+    page = client.post("/accounts/email/", {"action_primary": "", "email": mine.email}, follow=True)
+    assert (page.status_code, "Another account has this address" in page.content.decode()) == (200, True)
+    EmailAddress.objects.filter(user=eve).exclude(pk=mine.pk).delete()
+    page = client.post(f"/accounts/confirm-email/{EmailConfirmationHMAC(mine).key}/", follow=True)
+    assert (page.status_code, "Another account has this address" in page.content.decode()) == (200, True)
+    client.force_login(User.objects.create_superuser("root"))
+    form = {"username": "eve", "email": "ADA@Example.org", "date_joined_0": "2026-01-01", "date_joined_1": "10:00:00"}
+    page = client.post(f"/admin/auth/user/{eve.pk}/change/", form)
+    assert "Another user has this address." in page.content.decode()
+    eve.refresh_from_db()
+    assert eve.email == "eve@example.org"
+
+
+def test_a_link_in_an_email_confirms_the_address(client, ada):
+    address = EmailAddress.objects.create(user=ada, email=ada.email)
+    assert client.post(f"/accounts/confirm-email/{EmailConfirmationHMAC(address).key}/").status_code == 302
+    address.refresh_from_db()
+    assert address.verified
+
+
+def test_emails_are_from_the_shop_by_its_name(client, ada, settings):
+    settings.SITE_NAME, settings.ACCOUNT_EMAIL_SUBJECT_PREFIX = "Lamps & Co", "[Lamps & Co] "
+    client.post("/accounts/password/reset/", {"email": "ada@example.org"})
+    assert "Hello from Lamps & Co!" in mail.outbox[0].body
+    assert mail.outbox[0].subject.startswith("[Lamps & Co] ")
+
+
 def test_the_database_itself_allows_an_address_once(ada):
     with pytest.raises(IntegrityError):
         User.objects.create_user("eve", "ADA@Example.org")
@@ -259,9 +293,89 @@ def test_staff_who_need_a_second_factor_set_it_up_first(settings, client, root):
     assert client.get("/api/v1/runs/").status_code == 403
     assert "takes a second factor" in client.get(reverse("mfa_index")).content.decode()
     assert token(client, name="root").status_code == 400
-    Authenticator.objects.create(user=root, **TOTP)
+
+
+@pytest.fixture(autouse=True)
+def _codes_hold_on_a_little(settings):
+    settings.MFA_TOTP_TOLERANCE = 1  # or a test would fail where half a minute ends in its middle
+
+
+def set_up_authenticator_app(client):
+    """As a person does on the page; the secret."""
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.get("/accounts/2fa/totp/activate/")
+    secret = client.session["mfa.totp.secret"]
+    assert client.post("/accounts/2fa/totp/activate/", {"code": code_of(secret)}).status_code == 302
+    return secret
+
+
+def code_of(secret):
+    return f"{hotp_value(secret, int(time.time()) // 30):06d}"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_staff_who_set_up_a_second_factor_go_on_to_work_and_no_older_session_does(settings, client, root):
+    """Somebody who knows the password is signed in already when the factor comes."""
+    settings.STAFF_MFA_REQUIRED = True
+    thief = Client()
+    sign_in(thief, name="root")
+    sign_in(client, name="root")
+    secret = set_up_authenticator_app(client)
     assert client.get("/admin/").status_code == 200
     assert client.get("/api/v1/runs/").status_code == 200
+    sent_to = thief.get("/admin/auth/user/")
+    assert sent_to.url == "/accounts/reauthenticate/?next=%2Fadmin%2Fauth%2Fuser%2F"
+    assert thief.get("/api/v1/runs/").status_code == 403
+    asked = thief.get(sent_to.url, follow=True)
+    assert asked.redirect_chain[-1][0].startswith("/accounts/2fa/reauthenticate/")
+    assert "takes your second factor" in asked.content.decode()
+    assert thief.post(asked.redirect_chain[-1][0], {"code": "000000"}).status_code == 200
+    assert thief.get("/admin/").status_code == 302
+    cache.clear()  # of the codes that were used: the next one is half a minute away
+    assert thief.post(asked.redirect_chain[-1][0], {"code": code_of(secret)}).url == "/admin/auth/user/"
+    assert thief.get("/admin/auth/user/").status_code == 200
+
+
+def test_a_password_alone_takes_no_second_factor_away_and_adds_none(client, root):
+    thief = Client()
+    sign_in(thief, name="root")
+    Authenticator.objects.create(user=root, **TOTP)
+    for page in (
+        "/accounts/2fa/totp/deactivate/",
+        "/accounts/2fa/webauthn/add/",
+        "/accounts/2fa/recovery-codes/generate/",
+    ):
+        thief.post("/accounts/reauthenticate/", {"password": PASSWORD})
+        asked = thief.post(page, follow=True)
+        assert asked.redirect_chain[-1][0].startswith("/accounts/2fa/reauthenticate/"), page
+    assert Authenticator.objects.filter(user=root).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_factor_ends_the_tokens_that_a_password_has_made(client, ada):
+    AuthToken.objects.create(ada)
+    sign_in(client)
+    set_up_authenticator_app(client)
+    assert not AuthToken.objects.exists()
+
+
+def test_a_token_of_before_opens_nothing_to_whoever_works_here_now(settings, client, ada):
+    settings.STAFF_MFA_REQUIRED = True
+    headers = {"authorization": f"Token {AuthToken.objects.create(ada)[1]}"}
+    assert client.get("/api/v1/customers/", headers=headers).status_code == 403
+    ada.is_staff = ada.is_superuser = True
+    ada.save()
+    for page in ("/api/v1/customers/", "/api/v1/runs/", "/metrics"):
+        assert client.get(page, headers=headers).status_code == 401, page
+
+
+def test_the_key_of_a_program_needs_no_second_factor(settings, client, root):
+    settings.STAFF_MFA_REQUIRED = True
+    account = keys.create_account(name="ci", purpose="trains", given=[], by=root)
+    text = keys.make_key(account=account, name="a", lifetime=None, by=root)[1]
+    account.user.is_staff = account.user.is_superuser = True
+    account.user.save()
+    assert client.get("/api/v1/runs/", headers={"authorization": f"Token {text}"}).status_code == 200
 
 
 def test_a_password_alone_does_not_sign_in_who_has_a_second_factor(client, root):

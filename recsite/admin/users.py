@@ -13,10 +13,13 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from recsite.accounts import is_address_taken
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -46,9 +49,17 @@ class SuperuserOnly:
 admin.site.unregister([User, Group, EmailAddress])
 
 
+class ChangeForm(UserChangeForm):
+    def clean_email(self) -> str:
+        address = self.cleaned_data["email"]
+        if is_address_taken(address, self.instance):
+            raise ValidationError("Another user has this address.")
+        return address
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):
-    form = UserChangeForm
+    form = ChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     show_full_result_count = False
