@@ -5,6 +5,7 @@ pictures that were uploaded long ago need no command. They have no metadata (a p
 and are at most as wide as the original. The upload itself is never sent to anybody.
 """
 
+import threading
 from io import BytesIO
 from pathlib import PurePosixPath
 
@@ -18,7 +19,10 @@ QUALITY = 80
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")  # none of them can hold a script
 MOST_MEGABYTES = 10
 MOST_PIXELS = 40_000_000
+MOST_HIGH = 16_383  # pixels: no WebP is higher
 FOLDER = "sizes"
+# One picture at a time is opened to be shown: of the largest, pixels alone take some hundred megabytes.
+_one_at_a_time = threading.Lock()
 # What a broken, cut or hostile file makes Pillow raise.
 BROKEN = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError)
 
@@ -49,10 +53,13 @@ def validate_picture(upload: File) -> None:
 
 def sized(storage: Storage, name: str, width: int) -> str:
     """The name of the file that shows an upload at a width, made where it is not there yet. PictureBroken."""
+    if FOLDER in PurePosixPath(name).parts:
+        # Sizes of sizes of sizes: whoever knows one address could fill the disk.
+        raise PictureBroken(f"{name} is no upload.")
     target = size_name(name, width)
     if not storage.exists(target):
         try:
-            with storage.open(name) as upload, Image.open(upload, formats=FORMATS) as image:
+            with _one_at_a_time, storage.open(name) as upload, Image.open(upload, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise PictureBroken(f"{name} has {image.width} x {image.height} pixels.")
                 saved = storage.save(target, ContentFile(_shrunk(image, width)))
@@ -78,10 +85,14 @@ def delete_sizes(storage: Storage, name: str) -> None:
 def _shrunk(image: Image.Image, width: int) -> bytes:
     profile = image.info.get("icc_profile") if image.mode == "RGB" else None
     image.draft("RGB", (2 * width, 2 * width))  # a JPEG is read no larger than it has to be
-    upright = ImageOps.exif_transpose(image)
-    plain = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-    if plain.width > width:
-        plain = plain.resize((width, max(1, round(plain.height * width / plain.width))), Image.Resampling.LANCZOS)
+    kept = "RGBA" if image.has_transparency_data else "RGB"
+    plain = image if image.mode == kept else image.convert(kept)
+    smaller = min(plain.size) // (2 * width)  # times, before anything is copied
+    plain = ImageOps.exif_transpose(plain.reduce(smaller) if smaller > 1 else plain)
+    share = min(1, width / plain.width, MOST_HIGH / plain.height)
+    if share < 1:
+        size = [max(1, round(side * share)) for side in plain.size]
+        plain = plain.resize((size[0], size[1]), Image.Resampling.LANCZOS)
     written = BytesIO()
     plain.save(written, "WEBP", quality=QUALITY, method=4, exif=b"", icc_profile=profile or b"")
     return written.getvalue()

@@ -95,6 +95,32 @@ def test_a_phones_picture_stands_upright_and_does_not_say_where_it_was_taken(cli
     assert not image.getexif()
 
 
+def test_a_large_picture_of_a_phone_stands_upright_as_well(client, lamp):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    lamp.image.save("phone.png", ContentFile(written((8000, 5000), "PNG", exif=exif)))
+    image = opened(client.get(lamp.image.url))
+    assert image.size == (960, 1536)
+    red, _, blue = image.convert("RGB").getpixel((480, 100))
+    assert red > 200 > blue, "what was left is on top"
+
+
+def test_a_picture_that_is_very_high_is_shown(client, lamp):
+    lamp.image.save("ruler.png", ContentFile(written((40, 40_000), "PNG")))
+    assert opened(client.get(lamp.image.url)).size == (16, 16_383)
+
+
+def test_nobody_fills_the_disk_with_sizes_of_sizes(client, lamp, media):
+    address = "/media/products/sizes/lamp.jpg/240.webp"
+    assert client.get(address).status_code == 200
+    made = sorted(media.rglob("*"))
+    for name in ("sizes/lamp.jpg/240.webp", "./sizes/lamp.jpg/240.webp", "sizes//lamp.jpg/240.webp"):
+        assert client.get(f"/media/products/sizes/{name}/480.webp").status_code == 404
+        assert client.get(f"/media/products/{name}/960.webp").status_code in (200, 404)
+    left = {path.name for path in media.rglob("*") if path not in made}
+    assert left <= {"960.webp"}, "of the picture itself"
+
+
 def test_a_small_picture_is_not_blown_up_and_keeps_what_is_transparent(client, lamp):
     out = BytesIO()
     Image.new("RGBA", (100, 50), (0, 0, 0, 0)).save(out, "PNG")
