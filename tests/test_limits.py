@@ -58,13 +58,30 @@ def test_pages_are_limited_by_address(client, lamp, settings, monkeypatch):
     assert seen == [200, 200, 200, 429, 429]
     response = client.get("/")
     assert 0 < int(response["Retry-After"]) <= 60
+    assert "Too many pages from your address" in response.content.decode()
+    assert 'href="/">Go home' in response.content.decode()
     assert client.get("/health/live").status_code == 200
     assert client.get("/", REMOTE_ADDR="10.0.0.9").status_code == 200, "another address"
 
 
-def test_pages_behind_a_proxy_are_limited_by_the_readers_address(client, lamp, settings, monkeypatch):
-    monkeypatch.setattr("recommender.api.throttles.client_address", lambda request: request.headers["X-Reader"])
+@pytest.mark.parametrize(
+    ("first", "again", "another"),
+    [
+        ("6.6.6.6", "6.6.6.6", "1.2.3.4"),
+        ("6.6.6.6:50001", "6.6.6.6:50002", "1.2.3.4:50001"),
+        ("[2001:db8::1]:50001", "[2001:db8::2]:50002", "[2001:db8:0:1::1]:50001"),
+        ("2001:db8::1", "2001:db8::ffff", "2001:db8:0:1::1"),
+        ("::ffff:6.6.6.6", "6.6.6.6", "::ffff:1.2.3.4"),
+    ],
+    ids=["the address", "a port", "a port of IPv6", "one subscriber's addresses", "IPv4 in IPv6"],
+)
+def test_a_reader_behind_a_proxy_is_one_reader_however_they_change(
+    client, lamp, settings, monkeypatch, first, again, another
+):
+    settings.RECOMMENDER_TRUSTED_PROXIES = 1
     monkeypatch.setattr("recommender.api.throttles._Throttle.timer", lambda self: 1_000_000.0)
-    settings.RECOMMENDER_THROTTLES = {"page": "1/min"}
+    settings.RECOMMENDER_THROTTLES = {"page": "1/min", "visitor": "1/min"}
     cache.clear()
-    assert [client.get("/", headers={"X-Reader": who}).status_code for who in ("a", "b", "a")] == [200, 200, 429]
+    for page in ("/", "/api/v1/recommendations/popular/"):
+        asking = [{"X-Forwarded-For": f"9.9.9.9, {who}"} for who in (first, again, another)]
+        assert [client.get(page, headers=headers).status_code for headers in asking] == [200, 429, 200], page

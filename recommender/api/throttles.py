@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from recommender.api.access import may_ask_for_anyone
-from recommender.client_address import client_address
+from recommender.client_address import client_network
 
 DEFAULTS = {"page": "600/min", "visitor": "300/min", "user": "1200/min", "key": "6000/min"}
 
@@ -53,7 +53,7 @@ class VisitorThrottle(_Throttle):
     def get_cache_key(self, request: Request, view: Any) -> str | None:
         if request.user.is_authenticated:
             return None
-        return self.cache_format % {"scope": self.scope, "ident": client_address(request)}
+        return self.cache_format % {"scope": self.scope, "ident": client_network(request)}
 
 
 class PageThrottle(_Throttle):
@@ -62,7 +62,7 @@ class PageThrottle(_Throttle):
     scope = "page"
 
     def get_cache_key(self, request: Any, view: Any) -> str | None:
-        return self.cache_format % {"scope": self.scope, "ident": client_address(request)}
+        return self.cache_format % {"scope": self.scope, "ident": client_network(request)}
 
 
 class UserThrottle(_Throttle):
