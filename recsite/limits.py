@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from catalog.words import too_much
 from recommender.api.throttles import PageThrottle
-from recsite.problems import API
+from recsite.problems import API, refuse
 
 FREE = (API, "/static/", "/media/", "/health/", "/metrics")  # limited by their own throttles, or not at all
 
@@ -26,7 +26,7 @@ class LimitPages:
                 seconds = max(int(throttle.wait()), 1)
                 words = f"Too many pages from your address. Please try again in {seconds} seconds."
                 headers = {"Retry-After": str(seconds)}
-                return HttpResponse(words, status=429, content_type="text/plain", headers=headers)
+                return refuse(request, status=429, title="A moment, please", detail=words, headers=headers)
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Callable, args: tuple, kwargs: dict) -> Any:
@@ -35,5 +35,5 @@ class LimitPages:
         for name in (SEARCH_VAR, "term"):  # of a list, and of a field that completes what is typed
             wrong = too_much(request.GET.get(name, ""))
             if wrong:
-                return HttpResponse(wrong, status=400, content_type="text/plain")
+                return refuse(request, status=400, title="That is too much to search for", detail=wrong)
         return None

@@ -1,9 +1,13 @@
-"""Every error of the API as a problem (RFC 9457): what is wrong, in a sentence, and which field it is about."""
+"""Every error of the API as a problem (RFC 9457): what is wrong, in a sentence, and which field it is about. A person
+gets a page that says the same."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.http import HttpRequest, JsonResponse
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.views import defaults
 from drf_spectacular.utils import extend_schema
 from drf_standardized_errors.formatter import ExceptionFormatter
@@ -83,6 +87,31 @@ class NoSuchAddress(APIView):
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         slash = "" if request.path.endswith("/") else " Addresses end with a slash."
         raise NotFound(f"There is nothing at this address.{slash}")
+
+
+def refuse(
+    request: HttpRequest, *, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """An answer before, or in place of, a view: a problem for programs, a page for people. It asks for no session and
+    no database. title : of the page, in words of a reader."""
+    if request.path.startswith(API):
+        response: HttpResponse = problem_response(status=status, detail=detail)
+    else:
+        page = render_to_string("refused.html", {"title": title, "detail": detail})
+        response = HttpResponse(page, status=status)
+    for name, value in (headers or {}).items():
+        response[name] = value
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler400: an unknown host, a form of too many fields or bytes, a path that leads out of a folder."""
+    if isinstance(exception, RequestDataTooBig):
+        return refuse(
+            request, status=413, title="That is too much at once", detail="Please send less, in several steps."
+        )
+    detail = "What was sent cannot be read. Nothing was changed."
+    return refuse(request, status=400, title="That did not work", detail=detail)
 
 
 def server_error(request: HttpRequest) -> Any:

@@ -38,4 +38,5 @@ urlpatterns = [
     path("", include("catalog.urls")),
     path("api/<path:address>", problems.NoSuchAddress.as_view()),
 ]
+handler400 = problems.bad_request
 handler500 = problems.server_error

@@ -144,6 +144,44 @@ def test_a_body_that_is_too_large_is_told_so(stranger, address, headers, signed_
     assert "at most 2,621,440" in problem(response, 413)["detail"]
 
 
+LARGE = b"q=" + b"x" * 3_000_000
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("status", "sent"),
+    [
+        (400, {"HTTP_HOST": "evil.example"}),
+        (400, {"method": "POST", "data": b"&".join([b"a=1"] * 5_000)}),
+        (411, {"method": "POST", "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}),
+        (413, {"method": "POST", "data": LARGE}),
+        (413, {"method": "POST", "data": LARGE, "content_type": "multipart/form-data; boundary=x"}),
+    ],
+    ids=["an unknown host", "too many fields", "chunks", "too large", "a file"],
+)
+def test_a_request_that_cannot_be_read_gets_a_page_with_a_way_back(status, sent):
+    """Of whom the site knows: then the protection from other sites' forms reads what was sent."""
+    visitor = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    visitor.get("/accounts/login/")
+    given = {"method": "GET", "data": b"", "content_type": FORM, **sent}
+    response = visitor.generic(given.pop("method"), "/accounts/login/", given.pop("data"), **given)
+    assert response.status_code == status
+    page = response.content.decode()
+    assert page.count("<h1>") == 1
+    assert 'href="/">Go home' in page
+
+
+def test_an_unknown_host_is_a_problem_to_a_program(stranger):
+    assert problem(stranger.get("/api/v1/products/", HTTP_HOST="evil.example"), 400)["title"] == "Bad Request"
+
+
+def test_a_form_of_the_admin_that_is_too_large_gets_a_page_with_a_way_back():
+    root = Client(raise_request_exception=False)
+    root.force_login(User.objects.create_superuser("root"))
+    response = root.generic("POST", "/admin/catalog/product/add/", LARGE, FORM)
+    assert (response.status_code, 'href="/">Go home' in response.content.decode()) == (413, True)
+
+
 @pytest.mark.parametrize("sent", ["Bearer {}", "Basic {}", "token:{}", "{}", "Digest a=b"])
 @pytest.mark.parametrize("address", [LISTS, "/api/v1/events/", "/api/v1/products/"])
 def test_another_scheme_is_turned_away_and_not_taken_for_a_stranger(stranger, sent, address):
