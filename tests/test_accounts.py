@@ -65,6 +65,10 @@ def test_no_password_is_in_memory_once_its_request_is_over(client, ada):
         (2, "6.6.6.6, 1.2.3.4, 10.0.0.9", "1.2.3.4"),
         (2, "1.2.3.4", "10.0.0.1"),  # came past a proxy
         (1, "", "10.0.0.1"),
+        (1, "6.6.6.6, 1.2.3.4:50123", "1.2.3.4"),
+        (1, "[2001:db8::7]:50123", "2001:db8::7"),
+        (1, "2001:db8::7", "2001:db8::7"),
+        (1, "unknown", "unknown"),
     ],
 )
 def test_the_client_is_whom_the_trusted_proxies_saw(settings, proxies, forwarded, address):

@@ -115,6 +115,30 @@ def test_without_a_mail_server_no_link_of_a_password_reset_goes_to_the_log(tmp_p
     assert "ada@shop.example" not in told
 
 
+SET_UP = """
+import django
+django.setup()
+from allauth.account.models import EmailAddress
+from django.contrib.auth.models import User
+from django.test import Client
+root = User.objects.create_superuser("root", "root@shop.example", "a long way home")
+EmailAddress.objects.create(user=root, email=root.email)
+client = Client(headers={"host": "shop"})
+client.post("/accounts/login/", {"login": "root", "password": "a long way home"}, secure=True)
+page = "/accounts/2fa/totp/activate/"
+client.post("/accounts/reauthenticate/", {"password": "a long way home"}, secure=True)
+print("answered", client.get(page, secure=True).status_code)
+"""
+
+
+@pytest.mark.parametrize(("mail", "answer"), [({}, 200), ({"EMAIL_URL": "memorymail://"}, 302)])
+def test_without_a_mail_server_staff_set_up_their_second_factor_all_the_same(tmp_path, mail, answer):
+    """With one they confirm their address first."""
+    start(["manage.py", "migrate", "-v0"], tmp_path)
+    status, told = start(["-c", SET_UP], tmp_path, DEBUG="0", SECRET_KEY=KEY, ALLOWED_HOSTS="shop", **mail)
+    assert (status, f"answered {answer}" in told) == (0, True), told
+
+
 def test_a_page_says_that_no_email_can_be_sent(client, db, settings):
     settings.DEBUG = False
     settings.EMAIL_BACKEND = "recsite.mail.NoMailServer"
