@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as site
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.cache import cache
 
 from recommender import serving
@@ -25,6 +26,8 @@ def pytest_configure() -> None:
 
     Tests that run side by side have a Redis database each: emptying one cache must not empty the other."""
     os.environ.setdefault("DEBUG", "1")
+    PBKDF2PasswordHasher.iterations = 1_000  # a password takes half a second in earnest
+    site.WHITENOISE_AUTOREFRESH = True  # or every test client that is made reads all static files first
     place = site.CACHES["default"].get("LOCATION")
     if place:
         server, number = place.rsplit("/", 1)
