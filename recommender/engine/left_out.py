@@ -16,7 +16,12 @@ EXAMPLES = 5
 # A snapshot of which more is lost than kept is not the shop any more: a model of the rest would pass every comparison
 # with popularity of the same rest. Below that, the good rows are worth more than no model.
 MOST_LEFT_OUT = 0.5
+# Items that are sold no more may be missing in the table of items, and in some shops most of what was sold is sold no
+# more. Where next to nothing of it is there, no list says what was learned. Where most keys are only written otherwise
+# than in the other table, it says something of others.
+MOST_UNLISTED = 0.9
 
+LINE = "the line"  # stands for a column, where it is a whole line of a file that cannot be read
 ROW, VALUE = "row left out", "value left out"  # these two count against MOST_LEFT_OUT
 ONCE, UNLISTED, BARE, NOBODYS = "counted once", "never listed", "without a profile", "nobody's"
 EFFECTS = {  # effect -> (of one, of several)
@@ -64,6 +69,18 @@ class LeftOutCounter:
 
     _counts: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     _examples: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: Iterable[LeftOut]) -> LeftOutCounter:
+        """A counter that goes on from what was counted before."""
+        counter = cls()
+        for part in found:
+            counter.add(part.table, part.column, part.reason, part.effect, part.count, part.examples)
+        return counter
+
+    def number(self, table: str, column: str) -> int:
+        """How many rows or values of a column were counted, under whatever reason."""
+        return sum(count for kind, count in self._counts.items() if kind[:2] == (table, column))
 
     def add(self, table: str, column: str, reason: str, effect: str, count: int, examples: Iterable[str] = ()) -> None:
         """Count rows or values. examples : what the first of them are called; read only as far as they are kept."""
@@ -114,4 +131,18 @@ def require_enough(found: Iterable[LeftOut], sizes: Mapping[str, int]) -> None:
             raise SnapshotError(
                 f"Too much is broken to learn from. Of {size:,} {what} in {table}, {count:,} cannot be used, and more "
                 f"than {MOST_LEFT_OUT:.0%} are too many. {sentences}"
+            )
+
+
+def require_matching(found: Iterable[LeftOut], resembling: Mapping[str, int], interactions: int) -> None:
+    """SnapshotError where the keys of the interactions are not those of the users or the items.
+
+    resembling : effect -> how many of the interactions have a key that is one of the table's, written otherwise.
+    """
+    for part in found:
+        most = MOST_UNLISTED if part.effect == UNLISTED else 1.0
+        if part.count > most * interactions or resembling.get(part.effect, 0) > MOST_LEFT_OUT * interactions:
+            raise SnapshotError(
+                f"The keys of the tables do not fit together: of {interactions:,} interactions, {part.count:,} have a "
+                f"{part.column} that {part.reason}. {part.sentence()}"
             )

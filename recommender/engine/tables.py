@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from recommender.engine.errors import ProfileError, SnapshotError
 from recommender.engine.left_out import (
     BARE,
     EXAMPLES,
+    LINE,
     ONCE,
     ROW,
     UNLISTED,
@@ -30,6 +32,7 @@ from recommender.engine.left_out import (
     LeftOutCounter,
     read_left_out,
     require_enough,
+    require_matching,
 )
 from recommender.engine.schema import Schema
 from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
@@ -39,6 +42,7 @@ Name = Callable[[str, int, str], str]  # of a table, a row and the column that i
 
 # What programs write for a missing number or time. In a column of text they are values: Namibia is NA.
 SECONDS_OF_1990 = 631_152_000  # times that are later than this in thousandths of a second are no seconds
+TICKS = {"s": 1.0, "ms": 1e3, "us": 1e6}  # of a timestamp, in a second
 MISSING_WORDS = {"", "na", "n/a", "nan", "nat", "null", "none", "-"}
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"  # not 007: that is text
 _SHORTEST_FRACTION = re.compile(r"-?[0-9]+(\.0|\.[0-9]*[1-9])?([eE][+-]?[0-9]+)?")
@@ -113,8 +117,8 @@ def read_snapshot(folder: Path) -> Tables:
     if not folder.is_dir():
         raise SnapshotError(f"{folder} is not a folder: a snapshot holds users, items, interactions and schema.json.")
     schema = Schema.read(folder)
-    users, items = _read_table(folder, "users"), _read_table(folder, "items")
-    interactions = _read_table(folder, "interactions")
+    counter = LeftOutCounter.of(read_left_out(folder))
+    users, items, interactions = (_read_table(folder, name, counter) for name in ("users", "items", "interactions"))
     _require(interactions, ("user", "item", "time", *schema.interaction_columns), folder / "interactions")
     static = [f for f in schema.user_fields if f not in schema.derived]
     _require(users, static, folder / "users")
@@ -122,10 +126,9 @@ def read_snapshot(folder: Path) -> Tables:
     _require(items, (*schema.item_categorical, *([flag] if flag else [])), folder / "items")
     if not users.num_columns or not items.num_columns:
         raise SnapshotError(f"{folder}: the first column of users and of items must be their key.")
-    counter = LeftOutCounter()
     reader = _Reader(counter, {"users": users, "items": items, "interactions": interactions}, schema.row_id)
     numeric_values = schema.numeric_interaction_columns()
-    tables = assemble(
+    return assemble(
         schema,
         user_keys=reader.keys("users", users.column_names[0]),
         users={f: reader.feature("users", f, f in schema.user_numerical) for f in static},
@@ -140,7 +143,6 @@ def read_snapshot(folder: Path) -> Tables:
         counter=counter,
         name=reader.name,
     )
-    return replace(tables, left_out=(*read_left_out(folder), *tables.left_out))
 
 
 def from_frame(
@@ -218,7 +220,9 @@ def assemble(
     counter = LeftOutCounter() if counter is None else counter
     sizes = {"users": len(user_keys), "items": len(item_keys), "interactions": len(user)}
     if sizes["interactions"] == 0:
-        raise SnapshotError("There are no interactions: a model needs purchases to learn from.")
+        lost = "".join(f" {part.sentence()}" for part in counter.found() if part.table == "interactions")
+        raise SnapshotError(f"There are no interactions: a model needs purchases to learn from.{lost}")
+    sizes = {table: size + counter.number(table, LINE) for table, size in sizes.items()}
     listed = np.ones(len(item_keys), dtype=bool) if available is None else available
     for table, features in (("users", users), ("items", items)):
         _drop_broken_numbers(table, features, LARGEST_FEATURE, counter, name)
@@ -240,8 +244,11 @@ def assemble(
 
     joined_users, users, user_rows = _join(user_keys, users, user[rows])
     joined_items, items, item_rows = _join(item_keys, items, item[rows])
-    _count_unmatched("user", BARE, user_keys, joined_users, user_rows, counter)
-    _count_unmatched("item", UNLISTED, item_keys, joined_items, item_rows, counter)
+    resembling = {
+        BARE: _count_unmatched("user", BARE, user_keys, joined_users, user_rows, counter),
+        UNLISTED: _count_unmatched("item", UNLISTED, item_keys, joined_items, item_rows, counter),
+    }
+    require_matching(counter.found(), resembling, len(rows))
     # Where there is no table of items to speak of, what was bought is all there is to list.
     added = np.full(len(joined_items) - len(item_keys), len(item_keys) == 0)
     order = np.lexsort((time[rows], user_rows))  # stable: rows of one moment keep the order they came in
@@ -273,31 +280,52 @@ def assemble(
 
 def read_keys(path: Path) -> list[str]:
     """The keys in the first column of a CSV or parquet file, as text; rows without one are passed over."""
-    table = pq.read_table(path) if path.suffix == ".parquet" else _read_csv(path)
+    table = pq.read_table(path) if path.suffix == ".parquet" else _read_csv(path, LeftOutCounter())
     keys = _Reader(LeftOutCounter(), {"keys": table}).keys("keys", table.column_names[0])
     return [key for key in keys.tolist() if key]
 
 
-def _read_table(folder: Path, name: str) -> pa.Table:
+def _read_table(folder: Path, name: str, counter: LeftOutCounter) -> pa.Table:
     parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
+    if not parquet.exists() and not csv.exists():
+        raise SnapshotError(f"{folder} holds neither {name}.parquet nor {name}.csv.")
     try:
-        if parquet.exists():
-            return pq.read_table(parquet)
-        if csv.exists():
-            return _read_csv(csv)
+        table = pq.read_table(parquet) if parquet.exists() else _read_csv(csv, counter)
     except (pa.ArrowException, OSError) as error:
-        raise SnapshotError(f"{folder / name} cannot be read: {error}.") from None
-    raise SnapshotError(f"{folder} holds neither {name}.parquet nor {name}.csv.")
+        why = "a quote is opened and not closed" if "straddling object" in str(error) else str(error)
+        raise SnapshotError(f"{folder / name} cannot be read: {why}.") from None
+    twice = next((column for column, n in Counter(table.column_names).items() if n > 1), None)
+    if twice is not None:
+        raise SnapshotError(f"{folder / name} has two columns called {twice!r}.")
+    return table
 
 
-def _read_csv(path: Path) -> pa.Table:
-    """Every cell as it stands there: only an empty one is missing, and "007", "NA" and "null" are text."""
-    with pyarrow.csv.open_csv(path) as head:
+def _read_csv(path: Path, counter: LeftOutCounter) -> pa.Table:
+    """Every cell as it stands there: only an empty one is missing, and "007", "NA" and "null" are text.
+
+    Lines with too few or too many cells are left out and counted.
+    """
+    broken: list[pyarrow.csv.InvalidRow] = []
+
+    def leave_out(row: pyarrow.csv.InvalidRow) -> str:
+        broken.append(row)
+        return "skip"
+
+    # Cells may hold line ends. Unless that is said, a cell with one is torn where a block of the file ends, and what an
+    # open quote swallows up to there is lost without a word. One thread: others do not know the numbers of rows.
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=leave_out)
+    read = pyarrow.csv.ReadOptions(use_threads=False)
+    with pyarrow.csv.open_csv(path, parse_options=parse, read_options=read) as head:
         columns = head.schema.names
+    broken.clear()
     options = pyarrow.csv.ConvertOptions(
         strings_can_be_null=True, null_values=[""], column_types=dict.fromkeys(columns, pa.string())
     )
-    table = pyarrow.csv.read_csv(path, convert_options=options)
+    table = pyarrow.csv.read_csv(path, convert_options=options, parse_options=parse, read_options=read)
+    for row in broken:
+        lines = row.text.strip().count("\n") + 1  # an open quote takes in all that follows
+        called = f"row {row.number - 1}: {row.actual_columns} where there are {row.expected_columns}"
+        counter.add(path.stem, LINE, "has too few or too many cells", ROW, lines, [called])
     return pa.table([_as_numbers_say(column) for column in table.columns], table.column_names)
 
 
@@ -341,7 +369,7 @@ class _Reader:
             return f"row {row + 1}"
         called = f"id {rows[self.row_id][row].as_py()}" if self.row_id in rows.column_names else f"row {row + 1}"
         column = self.columns.get(column, column)
-        return f"{called}: {str(rows[column][row])[:40]!r}" if column in rows.column_names else called
+        return f"{called}: {_shown(rows[column][row])[:40]!r}" if column in rows.column_names else called
 
     def keys(self, table: str, column: str) -> np.ndarray:
         """object [n]: keys as text, "" where missing. 17, 17.0 and "17" are one key, whatever the file made of them."""
@@ -367,9 +395,9 @@ class _Reader:
         try:
             return pc.fill_null(cells.cast(pa.bool_()), False).to_numpy()
         except pa.ArrowException:
-            words, codes = self._unique(cells)
+            words, codes, texts = self._words(table, column)
             known = {"true": True, "1": True, "false": False, "0": False, "": False}
-            read = [known.get(str(as_text(column, word)).strip().lower()) for word in words]
+            read = [None if w is None else known.get(t.strip().lower()) for w, t in zip(words, texts, strict=True)]
             self._leave_out(table, column, "is neither true nor false", [flag is None for flag in read], codes)
             return np.array([flag is True for flag in read] + [False])[codes]
 
@@ -384,8 +412,9 @@ class _Reader:
             if pa.types.is_date(kind):
                 cells = cells.cast(pa.timestamp("s"))
             if pa.types.is_timestamp(cells.type):
-                micros = pc.cast(cells, pa.timestamp("us", tz=cells.type.tz), safe=False).cast(pa.int64())
-                return pc.fill_null(pc.divide(micros.cast(pa.float64(), safe=False), 1e6), np.nan).to_numpy()
+                cells = _in_micros_at_most(cells)
+                ticks = cells.cast(pa.int64()).cast(pa.float64(), safe=False)
+                return pc.fill_null(pc.divide(ticks, TICKS[cells.type.unit]), np.nan).to_numpy()
             if pa.types.is_boolean(kind):
                 raise pa.ArrowTypeError("true and false are no times")
             return pc.fill_null(cells.cast(pa.float64(), safe=False), np.nan).to_numpy()
@@ -417,27 +446,35 @@ class _Reader:
         return np.array([np.nan if number is None else number for number in [*read, None]])[codes]
 
     def _texts(self, table: str, column: str) -> np.ndarray:
+        words, codes, texts = self._words(table, column)
+        infinite = [isinstance(word, float | np.floating) and bool(np.isinf(word)) for word in words]
+        self._leave_out(table, column, "is not a finite number", infinite, codes)
+        self._leave_out(table, column, "is outside the years 1 to 9999", [word is None for word in words], codes)
+        return np.array([*texts, ""], dtype=object)[codes]
+
+    def _words(self, table: str, column: str) -> tuple[list[Any], np.ndarray, list[str]]:
+        """What `_unique` gives, and the text of each value. SnapshotError for a column whose values have no text."""
         cells = self.tables[table][column]
         try:
             words, codes = self._unique(cells)
-            texts = [as_text(column, word) for word in words]
+            return words, codes, [as_text(column, word) for word in words]
         except (pa.ArrowException, ProfileError):
             raise SnapshotError(f"{table}: the column {column!r} holds {cells.type} values, not text.") from None
-        infinite = [isinstance(word, float | np.floating) and bool(np.isinf(word)) for word in words]
-        self._leave_out(table, column, "is not a finite number", infinite, codes)
-        return np.array([*texts, ""], dtype=object)[codes]
 
     def _unique(self, cells: pa.ChunkedArray) -> tuple[list[Any], np.ndarray]:
-        """The values of a column, and for each row the place of its own among them; -1 where it is missing."""
+        """The values of a column, and for each row the place of its own among them; -1 where it is missing.
+
+        None is the value of a day or moment outside the years that Python knows.
+        """
         cells = _decoded(cells)
         if pa.types.is_null(cells.type):
             return [], np.full(len(cells), -1)
         if pa.types.is_timestamp(cells.type):
-            cells = cells.cast(pa.timestamp("us", tz=cells.type.tz), safe=False)
+            cells = _in_micros_at_most(cells)
         encoded = cells.combine_chunks().dictionary_encode()
         values = encoded.dictionary
         # Each in its own precision: 0.1 as a float32 is 0.1, and would be 0.10000000149 as Python's float.
-        words = list(values.to_numpy()) if pa.types.is_floating(values.type) else values.to_pylist()
+        words = list(values.to_numpy()) if pa.types.is_floating(values.type) else _as_python(values)
         return words, pc.fill_null(encoded.indices, -1).to_numpy()
 
     def _leave_out(self, table: str, column: str, reason: str, bad: Sequence[bool], codes: np.ndarray) -> None:
@@ -450,6 +487,35 @@ class _Reader:
 
 def _decoded(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     return cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
+
+
+def _in_micros_at_most(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Moments without nanoseconds, which Python's do not have. Coarser ones stay as they are: in microseconds the
+    farthest of them would come round to another year."""
+    return cells.cast(pa.timestamp("us", tz=cells.type.tz), safe=False) if cells.type.unit == "ns" else cells
+
+
+def _as_python(values: pa.Array) -> list[Any]:
+    """The values as Python's; None for a day or moment outside the years that Python knows."""
+    try:
+        return values.to_pylist()
+    except (OverflowError, ValueError):
+        return [_one_as_python(value) for value in values]
+
+
+def _one_as_python(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return None
+
+
+def _shown(value: pa.Scalar) -> str:
+    """A cell as a message quotes it; the number that stands there, of a moment outside the years that Python knows."""
+    try:
+        return str(value)
+    except (OverflowError, ValueError):
+        return f"{value.value} in {value.type}"
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -560,20 +626,22 @@ def _join(keys: np.ndarray, features: Columns, used: np.ndarray) -> tuple[np.nda
 
 def _count_unmatched(
     column: str, effect: str, known: np.ndarray, joined: np.ndarray, rows: np.ndarray, counter: LeftOutCounter
-) -> None:
+) -> int:
     """Count the interactions whose key has no row in its table, and say which known key it resembles.
 
+    Back comes of how many the key is a known one, written otherwise.
     known : the table's keys.   joined : those, followed by the keys met only among the interactions.
     rows : int64 [n] into `joined`.
     """
     unmatched = np.flatnonzero(rows >= len(known))
     if len(known) == 0 or len(unmatched) == 0:
-        return
+        return 0
     resembled = {_bare_key(key): key for key in known.tolist()}
     like = {key: resembled.get(_bare_key(key)) for key in joined[len(known) :].tolist()}
     ordered = sorted(like, key=lambda key: like[key] is None)  # stable: those that resemble one first
     names = (f"{key!r} resembles {like[key]!r} in {column}s" if like[key] else repr(key) for key in ordered)
     counter.add("interactions", column, f"has no row in {column}s", effect, len(unmatched), names)
+    return sum(like[key] is not None for key in joined[rows[unmatched]].tolist())
 
 
 def _bare_key(key: str) -> str:

@@ -165,6 +165,85 @@ def test_a_training_fails_only_where_more_is_lost_than_kept(tmp_path):
         read(tmp_path / "more", lines)
 
 
+CSV = {"users": "user\na\nb\n", "items": "item\nx\ny\n", "interactions": "user,item,time\n"}
+LINES = "".join(f"{u},{i},{10**9 + n * 86_400}\n" for n, (u, i) in enumerate(zip("aabb", "xyyx", strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("a,x,1000000000,,", "5 where there are 3"),
+        ("a,x", "2 where there are 3"),
+        ('"a,x,1000000000', "1 where there are 3"),
+    ],
+)
+def test_one_torn_line_of_a_csv_stops_no_training(tmp_path, line, words):
+    tables = read_snapshot(write_csv(tmp_path, **{**CSV, "interactions": f"{CSV['interactions']}{LINES}{line}\n"}))
+    assert len(tables) == 4
+    assert [part.sentence() for part in tables.left_out] == [
+        f"interactions: 1 row is left out, because the line has too few or too many cells (row 5: {words})."
+    ]
+
+
+def test_a_csv_of_which_most_lines_are_torn_is_refused(tmp_path):
+    torn = "a,x\n" * 5
+    with pytest.raises(SnapshotError, match=r"Of 9 rows in interactions, 5 cannot be used"):
+        read_snapshot(write_csv(tmp_path, **{**CSV, "interactions": f"{CSV['interactions']}{LINES}{torn}"}))
+
+
+def test_what_an_open_quote_swallows_is_counted(tmp_path):
+    text = f'{CSV["interactions"]}{LINES}"a,x,1000000000\n{LINES}'
+    with pytest.raises(SnapshotError, match=r"Of 9 rows in interactions, 5 cannot be used"):
+        read_snapshot(write_csv(tmp_path, **{**CSV, "interactions": text}))
+
+
+def test_an_open_quote_in_a_large_csv_swallows_nothing_unsaid(tmp_path):
+    half = "".join(f"a,x,{10**9 + n}\n" for n in range(140_000))
+    text = f'{CSV["interactions"]}{half}"b,y,1000000000\n{half}'
+    with pytest.raises(SnapshotError, match="a quote is opened and not closed"):
+        read_snapshot(write_csv(tmp_path, **{**CSV, "interactions": text}))
+
+
+def test_cells_of_a_large_csv_may_hold_line_ends(tmp_path):
+    lines = "".join(f'a,"x\n1",{10**9 + n}\n' for n in range(100_000))
+    files = {**CSV, "items": 'item\n"x\n1"\ny\n', "interactions": f"{CSV['interactions']}{lines}"}
+    assert len(read_snapshot(write_csv(tmp_path, **files))) == 100_000
+
+
+def test_two_columns_of_one_name_are_told(tmp_path):
+    files = {**CSV, "interactions": "user,item,time,time\na,x,1000000000,1000000000\n"}
+    with pytest.raises(SnapshotError, match="interactions has two columns called 'time'"):
+        read_snapshot(write_csv(tmp_path, **files))
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.timestamp("s"), pa.timestamp("us", tz="UTC"), pa.date32(), pa.timestamp("ms", tz="UTC")], ids=str
+)
+def test_a_day_that_no_calendar_has_is_missing_and_named(tmp_path, kind):
+    whole = pa.int32() if kind == pa.date32() else pa.int64()
+    far = 2**30 if kind == pa.date32() else 2**50 if kind.unit == "s" else 2**60
+    items = {"item": ["x", "y", "z"], "kind": pa.array([0, far, None], whole).cast(kind)}
+    tables = read(tmp_path, GOOD, items=items)
+    assert tables.items["kind"][1:].tolist() == ["", ""]
+    part = told(tables)["items", "kind", VALUE]
+    assert (part.count, part.reason) == (1, "is outside the years 1 to 9999")
+    assert part.examples[0].startswith("row 2: ")
+
+
+def test_a_time_that_no_calendar_has_stops_no_training(tmp_path):
+    rows = with_rows(user=["a"], item=["x"], time=[0])
+    for unit, far in (("s", 2**45), ("ms", 2**62)):
+        times = [*(int(moment) * (1000 if unit == "ms" else 1) for moment in GOOD["time"]), far]
+        rows["time"] = pa.array(times, pa.int64()).cast(pa.timestamp(unit))
+        assert told(read(tmp_path / unit, rows))["interactions", "time", ROW].reason == "is more than a day ahead"
+
+
+@pytest.mark.parametrize("flag", [{"a": 1}, ["a"], b"yes"], ids=str)
+def test_a_flag_of_another_kind_is_told_by_its_column(tmp_path, flag):
+    with pytest.raises(SnapshotError, match="items: the column 'sold' holds"):
+        read(tmp_path, GOOD, items={**ITEMS, "sold": pa.array([flag] * 3)}, item_available="sold")
+
+
 def test_a_flat_frame_leaves_its_broken_rows_out(tmp_path):
     frame = pd.DataFrame(
         {"who": ["a", "a", None, "b"], "what": ["x", "y", "x", "x"], "when": [1e9, 9e12, 1e9, 1e9], "age": [1, 2, 3, 4]}
@@ -325,6 +404,23 @@ def test_a_user_without_a_row_in_users_is_told(tmp_path):
     tables = read(tmp_path, with_rows(user=["A", "new"], item=["x", "x"], time=[1e9, 1e9]))
     part = told(tables)["interactions", "user", BARE]
     assert (part.count, part.examples) == (2, ("'A' resembles 'a' in users", "'new'"))
+
+
+@pytest.mark.parametrize("written", [str.upper, " {}".format, "00{}".format], ids=["case", "space", "zeros"])
+@pytest.mark.parametrize("column", ["user", "item"])
+def test_where_keys_are_written_otherwise_nothing_is_learned_that_no_list_would_say(tmp_path, column, written):
+    keys = ["1x", "2y", "3z"]
+    rows = {**GOOD, column: [*map(written, keys * 2), *keys]}
+    users, items = (
+        {**table, name: keys} if name == column else table for name, table in (("user", USERS), ("item", ITEMS))
+    )
+    with pytest.raises(SnapshotError, match=f"The keys of the tables do not fit together: of 9 .* have a {column}"):
+        read(tmp_path, rows, users=users, items=items)
+
+
+def test_a_shop_that_sells_most_of_what_it_sold_no_more_is_learned_from(tmp_path):
+    rows = {**GOOD, "item": [*"xopqrstuv"]}
+    assert told(read(tmp_path, rows))["interactions", "item", UNLISTED].count == 8
 
 
 def test_where_the_table_of_items_is_empty_what_was_bought_is_listed(tmp_path):

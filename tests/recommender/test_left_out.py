@@ -62,6 +62,18 @@ def test_bad_rows_stop_no_training_and_are_told_wherever_the_run_is_shown(settin
     assert "C0" not in run.log
 
 
+@pytest.mark.django_db
+def test_a_shop_that_sold_to_guests_alone_is_told_so(tmp_path):
+    lamp = Product.objects.create(key="lamp", name="Lamp")
+    guests = [Purchase.objects.create(product=lamp, time=NOON + timedelta(days=n)) for n in range(2)]
+    with pytest.raises(SnapshotError) as error:
+        exported(tmp_path / "s")
+    assert str(error.value) == (
+        "There are no interactions: a model needs purchases to learn from. interactions: 2 rows are nobody's and left "
+        f"out, because user is missing (id {guests[0].pk}, id {guests[1].pk})."
+    )
+
+
 class TheOtherWayRound(RecommenderSource):
     """A shop whose line items may lose their product: here the two sides of a purchase change places."""
 
@@ -96,7 +108,7 @@ def test_a_stored_number_that_is_none_is_missing_for_training_and_serving_alike(
     Customer.objects.create(key="bob")
     Purchase.objects.create(customer=ada, product=lamp, time=NOON)
     export_snapshot(source=Weighed(), folder=tmp_path / "s")
-    with pytest.raises(SnapshotError, match=r"Of 2 values of weight in users, 2 cannot be used") as error:
+    with pytest.raises(SnapshotError, match=r"Of 2 values of word in users, 2 cannot be used") as error:
         read_snapshot(tmp_path / "s")
     assert "weight is not a number between -1e+30 and 1e+30" in str(error.value)
     told = [part.sentence() for part in read_left_out(tmp_path / "s")]
