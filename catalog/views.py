@@ -45,7 +45,11 @@ def product_list(request: HttpRequest) -> HttpResponse:
     least_rating = "" if asked.get("min_rating") is None else f"{asked['min_rating'].normalize():f}"
     form = search.form
     context = {
-        "errors": [f"{form.fields[name].label}: {text}" for name, texts in form.errors.items() for text in texts],
+        "errors": [
+            text if name == "q" else f"{form.fields[name].label}: {text}"  # a search says itself that it is one
+            for name, texts in form.errors.items()
+            for text in texts
+        ],
         "narrowed": narrowed,
         "ratings": least_ratings(least_rating),
         "asked": asked,

@@ -217,6 +217,9 @@ UNFOLD = {
     "SITE_HEADER": SITE_NAME,
     "SITE_SUBHEADER": "Shop and recommender",
     "SITE_SYMBOL": "storefront",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("favicon.svg")},
+    ],
     "STYLES": [lambda request: static("admin.css")],
     "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": "recsite.navigation.sidebar"},
 }

@@ -276,6 +276,9 @@ def test_every_page_of_a_customer_reads_well(page, gardener):
         ("password", "/accounts/password/change/"),
         ("email", "/accounts/email/"),
         ("logout", "/accounts/logout/"),
+        ("tokens", "/account/tokens/"),
+        ("second-factor", "/accounts/2fa/"),
+        ("passkeys", "/accounts/2fa/webauthn/"),
     ):
         assert page.goto(address).status == 200
         looks_right(page, name)
@@ -295,6 +298,12 @@ def test_every_page_of_a_visitor_reads_well(page, stocked):
         ("signup", "/accounts/signup/"),
         ("login", "/accounts/login/"),
         ("password-reset", "/accounts/password/reset/"),
+        ("password-reset-sent", "/accounts/password/reset/done/"),
+        ("password-reset-old-link", "/accounts/password/reset/key/1-old/"),
+        ("password-reset-over", "/accounts/password/reset/key/done/"),
+        ("confirm-old-link", "/accounts/confirm-email/old/"),
+        ("confirm-sent", "/accounts/confirm-email/"),
+        ("switched-off", "/accounts/inactive/"),
     ):
         assert page.goto(address).status == 200
         looks_right(page, name)
@@ -318,7 +327,7 @@ def test_every_page_of_a_visitor_reads_well(page, stocked):
 
 def test_pages_of_refusal_read_well(page, db, settings):
     settings.ROOT_URLCONF = "tests.browser.refusals"
-    for name in ("403", "429", "500"):
+    for name in ("400", "403", "413", "429", "500"):
         page.goto(f"/refused/{name}/")
         assert page.get_by_role("link", name="Go home").count() == 1
         looks_right(page, name)
