@@ -12,14 +12,15 @@ from recsite import accounts, health, privacy_views, problems, tokens
 # The admin signs in by the same door as everybody: with its limits, and the second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
+of_accounts = [  # in place of allauth's
+    path("signup/", accounts.SignUpView.as_view(), name="account_signup"),
+    path("email/", accounts.EmailView.as_view(), name="account_email"),
+    re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", accounts.ConfirmEmailView.as_view(), name="account_confirm_email"),
+]
 urlpatterns = [
     path("", include("recommender.urls")),  # first: lists are asked for most
     path(settings.ADMIN_PATH, admin.site.urls),
-    path("accounts/signup/", accounts.SignUpView.as_view(), name="account_signup"),
-    path("accounts/email/", accounts.EmailView.as_view(), name="account_email"),
-    re_path(
-        r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", accounts.ConfirmEmailView.as_view(), name="account_confirm_email"
-    ),
+    path("accounts/", include(of_accounts)),
     path("accounts/", include("allauth.urls")),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
