@@ -19,10 +19,11 @@ from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 
 from recommender.engine.encoders import as_number, as_text
 from recommender.engine.errors import EngineError, TrainingCancelled
-from recommender.engine.left_out import EXAMPLES, NOBODYS, VALUE, LeftOutCounter, write_left_out
+from recommender.engine.left_out import EXAMPLES, NOBODYS, ROW, VALUE, LeftOutCounter, write_left_out
 from recommender.errors import RecommenderError
 from recommender.people import plain, seconds
 from recommender.source import RecommenderSource
+from recommender.times import unreadable
 
 CHUNK = 5_000  # rows in memory at once: the size of a row group, and of what a server-side cursor fetches
 TIME = pa.timestamp("us", tz="UTC")
@@ -128,6 +129,7 @@ def export_snapshot(
                 interactions=write("interactions", _interactions(source), _interaction_columns(source)),
             )
             _count_nobodys(source, counter)
+            _count_unreadable(source, counter)
         schema.write(part)
         write_left_out(part, counter.found())
         part.rename(folder)
@@ -146,17 +148,31 @@ def _items(source: RecommenderSource) -> QuerySet:
 
 
 def _interactions(source: RecommenderSource) -> QuerySet:
-    learnable = source.customers.order_by().values("pk")
-    return source.interactions.filter(**{f"{source.interaction_customer}__in": learnable}).order_by(
-        source.interaction_time, "pk"
-    )
+    rows, never = _learnable(source), unreadable(source)
+    return (rows if never is None else rows.exclude(never)).order_by(source.interaction_time, "pk")
+
+
+def _learnable(source: RecommenderSource) -> QuerySet:
+    customers = source.customers.order_by().values("pk")
+    return source.interactions.filter(**{f"{source.interaction_customer}__in": customers})
 
 
 def _count_nobodys(source: RecommenderSource, counter: LeftOutCounter) -> None:
     """Count the interactions without a customer: those of guests, or of people who were deleted."""
-    nobodys = source.interactions.filter(**{f"{source.interaction_customer}__isnull": True}).order_by("pk")
-    examples = [f"id {pk}" for pk in nobodys.values_list("pk", flat=True)[:EXAMPLES]]
-    counter.add("interactions", "user", "is missing", NOBODYS, nobodys.count() if examples else 0, examples)
+    nobodys = source.interactions.filter(**{f"{source.interaction_customer}__isnull": True})
+    _count(nobodys, counter, "user", "is missing", NOBODYS)
+
+
+def _count_unreadable(source: RecommenderSource, counter: LeftOutCounter) -> None:
+    """Count the interactions whose time cannot be read at all."""
+    never = unreadable(source)
+    if never is not None:
+        _count(_learnable(source).filter(never), counter, "time", "is in no calendar", ROW)
+
+
+def _count(rows: QuerySet, counter: LeftOutCounter, column: str, reason: str, effect: str) -> None:
+    examples = [f"id {pk}" for pk in rows.order_by("pk").values_list("pk", flat=True)[:EXAMPLES]]
+    counter.add("interactions", column, reason, effect, rows.count() if examples else 0, examples)
 
 
 def _customer_columns(source: RecommenderSource) -> list[Column]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Exists, F, OuterRef, QuerySet, Value, Window
+from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -336,12 +336,14 @@ def _once(rows: QuerySet, source: RecommenderSource) -> tuple[dict[Any, frozense
     """Of each customer in these rows, keys of what they bought and how many purchases that are, repeated rows once."""
     bought: dict[Any, set[str]] = defaultdict(set)
     number: Counter[Any] = Counter()
-    item, latest = f"{source.interaction_item}__{source.item_key}", latest_seconds()
-    columns = (source.interaction_customer, item, source.interaction_time)
+    item = f"{source.interaction_item}__{source.item_key}"
+    # Not the time itself: a database may hold one that cannot be read.
+    rows = rows.annotate(_moment=Case(When(credible(source), then=F(source.interaction_time))))
+    columns = (source.interaction_customer, item, "_moment")
     for customer, key, moment in rows.order_by().values_list(*columns).distinct().iterator():
         if key is not None:
             bought[customer].add(str(key))
-            number[customer] += moment is not None and EARLIEST_SECONDS <= seconds(moment) <= latest
+            number[customer] += moment is not None
     return {customer: frozenset(keys) for customer, keys in bought.items()}, number
 
 
@@ -380,7 +382,8 @@ def _bought(rows: QuerySet, source: RecommenderSource) -> dict[Any, frozenset[st
     bought: dict[Any, set[str]] = defaultdict(set)
     item = f"{source.interaction_item}__{source.item_key}"
     for customer, key in rows.order_by().values_list(source.interaction_customer, item).distinct():
-        bought[customer].add(str(key))
+        if key is not None:
+            bought[customer].add(str(key))
     return {customer: frozenset(keys) for customer, keys in bought.items()}
 
 

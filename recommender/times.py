@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -42,6 +42,22 @@ def credible(source: RecommenderSource, latest: datetime | None = None) -> Q:
     field = field_at(source.interactions.model, source.interaction_time)
     first, last = (_as_stored(moment, field) for moment in (EARLIEST, latest))
     return Q(**{f"{source.interaction_time}__gte": first, f"{source.interaction_time}__lte": last})
+
+
+def unreadable(source: RecommenderSource) -> Q | None:
+    """The interactions whose time Python has no word for: PostgreSQL knows infinity and years before the first. None
+    where the column holds numbers."""
+    field = field_at(source.interactions.model, source.interaction_time)
+    first: date
+    last: date
+    if isinstance(field, DateTimeField):
+        zone = UTC if settings.USE_TZ else None
+        first, last = datetime.min.replace(tzinfo=zone), datetime.max.replace(tzinfo=zone)
+    elif isinstance(field, DateField):
+        first, last = date.min, date.max
+    else:
+        return None
+    return Q(**{f"{source.interaction_time}__lt": first}) | Q(**{f"{source.interaction_time}__gt": last})
 
 
 def field_at(model: Any, path: str) -> Field[Any, Any]:

@@ -78,9 +78,9 @@ class LeftOutCounter:
             counter.add(part.table, part.column, part.reason, part.effect, part.count, part.examples)
         return counter
 
-    def number(self, table: str, column: str) -> int:
-        """How many rows or values of a column were counted, under whatever reason."""
-        return sum(count for kind, count in self._counts.items() if kind[:2] == (table, column))
+    def rows(self, table: str) -> int:
+        """How many rows of a table were left out so far."""
+        return sum(count for (of, _, _, effect), count in self._counts.items() if (of, effect) == (table, ROW))
 
     def add(self, table: str, column: str, reason: str, effect: str, count: int, examples: Iterable[str] = ()) -> None:
         """Count rows or values. examples : what the first of them are called; read only as far as they are kept."""

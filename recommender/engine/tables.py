@@ -222,7 +222,7 @@ def assemble(
     if sizes["interactions"] == 0:
         lost = "".join(f" {part.sentence()}" for part in counter.found() if part.table == "interactions")
         raise SnapshotError(f"There are no interactions: a model needs purchases to learn from.{lost}")
-    sizes = {table: size + counter.number(table, LINE) for table, size in sizes.items()}
+    sizes = {table: size + counter.rows(table) for table, size in sizes.items()}  # with those that never came so far
     listed = np.ones(len(item_keys), dtype=bool) if available is None else available
     for table, features in (("users", users), ("items", items)):
         _drop_broken_numbers(table, features, LARGEST_FEATURE, counter, name)

@@ -1,9 +1,12 @@
 """A purchase happened between 1970 and tomorrow. Every door says so, and names field and row."""
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 from tablib import Dataset
 
@@ -51,6 +54,25 @@ def test_the_api_takes_a_time_up_to_a_day_ahead():
         assert client.post(PURCHASES, told, format="json").status_code == status
     told = {"customer": "ada", "product": "lamp", "time": "1970-01-01T00:00:00Z"}
     assert client.post(PURCHASES, told, format="json").status_code == 201
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_a_purchase_of_year_one_that_was_taken_once_can_be_shown_and_exported_wherever_the_shop_is(
+    settings, admin_client, zone
+):
+    ada, lamp = Customer.objects.get(), Product.objects.get()
+    for moment in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)):
+        Purchase.objects.create(customer=ada, product=lamp, time=moment)
+    migration = import_module("customers.migrations.0005_moments_that_can_be_shown")
+    with connection.schema_editor() as editor:
+        migration.move_within_every_calendar(apps, editor)
+    settings.TIME_ZONE = zone
+    client = caller("view_purchase")
+    assert [row["time"][:4] for row in client.get(PURCHASES).json()["results"]] == ["9999", "0001"]
+    for purchase in Purchase.objects.all():
+        assert admin_client.get(f"/admin/customers/purchase/{purchase.pk}/change/").status_code == 200
+    assert admin_client.get("/admin/customers/purchase/").status_code == 200
+    assert len(PurchaseResource().export()) == 2
 
 
 @pytest.mark.parametrize(("day", "refused"), [("0001-01-01", True), ("9999-12-31", True), ("2024-05-01", False)])

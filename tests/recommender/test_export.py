@@ -12,6 +12,7 @@ from django.db import connection, connections
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
+from recommender import people
 from recommender.engine.errors import TrainingCancelled
 from recommender.engine.tables import read_snapshot
 from recommender.errors import RecommenderError
@@ -142,6 +143,22 @@ def test_memory_is_steady_however_many_purchases_there_are(tmp_path, ada, lamp):
     sell(4 * CHUNK)
     many = peak("many")
     assert many < 1.3 * few, f"{few:,} bytes for {2 * CHUNK:,} purchases, {many:,} for {6 * CHUNK:,}"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL knows such moments")
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "20000-01-01", "0002-01-01 BC"])
+def test_a_moment_that_is_in_no_calendar_stops_no_training_and_no_list(tmp_path, ada, lamp, moment):
+    sold = [buy(ada, lamp, NOON + timedelta(days=n)) for n in range(3)]
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE customers_purchase SET time = %s WHERE id = %s", [moment, sold[1].pk])
+    export(tmp_path / "s")
+    tables = read_snapshot(tmp_path / "s")
+    assert len(tables) == 2
+    assert [part.sentence() for part in tables.left_out] == [
+        f"interactions: 1 row is left out, because time is in no calendar (id {sold[1].pk})."
+    ]
+    known = people.find(["ada"], max_history=1)["ada"]
+    assert (len(known.person.history), known.person.purchases, known.bought) == (2, 2, {"lamp"})
 
 
 @pytest.mark.django_db(transaction=True)

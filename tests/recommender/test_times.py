@@ -1,8 +1,12 @@
 """What cannot have happened when it says is told at the door, and in no list where it is stored already."""
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from catalog.models import Product
@@ -137,3 +141,15 @@ def test_a_purchase_stored_twice_is_one_in_the_history_with_the_money_of_both(ev
         buy(eve, "lamp", amount=5)
     person = people.find(["eve"], max_history=4)["eve"].person
     assert (person.purchases, person.profile["amount"], person.profile["total_purchases"]) == (2, 31, 2)
+
+
+def test_a_view_of_year_one_that_was_taken_once_can_be_shown_wherever_the_shop_is(settings, client, eve):
+    eve.user = User.objects.create_user("eve")
+    eve.save()
+    Event.objects.create(kind="view", item="lamp", customer="eve", time=LONG_AGO)
+    migration = import_module("recommender.migrations.0012_moments_that_can_be_shown")
+    with connection.schema_editor() as editor:
+        migration.move_within_every_calendar(apps, editor)
+    settings.TIME_ZONE = "America/New_York"
+    client.force_login(eve.user)
+    assert client.get("/account/history/").status_code == 200
