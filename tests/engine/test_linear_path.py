@@ -6,7 +6,7 @@ import pytest
 
 from recommender.engine import linear_path
 from recommender.engine.baselines import Popularity
-from recommender.engine.dataset import VALID, TwoTowerDataset, split
+from recommender.engine.dataset import VALID, TwoTowerDataset, held_out_last, split
 from recommender.engine.evaluation import rank_targets, user_metrics
 from recommender.engine.linear_path import LinearSettings, fit_linear_path, summed_votes
 from recommender.engine.tables import from_frame, read_snapshot
@@ -94,6 +94,34 @@ def kinds(number: int, people: int = 400, items: int = 200) -> TwoTowerDataset:
     )
     tables = from_frame(frame, user="user", item="item", time="time")
     return TwoTowerDataset.build(tables, split(tables, "last-out"))
+
+
+def test_best_sellers_get_fewer_votes_where_they_drown_what_goes_with_an_order():
+    assert fit_linear_path(baskets(best_sellers=12), 8).settings.discount > 0
+    assert fit_linear_path(baskets(best_sellers=0), 8).settings.discount == 0
+
+
+def baskets(best_sellers: int, people: int = 600, kinds: int = 30) -> TwoTowerDataset:
+    """Orders of three items of one kind of eight, and two of the best sellers that stand beside anything."""
+    rng = np.random.default_rng(0)
+    bought = []
+    for person in range(people):
+        own = 8 * (person % kinds) + rng.permutation(8)[:3]
+        beside = 8 * kinds + rng.permutation(best_sellers)[:2]
+        bought.append(rng.permutation(np.concatenate([own, beside])))
+    user = np.repeat(np.arange(people), [len(b) for b in bought])
+    frame = pd.DataFrame({"user": user, "item": np.concatenate(bought), "time": user * 1000})
+    tables = from_frame(frame, user="user", item="item", time="time")
+    tables, role, _ = held_out_last(tables, split(tables, "last-out"))
+    return TwoTowerDataset.build(tables, role)
+
+
+def test_a_discount_divides_the_votes_for_an_item_by_a_power_of_its_buyers(snapshot):
+    data = load(snapshot)
+    flat, discounted = (fit_linear_path(data, 16, LinearSettings(rank=16, discount=d)) for d in (0.0, 0.2))
+    votes = [path.loudness * path.history @ path.items.T for path in (flat, discounted)]
+    buyers = np.maximum(data.item_counts(), 1)
+    np.testing.assert_allclose(votes[1], votes[0] * buyers**-0.2, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("fashions", "fades"), [(3, True), (1, False)])
