@@ -40,6 +40,8 @@ from recommender.engine.list_weights import LONG, SHORT, ListWeights
 from recommender.engine.rater import Rater
 from recommender.engine.rating_path import RatingPath
 
+SECOND = 0.01  # less popularity, of a new item
+HALF_A_BUYER = math.log(3)  # less than one, as `linear_path.log_share` counts buyers
 COLD_SWEEPS = 5  # over the features: fields that say the same share it
 
 
@@ -174,7 +176,9 @@ class ItemTower(nn.Module):
 
         What an item has is its default plus a part for each feature value: a ridge regression, by backfitting. A new
         item's bias and popularity are the 90th percentile of those that its features let expect, not the mean: most
-        listed products sell little, and an item placed at their mean is never shown and so never learned.
+        listed products sell little, and an item placed at their mean is never shown and so never learned. Beside one
+        that sold as well it comes second. Where items have no features, new ones are all alike: they come after the
+        least that sold, as with half a buyer to its one.
         """
         own = torch.cat([t.weight[:-1] for t in self._own()], -1)[bought]  # [sold, cold]
         if not len(own):
@@ -188,7 +192,10 @@ class ItemTower(nn.Module):
                 rest += table.weight[values[:, f]]
                 table.weight.copy_(means_by_value(rest, values[:, f], table.num_embeddings))
                 rest -= table.weight[values[:, f]]
-        self.cold_default[:2] += torch.quantile(rest[:, :2], 0.9, dim=0)
+        if features.shape[1]:
+            self.cold_default[:2] += torch.quantile(rest[:, :2], 0.9, dim=0) - SECOND
+        else:
+            self.cold_default[:2] = own[:, :2].amin(0) - HALF_A_BUYER
         if not self.normalised:
             self.cold_trust.fill_(trust)
         told = sum((t(features[~bought, f]) for f, t in enumerate(self.features)), torch.zeros(()))

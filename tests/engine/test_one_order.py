@@ -113,3 +113,30 @@ def test_popularity_beside_a_history_is_never_zero(share):
     run.linear = LinearSettings(popularity=share)
     assert min(run._popularities()) > 0
     assert share in (0.0, *run._popularities())
+
+
+@pytest.mark.parametrize("categories", [0, 1, 3])
+def test_two_customers_of_one_order_each_are_listed_what_the_other_bought(tmp_path, categories):
+    """Nothing is known of the other fifty-two items: they come last, in whatever order."""
+    orders = {"u0": ("i31", "i42", "i55", "i58"), "u1": ("i29", "i40", "i53", "i57")}
+    snapshot = planted.write_snapshot(
+        tmp_path / "data",
+        {"user": list(orders)},
+        {
+            "item": [f"i{n:02}" for n in range(60)],
+            **({"category": [f"c{n % categories}" for n in range(60)]} if categories else {}),
+        },
+        {
+            "user": [user for user, items in orders.items() for _ in items],
+            "item": [item for items in orders.values() for item in items],
+            "time": [1.7e9] * 4 + [1.7e9 + 3600] * 4,
+        },
+        item_categorical=["category"] if categories else [],
+    )
+    build_bundle(snapshot, tmp_path / "bundle", config=QUICK)
+    recommender = StandaloneRecommender.from_bundle(tmp_path / "bundle")
+    for user, other in (("u0", "u1"), ("u1", "u0")):
+        listed = {one.item for one in recommender.recommend_for_user(user, top_k=4)}
+        assert listed == set(orders[other])
+    newcomer = {one.item for one in recommender.recommend_for_new_user({}, top_k=8)}
+    assert newcomer == {item for items in orders.values() for item in items}
