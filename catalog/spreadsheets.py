@@ -2,17 +2,26 @@
 
 import re
 from datetime import UTC
+from decimal import Decimal
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import sanitize_separators
 from import_export.admin import ImportExportModelAdmin
 from import_export.formats.base_formats import CSV, JSON
 from import_export.resources import ModelResource
-from import_export.widgets import DateTimeWidget, DecimalWidget, IntegerWidget
+from import_export.widgets import (
+    BooleanWidget,
+    CharWidget,
+    DateTimeWidget,
+    DecimalWidget,
+    ForeignKeyWidget,
+    IntegerWidget,
+)
 from tablib import Dataset
 from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
@@ -76,7 +85,13 @@ class ExactDateTimeWidget(DateTimeWidget):
 
 
 class PlainNumber:
-    """Numbers as they are: the format tells them from text by their type."""
+    """Numbers as they are: the format tells them from text by their type. What is none is refused, by its field."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: object) -> Any:
+        try:
+            return super().clean(value, row, **kwargs)  # type: ignore[misc]
+        except ArithmeticError:
+            raise ValueError(f"{value!r} is not a number.") from None
 
     def render(self, value: Any, obj: Any = None, **kwargs: object) -> Any:
         return "" if value is None else value
@@ -87,7 +102,44 @@ class PlainDecimalWidget(PlainNumber, DecimalWidget):
 
 
 class PlainIntegerWidget(PlainNumber, IntegerWidget):
-    pass
+    """Whole numbers; a fraction is refused, not cut off."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: object) -> Any:
+        number = super().clean(value, row, **kwargs)
+        if number is not None and number != Decimal(sanitize_separators(value)):
+            raise ValueError(f"{value!r} is not a whole number.")
+        return number
+
+
+class YesOrNoWidget(BooleanWidget):
+    """True or false in the usual words; another word is refused, not taken for no."""
+
+    YES, NO = {"1", "true", "yes", "y", "t", "on"}, {"0", "false", "no", "n", "f", "off"}
+
+    def clean(self, value: Any, row: Any = None, **kwargs: object) -> bool | None:
+        word = "" if value is None else str(value).strip().lower()
+        if word and word not in self.YES | self.NO:
+            raise ValueError(f"{value!r} is neither yes nor no: write 1 or 0.")
+        return word in self.YES if word else None
+
+
+class TextWidget(CharWidget):
+    """Text as it stands in the cell; one of spaces alone is empty."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: object) -> Any:
+        if isinstance(value, list | dict):
+            raise ValueError(f"{value!r} is not text.")
+        return super().clean(value if str(value or "").strip() else None, row, **kwargs)
+
+
+class KeyOfWidget(ForeignKeyWidget):
+    """A row of another table by its key. One that is not there is told by its key."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: object) -> Model | None:
+        try:
+            return super().clean(value, row, **kwargs)
+        except ObjectDoesNotExist:
+            raise ValueError(f"There is no {self.model._meta.verbose_name} {value!r}.") from None
 
 
 class SheetResource(ModelResource):
@@ -95,6 +147,9 @@ class SheetResource(ModelResource):
 
     WIDGETS_MAP = {
         **ModelResource.WIDGETS_MAP,
+        "BooleanField": YesOrNoWidget,
+        "CharField": TextWidget,
+        "TextField": TextWidget,
         "DateTimeField": ExactDateTimeWidget,
         "DecimalField": PlainDecimalWidget,
         "PositiveIntegerField": PlainIntegerWidget,

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
 from import_export.fields import Field
-from import_export.widgets import CharWidget, ForeignKeyWidget
 
 from catalog.models import Product
-from catalog.spreadsheets import SheetResource
+from catalog.spreadsheets import KeyOfWidget, SheetResource, TextWidget
 from customers.models import Customer, Purchase
 
 
@@ -28,9 +26,9 @@ class PurchaseResource(SheetResource):
     """One row a purchase. With an external id it is found again by that; without, only where all that the row says is
     stored already, and never changed: the same file twice, or an export, changes nothing."""
 
-    external_id = Field("external_id", "external_id", CharWidget(allow_blank=False))
-    customer = Field("customer", "customer", ForeignKeyWidget(Customer, "key"))
-    product = Field("product", "product", ForeignKeyWidget(Product, "key"))
+    external_id = Field("external_id", "external_id", TextWidget(allow_blank=False))
+    customer = Field("customer", "customer", KeyOfWidget(Customer, "key"))
+    product = Field("product", "product", KeyOfWidget(Product, "key"))
 
     class Meta:
         model = Purchase
@@ -60,7 +58,14 @@ class PurchaseResource(SheetResource):
 
     def before_import_row(self, row: dict[str, Any], **kwargs: object) -> None:
         if "external_id" in row:
-            row["external_id"] = str(row["external_id"] or "").strip() or None
+            row["external_id"] = self.stored_id(str(row["external_id"] or ""))
+
+    def stored_id(self, cell: str) -> str | None:
+        """The id without outer spaces, unless there is a purchase whose id has them."""
+        bare = cell.strip()
+        if bare != cell and Purchase.objects.filter(external_id=cell).exists():
+            return cell
+        return bare or None
 
     def get_instance(self, instance_loader: object, row: dict[str, Any]) -> Purchase | None:
         if row.get("external_id"):
@@ -69,7 +74,7 @@ class PurchaseResource(SheetResource):
             return None
         try:
             said = {field.attribute: field.clean(row) for field in self.get_import_fields() if field.column_name in row}
-        except (ValueError, ArithmeticError, ObjectDoesNotExist):
+        except ValueError:
             return None  # the import itself says what is wrong
         # As many alike in the file as are stored are those; one more is new.
         stored = Purchase.objects.filter(**said).order_by("pk")

@@ -73,6 +73,52 @@ def test_a_bad_row_of_a_file_is_shown_by_its_field(admin_client):
     assert "price" in looked.context["result"].invalid_rows[0].field_specific_errors
 
 
+def stored_by(client, text):
+    """What a file says is stored, after a look; nothing where the look shows errors."""
+    looked = import_file(client, text)
+    if "confirm_form" in looked.context:
+        client.post(f"{LIST}process_import/", looked.context["confirm_form"].initial)
+    return looked.context["result"]
+
+
+@pytest.mark.parametrize(
+    ("word", "active"),
+    [
+        ("yes", True),
+        ("Y", True),
+        ("TRUE", True),
+        (" 1 ", True),
+        ("no", False),
+        ("False", False),
+        ("0", False),
+        ("", True),
+    ],
+)
+def test_a_product_is_for_sale_as_the_file_says(admin_client, word, active):
+    stored_by(admin_client, f"key,name,active\nP1,Lamp,{word}\n")
+    assert Product.objects.get().active is active
+
+
+@pytest.mark.parametrize("word", ["maybe", "2", "WAHR", "-1"])
+def test_a_word_that_is_neither_yes_nor_no_takes_no_product_off_sale(admin_client, word):
+    Product.objects.create(key="P1", name="Lamp")
+    result = stored_by(admin_client, f"key,name,active\nP1,Lamp,{word}\n")
+    assert Product.objects.get().active
+    assert result.invalid_rows[0].field_specific_errors["active"] == [f"{word!r} is neither yes nor no: write 1 or 0."]
+
+
+@pytest.mark.parametrize("key", ["", "  ", "\t"])
+def test_a_product_has_a_key_that_is_more_than_spaces(admin_client, key):
+    assert "key" in stored_by(admin_client, f"key,name\n{key},Lamp\n").invalid_rows[0].field_specific_errors
+    assert not Product.objects.exists()
+
+
+@pytest.mark.parametrize("price", ["12,5", "$5", "x"])
+def test_a_price_that_is_no_number_is_told_by_its_field(admin_client, price):
+    result = stored_by(admin_client, f'key,name,price\nP1,Lamp,"{price}"\n')
+    assert result.invalid_rows[0].field_specific_errors["price"] == [f"{price!r} is not a number."]
+
+
 FIELDS = ["key", "name", "category", "brand", "type", "price", "description", "active"]
 
 

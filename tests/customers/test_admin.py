@@ -153,6 +153,36 @@ def test_a_bad_value_in_a_row_without_an_id_is_shown(admin_client, without_ids):
     assert Purchase.objects.count() == 4
 
 
+@pytest.mark.parametrize(
+    ("field", "cell", "words"),
+    [
+        ("quantity", "1.5", "'1.5' is not a whole number."),
+        ("quantity", "x", "'x' is not a number."),
+        ("quantity", "inf", "'inf' is not a number."),
+        ("amount", "12;5", "'12;5' is not a number."),
+        ("customer", "eve", "There is no customer 'eve'."),
+        ("product", "LAMP", "There is no product 'LAMP'."),
+        ("personalisation", "vielleicht", "'vielleicht' is neither yes nor no: write 1 or 0."),
+    ],
+)
+def test_a_cell_that_cannot_be_read_is_told_by_its_field_and_nothing_is_guessed(
+    admin_client, without_ids, field, cell, words
+):
+    row = {"customer": "ada", "product": "lamp", "time": "2026-06-01 10:00", field: cell}
+    looked = looked_at(admin_client, f"{','.join(row)}\n{','.join(row.values())}\n")
+    assert looked.context["result"].invalid_rows[0].field_specific_errors[field] == [words]
+    assert Purchase.objects.count() == 4
+
+
+def test_an_id_with_outer_spaces_comes_back_to_its_purchase(admin_client, without_ids):
+    Purchase.objects.filter(pk=Purchase.objects.earliest("pk").pk).update(external_id="\tA 1 ")
+    chosen = {f"purchaseresource_{field}": "on" for field in PurchaseResource.Meta.fields}
+    file = admin_client.post(f"{PURCHASES}export/", {"format": "0", "resource": "0", **chosen}).content
+    assert imported(admin_client, file)["skip"] == 4
+    assert imported(admin_client, "external_id,customer,product\n B7 ,ada,lamp\n")["new"] == 1
+    assert Purchase.objects.latest("pk").external_id == "B7"
+
+
 def test_an_export_of_customers_that_is_imported_again_changes_nothing(admin_client, shop):
     chosen = {f"customerresource_{field}": "on" for field in CustomerResource.Meta.fields}
     Customer.objects.create(key="-x", name="@SUM", age=30, segment="+1")
