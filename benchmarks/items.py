@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks import datasets
 from benchmarks.peers import ITEMS, OURS, TRIALS, load
-from benchmarks.quality import AT_MOST, RESAMPLES, in_a_process, paired
+from benchmarks.quality import AT_MOST, RESAMPLES, in_a_process, named, paired, print_table
 from recommender.engine.dataset import TEST, TRAIN, VALID, Cases, TwoTowerDataset, held_out_last, split
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation import METRICS, bootstrap_interval, rank_targets, user_metrics
@@ -33,9 +33,7 @@ HEADINGS = (
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        names = list(ITEMS) if options.models is None else [name.strip() for name in options.models.split(",")]
-        if unknown := set(names) - set(ITEMS):
-            raise EngineError(f"There is no model {unknown.pop()!r}; there are {', '.join(ITEMS)}.")
+        names = named(options.models, ITEMS)
         tables = datasets.read(options.data)
         tables, role, _ = held_out_last(tables, split(tables, "last-out", options.seed))
         rows = compare(TwoTowerDataset.build(tables, role), names)
@@ -45,7 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps(rows))
     else:
-        _print_table(rows, options.data)
+        users = rows[0]["users"] if rows else 0
+        print(f"{options.data}: {users:,} people, each known by the last item that they bought\n")
+        measured = ("hr_10", "recall_20", "mrr", "coverage", "most_listed")
+        print_table(rows, HEADINGS, measured, ("seconds", "peak_mb"))
     return 0
 
 
@@ -121,25 +122,6 @@ def lists_of(model: Any, n_items: int) -> tuple[int, np.ndarray]:
         top = np.argpartition(-scores, min(LISTED, n_items) - 1, axis=1)[:, :LISTED]
         shown += np.bincount(top.ravel(), minlength=n_items)
     return len(asked), shown
-
-
-def _print_table(rows: list[dict[str, Any]], title: str) -> None:
-    print(f"{title}: {rows[0]['users'] if rows else 0:,} people, each known by the last item that they bought\n")
-    print(f"| {' | '.join(HEADINGS)} |")
-    print("|---" * len(HEADINGS) + "|")
-    for row in rows:
-        pair, (low, high) = row["paired"], row["ndcg_10_interval"]
-        ahead = "" if pair is None else f"{pair['difference']:+.4f} ({pair['low']:+.4f} to {pair['high']:+.4f})"
-        cells = (
-            row["model"],
-            f"{row['ndcg_10']:.4f}",
-            f"{low:.4f} to {high:.4f}",
-            *(f"{row[m]:.3f}" for m in ("hr_10", "recall_20", "mrr", "coverage", "most_listed")),
-            f"{row['seconds']:.1f}",
-            f"{row['peak_mb']:.0f}",
-            "" if row["model"] == OURS else ahead,
-        )
-        print(f"| {' | '.join(cells)} |")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class PeerFailed(EngineError):
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        names = _known(options.models)
+        names = named(options.models, HOME)
         overrides = {OURS: [{"config": json.loads(options.config)}]} if options.config else {}
         tables = datasets.read(options.data)
         data = _split(tables, options)
@@ -54,7 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(rows))
     else:
         how = options.split if options.orders == "all" else f"orders: {options.orders}"
-        _print_table(rows, data, f"{options.data}, {how}")
+        users = rows[0]["users"] if rows else 0
+        print(f"{options.data}, {how}: {users:,} people held out, {data.n_items:,} items, {len(data):,} purchases\n")
+        measured, used = ("hr_10", "recall_20", "mrr", "coverage"), ("seconds", "tuning_seconds", "peak_mb")
+        print_table(rows, HEADINGS, measured, used)
     return 0
 
 
@@ -190,32 +193,30 @@ def chosen_before(path: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _known(models: str | None) -> list[str]:
-    names = list(HOME) if models is None else [name.strip() for name in models.split(",")]
+def named(models: str | None, known: Collection[str]) -> list[str]:
+    """The models of an option, all where it is not given. Raises EngineError for one that nobody knows."""
+    names = list(known) if models is None else [name.strip() for name in models.split(",")]
     for name in names:
-        if name not in HOME:
-            raise EngineError(f"There is no model {name!r}; there are {', '.join(HOME)}.")
+        if name not in known:
+            raise EngineError(f"There is no model {name!r}; there are {', '.join(known)}.")
     return names
 
 
-def _print_table(rows: list[dict[str, Any]], data: TwoTowerDataset, title: str) -> None:
-    users = rows[0]["users"] if rows else 0
-    print(f"{title}: {users:,} people held out, {data.n_items:,} items, {len(data):,} purchases")
-    print()
-    print(f"| {' | '.join(HEADINGS)} |")
-    print("|---" * len(HEADINGS) + "|")
+def print_table(
+    rows: list[dict[str, Any]], headings: Sequence[str], measured: Sequence[str], used: Sequence[str]
+) -> None:
+    """measured : keys of metrics, beside NDCG@10.   used : keys of seconds and megabytes."""
+    print(f"| {' | '.join(headings)} |")
+    print("|---" * len(headings) + "|")
     for row in rows:
-        pair = row["paired"]
+        pair, (low, high) = row["paired"], row["ndcg_10_interval"]
         ahead = "" if pair is None else f"{pair['difference']:+.4f} ({pair['low']:+.4f} to {pair['high']:+.4f})"
-        low, high = row["ndcg_10_interval"]
         cells = (
             row["model"],
             f"{row['ndcg_10']:.4f}",
             f"{low:.4f} to {high:.4f}",
-            *(f"{row[m]:.3f}" for m in ("hr_10", "recall_20", "mrr", "coverage")),
-            f"{row['seconds']:.1f}",
-            f"{row['tuning_seconds']:.0f}",
-            f"{row['peak_mb']:.0f}",
+            *(f"{row[key]:.3f}" for key in measured),
+            *(f"{row[key]:.{int(key == 'seconds')}f}" for key in used),
             "" if row["model"] == OURS else ahead,
         )
         print(f"| {' | '.join(cells)} |")
