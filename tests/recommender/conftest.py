@@ -1,7 +1,9 @@
-"""Who looks at the recommender's pages in the admin."""
+"""Who looks at the recommender's pages in the admin, and who calls its API."""
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from knox.models import AuthToken
+from rest_framework.test import APIClient
 
 
 @pytest.fixture
@@ -15,3 +17,13 @@ def staff(client):
         return user
 
     return sign_in
+
+
+@pytest.fixture
+def api_key(db):
+    """Another system with a token, which may ask for anyone."""
+    user = User.objects.create_user("till")
+    user.user_permissions.add(Permission.objects.get(codename="recommend_for_anyone"))
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(user)[1]}")
+    return client

@@ -5,7 +5,7 @@ import re
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
@@ -32,16 +32,6 @@ def ada(stocked):
     Customer.objects.filter(key="C0").update(user=user)
     client = APIClient()
     client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def api_key(db):
-    """Another system with a token, which may ask for anyone."""
-    user = User.objects.create_user("till")
-    user.user_permissions.add(Permission.objects.get(codename="recommend_for_anyone"))
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(user)[1]}")
     return client
 
 

@@ -4,11 +4,8 @@ import json
 from io import StringIO
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.template import Context, Template
-from knox.models import AuthToken
-from rest_framework.test import APIClient
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
@@ -40,16 +37,6 @@ WHAT = {
     "unseen values": {"item_features": {"Product_Brand": "Acme", "Product_Type": "Anvil"}},
     "an empty description": {"item_features": {}},
 }
-
-
-@pytest.fixture
-def api_key(db):
-    """Another system with a token, which may ask for anyone."""
-    user = User.objects.create_user("till")
-    user.user_permissions.add(Permission.objects.get(codename="recommend_for_anyone"))
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(user)[1]}")
-    return client
 
 
 @pytest.fixture
