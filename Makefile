@@ -25,7 +25,7 @@ demo: .venv/site.stamp ## a demo shop, trained and served at 127.0.0.1:8000; ARG
 	@$(BIN)/python manage.py demo $(ARGS)
 
 test: .venv/dev.stamp ## the whole suite; reads DATABASE_URL and REDIS_URL; ARGS goes to pytest
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)  # threads of two trainings wait for each other
 
 faults: .venv/dev.stamp ## kills workers, cuts connections, fills disks of a real site; ARGS=--times=20; needs PostgreSQL and redis-server
 	$(BIN)/python -m tests.faults $(ARGS)

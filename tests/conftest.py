@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from recommender.models import ModelVersion, Promotion
 from tests import planted
 from tests.recommender import shop
 
+ROOT = Path(__file__).resolve().parent.parent
 QUICK = TrainConfig(dim=16, profile_rank=4, rating_dim=4, epochs=8, learning_rate=1e-2, batch_targets=512, bootstrap=50)
 
 
@@ -44,6 +47,21 @@ def _a_process_that_just_started(monkeypatch):
     cache.clear()
     yield
     serving.forget()
+
+
+@pytest.fixture(scope="session")
+def _tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with every table and no row of ours."""
+    file = tmp_path_factory.mktemp("tables") / "db.sqlite3"
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{file}", "VAR_DIR": str(file.parent)}
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
+    return file
+
+
+@pytest.fixture
+def own_database(_tables: Path, tmp_path: Path) -> Path:
+    """`db.sqlite3` in the test's folder, for processes that it starts: migrated once, and copied."""
+    return Path(shutil.copy(_tables, tmp_path / "db.sqlite3"))
 
 
 @pytest.fixture(scope="session")

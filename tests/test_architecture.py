@@ -153,15 +153,15 @@ def test_unpickling_is_found(source):
     assert unsafe(source)
 
 
-def test_a_web_process_that_served_a_models_list_has_no_torch(tmp_path, bundle):
-    """A process of its own, as gunicorn would start it: migrate, promote, serve page, API and admin, then look."""
+def test_a_web_process_that_served_a_models_list_has_no_torch(own_database, tmp_path, bundle):
+    """A process of its own, as gunicorn would start it: promote, serve page, API and admin, then look."""
     done = subprocess.run(
         [sys.executable, "-c", SERVE.format(bundle=str(bundle), root=str(tmp_path / "bundles"))],
         cwd=ROOT,
         env={
             "DEBUG": "1",
             "PATH": "/usr/bin:/bin",
-            "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+            "DATABASE_URL": f"sqlite:///{own_database}",
             "BUNDLE_ROOT": str(tmp_path / "bundles"),
             "VAR_DIR": str(tmp_path / "var"),
         },
@@ -177,10 +177,8 @@ SERVE = """
 import shutil, sys
 from recsite.wsgi import application
 from django.conf import settings
-from django.core.management import call_command
 from django.test import Client
 settings.ALLOWED_HOSTS = ["*"]
-call_command("migrate", verbosity=0)
 from django.contrib.auth.models import User
 from recommender.models import ModelVersion, Promotion
 from tests.recommender.shop import stock_the_shop

@@ -110,15 +110,14 @@ def test_a_body_in_chunks_is_refused_and_not_taken_for_none(tmp_path):
             connection.close()
 
 
-def test_a_worker_that_ends_leaves_no_list_off_the_record(tmp_path):
-    for command in ("migrate -v0", "seed_shop --customers 5 --products 5 --purchases 20"):
-        manage = [sys.executable, "manage.py", *command.split()]
-        subprocess.run(manage, cwd=ROOT, env=environment_of(tmp_path), check=True, capture_output=True)
+def test_a_worker_that_ends_leaves_no_list_off_the_record(own_database, tmp_path):
+    seed = [sys.executable, "manage.py", *["seed_shop", "--customers", "5", "--products", "5", "--purchases", "20"]]
+    subprocess.run(seed, cwd=ROOT, env=environment_of(tmp_path), check=True, capture_output=True)
     with site(tmp_path, workers=1) as (port, _):
         asked = urllib.request.Request(
             f"http://127.0.0.1:{port}/api/v1/recommendations/", b"{}", {"Content-Type": "application/json"}
         )
         shown = [json.load(urllib.request.urlopen(asked, timeout=30))["recommendation_id"] for _ in range(3)]
-    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
+    with closing(sqlite3.connect(own_database)) as database:
         on_record = [uuid.UUID(row[0]) for row in database.execute("SELECT id FROM recommender_servedlist")]
     assert sorted(map(str, on_record)) == sorted(shown)

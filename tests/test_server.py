@@ -45,8 +45,7 @@ def start(command, tmp_path, seconds=60, **environment):
         "-m celery -A recsite beat",
     ],
 )
-def test_a_server_that_was_not_told_whether_this_is_production_does_not_start(tmp_path, command):
-    start(["manage.py", "migrate", "-v0"], tmp_path)
+def test_a_server_that_was_not_told_whether_this_is_production_does_not_start(own_database, tmp_path, command):
     words = [word.replace(":r", " r") if word.startswith("import") else word for word in command.split()]
     status, told = start([word.format(port=free_port()) for word in words], tmp_path)
     assert status != 0
@@ -105,8 +104,7 @@ print("answered", answer.status_code)
 """
 
 
-def test_without_a_mail_server_no_link_of_a_password_reset_goes_to_the_log(tmp_path):
-    start(["manage.py", "migrate", "-v0"], tmp_path)
+def test_without_a_mail_server_no_link_of_a_password_reset_goes_to_the_log(own_database, tmp_path):
     status, told = start(["-c", RESET], tmp_path, DEBUG="0", SECRET_KEY=KEY, ALLOWED_HOSTS="shop")
     assert status == 0, told
     assert "answered 302" in told
@@ -117,6 +115,9 @@ def test_without_a_mail_server_no_link_of_a_password_reset_goes_to_the_log(tmp_p
 
 SET_UP = """
 import django
+from django.conf import settings
+# Static files are collected nowhere here.
+settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 django.setup()
 from allauth.account.models import EmailAddress
 from django.contrib.auth.models import User
@@ -132,9 +133,8 @@ print("answered", client.get(page, secure=True).status_code)
 
 
 @pytest.mark.parametrize(("mail", "answer"), [({}, 200), ({"EMAIL_URL": "memorymail://"}, 302)])
-def test_without_a_mail_server_staff_set_up_their_second_factor_all_the_same(tmp_path, mail, answer):
+def test_without_a_mail_server_staff_set_up_their_second_factor_all_the_same(own_database, tmp_path, mail, answer):
     """With one they confirm their address first."""
-    start(["manage.py", "migrate", "-v0"], tmp_path)
     status, told = start(["-c", SET_UP], tmp_path, DEBUG="0", SECRET_KEY=KEY, ALLOWED_HOSTS="shop", **mail)
     assert (status, f"answered {answer}" in told) == (0, True), told
 

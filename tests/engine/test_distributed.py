@@ -25,9 +25,11 @@ def run(*words, processes=2):
     return done
 
 
-# A model that draws nothing while it learns: whatever differs is not chance. Batches hold seven people, whom two
+# First a model that draws nothing while it learns: whatever differs is not chance. Batches hold seven people, whom two
 # processes cannot share evenly, and one batch holds a single person, so that the second process has nothing to do.
-LEARN = """
+# Then one that would learn for long, and is asked to stop. Processes take longer to start than to do either.
+LEARN_AND_STOP = """
+import os
 import sys
 import numpy as np
 import torch
@@ -35,6 +37,7 @@ from pathlib import Path
 from recommender.engine import distributed
 from recommender.engine.config import TrainConfig
 from recommender.engine.dataset import TwoTowerDataset, split
+from recommender.engine.errors import TrainingCancelled
 from recommender.engine.tables import read_snapshot
 from recommender.engine.trainer import train_two_tower_model
 
@@ -49,22 +52,6 @@ with distributed.joined():
     weights = trained.model.state_dict()
     np.savez(f"{sys.argv[2]}-{distributed.rank()}.npz", start=trained.start, curve=curve,
              trace=weights["items.trace.weight"], gru=weights["users.gru.weight_hh_l0"])
-"""
-
-STOP = """
-import os
-import sys
-from pathlib import Path
-from recommender.engine import distributed
-from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TwoTowerDataset, split
-from recommender.engine.errors import TrainingCancelled
-from recommender.engine.tables import read_snapshot
-from recommender.engine.trainer import train_two_tower_model
-
-with distributed.joined():
-    tables = read_snapshot(Path(sys.argv[1]))
-    data = TwoTowerDataset.build(tables, split(tables, "last-out"))
     asked = []
     try:
         train_two_tower_model(data, TrainConfig(dim=16, epochs=1000, patience=1000), on_epoch=asked.append,
@@ -77,20 +64,22 @@ assert not [name for name in left if "gloo" in name], left
 """
 
 
-@pytest.fixture
-def script(tmp_path):
-    def write(source):
-        path = tmp_path / "script.py"
-        path.write_text(source)
-        return path
-
-    return write
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("distributed") / "script.py"
+    path.write_text(LEARN_AND_STOP)
+    return path
 
 
-def test_two_processes_take_the_steps_of_one(snapshot, script, tmp_path):
-    run(script(LEARN), snapshot, tmp_path / "two")
-    run(script(LEARN), snapshot, tmp_path / "one", processes=1)
-    one, first, second = (np.load(tmp_path / f"{name}.npz") for name in ("one-0", "two-0", "two-1"))
+@pytest.fixture(scope="module")
+def two(snapshot, script):
+    """How two processes ended; what they learned lies beside the script."""
+    return run(script, snapshot, script.parent / "two")
+
+
+def test_two_processes_take_the_steps_of_one(snapshot, script, two):
+    run(script, snapshot, script.parent / "one", processes=1)
+    one, first, second = (np.load(script.parent / f"{name}.npz") for name in ("one-0", "two-0", "two-1"))
     assert one["start"] == first["start"] == second["start"]
     np.testing.assert_array_equal(first["curve"], second["curve"])
     np.testing.assert_allclose(first["curve"], one["curve"], rtol=0.01)
@@ -110,7 +99,6 @@ def test_the_command_line_makes_one_good_bundle(snapshot, tmp_path):
     assert len(StandaloneRecommender.from_bundle(tmp_path / "out" / "b").recommend_for_user("u3", top_k=5)) == 5
 
 
-def test_when_one_is_asked_to_stop_all_stop(snapshot, script):
-    done = run(script(STOP), snapshot)
+def test_when_one_is_asked_to_stop_all_stop(two):
     for rank in (0, 1):  # their lines may run into each other
-        assert f"process {rank} stopped after 2 epochs" in done.stdout
+        assert f"process {rank} stopped after 2 epochs" in two.stdout

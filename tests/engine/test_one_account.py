@@ -104,9 +104,9 @@ def test_one_star_rows_of_one_account_leave_the_ratings_of_newcomers(tmp_path):
 
 
 def test_one_star_rows_for_items_that_nobody_else_rated_leave_the_ratings_of_newcomers(tmp_path):
-    extra = by_one_account(2000, range(40, 2000), rating=1.0)
+    extra = by_one_account(1000, range(40, 1000), rating=1.0)
     before, after = (
-        ratings_of_a_newcomer(shop(tmp_path / name, items=2000, extra=more), tmp_path / f"{name}-bundle")
+        ratings_of_a_newcomer(shop(tmp_path / name, users=60, items=1000, extra=more), tmp_path / f"{name}-bundle")
         for name, more in (("before", []), ("after", extra))
     )
     assert abs(after - before).mean() < 0.25

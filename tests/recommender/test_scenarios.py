@@ -56,18 +56,16 @@ SCENARIOS = {
 
 
 @pytest.fixture(params=["stocked", "trained"])
-def world(request):
+def world(request, db):
     """The planted shop with and without a model, where something trends and people look at things."""
     request.getfixturevalue(request.param)
-    for n in range(3):
-        for p in range(1, 20):
-            look(f"P{p}", session=f"s{n}")
-        for p in range(30, 48):
-            look(f"P{p}", session=f"others{n}")
-        for p in range(24, 48):
-            Purchase.objects.create(
-                customer=Customer.objects.get(key=f"C{n}"), product=Product.objects.get(key=f"P{p}")
-            )
+    products, customers = ({row.key: row for row in model.objects.all()} for model in (Product, Customer))
+    looked = [(f"P{p}", f"s{n}") for n in range(3) for p in range(1, 20)]
+    looked += [(f"P{p}", f"others{n}") for n in range(3) for p in range(30, 48)]
+    Event.objects.bulk_create(Event(kind=Event.Kind.VIEW, item=item, session=session) for item, session in looked)
+    Purchase.objects.bulk_create(
+        Purchase(customer=customers[f"C{n}"], product=products[f"P{p}"]) for n in range(3) for p in range(24, 48)
+    )
     serving.forget()
 
 

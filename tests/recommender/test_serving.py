@@ -1,11 +1,8 @@
 """A process notices what was promoted and what is for sale, and goes on serving whatever happens."""
 
 import shutil
-import subprocess
-import sys
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,8 +19,6 @@ from recommender.models import ModelVersion, Promotion
 from recommender.recommendations import recommend
 from tests import planted
 from tests.waiting import until
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def listed(**request) -> list[str]:
@@ -360,34 +355,3 @@ def test_what_places_a_new_item_is_looked_at_again(trained, changed):
     assert now is not before
     same = (now.vectors.rank[now.row_of["new"]] == before.vectors.rank[before.row_of["new"]]).all()
     assert same == (changed == "another item")
-
-
-def test_a_web_process_serves_a_list_without_torch(bundle, tmp_path):
-    """A process of its own: this one has trained the bundle."""
-    code = f"""
-import sys
-import django
-django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-from django.test import Client
-from recommender.models import ModelVersion, Promotion
-from tests.recommender import shop
-shop.stock_the_shop()
-Promotion.objects.create(version=ModelVersion.objects.create(name={bundle.name!r}))
-ask = Client(headers={{"host": "localhost"}}).post
-answer = ask("/api/v1/recommendations/", {{"profile": {{"Gender": "Female"}}}}, content_type="application/json")
-assert answer.status_code == 200, answer.content
-assert answer.json()["source"] == "two_tower", answer.content
-print("torch" in sys.modules)
-"""
-    environment = {
-        "DJANGO_SETTINGS_MODULE": "recsite.settings",
-        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
-        "BUNDLE_ROOT": str(bundle.parent),
-        "VAR_DIR": str(tmp_path / "var"),
-        "PYTHONPATH": str(ROOT),
-    }
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["False"]

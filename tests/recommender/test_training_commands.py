@@ -158,7 +158,7 @@ def test_stopping_the_command_cancels_the_run_and_leaves_no_traceback(run, learn
     assert not TrainingRun.objects.get().is_active
 
 
-def test_the_bar_goes_to_stderr_and_nothing_but_the_answer_to_stdout(tmp_path):
+def test_the_bar_goes_to_stderr_and_nothing_but_the_answer_to_stdout(own_database, tmp_path):
     """As somebody's script sees it: a process of its own, an empty shop, one sentence and exit status 1."""
     environment = {
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
@@ -166,12 +166,8 @@ def test_the_bar_goes_to_stderr_and_nothing_but_the_answer_to_stdout(tmp_path):
         "VAR_DIR": str(tmp_path / "var"),
     }
 
-    def manage(*words):
-        command = [sys.executable, "manage.py", *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, check=False)
-
-    assert manage("migrate", "-v0").returncode == 0
-    done = manage("train", "--json")
+    command = [sys.executable, "manage.py", "train", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
     assert "There are no interactions" in done.stderr
