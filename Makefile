@@ -24,8 +24,9 @@ $(BIN)/python:
 demo: .venv/site.stamp ## a demo shop, trained and served at 127.0.0.1:8000; ARGS=--no-serve ends after sample lists
 	@$(BIN)/python manage.py demo $(ARGS)
 
+# Each of the two processes computes in one thread: several would wait for each other.
 test: .venv/dev.stamp ## the whole suite; reads DATABASE_URL and REDIS_URL; ARGS goes to pytest
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)  # threads of two trainings wait for each other
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 faults: .venv/dev.stamp ## kills workers, cuts connections, fills disks of a real site; ARGS=--times=20; needs PostgreSQL and redis-server
 	$(BIN)/python -m tests.faults $(ARGS)
