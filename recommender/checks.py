@@ -8,12 +8,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
-from django.db.models import DecimalField, Field, FloatField, Model, QuerySet
+from django.db.models import BooleanField, DecimalField, Field, FloatField, IntegerField, Model, QuerySet
 
 from recommender.engine.errors import EngineError
 from recommender.source import Count, Latest, RecommenderSource, Sum, get_source
+from recommender.times import field_at
 
 # Attributes that hold field names, by the queryset whose model has the fields.
 NAMES = {
@@ -28,11 +30,14 @@ NAMES = {
         "interaction_amount",
     ),
 }
+NUMBERS = (DecimalField, FloatField, IntegerField, BooleanField)
 LISTS = ("customer_categorical", "customer_numerical", "item_categorical", "item_filters")
 
 
 def check_source(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Registered with Django's check framework."""
+    if not settings.USE_TZ:
+        return [Error("The recommender compares moments across time zones: set USE_TZ = True.", id="recommender.E010")]
     try:
         source = get_source()
     except (ImportError, AttributeError, ImproperlyConfigured) as error:
@@ -180,6 +185,13 @@ def _wrong_features(source: RecommenderSource) -> Iterator[CheckMessage]:
             kind = type(take).__name__.lower()
             problem = f"{attribute}: a {kind} is a number; move {name!r} from customer_categorical to "
             yield _error(source, "E007", f"{problem}customer_numerical.")
+        elif isinstance(take, Sum) and not list(
+            _missing_field(source, attribute, source.interactions.model, take.field)
+        ):
+            field = field_at(source.interactions.model, take.field)
+            if not isinstance(field, NUMBERS):
+                problem = f"{attribute}: Sum({take.field!r}) adds up a {type(field).__name__}, which holds no numbers."
+                yield _error(source, "E011", problem)
 
 
 def _wrong_aliases(source: RecommenderSource) -> Iterator[CheckMessage]:

@@ -25,6 +25,7 @@ from recommender.errors import TrainingError
 from recommender.live_catalog import learned_from
 from recommender.models import DriftFinding, Event, ServedList
 from recommender.source import get_source
+from recommender.times import as_stored, field_at
 from recommender.versions import bundle_folder
 
 log = structlog.get_logger("recommender.drift")
@@ -129,8 +130,7 @@ def _lately(now: datetime) -> QuerySet:
     """Purchases of the last days, the newest first."""
     source = get_source()
     since = now - LATELY
-    kind = source.interactions.model._meta.get_field(source.interaction_time).get_internal_type()
-    moment = {"DateTimeField": since, "DateField": since.date()}.get(kind, since.timestamp())
+    moment = as_stored(since, field_at(source.interactions.model, source.interaction_time))
     purchases = learned_from(source).filter(**{f"{source.interaction_time}__gt": moment})
     return purchases.order_by(f"-{source.interaction_time}", "-pk")
 

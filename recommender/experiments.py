@@ -23,7 +23,7 @@ from recommender import versions
 from recommender.engine.bundle import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.errors import ExperimentError, TrainingError
-from recommender.list_counts import has_revenue
+from recommender.list_counts import amount_of, has_revenue
 from recommender.models import Arm, Event, Experiment, Exposure, ModelVersion, Promotion, ServedList
 from recommender.source import get_source
 
@@ -207,11 +207,11 @@ def _outcomes(people: Sequence[Exposure], days: timedelta) -> dict[int, _Outcome
         each = customers[str(customer)]
         if _within(at, each, days):
             found[each.pk].orders += 1
-            found[each.pk].revenue += float(paid or 0)
+            found[each.pk].revenue += paid
     return found
 
 
-def _purchases(customers: Iterable[str], start: datetime, end: datetime) -> Iterable[tuple[Any, datetime, Any]]:
+def _purchases(customers: Iterable[str], start: datetime, end: datetime) -> Iterable[tuple[Any, datetime, float]]:
     """Customer's key, moment and amount of all that these customers bought, through a list or not."""
     source = get_source()
     keys = list(customers)
@@ -222,7 +222,7 @@ def _purchases(customers: Iterable[str], start: datetime, end: datetime) -> Iter
     rows = bought.order_by().values_list(
         key, moment, *([source.interaction_amount] if source.interaction_amount else [])
     )
-    return [(customer, at, paid[0] if paid else 0) for customer, at, *paid in rows]
+    return [(customer, at, amount_of(paid)) for customer, at, *paid in rows]
 
 
 def _within(at: datetime, exposure: Exposure, days: timedelta) -> bool:

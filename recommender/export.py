@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from itertools import islice
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from recommender.times import unreadable
 
 CHUNK = 5_000  # rows in memory at once: the size of a row group, and of what a server-side cursor fetches
 TIME = pa.timestamp("us", tz="UTC")
-FARTHEST_SECONDS = 1e12  # from 1970: about all that TIME holds, and far outside of what the engine takes
+FARTHEST_SECONDS = 9e12  # from 1970: about all that TIME holds, and far outside of what the engine takes
 
 Tell = Callable[[str, int], None]
 
@@ -67,6 +68,8 @@ class Column:
         if self.kind == TIME:
             return round(min(max(seconds(value), -FARTHEST_SECONDS), FARTHEST_SECONDS) * 1e6)
         if self.kind == pa.string():
+            if isinstance(value, float | Decimal) and isinf(value):
+                raise ValueError(f"{value!r} is not a finite number.")
             return value if type(value) is str else as_text(self.name, plain(value))
         if self.kind == pa.bool_():
             return bool(value)

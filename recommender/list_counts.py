@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import islice
@@ -27,8 +27,10 @@ from django.db.models import CharField, Count, DateTimeField, F, Max, Min, Outer
 from django.db.models.functions import Cast, TruncDate
 from django.utils import timezone
 
+from recommender.engine.encoders import LARGEST_AMOUNT, stored_number
 from recommender.models import Event, ListCount, ServedList
 from recommender.source import RecommenderSource, get_source
+from recommender.times import field_at
 
 log = structlog.get_logger("recommender.list_counts")
 
@@ -61,7 +63,7 @@ def attribution_window() -> timedelta:
 
 def has_revenue(source: RecommenderSource) -> bool:
     """Whether purchases can be credited at all: they need a moment, to stand after a click."""
-    return isinstance(source.interactions.model._meta.get_field(source.interaction_time), DateTimeField)
+    return isinstance(field_at(source.interactions.model, source.interaction_time), DateTimeField)
 
 
 def count_lately() -> int:
@@ -186,7 +188,12 @@ def _credited(start: datetime, end: datetime) -> Iterator[tuple[Kind, float]]:
             clicked, served, kind = clicks[click]
             in_time = bought - clicked <= window and clicked - served < window
             if in_time and start <= served < end:
-                yield kind, float(paid[0] or 0) if paid else 0.0
+                yield kind, amount_of(paid)
+
+
+def amount_of(paid: Sequence[Any]) -> float:
+    """What was paid for a purchase, from the column of amounts, if there is one; 0 where that holds no amount."""
+    return (stored_number(paid[0], LARGEST_AMOUNT) or 0.0) if paid else 0.0
 
 
 def _clicks(keys: Iterator[int]) -> dict[int, tuple[datetime, datetime, Kind]]:

@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Value, When, Window
 from django.db.models.functions import RowNumber
 
-from recommender.engine.encoders import as_text
+from recommender.engine.encoders import HIGHEST_RATING, LOWEST_RATING, as_text, stored_rating
 from recommender.engine.explain import Weighed, weigh
 from recommender.engine.inference import Inference, Person
 from recommender.engine.inputs import ItemVectors, Vectors
@@ -292,7 +292,8 @@ def read_catalog(
     trained: Mapping[str, int] = live.inference.row_of if live else {}
     table = _Table(trained, len(fields))
     for pk, key, is_shown, *values in table.sliced(_rows(source).iterator(SLICE)):
-        table.put(str(key), pk, is_shown, values)
+        if is_key(key):
+            table.put(str(key), pk, is_shown, values)
     keys = [*(live.inference.item_keys if live else []), *table.new]
     row_of = dict(trained) | table.new if table.new or live is None else live.inference.row_of
     columns = dict(zip(fields, table.columns, strict=True))
@@ -380,9 +381,14 @@ def _with_row(digest: int, row: tuple[Any, ...]) -> int:
     return hash((digest, repr(row)))  # nor is nan equal to itself
 
 
+def is_key(key: object) -> bool:
+    """Whether an item can be told by this: as in training, none and spaces alone are no key."""
+    return key is not None and bool(str(key).strip())
+
+
 def read_new_item(source: RecommenderSource, key: str) -> NewItem | None:
     """The item of this key as the database has it now; None where it has none. One query."""
-    if "\x00" in key or key != key.encode(errors="ignore").decode():
+    if not is_key(key) or "\x00" in key or key != key.encode(errors="ignore").decode():
         return None  # NUL and halves of surrogate pairs are in no row
     fields = _fields(source)
     try:
@@ -476,7 +482,7 @@ def _latest_ratings(
     who, what, rating = source.interaction_customer, source.interaction_item, source.interaction_rating
     newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
     place = Window(RowNumber(), partition_by=[F(who), F(what)], order_by=newest_first)
-    latest = purchases.filter(**{f"{rating}__isnull": False}).annotate(_place=place).filter(_place=1)
+    latest = purchases.filter(_rated(source)).annotate(_place=place).filter(_place=1)
     rows = latest.order_by(who).values_list(who, what, rating).iterator()
     for _, theirs in groupby(rows, key=itemgetter(0)):
         given = 0.0
@@ -511,10 +517,11 @@ def read_newer(source: RecommenderSource, since: Any) -> Tally:
             pair = customer, item
             n, rated, total = counts.get(item, (0, 0, 0.0))
             n += pair not in seen
-            if given and given[0] is not None and pair not in rated_before:
-                rated, total = rated + 1, total + float(given[0])
+            stars = stored_rating(given[0]) if given else None
+            if stars is not None and pair not in rated_before:
+                rated, total = rated + 1, total + stars
                 rated_before.add(pair)
-                raters[customer] = float(given[0])
+                raters[customer] = stars
             counts[item] = (n, rated, total)
             seen.add(pair)
             last = pk
@@ -528,8 +535,16 @@ def _pairs_before(
     who, what = source.interaction_customer, source.interaction_item
     among = {f"{who}__in": {row[1] for row in rows}, f"{what}__in": {row[2] for row in rows}}
     before = purchases.filter(pk__lte=since, **among).order_by().values_list(who, what)
-    counted = before.annotate(_rated=Count(source.interaction_rating or "pk"))
+    counted = before.annotate(_rated=Count("pk", filter=_rated(source)))
     return {(customer, item): rated for customer, item, rated in counted}
+
+
+def _rated(source: RecommenderSource) -> Q:
+    """The purchases with a rating that is one: training leaves out any other, too."""
+    if not source.interaction_rating:
+        return Q(pk__isnull=False)
+    bounds = {"gte": LOWEST_RATING, "lte": HIGHEST_RATING}
+    return Q(**{f"{source.interaction_rating}__{name}": bound for name, bound in bounds.items()})
 
 
 def learned_from(source: RecommenderSource) -> QuerySet:

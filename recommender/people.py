@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
@@ -23,7 +23,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from recommender import visits
-from recommender.engine.encoders import LARGEST_AMOUNT, as_number, as_text
+from recommender.engine.encoders import LARGEST_AMOUNT, as_number, as_text, stored_number, stored_rating
 from recommender.engine.errors import ProfileError
 from recommender.engine.inference import Event, Person
 from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
@@ -79,7 +79,7 @@ def key_of(user: Any) -> str | None:
     if not source.customer_user or user is None or not user.is_authenticated:
         return None
     rows = _keys_of_users(source).rows([user.pk])
-    return str(rows[0][0]) if rows else None
+    return str(rows[0][0]) if rows and rows[0][0] is not None else None
 
 
 @lru_cache(maxsize=8)
@@ -173,11 +173,15 @@ def _read(field: str, name: str, value: object, read: Any) -> object:
 
 @dataclass(frozen=True)
 class _Queries:
-    """What is asked of the database for every list, compiled once. Values: keys of customers."""
+    """What is asked of the database for every list, compiled once. Values: keys of customers.
+
+    numeric : those of the columns of a history that features read as numbers.
+    """
 
     customers: Prepared
     histories: Prepared
     history_columns: Sequence[str]
+    numeric: Collection[str]
     dismissed: Prepared
 
 
@@ -214,6 +218,7 @@ def _queries(source: RecommenderSource, at_most: int, today: date) -> _Queries:
         ),
         histories=Prepared(histories, source.customer_field),
         history_columns=columns,
+        numeric=source.schema().numeric_interaction_columns(),
         dismissed=Prepared(
             lambda keys: Dismissal.objects.filter(customer__in=keys).order_by().values_list("customer", "item")
         ),
@@ -236,10 +241,12 @@ def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[
     all_bought, number = _once(_of(source, many), source) if many else ({}, {})
     totals = _totals(source, many, number)
     withheld = _withheld(source, [pk for pk, _, learnable, withholds, *_ in rows if learnable and withholds])
+    numerical = set(source.customer_numerical)
+    readers = [stored_number if name in numerical else plain for name in static]
     found = {}
     for pk, key, learnable, _, *values in rows:
         history = histories.get(pk, []) if learnable else []
-        profile = dict(zip(static, (plain(v) for v in values), strict=True)) if learnable else {}
+        profile = {n: read(v) for n, read, v in zip(static, readers, values, strict=True)} if learnable else {}
         purchases = None
         if pk in totals:
             purchases, profile = totals[pk].purchases, profile | totals[pk].features
@@ -273,17 +280,21 @@ def _withheld(source: RecommenderSource, customers: list[Any]) -> dict[Any, froz
 class _Columns(Mapping[str, object]):
     """Columns of a purchase as the engine takes them, each when it is asked for: most never are."""
 
-    __slots__ = ("_place", "_row")
+    __slots__ = ("_numeric", "_place", "_row")
 
-    def __init__(self, row: Sequence[Any], place: Mapping[str, int]):
-        self._row, self._place = row, place
+    def __init__(self, row: Sequence[Any], place: Mapping[str, int], numeric: Collection[str]):
+        self._row, self._place, self._numeric = row, place, numeric
 
     def __getitem__(self, name: str) -> object:
-        return plain(self._row[self._place[name]])
+        return self._read(name, self._place[name])
 
     def get(self, name: str, default: Any = None) -> Any:
         place = self._place.get(name)  # once for each purchase: the one inherited takes three calls
-        return default if place is None else plain(self._row[place])
+        return default if place is None else self._read(name, place)
+
+    def _read(self, name: str, place: int) -> object:
+        value = self._row[place]
+        return stored_number(value, LARGEST_AMOUNT) if name in self._numeric else plain(value)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._place)
@@ -300,21 +311,17 @@ def _histories(source: RecommenderSource, queries: _Queries, rows: Rows) -> dict
     """
     histories: dict[Any, dict[tuple[str, float], Event]] = defaultdict(dict)
     place: dict[str | None, int] = {name: n for n, name in enumerate(queries.history_columns)}
+    # What training leaves out of a row is left out here: a rating of 100 would be one that no model has met.
     rating, quantity = place.get(source.interaction_rating), place.get(source.interaction_quantity)
+    of_event = (rating, stored_rating), (quantity, stored_number)
     read = {name: place[name] for name in source.interaction_columns}
     latest = latest_seconds()
     for row in reversed(rows):
         item, moment = str(row[2]), seconds(row[1])
         if row[2] is None or not EARLIEST_SECONDS <= moment <= latest:
             continue
-        rated, bought = (None if n is None else row[n] for n in (rating, quantity))
-        event = Event(
-            item,
-            moment,
-            None if rated is None else float(rated),
-            1.0 if bought is None else float(bought),
-            _Columns(row, read),
-        )
+        rated, bought = (None if n is None else stored(row[n]) for n, stored in of_event)
+        event = Event(item, moment, rated, 1.0 if bought is None else bought, _Columns(row, read, queries.numeric))
         before = histories[row[0]].pop((item, moment), None)
         histories[row[0]][item, moment] = event if before is None else _one_purchase(source, before, event)
     return {customer: list(events.values()) for customer, events in histories.items()}
@@ -325,8 +332,8 @@ def _one_purchase(source: RecommenderSource, earlier: Event, later: Event) -> Ev
     values: dict[str, object] = dict(later.values)
     for take in source.customer_from_interactions.values():
         if isinstance(take, Sum):
-            amounts = [as_number(take.field, told.values.get(take.field)) for told in (earlier, later)]
-            known = [amount for amount in amounts if abs(amount) <= LARGEST_AMOUNT]
+            amounts = [told.values.get(take.field) for told in (earlier, later)]
+            known = [amount for amount in amounts if isinstance(amount, float)]
             values[take.field] = sum(known) if known else None
     rating = earlier.rating if later.rating is None else later.rating
     return Event(later.item, later.time, rating, earlier.quantity + later.quantity, values)
@@ -396,7 +403,7 @@ def seconds(moment: Any) -> float:
     if isinstance(moment, datetime):
         return moment.timestamp()
     if isinstance(moment, date):
-        return datetime(moment.year, moment.month, moment.day).timestamp()
+        return datetime.combine(moment, time.min, timezone.get_default_timezone()).timestamp()
     return float(moment)
 
 

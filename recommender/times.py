@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import DateField, DateTimeField, Field, Q
 from django.utils import timezone
@@ -40,7 +39,7 @@ def credible(source: RecommenderSource, latest: datetime | None = None) -> Q:
     """
     latest = timezone.now() + AHEAD if latest is None else latest
     field = field_at(source.interactions.model, source.interaction_time)
-    first, last = (_as_stored(moment, field) for moment in (EARLIEST, latest))
+    first, last = (as_stored(moment, field) for moment in (EARLIEST, latest))
     return Q(**{f"{source.interaction_time}__gte": first, f"{source.interaction_time}__lte": last})
 
 
@@ -51,8 +50,7 @@ def unreadable(source: RecommenderSource) -> Q | None:
     first: date
     last: date
     if isinstance(field, DateTimeField):
-        zone = UTC if settings.USE_TZ else None
-        first, last = datetime.min.replace(tzinfo=zone), datetime.max.replace(tzinfo=zone)
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     elif isinstance(field, DateField):
         first, last = date.min, date.max
     else:
@@ -68,8 +66,8 @@ def field_at(model: Any, path: str) -> Field[Any, Any]:
     return model._meta.pk if name == "pk" else model._meta.get_field(name)
 
 
-def _as_stored(moment: datetime, field: Field[Any, Any]) -> Any:
+def as_stored(moment: datetime, field: Field[Any, Any]) -> Any:
     """The moment as the field takes it: a datetime, a date or Unix seconds."""
     if isinstance(field, DateTimeField):
-        return moment if settings.USE_TZ else timezone.make_naive(moment, timezone.get_default_timezone())
+        return moment
     return moment.date() if isinstance(field, DateField) else moment.timestamp()

@@ -20,6 +20,7 @@ MISSING, UNKNOWN, FIRST = 0, 1, 2
 # Beyond these a number is broken and counts as missing. Amounts are added up, and from 1e15 on a float64 holds no cents
 # any more; of features mean, deviation and skewness are taken, and the cube of 1e30 is still finite.
 LARGEST_AMOUNT, LARGEST_FEATURE = 1e15, 1e30
+LOWEST_RATING, HIGHEST_RATING = 0.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -236,3 +237,19 @@ def as_number(field: str, value: object) -> float:
     if math.isinf(number):
         raise ProfileError(field, f"{value!r} is not a finite number.")
     return number
+
+
+def stored_number(value: object, largest: float = LARGEST_FEATURE) -> float | None:
+    """A number as it is stored somewhere; None where it is missing, cannot be read or is beyond `largest`: what
+    training leaves out."""
+    try:
+        number = as_number("", value)
+    except ProfileError:
+        return None
+    return number if abs(number) <= largest else None  # nan is not
+
+
+def stored_rating(value: object) -> float | None:
+    """A rating as it is stored somewhere; None where it is missing or outside of 0 to 5, as in training."""
+    number = stored_number(value)
+    return number if number is not None and LOWEST_RATING <= number <= HIGHEST_RATING else None

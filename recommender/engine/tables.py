@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from recommender.engine.encoders import LARGEST_AMOUNT, LARGEST_FEATURE, as_text
+from recommender.engine.encoders import HIGHEST_RATING, LARGEST_AMOUNT, LARGEST_FEATURE, LOWEST_RATING, as_text
 from recommender.engine.errors import ProfileError, SnapshotError
 from recommender.engine.left_out import (
     BARE,
@@ -234,7 +234,7 @@ def assemble(
     listed = listed[kept_items]
 
     rating, values = rating.copy(), dict(values)
-    outside = np.flatnonzero(~np.isnan(rating) & ~((rating >= 0) & (rating <= 5)))
+    outside = np.flatnonzero(~np.isnan(rating) & ~((rating >= LOWEST_RATING) & (rating <= HIGHEST_RATING)))
     names = (name("interactions", row, "rating") for row in outside.tolist())
     counter.add("interactions", "rating", "is not between 0 and 5", VALUE, len(outside), names)
     rating[outside] = np.nan
@@ -511,11 +511,12 @@ def _one_as_python(value: pa.Scalar) -> Any:
 
 
 def _shown(value: pa.Scalar) -> str:
-    """A cell as a message quotes it; the number that stands there, of a moment outside the years that Python knows."""
+    """A cell as a message quotes it; of a moment outside the years that Python knows how far it is from 1970."""
     try:
         return str(value)
     except (OverflowError, ValueError):
-        return f"{value.value} in {value.type}"
+        ticks = TICKS.get(getattr(value.type, "unit", "day"), 1 / 86_400)  # a date counts days
+        return f"{value.value / ticks:.0f} seconds from 1970"
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -4,18 +4,15 @@ page that showed one of them failed. They keep a time that no list takes, and th
 
 from datetime import UTC, datetime
 
-from django.conf import settings
 from django.db import migrations
-from django.utils import timezone
 
 FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def move_within_every_calendar(apps, schema_editor):
     events = apps.get_model("recommender", "Event").objects.using(schema_editor.connection.alias)
-    first, last = (moment if settings.USE_TZ else timezone.make_naive(moment, UTC) for moment in (FIRST, LAST))
-    events.filter(time__lt=first).update(time=first)
-    events.filter(time__gt=last).update(time=last)
+    events.filter(time__lt=FIRST).update(time=FIRST)
+    events.filter(time__gt=LAST).update(time=LAST)
 
 
 class Migration(migrations.Migration):
