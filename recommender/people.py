@@ -148,8 +148,12 @@ def _storable(key: str, source: RecommenderSource) -> bool:
     """Whether a database can be asked for the key: NUL and halves of surrogate pairs are in no row, nor is a word
     among numbers."""
     try:
-        source.customer_field.to_python(key)
+        value = source.customer_field.to_python(key)
+        if isinstance(value, int):  # of which a column holds so many digits
+            source.customer_field.run_validators(value)
     except ValidationError:
+        return False
+    if str(value) != key:  # "007" and " 7" are other keys than "7", whatever number is read from them
         return False
     return "\x00" not in key and key == key.encode(errors="ignore").decode()
 

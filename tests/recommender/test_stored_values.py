@@ -15,6 +15,8 @@ from customers.models import Customer, Purchase
 from recommender import drift, people
 from recommender.checks import check_source
 from recommender.engine.left_out import read_left_out
+from recommender.errors import RecommendationError
+from recommender.events import record_event
 from recommender.export import export_snapshot
 from recommender.list_counts import amount_of, count_lately, has_revenue
 from recommender.live_catalog import Tally, read_catalog, read_newer, read_tally
@@ -55,6 +57,12 @@ class Keyless(ShopSource):
 
     items = Product.objects.annotate(number=NullIf("brand", Value("none")))
     item_key = "brand"
+
+
+class Numbered(ShopSource):
+    """A shop whose customers have numbers."""
+
+    customer_key = "pk"
 
 
 @pytest.fixture
@@ -156,6 +164,21 @@ def test_a_product_without_a_key_is_in_no_list(source, key):
     assert [item.item for item in popular().items] == ["L1"]
     assert similar("L1").items == ()
     assert list(read_catalog(shop, None, Tally()).keys) == ["L1"]
+
+
+@pytest.mark.parametrize(
+    "written", ["0{}", " {}", "{} ", "+{}", "{}.0", "99999999999999999999", "-9223372036854775809", "x"]
+)
+def test_a_number_written_otherwise_or_too_large_is_nobodys(source, written):
+    source(Numbered)
+    lamp, ada = Product.objects.create(key="lamp", name="Lamp"), Customer.objects.create(key="ada")
+    key = written.format(ada.pk)
+    assert recommend(customer=key).fallback_reason == "unknown_customer"
+    assert predict_rating(customer=key, item=lamp.key).fallback_reason == "unknown_customer"
+    with pytest.raises(RecommendationError, match="There is no customer"):
+        record_event(kind="view", item=lamp.key, customer=key)
+    assert recommend(customer=str(ada.pk)).fallback_reason == "no_model"
+    assert record_event(kind="view", item=lamp.key, customer=str(ada.pk))[1]
 
 
 @pytest.mark.parametrize("day", [date(1, 1, 1), date(1969, 12, 31), date(9999, 12, 31), date(2024, 3, 10)])
