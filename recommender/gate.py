@@ -52,8 +52,8 @@ def rule() -> list[str]:
         "promoted, the live model's own has fallen as far, and no interval explains it: such a fall says that the data "
         "changed, not the model.",
         "Not measured is not passed: where the live model was measured, a model that cannot be measured is refused. So "
-        "is one of which only newcomers can be measured where the live one was measured on customers with purchases. "
-        "Customers of whom nobody could be measured are named.",
+        "is one that can be measured on newcomers or reorders alone where the live one was measured on customers with "
+        "purchases who bought something new. Customers of whom nobody could be measured are named.",
         "It is refused when its bundle, opened as the site opens it, answers otherwise than the model in training did.",
         "A tie passes: fresh data is worth having. A refused version can be promoted by hand; who did so, and why, is "
         "recorded.",
@@ -136,6 +136,12 @@ def _unmeasured(report: Mapping[str, Any], before: Mapping[str, Any]) -> Iterato
         yield (
             f"nobody with purchases could be measured, only newcomers, where the live model was measured on "
             f"{_known_people(before):,} customers with purchases."
+        )
+    elif _known_people(before) >= SEGMENT_PEOPLE and report.get("reorders") and not before.get("reorders", False):
+        yield (
+            f"nobody with purchases bought anything new, so reorders alone could be measured, where the live model was "
+            f"measured on what {_known_people(before):,} customers had not bought before. The data seems to have "
+            "changed: look at the latest imports before you promote it by hand."
         )
 
 

@@ -324,11 +324,12 @@ class TwoTowerDataset:
         """The held-out purchases of a role as questions: who, knowing what, bought which items next?
 
         A purchase of something bought before is no question, for lists leave bought items out. Where nothing else is
-        held out, these reorders are the questions, and bought items are ranked with all others. With `at_most`, a
-        fixed random sample of the users.
+        held out of those who bought before, these reorders are the questions, and bought items are ranked with all
+        others. With `at_most`, a fixed random sample of the users.
         """
         held_out = self.role == role
-        reorders = not (held_out & ~self.repeat).any()
+        known = held_out & (self.context >= self.first_row[self.user])
+        reorders = not ((known if known.any() else held_out) & ~self.repeat).any()
         rows = np.flatnonzero(held_out if reorders else held_out & ~self.repeat)
         # One question a user: the first held-out moment says what was known, the targets are all that followed.
         users, start = np.unique(self.user[rows], return_index=True)

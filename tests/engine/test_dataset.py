@@ -125,6 +125,18 @@ def test_where_everything_is_a_reorder_reorders_are_measured_among_all_items(tmp
     assert [r.tolist() for r in rank_targets(TheSameAgain(), data, cases)] == [[1], [1]]
 
 
+def test_reorders_are_measured_where_newcomers_alone_buy_something_new(tmp_path):
+    old, new = [f"a{n}" for n in range(3)], [f"b{n}" for n in range(40)]
+    user, item = [u for u in old for _ in range(4)] + new, [*"xxxxyyyyzzzz", *("xyzw" * 10)]
+    tables = purchases(tmp_path, user, item, [1.0, 2, 3, 4] * 3 + [5.0] * 40)
+    data = TwoTowerDataset.build(tables, split(tables, "last-out"))
+    for role in (VALID, TEST):
+        cases = data.cases(role)
+        assert cases.reorders
+        assert (cases.lengths(data) > 0).sum() == 3
+        assert (cases.lengths(data) == 0).sum() == (data.role[data.user > 2] == role).sum() > 0
+
+
 def one_order_each(tmp_path, people=40, items=4):
     return purchases(
         tmp_path,

@@ -119,6 +119,18 @@ def test_measured_on_newcomers_alone_is_refused_where_known_customers_were_measu
     assert decide(report(segments=[known(200)]), live_report=report(segments=[known(200)])).promote
 
 
+def test_measured_on_reorders_alone_is_refused_where_new_purchases_were_measured_before():
+    decision = decide(report(reorders=True, segments=[known(200)]), live_report=report(segments=[known(200)]))
+    assert not decision.promote
+    assert (
+        "reorders alone could be measured, where the live model was measured on what 200 customers" in decision.reason
+    )
+    assert decide(report(reorders=True), live_report=report(segments=[known(99)])).promote
+    both = report(reorders=True, segments=[known(200)])
+    assert decide(both, live_report=both).promote
+    assert decide(report(segments=[known(200)]), live_report=both).promote
+
+
 def test_customers_of_whom_nobody_could_be_measured_are_named():
     decision = decide(report(unmeasured=[{"segment": "1-5 purchases", "users": 812}]))
     assert decision.promote
