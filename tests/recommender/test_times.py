@@ -19,7 +19,7 @@ from recommender.recommendations import also_viewed, popular
 from recommender.source import get_source
 from recommender.times import credible
 from recommender.together import bought_with
-from tests.recommender.test_api import ada, api_key, stranger  # noqa: F401 (fixtures)
+from tests.recommender.test_api import ada, stranger  # noqa: F401 (fixtures)
 from tests.recommender.test_recommendations import keys
 
 EVENTS = "/api/v1/events/"
