@@ -101,4 +101,4 @@ class BulkCreateMixin:
 def field_errors(detail: object) -> list[dict[str, str | None]]:
     """What is wrong by field, of the `detail` of a ValidationError; see FieldError."""
     told = [(None if each.attr == "non_field_errors" else each.attr, each) for each in flatten_errors(detail)]
-    return [{"field": field, "code": each.code, "detail": each.detail} for field, each in told]
+    return [{"field": field, "code": each.code or "invalid", "detail": each.detail} for field, each in told]

@@ -14,6 +14,7 @@ from django.contrib.auth.models import Permission, User
 from django.core import signals
 from django.db import close_old_connections
 from django.test import Client
+from drf_spectacular.checks import schema_check
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
@@ -59,6 +60,11 @@ def test_the_document_is_openapi_3_1_and_every_operation_says_what_it_does(docum
     for name, operation in operations(document):
         assert operation.get("summary"), name
         assert operation["tags"], name
+
+
+def test_it_names_every_way_to_sign_in_and_check_deploy_has_nothing_to_say_of_it(document):
+    assert set(document["components"]["securitySchemes"]) == {"token", "session"}
+    assert schema_check(app_configs=None) == []
 
 
 def test_every_body_and_answer_has_an_example_that_is_true_to_its_schema(document):

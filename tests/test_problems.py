@@ -40,6 +40,11 @@ def test_what_is_wrong_with_the_whole_body_is_of_no_field(stranger):
     assert "JSON parse error" in problem(stranger.generic("POST", LISTS, b"{", "application/json"), 400)["detail"]
 
 
+def test_a_search_that_is_too_long_has_a_word_for_programs_too(stranger):
+    told = problem(stranger.get("/api/v1/products/", {"q": "a " * 20}), 400)
+    assert [(error["field"], error["code"]) for error in told["errors"]] == [("q", "invalid")]
+
+
 def test_an_address_that_leads_nowhere_is_told_as_a_problem(stranger):
     problem(stranger.get("/api/v1/nothing/"), 404)
     assert "end with a slash" in problem(stranger.delete("/api/v1/runs"), 404)["detail"]

@@ -79,7 +79,7 @@ def train(options: argparse.Namespace) -> None:
 @contextmanager
 def _bar() -> Iterator[Callable[[Progress], None]]:
     """A bar on stderr that says what is being done."""
-    with tqdm(total=100, unit="%", file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed} {postfix}") as bar:
+    with tqdm(total=100, unit="%", file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
 
         def tell(progress: Progress) -> None:
             bar.set_description(progress.phase, refresh=False)

@@ -1,4 +1,5 @@
 import csv
+import re
 import shutil
 
 import numpy as np
@@ -6,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from recommender.engine import standalone
-from recommender.engine.__main__ import main
+from recommender.engine.__main__ import _bar, main
 from recommender.engine.errors import EngineError, ProfileError
 from recommender.engine.inference import Inference
-from recommender.engine.pipeline import build_bundle
+from recommender.engine.pipeline import Progress, build_bundle
 from recommender.engine.retrieval import Index, best_rows, diversify
 from recommender.engine.standalone import StandaloneRecommender
 from recommender.engine.tables import read_snapshot
@@ -257,3 +258,9 @@ def test_among_equal_scores_the_lower_row_comes_first_and_is_the_one_listed(n, l
         wanted = [i for i in np.argsort(-row, kind="stable")[:7].tolist() if np.isfinite(row[i])]
         assert listed.tolist() == wanted + [-1] * (7 - len(wanted))
         assert of_listed[: len(wanted)].tolist() == row[wanted].tolist()
+
+
+def test_the_progress_line_says_what_is_done_after_the_time_and_one_comma(capsys):
+    with _bar() as tell:
+        tell(Progress("training", 0.5, "epoch 1"))
+    assert re.search(r"\d\d:\d\d, epoch 1", capsys.readouterr().err)

@@ -232,6 +232,12 @@ def test_cancelling_takes_a_post_and_the_permission(client, staff):
     assert run.state == State.QUEUED
 
 
+def test_the_run_page_counts_customers_and_not_the_engines_users(client, staff):
+    staff("start_training")
+    shown = text_of(client.get(page(planted_runs.version("v1").run)))
+    assert "943 customers, 1,682 items, 100,000 interactions" in shown
+
+
 def test_what_has_ended_cannot_be_cancelled_and_says_so(client, staff):
     staff("start_training")
     run = planted_runs.version("v1").run
