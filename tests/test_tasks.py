@@ -1,5 +1,6 @@
 """What the site's own tasks do."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -23,3 +24,12 @@ def test_sessions_that_have_ended_are_removed_and_no_others():
 def test_what_the_clock_starts_is_there():
     for entry in settings.CELERY_BEAT_SCHEDULE.values():
         assert callable(import_string(entry["task"])), entry
+
+
+def test_another_project_that_copies_the_schedule_of_the_docs_misses_no_task_of_the_recommender():
+    docs = (settings.BASE_DIR / "docs" / "plugging_in.md").read_text(encoding="utf-8")
+    schedule = docs.partition("CELERY_BEAT_SCHEDULE = {")[2].partition("\n   }")[0]
+    ours = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert set(re.findall(r'"task": "([\w.]+)"', schedule)) == {
+        task for task in ours if task.startswith("recommender.")
+    }
