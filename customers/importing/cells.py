@@ -18,6 +18,7 @@ from customers.times import time_problem
 T = TypeVar("T", date, time)
 NOTHING = {"", "nan", "nat", "null", "\\n"}  # the last is what databases write for NULL
 
+_ROUNDED = re.compile(r"-?\d([.,]\d+)?E\+\d{2,3}")
 _WHOLE_FLOAT = re.compile(r"(-?\d+)\.0+")
 _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d{1,2}")
@@ -42,6 +43,11 @@ def key(cell: str) -> str:
     cell = text(cell)
     whole = _WHOLE_FLOAT.fullmatch(cell)
     return whole[1] if whole else cell
+
+
+def is_rounded(cell: str) -> bool:
+    """Whether the cell is a long number of which a spreadsheet kept six digits: `4.00638E+12` was many a barcode."""
+    return _ROUNDED.fullmatch(text(cell)) is not None
 
 
 def number(field: str, cell: str) -> Decimal | None:

@@ -73,7 +73,7 @@ def read_entry(
     features = _values("product", PRODUCT_FIELDS, row, called)
     if "time" not in row:
         return Entry(customer, profile, product, features)
-    external_id = cells.key(row.get("external_id", ""))
+    external_id = _exact_key("external_id", row, called)
     details = {name: value for name in DETAILS if (value := _value(name, row, called))}
     # Shops mark a cancelled invoice with a C before its number.
     if external_id[:1] in ("C", "c") and external_id[1:].isdecimal():
@@ -107,10 +107,20 @@ def _key(field: str, row: Mapping[str, str], called: Mapping[str, str]) -> str:
     """Empty where the row is not about a customer, or a product."""
     if field not in row:
         return ""
-    value = cells.key(row[field])
+    value = _exact_key(field, row, called)
     if not value:
         raise RowRefused(f"{called.get(field, field)} is empty")
     return _fitting(field, value, called)
+
+
+def _exact_key(field: str, row: Mapping[str, str], called: Mapping[str, str]) -> str:
+    cell = row.get(field, "")
+    if cells.is_rounded(cell):
+        raise RowRefused(
+            f"{called.get(field, field)} is {cell.strip()[:40]}: a spreadsheet rounded this number, and others to the "
+            "same; format the column as text and export it again"
+        )
+    return cells.key(cell)
 
 
 def _values(about: str, names: Iterable[str], row: Mapping[str, str], called: Mapping[str, str]) -> dict[str, object]:

@@ -207,6 +207,17 @@ def test_without_a_number_two_equal_rows_are_two_purchases_and_stay_two(run, tmp
         assert Purchase.objects.count() == 2
 
 
+@pytest.mark.parametrize("column", ["household", "sku", "basket"])
+def test_a_key_that_a_spreadsheet_rounded_is_no_key(run, tmp_path, column):
+    rows = [{"household": "h1", "sku": "1e5", "basket": "12E4"}, {"household": "h1", "sku": "milk", "basket": "7"}]
+    rows[1][column] = "4.00638E+12"
+    lines = [" ".join([*row.values(), "2024-01-05"]) for row in rows]
+    sales = table(tmp_path / "sales.csv", "household sku basket at", *lines)
+    told = run("import_purchases", sales, *SALES, *mapped("basket=external_id"))
+    assert f"line 3: {column} is 4.00638E+12: a spreadsheet rounded this number" in told
+    assert Purchase.objects.get().product.key == "1e5"
+
+
 def test_goods_sold_by_weight_count_as_whole_ones(run, tmp_path):
     sales = table(tmp_path / "sales.csv", "household sku at units", "a cheese 2010-12-01 0.25", "a ham 2010-12-01 1.2")
     run("import_purchases", sales, *SALES, *mapped("units=quantity"))
