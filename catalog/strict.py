@@ -1,8 +1,11 @@
 """Serializers that say no: a field nobody knows is a mistake worth hearing about, not one to swallow."""
 
 from collections.abc import Mapping
+from decimal import Decimal
+from typing import ClassVar
 
 from django.core.exceptions import ValidationError
+from django.db import models
 from rest_framework import serializers, status
 
 
@@ -24,8 +27,24 @@ class OtherContent(serializers.ValidationError):
     problem_type = "urn:problem-type:recsite:conflict"
 
 
+class TextField(serializers.CharField):
+    """Text. Numbers are taken as text, too, and have one: 12345.0, which a table with gaps makes of 12345, is 12345."""
+
+    def to_internal_value(self, data: object) -> str:
+        if isinstance(data, float):
+            digits = format(Decimal(repr(data)), "f")
+            data = digits.removesuffix(".0")
+        return super().to_internal_value(data)
+
+
 class StrictModelSerializer(serializers.ModelSerializer):
     """Refuses unknown fields by name. Saving goes through the app's services (`save_new`, `save_changes`)."""
+
+    serializer_field_mapping: ClassVar = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: TextField,
+        models.TextField: TextField,
+    }
 
     def to_internal_value(self, data: object) -> dict:
         if isinstance(data, Mapping):

@@ -9,7 +9,7 @@ from rest_framework.permissions import DjangoModelPermissions
 from catalog.bulk import BulkCreateMixin, documents_bulk_create
 from catalog.models import Product
 from catalog.selectors import products_by_key
-from catalog.strict import OtherContent, StrictModelSerializer, printable, storable
+from catalog.strict import OtherContent, StrictModelSerializer, TextField, printable, storable
 from customers import services
 from customers.errors import PurchaseChanged
 from customers.models import Customer, Purchase
@@ -30,7 +30,7 @@ class MayRead(DjangoModelPermissions):
 class CustomerSerializer(StrictModelSerializer):
     """The profile of a person."""
 
-    key = serializers.CharField(max_length=64, required=False, help_text="Given one if you send none. Never changes.")
+    key = TextField(max_length=64, required=False, help_text="Given one if you send none. Never changes.")
 
     class Meta:
         model = Customer
@@ -84,7 +84,7 @@ class PurchaseSerializer(StrictModelSerializer):
     )
     product = KeyField(known="products", queryset=Product.objects.all(), help_text="The product's key.")
     # Not DRF's unique check: a purchase told twice is no mistake but a retry.
-    external_id = serializers.CharField(
+    external_id = TextField(
         max_length=100,
         required=False,
         allow_null=True,

@@ -10,6 +10,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from recommender.engine.encoders import as_text
 from recommender.errors import TrainingError
 from recommender.lists import FALLBACK_REASONS, MAX_COUNT, UNRATED_REASONS, ListRequest, Source
 from recommender.models import Event, ModelVersion, TrainingRun
@@ -40,7 +41,14 @@ def ascii_only(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-class KeyField(serializers.CharField):
+class ExactTextField(serializers.CharField):
+    """Text. A number has the text that training reads in it: 12345.0 is 12345."""
+
+    def to_internal_value(self, data: object) -> str:
+        return super().to_internal_value(as_text("", data) if isinstance(data, float) else data)
+
+
+class KeyField(ExactTextField):
     """The key of a customer or an item."""
 
     def __init__(self, **options: Any) -> None:
@@ -87,7 +95,7 @@ class OptionsSerializer(StrictSerializer):
     exclude_purchased = serializers.BooleanField(default=True)
     exclude = KeysField(required=False, help_text="Items not to list.")
     filter = serializers.DictField(
-        child=serializers.ListField(child=serializers.CharField(), max_length=MOST_KEYS),
+        child=serializers.ListField(child=ExactTextField(), max_length=MOST_KEYS),
         required=False,
         allow_null=True,
         help_text='{"category": ["Books"]}: only items whose field has one of the values.',
@@ -143,7 +151,7 @@ class ListQuery(StrictSerializer):
     def get_fields(self) -> dict[str, serializers.Field]:
         def one_of(name: str) -> serializers.Field:
             words = f"Only items whose {name} is this; may be given more than once."
-            child = serializers.CharField()
+            child = ExactTextField()
             return serializers.ListField(child=child, max_length=MOST_KEYS, required=False, help_text=words)
 
         return {name: one_of(name) for name in get_source().item_filters} | super().get_fields()

@@ -43,6 +43,17 @@ def test_a_key_may_hold_any_characters(key):
     assert APIClient().get(address).json()["key"] == key
 
 
+@pytest.mark.parametrize(
+    ("sent", "key"),
+    [(12345, "12345"), (12345.0, "12345"), (1e22, "1" + 22 * "0"), (0.5, "0.5"), ("12345.0", "12345.0")],
+)
+def test_a_key_that_is_sent_as_a_number_has_one_text(sent, key):
+    client = caller("add")
+    assert client.post(PRODUCTS, {"key": sent, "name": sent, "category": sent}, format="json").status_code == 201
+    product = Product.objects.get()
+    assert (product.key, product.name, product.category) == (key, key, key)
+
+
 def test_filters_words_and_order():
     Product.objects.create(key="1", name="Lamp", category="Home", price=9)
     Product.objects.create(key="2", name="Shoe", category="Running", price=50)

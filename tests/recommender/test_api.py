@@ -95,7 +95,15 @@ def test_a_customer_may_ask_for_nobody_else(trained, ada, stranger, api_key):
 
 def test_a_key_that_is_a_number_is_read_as_its_text(trained, api_key):
     Customer.objects.create(key="12345", gender="F")
-    assert api_key.post(LISTS, {"customer": 12345}).json()["source"] == "two_tower"
+    for key in (12345, 12345.0):
+        assert api_key.post(LISTS, {"customer": key}, format="json").json()["source"] == "two_tower"
+
+
+def test_a_value_to_filter_by_that_is_a_number_is_read_as_its_text(trained, stranger):
+    Product.objects.filter(key="P1").update(brand="1234567")
+    for value in ("1234567", 1234567, 1234567.0):
+        answer = stranger.post(LISTS, {"filter": {"brand": [value]}}, format="json").json()
+        assert [item["item"] for item in answer["items"]] == ["P1"]
 
 
 def test_a_visitor_gets_a_list_and_then_one_from_what_they_viewed(trained, stranger):
