@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -30,7 +30,7 @@ class OtherContent(serializers.ValidationError):
 class TextField(serializers.CharField):
     """Text. Numbers are taken as text, too, and have one: 12345.0, which a table with gaps makes of 12345, is 12345."""
 
-    def to_internal_value(self, data: object) -> str:
+    def to_internal_value(self, data: Any) -> str:
         if isinstance(data, float):
             digits = format(Decimal(repr(data)), "f")
             data = digits.removesuffix(".0")

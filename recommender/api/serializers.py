@@ -44,7 +44,7 @@ def ascii_only(text: str) -> str:
 class ExactTextField(serializers.CharField):
     """Text. A number has the text that training reads in it: 12345.0 is 12345."""
 
-    def to_internal_value(self, data: object) -> str:
+    def to_internal_value(self, data: Any) -> str:
         return super().to_internal_value(as_text("", data) if isinstance(data, float) else data)
 
 
