@@ -119,11 +119,11 @@ def read_snapshot(folder: Path) -> Tables:
     schema = Schema.read(folder)
     counter = LeftOutCounter.of(read_left_out(folder))
     users, items, interactions = (_read_table(folder, name, counter) for name in ("users", "items", "interactions"))
-    _require(interactions, ("user", "item", "time", *schema.interaction_columns), folder / "interactions")
+    _require(interactions.column_names, ("user", "item", "time", *schema.interaction_columns), folder / "interactions")
     static = [f for f in schema.user_fields if f not in schema.derived]
-    _require(users, static, folder / "users")
+    _require(users.column_names, static, folder / "users")
     flag = schema.item_available
-    _require(items, (*schema.item_categorical, *([flag] if flag else [])), folder / "items")
+    _require(items.column_names, (*schema.item_categorical, *([flag] if flag else [])), folder / "items")
     if not users.num_columns or not items.num_columns:
         raise SnapshotError(f"{folder}: the first column of users and of items must be their key.")
     reader = _Reader(counter, {"users": users, "items": items, "interactions": interactions}, schema.row_id)
@@ -159,11 +159,12 @@ def from_frame(
 ) -> Tables:
     """The tables of one flat pandas frame, a row a transaction (the seed's `df_clean`); a profile is its latest row."""
     schema = Schema(tuple(user_categorical), tuple(user_numerical), tuple(item_categorical), dict(derived or {}))
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    _require(table, (user, item, time, *([rating] if rating else [])), Path("the frame"))
     static = [f for f in schema.user_fields if f not in schema.derived]
-    _require(table, (*static, *schema.item_categorical, *schema.interaction_columns), Path("the frame"))
+    features = (*static, *schema.item_categorical, *schema.interaction_columns)
+    names = list(dict.fromkeys([user, item, time, *([rating] if rating else []), *features]))
+    _require([str(name) for name in frame.columns], names, Path("the frame"))
     counter = LeftOutCounter()
+    table = pa.table({name: _column_of(frame[name], name, counter) for name in names})
     columns = {"user": user, "item": item, "time": time, "rating": rating or "rating"}
     reader = _Reader(counter, {"interactions": table}, columns=columns)
     seconds = reader.times("interactions", time)
@@ -545,12 +546,29 @@ def _seconds(word: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _require(table: pa.Table, names: Sequence[str], where: Path) -> None:
-    missing = [n for n in names if n not in table.column_names]
+def _column_of(cells: Any, name: str, counter: LeftOutCounter) -> pa.Array:
+    """A column of a pandas frame. Where its cells are of several kinds, as one bad cell among numbers makes them, each
+    is read as its text."""
+    if cells.ndim != 1:
+        raise SnapshotError(f"The frame has two columns called {name!r}.")
+    try:
+        return pa.array(cells, from_pandas=True)
+    except (pa.ArrowException, OverflowError):
+        pass
+    texts: list[str | None] = []
+    for row, (cell, missing) in enumerate(zip(cells, cells.isna(), strict=True), 1):
+        try:
+            texts.append(None if missing is True else as_text(name, cell))
+        except ProfileError:
+            texts.append(None)
+            counter.add("interactions", name, "cannot be read", VALUE, 1, [f"row {row}: {str(cell)[:40]!r}"])
+    return pa.array(texts, pa.string())
+
+
+def _require(columns: Sequence[str], names: Sequence[str], where: Path) -> None:
+    missing = [n for n in names if n not in columns]
     if missing:
-        raise SnapshotError(
-            f"{where} lacks the columns {', '.join(missing)}; it has {', '.join(table.column_names) or 'none'}."
-        )
+        raise SnapshotError(f"{where} lacks the columns {', '.join(missing)}; it has {', '.join(columns) or 'none'}.")
 
 
 # --- rows that can be used --------------------------------------------------------------------------------------------

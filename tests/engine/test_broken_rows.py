@@ -253,6 +253,61 @@ def test_a_flat_frame_leaves_its_broken_rows_out(tmp_path):
     assert {(part.column, part.count) for part in tables.left_out} == {("user", 1), ("time", 1)}
 
 
+FRAME = {"who": [*"aabb"], "what": [*"xyxy"], "when": [1e9, 1e9, 1e9, 1e9], "age": [1, 2, 3, 4], "kind": [*"KLKL"]}
+
+
+def flat(**columns):
+    frame = pd.DataFrame({**FRAME, **columns})
+    columns = {"user": "who", "item": "what", "time": "when"}
+    return from_frame(frame, **columns, user_numerical=["age"], item_categorical=["kind"])
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "reason"),
+    [
+        ("age", [1, "old", 3, 4], "is not a number"),
+        ("age", [Decimal("1.5"), 2.5, "old", 4], "is not a number"),
+        ("kind", ["K", ["L"], "K", "L"], "cannot be read"),
+        ("kind", ["K", {"a": 1}, 7, None], "cannot be read"),
+    ],
+)
+def test_one_cell_of_another_kind_in_a_flat_frame_is_told_and_the_rest_is_read(column, cells, reason):
+    (part,) = flat(**{column: cells}).left_out
+    assert (part.column, part.reason, part.effect, part.count) == (column, reason, VALUE, 1)
+    assert part.examples[0].startswith(
+        f"row {1 + next(n for n, c in enumerate(cells) if c in ('old', ['L'], {'a': 1}))}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "keys"),
+    [
+        ([1, "a", 2.0, "a"], {"1", "a", "2"}),
+        ([10**20, 10**20 + 1, 5, None], {"1" + 20 * "0", "1" + 19 * "0" + "1", "5"}),
+        ([Decimal("1.0"), 1.0, 2, pd.NA], {"1", "2"}),
+    ],
+)
+def test_keys_of_several_kinds_in_a_flat_frame_are_read_as_their_texts(cells, keys):
+    assert set(flat(who=cells).user_keys) == keys
+
+
+def test_times_of_several_kinds_in_a_flat_frame_are_read_one_by_one():
+    day = date(2024, 1, 5)
+    times = [pd.Timestamp(day), datetime(2024, 1, 5, tzinfo=UTC), day, "2024-01-05"]
+    assert len(set(flat(when=times).time)) == 1
+
+
+def test_a_column_of_a_frame_that_nobody_reads_stops_no_training():
+    assert len(flat(note=[1, "x", None, [2]])) == 4
+
+
+def test_two_columns_of_one_name_in_a_frame_are_told():
+    frame = pd.DataFrame(FRAME)
+    frame.columns = ["who", "what", "when", "who", "kind"]
+    with pytest.raises(SnapshotError, match="two columns called 'who'"):
+        from_frame(frame, user="who", item="what", time="when")
+
+
 # --- identical rows ---------------------------------------------------------------------------------------------------
 
 
