@@ -31,6 +31,7 @@ FALLBACK_REASONS = {
     "never_bought": "This customer bought nothing yet.",
     "never_viewed": "Nothing was looked at lately.",
     "new_item": "This item was created a moment ago; items of the same kind stand in.",
+    "nothing_alike": "Nothing is known of what goes with this item.",
     "nothing_trends": "Nothing sells better than it used to.",
 }
 UNRATED_REASONS = {

@@ -12,6 +12,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ from recommender.together import bought_with, viewed_with
 log = structlog.get_logger("recommender.recommendations")
 
 _NO_ROWS = (np.zeros(0, np.int64), np.zeros(0))
+LATEST_BOUGHT = 5  # purchases that are looked at for one of which it is known what goes with it
 POOL = 5  # candidates for each listed item, where a list is to be diverse
 # Where listed items turn out to be withdrawn, so many times as many candidates are checked in the next rounds.
 WIDER = (8, 64, 512)
@@ -147,17 +149,20 @@ def trending(count: int = 10, **options: Any) -> RecommendationList:
 
 def similar(item: str, count: int = 10, **options: Any) -> RecommendationList:
     """What buyers of this item want beside it, and items like it where few bought it (engine/neighbours.py); items of
-    the same kind before any model, and for an item that was created a moment ago."""
+    the same kind before any model, and for an item that was created a moment ago. Of an item of which neither purchases
+    nor features say anything there is nothing alike: what is popular stands in."""
     asked, catalog = _planned(**{"count": count, "scenario": "similar", **options})
     created = new_item(item, catalog)
     if created is not None:
         shared = _shared_values(created, catalog)
         alike = catalog.popular[np.argsort(-shared[catalog.popular], kind="stable")]
-        return _listed(asked, (alike, shared[alike]), catalog, POPULAR, "new_item")
+        return _listed(asked, (alike, shared[alike]), catalog, POPULAR, "new_item" if shared.any() else "nothing_alike")
     row = row_of(item, catalog)
     fallback = "no_model"
     placed = catalog.placed
-    if placed is not None:
+    if placed is not None and not placed.neighbours.knows(row):
+        fallback = "nothing_alike"
+    elif placed is not None:
 
         def nearest(reach: int) -> _Candidates:
             found = placed.neighbours.nearest(row, placed.index, reach, asked.allowed)
@@ -173,20 +178,25 @@ def similar(item: str, count: int = 10, **options: Any) -> RecommendationList:
         shared += facet.same_as(row)
     alike = catalog.popular[catalog.popular != row]
     alike = alike[np.argsort(-shared[alike], kind="stable")]
+    if fallback == "no_model" and not shared[alike].any():
+        fallback = "nothing_alike"
     return _listed(asked, (alike, shared[alike]), catalog, POPULAR, fallback)
 
 
 def because_you_bought(customer: str, count: int = 10, **options: Any) -> RecommendationList:
-    """Items like what a customer bought last, each with that as its reason; an empty list where that is nothing."""
+    """Items like what a customer bought last, each with that as its reason: the last of which anything is known, of the
+    latest few; an empty list where that is nothing."""
     scenario = {"scenario": "because_you_bought", "customer": customer, **options}
     asked, catalog = _planned(**{"count": count, **scenario})
     history = asked.customer.person.history if asked.customer else ()
-    last = next((event.item for event in reversed(history) if catalog.knows(event.item)), None)
-    if last is None:
-        return _listed(asked, _NO_ROWS, catalog, BOUGHT_TOGETHER, "never_bought")
-    found = similar(last, count, **scenario)
-    why = (Reason("because_you_bought", item=last),)
-    return replace(found, items=tuple(replace(listed, reasons=why) for listed in found.items))
+    latest_first = dict.fromkeys(event.item for event in reversed(history) if catalog.knows(event.item))
+    for last in islice(latest_first, LATEST_BOUGHT):
+        found = similar(last, count, **scenario)
+        if found.fallback_reason != "nothing_alike":
+            why = (Reason("because_you_bought", item=last),)
+            return replace(found, items=tuple(replace(listed, reasons=why) for listed in found.items))
+    reason = "nothing_alike" if latest_first else "never_bought"
+    return _listed(asked, _NO_ROWS, catalog, BOUGHT_TOGETHER, reason)
 
 
 def bought_together(item: str, count: int = 10, **options: Any) -> RecommendationList:

@@ -172,6 +172,14 @@ class Neighbours:
     def questions(self) -> np.ndarray:
         return self.model.questions
 
+    def knows(self, row: int) -> bool:
+        """Whether purchases or features say anything of what goes with the item in `row`."""
+        if row < len(self.questions) and self.questions[row].any():
+            return True
+        alike = self._alike(self.codes[:, row])
+        alike[row] = 0
+        return bool(alike.any())
+
     def nearest(self, row: int, index: Search, k: int, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The k items that go best with the one in `row`: (rows int64 [<= k], scores float32 [<= k]).
 

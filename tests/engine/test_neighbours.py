@@ -51,6 +51,11 @@ def listed(world, row: int, k: int = 5) -> list[int]:
     return neighbours.nearest(row, index, k, np.ones(len(index), dtype=bool))[0].tolist()
 
 
+def test_of_an_item_that_nobody_bought_and_nobody_described_nothing_is_known():
+    neighbours, _ = shop(shoppers(50), fields={"kind": [*map(str, GROUP[:-2]), "", "3"]}, new=2)
+    assert [neighbours.knows(row) for row in (0, ITEMS - 2, ITEMS - 1)] == [True, False, True]
+
+
 def test_what_goes_with_an_item_is_what_its_buyers_buy():
     world = shop(shoppers(200))
     for row in range(ITEMS):

@@ -423,6 +423,22 @@ def test_because_you_bought_is_on_topic(trained):
     assert sum(same) / len(same) >= 0.85
 
 
+def test_popular_products_are_not_called_like_one_of_which_nothing_is_known(trained):
+    Product.objects.create(key="odd", name="Thing without a category")
+    serving.catalog()  # looks
+    answer = similar("odd", 5)
+    assert (answer.source, answer.fallback_reason) == ("popular", "nothing_alike")
+    assert keys(answer) == keys(popular(5))
+    before = because_you_bought("C0", 3)
+    Purchase.objects.create(
+        customer=Customer.objects.get(key="C0"), product=Product.objects.get(key="odd"), time=timezone.now()
+    )
+    assert because_you_bought("C0", 3).items == before.items, "the purchase before it has something to say"
+    Purchase.objects.filter(customer__key="C0").exclude(product__key="odd").delete()
+    nothing = because_you_bought("C0", 3)
+    assert (nothing.items, nothing.fallback_reason) == ((), "nothing_alike")
+
+
 def test_the_site_and_the_standalone_list_the_same_as_similar(trained, settings):
     standalone = StandaloneRecommender.from_bundle(settings.BUNDLE_ROOT / "v1")
     for p in range(12):
