@@ -92,6 +92,37 @@ def test_production_with_a_long_key_starts_and_says_that_it_cannot_send_emails(t
     assert "recsite.W" not in with_mail[1]
 
 
+ASKED = """
+import django
+django.setup()
+from django.contrib.auth.models import User
+from django.test import Client, RequestFactory
+from recommender.client_address import client_address
+client = Client(headers={"host": "shop"})
+client.force_login(User.objects.get_or_create(username="root", is_staff=True, is_superuser=True)[0])
+for page in ("/office/desk/", "/admin/"):
+    answer = client.get(page, secure=True)
+    print("answered", page, answer.status_code, getattr(answer, "url", ""))
+request = RequestFactory().get("/", headers={"x-forwarded-for": "6.6.6.6, 1.2.3.4, 10.0.0.9"})
+print("the client is", client_address(request))
+"""
+
+
+def test_production_asks_staff_for_a_second_factor_at_the_admins_own_path_and_believes_no_other_proxies(tmp_path):
+    start(["manage.py", "migrate", "-v0"], tmp_path)
+    here = {"DEBUG": "0", "SECRET_KEY": KEY, "ALLOWED_HOSTS": "shop", "ADMIN_PATH": "/office/desk"}
+    for told, client in (
+        ({}, "127.0.0.1"),
+        ({"BEHIND_PROXY": "1"}, "10.0.0.9"),
+        ({"BEHIND_PROXY": "1", "TRUSTED_PROXIES": "2"}, "1.2.3.4"),
+    ):
+        status, said = start(["-c", ASKED], tmp_path, **here, **told)
+        assert status == 0, said
+        assert "answered /office/desk/ 302 /accounts/2fa/" in said
+        assert "answered /admin/ 404" in said
+        assert f"the client is {client}" in said, told
+
+
 RESET = """
 import django
 django.setup()
