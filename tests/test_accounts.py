@@ -1,26 +1,30 @@
 """Signing in and out: who is held back, what ends with a password, and what the admin asks of staff."""
 
 import gc
+import importlib
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.signals import email_confirmed
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import hotp_value
+from django.apps import apps as django_apps
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.cache import cache, caches
 from django.db import IntegrityError, connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django_redis.cache import RedisCache
 from knox.models import AuthToken
 
 from recommender.client_address import client_address
 from recsite import keys
 from recsite.accounts import SignUpView
-from recsite.cache import RedisOrProcessCache
+from recsite.cache import RETRY_SECONDS, RedisOrProcessCache
 
 pytestmark = pytest.mark.django_db
 LOGIN, TOKENS, SIGN_UP = "/accounts/login/", "/api/v1/tokens/", "/accounts/signup/"
@@ -125,6 +129,21 @@ def test_with_redis_away_guesses_are_still_limited(redis_away, ada):
     assert sign_in(Client()).status_code != 302
 
 
+def test_when_redis_answers_again_it_is_used_and_ready_says_ready(redis_away, client, monkeypatch):
+    clock, kept = SimpleNamespace(now=1_000.0), {}
+    monkeypatch.setattr("recsite.cache.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(RedisOrProcessCache, "_down_until", 0.0)
+    caches["default"].set("key", "of the process")
+    assert client.get("/health/ready").json()["status"] == "degraded"
+    monkeypatch.setattr(RedisCache, "get", lambda self, key, *rest: kept.get(key))
+    monkeypatch.setattr(RedisCache, "set", lambda self, key, value, *rest: kept.update({key: value}))
+    assert client.get("/health/ready").json()["status"] == "degraded", "it is not asked at every request"
+    clock.now += RETRY_SECONDS
+    assert client.get("/health/ready").json()["status"] == "ready"
+    caches["default"].set("key", "of Redis")
+    assert (kept, caches["default"].get("key")) == ({"key": "of Redis"}, "of Redis")
+
+
 def test_with_a_cache_that_answers_ready_says_ready(client):
     assert client.get("/health/ready").json()["status"] == "ready"
 
@@ -178,7 +197,10 @@ def test_an_address_that_is_confirmed_ends_the_tokens_made_before(rf, ada):
 def test_where_addresses_have_to_be_confirmed_there_is_no_token_before(settings, client, ada):
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     assert token(client).status_code == 400
-    EmailAddress.objects.create(user=ada, email=ada.email, verified=True, primary=True)
+    address = EmailAddress.objects.create(user=ada, email=ada.email, primary=True)
+    assert token(client).status_code == 400
+    address.verified = True
+    address.save()
     assert token(client).status_code == 201
 
 
@@ -186,8 +208,11 @@ def test_a_person_sees_their_tokens_and_ends_one_or_all(client, ada):
     eve = User.objects.create_user("eve")
     mine, other, hers = (AuthToken.objects.create(user) for user in (ada, ada, eve))
     client.force_login(ada)
+    account = client.get(reverse("account")).content.decode()
+    for page in ("account-tokens", "mfa_index", "account_change_password", "account_email"):
+        assert f'href="{reverse(page)}"' in account
     page = client.get(reverse("account-tokens")).content.decode()
-    assert mine[0].token_key[:6] in page
+    assert f"<code>{mine[0].token_key[:6]}…</code>" in page
     assert mine[1] not in page
     assert hers[0].token_key[:6] not in page
     client.post(reverse("account-revoke"), {"token": hers[0].digest})
@@ -239,6 +264,26 @@ def test_threads_that_sign_up_at_once_make_one_account():
         thread.join()
     assert User.objects.filter(email__iexact=ACCOUNT["email"]).count() == 1
     assert max(answers) < 500
+
+
+def test_of_users_who_shared_an_address_before_the_first_keeps_it(ada):
+    migration = importlib.import_module("recsite.migrations.0002_one_account_an_address")
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP INDEX {migration.INDEX}")
+    names = [
+        ("eve", "ADA@Example.org"),
+        ("bob", "bob@example.org"),
+        ("cal", ""),
+        ("dan", ""),
+        ("fay", "ada@example.org"),
+    ]
+    for name, address in names:
+        User.objects.create_user(name, address)
+    migration.keep_the_first(django_apps, None)
+    assert dict(User.objects.exclude(email="").values_list("username", "email")) == {
+        "ada": "ada@example.org",
+        "bob": "bob@example.org",
+    }
 
 
 def test_an_address_of_another_account_is_refused_on_every_page_and_breaks_none(client, ada):

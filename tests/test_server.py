@@ -103,6 +103,7 @@ client.force_login(User.objects.get_or_create(username="root", is_staff=True, is
 for page in ("/office/desk/", "/admin/"):
     answer = client.get(page, secure=True)
     print("answered", page, answer.status_code, getattr(answer, "url", ""))
+print("the cache is", client.get("/health/ready").json()["status"])
 request = RequestFactory().get("/", headers={"x-forwarded-for": "6.6.6.6, 1.2.3.4, 10.0.0.9"})
 print("the client is", client_address(request))
 """
@@ -113,7 +114,7 @@ def test_production_asks_staff_for_a_second_factor_at_the_admins_own_path_and_be
     here = {"DEBUG": "0", "SECRET_KEY": KEY, "ALLOWED_HOSTS": "shop", "ADMIN_PATH": "/office/desk"}
     for told, client in (
         ({}, "127.0.0.1"),
-        ({"BEHIND_PROXY": "1"}, "10.0.0.9"),
+        ({"BEHIND_PROXY": "1", "REDIS_URL": "redis://127.0.0.1:1/0"}, "10.0.0.9"),
         ({"BEHIND_PROXY": "1", "TRUSTED_PROXIES": "2"}, "1.2.3.4"),
     ):
         status, said = start(["-c", ASKED], tmp_path, **here, **told)
@@ -121,6 +122,7 @@ def test_production_asks_staff_for_a_second_factor_at_the_admins_own_path_and_be
         assert "answered /office/desk/ 302 /accounts/2fa/" in said
         assert "answered /admin/ 404" in said
         assert f"the client is {client}" in said, told
+        assert f"the cache is {'degraded' if 'REDIS_URL' in told else 'ready'}" in said
 
 
 RESET = """
