@@ -85,5 +85,4 @@ def picture(request: HttpRequest, name: str, width: int = WIDTHS[-1]) -> FileRes
     response = FileResponse(shown, filename=f"{width}.webp", content_type="image/webp")
     response["Cache-Control"] = "public, max-age=86400"  # a name may be given to another picture, once it is free
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["X-Content-Type-Options"] = "nosniff"
     return response

@@ -1,6 +1,8 @@
 """Pictures of products: uploaded in the admin, shown small, upright and in WebP, and nothing else is let in."""
 
 import re
+import threading
+import time
 from io import BytesIO
 
 import pytest
@@ -108,6 +110,33 @@ def test_a_large_picture_of_a_phone_stands_upright_as_well(client, lamp):
 def test_a_picture_that_is_very_high_is_shown(client, lamp):
     lamp.image.save("ruler.png", ContentFile(written((40, 40_000), "PNG")))
     assert opened(client.get(lamp.image.url)).size == (16, 16_383)
+
+
+def test_a_picture_of_long_ago_that_is_too_large_is_not_opened(client, lamp):
+    lamp.image.save("wide.png", ContentFile(written((8000, 5100), "PNG")))
+    assert client.get(lamp.image.url).status_code == 404
+
+
+def test_pictures_are_opened_one_at_a_time_however_many_ask(lamp, monkeypatch):
+    """Each may take some hundred megabytes."""
+    open_now, most, shrink = [], [], pictures._shrunk
+
+    def slowly(image, width):
+        open_now.append(width)
+        most.append(len(open_now))
+        time.sleep(0.1)
+        open_now.remove(width)
+        return shrink(image, width)
+
+    monkeypatch.setattr(pictures, "_shrunk", slowly)
+    asked = [
+        threading.Thread(target=pictures.sized, args=(lamp.image.storage, lamp.image.name, w)) for w in (240, 480, 960)
+    ]
+    for each in asked:
+        each.start()
+    for each in asked:
+        each.join()
+    assert most == [1, 1, 1]
 
 
 def test_nobody_fills_the_disk_with_sizes_of_sizes(client, lamp, media):
