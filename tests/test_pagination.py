@@ -4,6 +4,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -56,6 +58,24 @@ def test_pages_by_what_is_computed_hold_every_row_once(client, ordering):
     whole = [row["key"] for row in client.get(PRODUCTS, {"ordering": ordering}).json()["results"]]
     assert len(set(whole)) == 12
     assert [row["key"] for page in pages(client, PRODUCTS, ordering=ordering, limit=1) for row in page] == whole
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL compiles queries")
+def test_the_database_does_not_compile_a_page_by_rating_before_it_reads_it(client):
+    products = Product.objects.bulk_create(Product(key=f"P{n:04}", name="Lamp") for n in range(2000))
+    ada = Customer.objects.create(key="ada")
+    Purchase.objects.bulk_create(Purchase(customer=ada, product=product, rating=4) for product in products)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    first = client.get(PRODUCTS, {"ordering": "rating", "limit": 1}).json()
+    with CaptureQueriesContext(connection) as queries:
+        client.get(first["next"])
+    (by_rating,) = (query["sql"] for query in queries if "catalog_product" in query["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {by_rating}")
+        ((plan,),) = cursor.fetchone()
+    assert plan["Plan"]["Total Cost"] > 100_000, "PostgreSQL would compile it"
+    assert "JIT" not in plan
 
 
 def test_purchases_of_one_moment_come_once_each_the_newest_first(client):
