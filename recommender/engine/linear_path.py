@@ -263,7 +263,7 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
         return width * data.n_items * float((data.role == TRAIN).sum()) <= CHEAP
 
     recency = best_recency(_solver(_evidence(data, 0.0), data.n_items, rank)(LinearSettings.ridge))
-    settings, votes, best = LinearSettings(rank=rank), none, np.full(len(cases), -1.0)
+    settings, votes, chosen, best = LinearSettings(rank=rank), none, none, np.full(len(cases), -1.0)
     for features in FEATURES if data.encoders.item_sizes else FEATURES[:1]:
         evidence = _evidence(data, features)
         widths = _widths(data, evidence, rank)
@@ -276,10 +276,15 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
                 # A wider path that costs time in training and in serving has to prove its worth, as has a discount.
                 cheap = (width <= settings.rank or is_cheap(width)) and discount <= settings.discount
                 if found.mean() > best.mean() and (cheap or proven(found - best)):
-                    best, votes = found, tried
+                    best, votes, chosen = found, tried, widest
                     settings = LinearSettings(
                         rank=width, ridge=ridge, features=features, half_life=half_life, discount=discount
                     )
+    for width in widths:  # What was cut off is missed unless it proved to be noise: the best of many is so by chance, too.
+        if width > settings.rank and is_cheap(width):
+            wider = _discounted(_cut(chosen, width), data, settings.discount)
+            if not proven(best - ndcg(wider, recency)):
+                votes, settings = wider, replace(settings, rank=width)
     recency = best_recency(votes)
     settings = replace(settings, recency=recency)
     spread = float((summed_votes(data, cases, votes[0], recency) @ votes[1].T).std()) or 1.0
