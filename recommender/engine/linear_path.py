@@ -280,7 +280,9 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
                     settings = LinearSettings(
                         rank=width, ridge=ridge, features=features, half_life=half_life, discount=discount
                     )
-    for width in widths:  # What was cut off is missed unless it proved to be noise: the best of many is so by chance, too.
+    for (
+        width
+    ) in widths:  # What was cut off is missed unless it proved to be noise: the best of many is so by chance, too.
         if width > settings.rank and is_cheap(width):
             wider = _discounted(_cut(chosen, width), data, settings.discount)
             if not proven(best - ndcg(wider, recency)):

@@ -40,6 +40,7 @@ from recommender.engine.list_weights import LONG, SHORT, ListWeights
 from recommender.engine.rater import Rater
 from recommender.engine.rating_path import RatingPath
 
+BETTER = 0.1  # of all items sell more than a new one is placed to
 SECOND = 0.01  # less popularity, of a new item
 HALF_A_BUYER = math.log(3)  # less than one, as `linear_path.log_share` counts buyers
 COLD_SWEEPS = 5  # over the features: fields that say the same share it
@@ -175,10 +176,10 @@ class ItemTower(nn.Module):
         item.
 
         What an item has is its default plus a part for each feature value: a ridge regression, by backfitting. A new
-        item's bias and popularity are the 90th percentile of those that its features let expect, not the mean: most
-        listed products sell little, and an item placed at their mean is never shown and so never learned. Beside one
-        that sold as well it comes second. Where items have no features, new ones are all alike: they come after the
-        least that sold, as with half a buyer to its one.
+        item's bias and popularity are not the mean of what its features let expect, for most listed products sell
+        little, and an item placed there is never shown and so never learned: they are what one item in ten of all
+        listed has more than, the unsold among them, and it comes second to one that sold as well. Where fewer than that
+        sold, or items have no features, new ones are all alike and come after the least that sold.
         """
         own = torch.cat([t.weight[:-1] for t in self._own()], -1)[bought]  # [sold, cold]
         if not len(own):
@@ -192,10 +193,13 @@ class ItemTower(nn.Module):
                 rest += table.weight[values[:, f]]
                 table.weight.copy_(means_by_value(rest, values[:, f], table.num_embeddings))
                 rest -= table.weight[values[:, f]]
-        if features.shape[1]:
-            self.cold_default[:2] += torch.quantile(rest[:, :2], 0.9, dim=0) - SECOND
+        below = 1 - BETTER * len(bought) / len(own)  # the share of the sold that sell less
+        if features.shape[1] and below > 0:
+            self.cold_default[:2] += torch.quantile(rest[:, :2], below, dim=0) - SECOND
         else:
             self.cold_default[:2] = own[:, :2].amin(0) - HALF_A_BUYER
+            for table in self.cold:
+                table.weight[:, :2] = 0
         if not self.normalised:
             self.cold_trust.fill_(trust)
         told = sum((t(features[~bought, f]) for f, t in enumerate(self.features)), torch.zeros(()))

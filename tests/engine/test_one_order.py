@@ -140,3 +140,21 @@ def test_two_customers_of_one_order_each_are_listed_what_the_other_bought(tmp_pa
         assert listed == set(orders[other])
     newcomer = {one.item for one in recommender.recommend_for_new_user({}, top_k=8)}
     assert newcomer == {item for items in orders.values() for item in items}
+
+
+def test_where_hardly_anything_sold_what_sold_comes_first(tmp_path):
+    """Five customers, one purchase each, of five products in five hundred, three of them of one category."""
+    sold = ["i498", "i401", "i303", "i220", "i499"]
+    snapshot = planted.write_snapshot(
+        tmp_path / "data",
+        {"user": [f"u{n}" for n in range(5)]},
+        {"item": [f"i{n:03}" for n in range(500)], "category": [f"c{n % 7}" for n in range(500)]},
+        {"user": [f"u{n}" for n in range(5)], "item": sold, "time": [1.7e9 + n for n in range(5)]},
+        item_categorical=["category"],
+    )
+    build_bundle(snapshot, tmp_path / "bundle", config=QUICK)
+    recommender = StandaloneRecommender.from_bundle(tmp_path / "bundle")
+    for person, bought in enumerate(sold):
+        listed = {one.item for one in recommender.recommend_for_user(f"u{person}", top_k=4)}
+        assert listed == {*sold} - {bought}
+    assert {one.item for one in recommender.recommend_for_new_user({}, top_k=5)} == {*sold}
