@@ -143,6 +143,6 @@ def require_matching(found: Iterable[LeftOut], resembling: Mapping[str, int], in
         most = MOST_UNLISTED if part.effect == UNLISTED else 1.0
         if part.count > most * interactions or resembling.get(part.effect, 0) > MOST_LEFT_OUT * interactions:
             raise SnapshotError(
-                f"The keys of the tables do not fit together: of {interactions:,} interactions, {part.count:,} have a "
-                f"{part.column} that {part.reason}. {part.sentence()}"
+                f"The keys of the tables do not fit together: in {part.count:,} of {interactions:,} interactions, the "
+                f"{part.column} {part.reason}. {part.sentence()}"
             )
