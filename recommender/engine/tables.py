@@ -42,6 +42,7 @@ Name = Callable[[str, int, str], str]  # of a table, a row and the column that i
 
 # What programs write for a missing number or time. In a column of text they are values: Namibia is NA.
 SECONDS_OF_1990 = 631_152_000  # times that are later than this in thousandths of a second are no seconds
+TORN = b"torn lines"  # in the metadata of a table: the numbers of the lines of its file that could not be read
 TICKS = {"s": 1.0, "ms": 1e3, "us": 1e6}  # of a timestamp, in a second
 MISSING_WORDS = {"", "na", "n/a", "nan", "nat", "null", "none", "-"}
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"  # not 007: that is text
@@ -327,7 +328,18 @@ def _read_csv(path: Path, counter: LeftOutCounter) -> pa.Table:
         lines = row.text.strip().count("\n") + 1  # an open quote takes in all that follows
         called = f"row {row.number - 1}: {row.actual_columns} where there are {row.expected_columns}"
         counter.add(path.stem, LINE, "has too few or too many cells", ROW, lines, [called])
-    return pa.table([_as_numbers_say(column) for column in table.columns], table.column_names)
+    torn = ",".join(str(row.number - 1) for row in broken)
+    columns = [_as_numbers_say(column) for column in table.columns]
+    return pa.table(columns, table.column_names).replace_schema_metadata({TORN: torn})
+
+
+def _number_in_file(table: pa.Table, row: int) -> int:
+    """The number, from 1, that a row of a table has in its file, whose torn lines are in no table."""
+    torn = (table.schema.metadata or {}).get(TORN, b"").decode()
+    number = row + 1
+    for line in sorted(map(int, torn.split(",") if torn else ())):
+        number += line <= number
+    return number
 
 
 def _as_numbers_say(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -368,7 +380,8 @@ class _Reader:
         rows = self.tables.get(table)
         if rows is None:
             return f"row {row + 1}"
-        called = f"id {rows[self.row_id][row].as_py()}" if self.row_id in rows.column_names else f"row {row + 1}"
+        number = _number_in_file(rows, row)
+        called = f"id {rows[self.row_id][row].as_py()}" if self.row_id in rows.column_names else f"row {number}"
         column = self.columns.get(column, column)
         return f"{called}: {_shown(rows[column][row])[:40]!r}" if column in rows.column_names else called
 

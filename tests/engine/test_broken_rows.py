@@ -185,6 +185,15 @@ def test_one_torn_line_of_a_csv_stops_no_training(tmp_path, line, words):
     ]
 
 
+def test_rows_after_a_torn_line_keep_their_numbers(tmp_path):
+    text = f"{CSV['interactions']}a,x\n{LINES}b\n,y,1000000000\n"
+    tables = read_snapshot(write_csv(tmp_path, **{**CSV, "interactions": text}))
+    assert [part.examples for part in tables.left_out] == [
+        ("row 1: 2 where there are 3", "row 6: 1 where there are 3"),
+        ("row 7",),
+    ]
+
+
 def test_a_csv_of_which_most_lines_are_torn_is_refused(tmp_path):
     torn = "a,x\n" * 5
     with pytest.raises(SnapshotError, match=r"Of 9 rows in interactions, 5 cannot be used"):
