@@ -23,11 +23,12 @@ from tests.test_access import ADDRESSES
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY, ADDRESS, SEARCH, TOKEN = "Ada-K3Y-77", "ada.k3y77@shop.example", "s3archw0rd", "r3set-t0ken-9"
-PRIVATE = (KEY, ADDRESS, SEARCH, TOKEN, "ada.k3y77%40")
+COOKIE, BODY, OTHER = "c00kie-of-ada", "b0dy-of-ada", "bob-k3y-78"  # each in one place of a request alone
+PRIVATE = (KEY, ADDRESS, SEARCH, TOKEN, COOKIE, BODY, OTHER, "ada.k3y77%40")
 
 
 class Failing:
-    """A middleware: every view breaks on what it was given."""
+    """A middleware: every view breaks on what it was given, and says so in words without quotes around any of it."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -36,8 +37,16 @@ class Failing:
         return self.get_response(request)
 
     def process_view(self, request, view, args, kwargs):
-        sent = request.body.decode() if request.content_type == "application/json" else request.POST.dict()
-        raise RuntimeError(f"cannot do it for {list(kwargs.values())} of {request.user} with {sent}")
+        sent = json.loads(request.body) if request.content_type == "application/json" else request.POST.dict()
+        asked = [*kwargs.values(), *request.GET.values(), *request.COOKIES.values(), *texts(sent)]
+        raise RuntimeError(f"cannot do it for {request.user} with {' '.join(map(str, asked))}")
+
+
+def texts(sent):
+    """The texts of what was sent, however deep."""
+    if isinstance(sent, dict | list):
+        return [text for each in (sent.values() if isinstance(sent, dict) else sent) for text in texts(each)]
+    return [sent]
 
 
 @shared_task
@@ -193,18 +202,24 @@ def private_paths():
 
 def visit_everything(user):
     body = json.dumps(
-        {"customer": KEY, "item": KEY, "key": KEY, "email": ADDRESS, "name": SEARCH, "profile": {"a": KEY}}
+        {"customer": KEY, "item": KEY, "key": KEY, "email": ADDRESS, "name": SEARCH, "profile": {"a": [BODY]}}
     )
     client = Client(raise_request_exception=False, headers={"referer": f"http://testserver/products/?q={SEARCH}"})
+    client.cookies["visitor"] = COOKIE
     for path in private_paths():
         for method in ("GET", "POST"):
             if user is not None and "_auth_user_id" not in client.session:
                 client.force_login(user)  # one of these addresses signs out
             client.generic(method, f"{path}?q={SEARCH}&key={TOKEN}", body, content_type="application/json")
+    Client(raise_request_exception=False).get(f"/api/v1/customers/{OTHER}/")
     form = {"login": ADDRESS, "password": TOKEN, "email": ADDRESS}
     Client(raise_request_exception=False).post("/accounts/login/", form)
     Client(raise_request_exception=False).post("/accounts/password/reset/", form)
-    Client(enforce_csrf_checks=True, raise_request_exception=False).post(f"/cart/add/{KEY}/", form)
+    elsewhere = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    elsewhere.post(f"/cart/add/{KEY}/", form)
+    elsewhere.get("/accounts/login/")
+    for page in (f"https://shop.example/{KEY}", f"https://shop.example/products/?q={SEARCH}"):
+        elsewhere.post(f"/cart/add/{KEY}/", form, secure=True, headers={"referer": page})
 
 
 @pytest.mark.parametrize(
@@ -247,8 +262,11 @@ def test_what_the_database_says_of_a_row_is_not_logged(ada, lines):
             Customer.objects.create(key=KEY)
     except IntegrityError:
         logging.getLogger("recommender.x").exception("a row was not stored")
+    log = structlog.get_logger("recommender.training")
+    log.info("mail_sent", to=ADDRESS, error=f"{ADDRESS} bounced")
+    logging.getLogger("recommender.x").error("%s bounced", ADDRESS)
     written = json.dumps(lines())
-    assert len(lines()) == 6
+    assert len(lines()) == 8
     assert KEY not in written
     assert ADDRESS not in written
     assert "stands there twice" in written
