@@ -110,6 +110,15 @@ def test_a_rotated_key_works_on_as_long_as_was_said(admin, root, till):
     assert (status_with(new), status_with(third)) == (401, 200)
 
 
+def test_a_key_that_is_rotated_lives_no_longer_than_it_would_have(admin, root, till):
+    key, old = keys.make_key(account=till, name="a", lifetime=timedelta(hours=2), by=root)
+    ends = key.expires
+    the_key(admin.post(reverse("admin:recsite_apikey_rotate", args=[key.pk]), {"overlap": "168"}))
+    key.refresh_from_db()
+    assert (key.expires, key.token.expiry) == (ends, ends)
+    assert status_with(old) == 200
+
+
 def test_a_revoked_key_is_turned_away_and_stays_on_record(admin, root, till):
     key, text = keys.make_key(account=till, name="a", lifetime=None, by=root)
     address = reverse("admin:recsite_apikey_revoke", args=[key.pk])
@@ -148,10 +157,13 @@ def test_an_account_that_is_switched_off_is_turned_away_with_all_its_keys(admin,
         ({"name": "two words"}, "Enter a valid username"),
         ({"name": ""}, "This field is required."),
         ({"purpose": ""}, "This field is required."),
+        ({"rights": ["start_training"]}, "is not one of the available choices"),
+        ({"rights": ["view_customer", "change_user"]}, "is not one of the available choices"),
     ],
 )
 def test_a_mistake_in_the_form_is_told_and_makes_nothing(admin, told, words):
-    response = admin.post(f"{ACCOUNTS}add/", {"name": "till", "purpose": "x", **told})
+    form = {"name": "till", "purpose": "x", **told}
+    response = admin.post(f"{ACCOUNTS}add/", form | {"rights": [right(name).pk for name in told.get("rights", ())]})
     assert words in response.content.decode()
     assert not ServiceAccount.objects.exists()
 
@@ -193,6 +205,27 @@ def test_who_may_only_look_at_accounts_touches_no_key(client, root, till):
         assert client.post(reverse(address, args=[key.pk])).status_code == 403
     assert client.post(f"{ACCOUNTS}{till.pk}/new-key/", {"name": "b", "lifetime": ""}).status_code in (302, 403)
     assert ApiKey.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("granted", "rotates", "revokes", "keys_then"),
+    [
+        (["view_apikey"], 403, 403, 1),
+        (["add_apikey"], 403, 403, 2),
+        (["change_apikey"], 200, 403, 1),
+        (["delete_apikey"], 403, 200, 1),
+    ],
+)
+def test_each_right_over_keys_opens_what_it_says(client, root, till, granted, rotates, revokes, keys_then):
+    key, _ = keys.make_key(account=till, name="a", lifetime=None, by=root)
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    names = ["view_serviceaccount", "view_customer", *granted]
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=names))
+    client.force_login(clerk)
+    assert client.get(reverse("admin:recsite_apikey_rotate", args=[key.pk])).status_code == rotates
+    assert client.get(reverse("admin:recsite_apikey_revoke", args=[key.pk])).status_code == revokes
+    client.post(f"{ACCOUNTS}{till.pk}/new-key/", {"name": "b", "lifetime": ""})
+    assert till.keys.count() == keys_then
 
 
 def test_every_call_that_changes_something_is_logged_with_who_made_it(root, till):

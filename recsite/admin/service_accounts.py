@@ -12,7 +12,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from knox.models import AuthToken
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
@@ -239,8 +238,9 @@ class ServiceAccountAdmin(ModelAdmin):
 
     def shown_once(self, request: HttpRequest, key: ApiKey, text: str, before: ApiKey | None = None) -> HttpResponse:
         """The one page that shows the key: the answer to the form itself, which no cache keeps."""
-        show = never_cache(self.page)
-        return show(request, "key_shown.html", f"The key {key.name}", key.account, key=key, text=text, before=before)
+        return self.page(
+            request, "key_shown.html", f"The key {key.name}", key.account, key=key, text=text, before=before
+        )
 
     def page(
         self, request: HttpRequest, template: str, title: str, account: ServiceAccount, **context: object

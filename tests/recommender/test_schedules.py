@@ -11,6 +11,7 @@ from django_celery_beat.schedulers import DatabaseScheduler
 
 from customers.models import Purchase
 from recommender import runs, schedules, tasks
+from recommender.errors import TrainingError
 from recommender.models import TrainingRun, TrainingSchedule
 from recsite.celery import app
 from tests.recommender import shop
@@ -79,7 +80,11 @@ def test_a_run_starts_after_so_many_purchases():
     end(run)
     assert start_due() == []
     Purchase.objects.all().delete()
-    assert start_due() == []
+    assert start_due() == []  # counting begins again
+    for _ in range(3):
+        assert start_due() == []
+        Purchase.objects.create(customer=bought.customer, product=bought.product, time=NOON)
+    assert len(start_due()) == 1
 
 
 def test_whichever_comes_first_and_the_other_then_begins_anew():
@@ -117,6 +122,31 @@ def test_of_two_that_are_due_the_cold_start_goes_first():
 def test_an_inactive_schedule_starts_nothing():
     schedule(hour=11, settled=NOON - timedelta(days=1), active=False)
     assert start_due() == []
+
+
+def test_a_schedule_that_is_switched_off_while_another_starts_does_not_start():
+    for _ in range(2):
+        schedule(hour=11, settled=NOON - timedelta(days=1))
+
+    def start(parameters):
+        TrainingSchedule.objects.update(active=False)
+        run = tasks.queue_run(parameters=parameters)
+        end(run)
+        return run
+
+    assert len(schedules.start_due_runs(start=start, now=NOON)) == 1
+
+
+def test_where_somebody_else_is_quicker_the_schedule_waits_with_a_note():
+    waiting = schedule(hour=11, settled=NOON - timedelta(days=1))
+
+    def start(parameters):
+        raise TrainingError("Run 7 is active.")
+
+    assert schedules.start_due_runs(start=start, now=NOON) == []
+    waiting.refresh_from_db()
+    assert waiting.note == "It was due at 2026-03-04 11:00. Run 7 is active."
+    assert len(start_due()) == 1
 
 
 @pytest.mark.parametrize("when", [datetime(2026, 3, 29, 12, tzinfo=UTC), datetime(2026, 10, 25, 12, tzinfo=UTC)])
@@ -163,6 +193,16 @@ def test_who_may_train_makes_a_schedule_and_sees_what_came_of_it(client):
         "Every Sunday at 3:00 or after 5,000 purchases, cold"
     )
     assert "Skipped: nothing changed since version v1 learned." in page
+
+
+def test_another_number_of_purchases_counts_from_now_on(client):
+    shop.stock_the_shop()
+    made = schedule(purchases=100_000, counted=0)
+    sign_in(client, "start_training")
+    assert client.post(f"{PAGE}{made.pk}/change/", {"active": "on", "purchases": "5"}).status_code == 302
+    assert start_due() == []
+    made.refresh_from_db()
+    assert (made.purchases, made.counted) == (5, Purchase.objects.count())
 
 
 @pytest.mark.parametrize(
