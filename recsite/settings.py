@@ -178,7 +178,8 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "customers.forms.SignUpProfileForm"
 ACCOUNT_SIGNUP_REDIRECT_URL = reverse_lazy("welcome")
 # "optional" sends a link by which an address is confirmed; "mandatory" lets nobody sign in, or have a token, before.
-ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional" if env.str("EMAIL_URL", "") else "none")
+email_url = env.str("EMAIL_URL", default="")  # no setting: it holds a password
+ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional" if email_url else "none")
 ACCOUNT_ADAPTER = "recsite.accounts.AccountAdapter"
 # Wrong passwords count by account and by address; an office behind one address has many people.
 ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,5/5m/key"}
@@ -186,7 +187,7 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # allauth asks for a confirmed address first, so that nobody locks the owner of an address out with a factor. Where no
 # email is sent none can be confirmed, nobody comes back in by email, and staff could not set up the factor they need.
-MFA_ALLOW_UNVERIFIED_EMAIL = not env.str("EMAIL_URL", default="")
+MFA_ALLOW_UNVERIFIED_EMAIL = not email_url
 MFA_TOTP_ISSUER = env.str("SITE_NAME", default="Two Towers")
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG  # passkeys on http://localhost
 STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=not DEBUG)
@@ -194,8 +195,8 @@ ADMIN_PATH = env.str("ADMIN_PATH", default="admin/").strip("/") + "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = reverse_lazy("home")
 # In development emails are printed. In production a printed password reset is a way in for whoever reads the log, so
 # without a mail server no email is sent, and the log says so.
-EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
-if not DEBUG and not env.str("EMAIL_URL", default=""):
+EMAIL_CONFIG = env.email_url_config(email_url or "consolemail://")
+if not DEBUG and not email_url:
     EMAIL_CONFIG["EMAIL_BACKEND"] = "recsite.mail.NoMailServer"
 vars().update(EMAIL_CONFIG)
 ACCOUNT_EMAIL_SUBJECT_PREFIX = f"[{env.str('SITE_NAME', default='Two Towers')}] "

@@ -86,7 +86,8 @@ def test_production_with_a_long_key_starts_and_says_that_it_cannot_send_emails(t
     status, told = start(["-c", code], tmp_path, DEBUG="0", SECRET_KEY=KEY)
     assert (status, "started" in told) == (0, True)
     assert "EMAIL_URL is not set: no email is sent. Nobody can reset a password" in told
-    assert "recsite.W001" in start(["manage.py", "check"], tmp_path, DEBUG="0", SECRET_KEY=KEY)[1]
+    for unset in ({}, {"EMAIL_URL": ""}):  # as a compose file hands on what nobody gave
+        assert "recsite.W001" in start(["manage.py", "check"], tmp_path, DEBUG="0", SECRET_KEY=KEY, **unset)[1]
     with_mail = start(["manage.py", "check"], tmp_path, DEBUG="0", SECRET_KEY=KEY, EMAIL_URL="smtp://127.0.0.1:25")
     assert with_mail[0] == 0
     assert "recsite.W" not in with_mail[1]
