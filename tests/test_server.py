@@ -93,9 +93,14 @@ def test_production_with_a_long_key_starts_and_says_that_it_cannot_send_emails(t
     assert "recsite.W" not in with_mail[1]
 
 
-ASKED = """
+# Static files are collected nowhere here.
+NOTHING_COLLECTED = """
 import django
+from django.conf import settings
+settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 django.setup()
+"""
+ASKED = """
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 from recommender.client_address import client_address
@@ -118,7 +123,7 @@ def test_production_asks_staff_for_a_second_factor_at_the_admins_own_path_and_be
         ({"BEHIND_PROXY": "1", "REDIS_URL": "redis://127.0.0.1:1/0"}, "10.0.0.9"),
         ({"BEHIND_PROXY": "1", "TRUSTED_PROXIES": "2"}, "1.2.3.4"),
     ):
-        status, said = start(["-c", ASKED], tmp_path, **here, **told)
+        status, said = start(["-c", NOTHING_COLLECTED + ASKED], tmp_path, **here, **told)
         assert status == 0, said
         assert "answered /office/desk/ 302 /accounts/2fa/" in said
         assert "answered /admin/ 404" in said
@@ -148,11 +153,6 @@ def test_without_a_mail_server_no_link_of_a_password_reset_goes_to_the_log(own_d
 
 
 SET_UP = """
-import django
-from django.conf import settings
-# Static files are collected nowhere here.
-settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-django.setup()
 from allauth.account.models import EmailAddress
 from django.contrib.auth.models import User
 from django.test import Client
@@ -169,7 +169,7 @@ print("answered", client.get(page, secure=True).status_code)
 @pytest.mark.parametrize(("mail", "answer"), [({}, 200), ({"EMAIL_URL": "memorymail://"}, 302)])
 def test_without_a_mail_server_staff_set_up_their_second_factor_all_the_same(own_database, tmp_path, mail, answer):
     """With one they confirm their address first."""
-    status, told = start(["-c", SET_UP], tmp_path, DEBUG="0", SECRET_KEY=KEY, ALLOWED_HOSTS="shop", **mail)
+    status, told = start(["-c", NOTHING_COLLECTED + SET_UP], tmp_path, DEBUG="0", SECRET_KEY=KEY, ALLOWED_HOSTS="shop", **mail)
     assert (status, f"answered {answer}" in told) == (0, True), told
 
 
