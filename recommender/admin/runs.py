@@ -33,7 +33,8 @@ STATE_COLOURS = {
     TrainingRun.State.CANCELLED: "default",
     **dict.fromkeys(TrainingRun.ACTIVE, "info"),
 }
-NAMES = {"users": "customers"}  # of what the engine counted; it says user where the app says customer
+# What the engine counted, in this order (PostgreSQL keeps none), and the app's word for it.
+COUNTED = {"users": "customers", "items": "items", "interactions": "interactions"}
 ENDED_IN_VAIN = (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED)
 
 
@@ -135,7 +136,9 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             "colour": STATE_COLOURS[TrainingRun.State(shown.state)],
             "percent": round(100 * shown.progress),
             "chosen": [f"{name} {value}" for name, value in shown.parameters.items()],
-            "learned_from": [f"{value:,} {NAMES.get(name, name)}" for name, value in shown.counts.items()],
+            "learned_from": [
+                f"{shown.counts[name]:,} {word}" for name, word in COUNTED.items() if name in shown.counts
+            ],
             "lines": lines_of(version.report) if version else None,
             "curves": curves_of(shown.curve),
             "left": duration(shown.time_left) if shown.time_left else "",
