@@ -169,7 +169,9 @@ print("answered", client.get(page, secure=True).status_code)
 @pytest.mark.parametrize(("mail", "answer"), [({}, 200), ({"EMAIL_URL": "memorymail://"}, 302)])
 def test_without_a_mail_server_staff_set_up_their_second_factor_all_the_same(own_database, tmp_path, mail, answer):
     """With one they confirm their address first."""
-    status, told = start(["-c", NOTHING_COLLECTED + SET_UP], tmp_path, DEBUG="0", SECRET_KEY=KEY, ALLOWED_HOSTS="shop", **mail)
+    status, told = start(
+        ["-c", NOTHING_COLLECTED + SET_UP], tmp_path, DEBUG="0", SECRET_KEY=KEY, ALLOWED_HOSTS="shop", **mail
+    )
     assert (status, f"answered {answer}" in told) == (0, True), told
 
 
