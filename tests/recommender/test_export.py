@@ -12,12 +12,11 @@ from django.db import connection, connections
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import export as exporting
 from recommender import people
 from recommender.engine.errors import TrainingCancelled
 from recommender.engine.tables import read_snapshot
 from recommender.errors import RecommenderError
-from recommender.export import export_snapshot
+from recommender.export import CHUNK, export_snapshot
 from recommender.source import Latest
 from recsite.source import ShopSource
 from tests.recommender import shop
@@ -124,10 +123,7 @@ def test_a_feature_that_would_overwrite_another_column_is_refused(tmp_path, ada,
         export_snapshot(source=Clashing(), folder=tmp_path / "s")
 
 
-def test_memory_is_steady_however_many_purchases_there_are(tmp_path, ada, lamp, monkeypatch):
-    chunk = 1_000
-    monkeypatch.setattr(exporting, "CHUNK", chunk)
-
+def test_memory_is_steady_however_many_purchases_there_are(tmp_path, ada, lamp):
     def peak(folder):
         tracemalloc.start()
         try:
@@ -141,12 +137,12 @@ def test_memory_is_steady_however_many_purchases_there_are(tmp_path, ada, lamp, 
             [Purchase(customer=ada, product=lamp, time=NOON + timedelta(seconds=n)) for n in range(number)]
         )
 
-    sell(2 * chunk)
+    sell(2 * CHUNK)
     peak("warm")
     few = peak("few")
-    sell(4 * chunk)
+    sell(4 * CHUNK)
     many = peak("many")
-    assert many < 1.3 * few, f"{few:,} bytes for {2 * chunk:,} purchases, {many:,} for {6 * chunk:,}"
+    assert many < 1.3 * few, f"{few:,} bytes for {2 * CHUNK:,} purchases, {many:,} for {6 * CHUNK:,}"
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL knows such moments")
