@@ -96,7 +96,7 @@ def fit_linear_path(data: TwoTowerDataset, rank: int, settings: LinearSettings |
     else:
         settings = LinearSettings(rank=rank) if settings is None else settings
         votes = _solver(_evidence(data, settings.features), data.n_items, settings.rank)(settings.ridge)
-        history, items = _discounted(votes, data, settings.discount)
+        history, items = _discounted(votes, data.item_counts(), settings.discount)
     pad = ((0, 0), (0, settings.rank - history.shape[1]))
     # As long as random vectors would be, so that a step of training changes both by about the same share.
     items_size, history_size = (float(np.sqrt((v**2).mean() * rank)) or 1.0 for v in (items, history))
@@ -244,7 +244,7 @@ def summed_votes(data: TwoTowerDataset, cases: Cases, history: np.ndarray, recen
 
 def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSettings, Votes]:
     """One setting after the other by NDCG@10; the scale, which no order depends on, by likelihood."""
-    nothing = np.zeros(data.n_items, np.float32)
+    nothing, buyers = np.zeros(data.n_items, np.float32), data.item_counts()
 
     def ndcg(votes: Votes, recency: float, popular: np.ndarray = nothing) -> np.ndarray:
         return user_metrics(rank_targets(_Sum(*votes, recency, popular), data, cases))["ndcg_10"]
@@ -271,7 +271,7 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
         for ridge in RIDGES:
             widest = solve(ridge)
             for discount, width in product(DISCOUNTS, widths):
-                tried = _discounted(_cut(widest, width), data, discount)
+                tried = _discounted(_cut(widest, width), buyers, discount)
                 found = ndcg(tried, recency)
                 # A wider path that costs time in training and in serving has to prove its worth, as has a discount.
                 cheap = (width <= settings.rank or is_cheap(width)) and discount <= settings.discount
@@ -280,11 +280,10 @@ def _choose(data: TwoTowerDataset, cases: Cases, rank: int) -> tuple[LinearSetti
                     settings = LinearSettings(
                         rank=width, ridge=ridge, features=features, half_life=half_life, discount=discount
                     )
-    for (
-        width
-    ) in widths:  # What was cut off is missed unless it proved to be noise: the best of many is so by chance, too.
-        if width > settings.rank and is_cheap(width):
-            wider = _discounted(_cut(chosen, width), data, settings.discount)
+    # The narrower of two widths may have won by chance: the wider one is taken unless the narrower is proven better.
+    for width in widths:
+        if is_cheap(width) and settings.rank < width <= chosen[0].shape[1]:
+            wider = _discounted(_cut(chosen, width), buyers, settings.discount)
             if not proven(best - ndcg(wider, recency)):
                 votes, settings = wider, replace(settings, rank=width)
     recency = best_recency(votes)
@@ -304,10 +303,11 @@ def _cut(votes: Votes, rank: int) -> Votes:
     return votes[0][:, :rank], votes[1][:, :rank]
 
 
-def _discounted(votes: Votes, data: TwoTowerDataset, discount: float) -> Votes:
+def _discounted(votes: Votes, buyers: np.ndarray, discount: float) -> Votes:
+    """buyers : float64 [items]; an item that nobody bought counts as one that somebody did."""
     if discount == 0:
         return votes
-    return votes[0], votes[1] * (np.maximum(data.item_counts(), 1.0) ** -discount).astype(np.float32)[:, None]
+    return votes[0], votes[1] * (np.maximum(buyers, 1.0) ** -discount).astype(np.float32)[:, None]
 
 
 def _widths(data: TwoTowerDataset, evidence: _Evidence, rank: int) -> list[int]:

@@ -40,9 +40,9 @@ from recommender.engine.list_weights import LONG, SHORT, ListWeights
 from recommender.engine.rater import Rater
 from recommender.engine.rating_path import RatingPath
 
-BETTER = 0.1  # of all items sell more than a new one is placed to
-SECOND = 0.01  # less popularity, of a new item
-HALF_A_BUYER = math.log(3)  # less than one, as `linear_path.log_share` counts buyers
+BEST_SELLING = 0.1  # share of all items; new ones are placed below it
+SECOND = 0.01  # log share by which a new item stands behind a sold one of the same place
+HALF_A_BUYER = math.log(3)  # log share from one buyer down to half of one, as `linear_path.log_share` counts
 COLD_SWEEPS = 5  # over the features: fields that say the same share it
 
 
@@ -175,11 +175,11 @@ class ItemTower(nn.Module):
         were listed tomorrow. bought bool [items], features int64 [items, F]. trust : how far the history moves a new
         item.
 
-        What an item has is its default plus a part for each feature value: a ridge regression, by backfitting. A new
-        item's bias and popularity are not the mean of what its features let expect, for most listed products sell
-        little, and an item placed there is never shown and so never learned: they are what one item in ten of all
-        listed has more than, the unsold among them, and it comes second to one that sold as well. Where fewer than that
-        sold, or items have no features, new ones are all alike and come after the least that sold.
+        What an item has is its default plus a part for each feature value: a ridge regression, by backfitting. The
+        mean would be too low for a new item's bias and popularity: most listed products sell little, and an item placed
+        there is never shown and so never learned. A new item is placed below the best-selling tenth of all listed
+        items, the unsold among them, as far as its features let expect. Where less than a tenth of the items sold, or
+        items have no features, all new items are placed alike, below the least sold.
         """
         own = torch.cat([t.weight[:-1] for t in self._own()], -1)[bought]  # [sold, cold]
         if not len(own):
@@ -193,7 +193,7 @@ class ItemTower(nn.Module):
                 rest += table.weight[values[:, f]]
                 table.weight.copy_(means_by_value(rest, values[:, f], table.num_embeddings))
                 rest -= table.weight[values[:, f]]
-        below = 1 - BETTER * len(bought) / len(own)  # the share of the sold that sell less
+        below = 1 - BEST_SELLING * len(bought) / len(own)  # share of the sold items that sell less
         if features.shape[1] and below > 0:
             self.cold_default[:2] += torch.quantile(rest[:, :2], below, dim=0) - SECOND
         else:

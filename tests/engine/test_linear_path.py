@@ -84,6 +84,12 @@ def test_the_path_is_wider_only_where_that_is_proven_or_cheap(monkeypatch):
     assert fit_linear_path(kinds(2), 8).settings.rank == 8
 
 
+@pytest.mark.parametrize("size", [{"people": 12}, {"items": 12}])
+def test_the_path_of_a_small_shop_is_not_widened_by_zeros(size):
+    """Twelve people, or items, have votes of rank twelve: of 8, 16 and 32 dimensions the last has nothing to hold."""
+    assert fit_linear_path(kinds(2, **size), 8).settings.rank <= 16
+
+
 def kinds(number: int, people: int = 400, items: int = 200) -> TwoTowerDataset:
     """People who buy five different items of one kind, at random."""
     rng = np.random.default_rng(0)
