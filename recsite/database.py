@@ -6,9 +6,9 @@ from django.dispatch import receiver
 
 
 @receiver(connection_created)
-def compile_nothing(connection: BaseDatabaseWrapper, **sent: object) -> None:
-    """PostgreSQL would compile what it takes for a large query, and it takes whatever asks for ratings for one: the
-    second page of 3,000 products by rating took 2.3 s where .14 are enough."""
+def switch_jit_off(connection: BaseDatabaseWrapper, **sent: object) -> None:
+    """PostgreSQL compiles queries whose estimated cost is high, and it overestimates those that read ratings: the
+    second page of 3,000 products by rating took 2.3 s with compiling and takes .14 s without."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SET jit = off")

@@ -11,7 +11,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, QueryDict
 
-from recsite.problems import API, MALFORMED, problem_response
+from recsite.problems import API, MALFORMED, problem_response, refuse
 
 FARTHEST = timedelta(hours=15, minutes=59)  # from UTC; in use are 14 hours and less
 YEARS = range(2, 9999)  # with a day before and a year after
@@ -28,7 +28,7 @@ def check_moments(get_response: Callable[[HttpRequest], HttpResponse]) -> Callab
             if request.path.startswith(API):
                 error = {"field": name, "code": "invalid", "detail": wrong}
                 return problem_response(status=400, detail=f"{name}: {wrong}", kind=MALFORMED, errors=[error])
-            return HttpResponse(f"{name}: {wrong}", status=400, content_type="text/plain; charset=utf-8")
+            return refuse(request, status=400, title="That did not work", detail=f"{name}: {wrong}")
         return get_response(request)
 
     return middleware
