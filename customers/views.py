@@ -111,8 +111,8 @@ def checkout(request: HttpRequest) -> HttpResponse:
     except CustomersError as error:
         messages.error(request, str(error))
         return redirect("cart")
-    if new:
-        messages.success(request, changed(customer, "Thank you. Your order is placed."))
+    # Of two clicks the browser keeps the second answer alone: it says so too.
+    messages.success(request, changed(customer, "Thank you. Your order is placed.") if new else "Your order is placed.")
     return redirect("order", bought[0].order)
 
 

@@ -296,7 +296,9 @@ def test_an_order_sent_twice_is_one_order(client, ada, lamp):
     form = order_form(client)
     first = client.post("/cart/checkout/", form)
     put(client, lamp, 5)
-    assert client.post("/cart/checkout/", form).url == first.url
+    second = client.post("/cart/checkout/", form)
+    assert second.url == first.url
+    assert told(second)[-1] == "Your order is placed."
     assert Purchase.objects.get().quantity == 1
     assert in_cart(client) == {"Lamp": 5}, "what was put in since waits for an order of its own"
 
