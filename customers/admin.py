@@ -7,6 +7,7 @@ from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter, R
 from unfold.paginator import InfinitePaginator
 
 from catalog.spreadsheets import SheetAdmin
+from customers import profile
 from customers.models import Customer, Purchase
 from customers.resources import CustomerResource, PurchaseResource
 
@@ -26,9 +27,8 @@ class CustomerAdmin(LongTableAdmin):
     list_select_related = ["user"]
     list_filter = [
         "personalisation",
-        ("age", RangeNumericFilter),
-        ("country", FieldTextFilter),
-        ("segment", FieldTextFilter),
+        *((name, RangeNumericFilter) for name in profile.NUMBERS),
+        *((name, FieldTextFilter) for name in profile.TEXTS),
         ("created", RangeDateTimeFilter),
     ]
     search_fields = ["key", "name", "user__username", "user__email"]
@@ -37,7 +37,7 @@ class CustomerAdmin(LongTableAdmin):
     readonly_fields = ["created", "updated", "what_they_bought"]
     fieldsets = [
         (None, {"fields": ["key", "name", "user", "personalisation", "what_they_bought"]}),
-        ("Profile", {"fields": ["age", "gender", "country", "state", "city", "income", "segment"]}),
+        ("Profile", {"fields": profile.NAMES}),
         ("When", {"fields": ["created", "updated"]}),
     ]
 

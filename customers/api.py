@@ -10,7 +10,7 @@ from catalog.bulk import BulkCreateMixin, documents_bulk_create
 from catalog.models import Product
 from catalog.selectors import products_by_key
 from catalog.strict import OtherContent, StrictModelSerializer, TextField, printable, storable
-from customers import services
+from customers import profile, services
 from customers.errors import PurchaseChanged
 from customers.models import Customer, Purchase
 from customers.selectors import customers_by_key
@@ -34,20 +34,7 @@ class CustomerSerializer(StrictModelSerializer):
 
     class Meta:
         model = Customer
-        fields = [
-            "key",
-            "name",
-            "age",
-            "gender",
-            "country",
-            "state",
-            "city",
-            "income",
-            "segment",
-            "personalisation",
-            "created",
-            "updated",
-        ]
+        fields = ["key", "name", *profile.NAMES, "personalisation", "created", "updated"]
         read_only_fields = ["created", "updated"]
 
     def save_new(self, **fields: object) -> Customer:
@@ -132,7 +119,7 @@ class CustomerFilter(django_filters.FilterSet):
 
     class Meta:
         model = Customer
-        fields = ["key", "gender", "country", "state", "city", "income", "segment", "personalisation"]
+        fields = ["key", *profile.TEXTS, "personalisation"]
 
 
 class PurchaseFilter(django_filters.FilterSet):

@@ -5,15 +5,12 @@ import uuid
 from django import forms
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import HttpRequest
 
 from customers.models import Customer
-from customers.selectors import PROFILE_FIELDS, suggestions
+from customers.profile import BY_NAME, NAMES, PROFILE, ProfileField
+from customers.selectors import suggestions
 from customers.services import customer_for, update_customer
-
-CHOSEN = ("gender", "income", "segment")  # few values: a select
-SUGGESTED = ("country", "state", "city")  # many: free text with suggestions
 
 
 class SuggestingInput(forms.TextInput):
@@ -28,49 +25,37 @@ class SuggestingInput(forms.TextInput):
         return context
 
 
-class ProfileFields(forms.Form):
-    age = forms.IntegerField(
-        required=False,
-        validators=[MinValueValidator(1), MaxValueValidator(120)],
-        widget=forms.NumberInput(attrs={"min": 1, "max": 120, "inputmode": "numeric"}),
-    )
-    gender = forms.ChoiceField(required=False)
-    country = forms.CharField(
-        required=False, max_length=100, widget=SuggestingInput(attrs={"autocomplete": "country-name"})
-    )
-    state = forms.CharField(
-        required=False,
-        max_length=100,
-        label="State or region",
-        widget=SuggestingInput(attrs={"autocomplete": "address-level1"}),
-    )
-    city = forms.CharField(
-        required=False, max_length=100, widget=SuggestingInput(attrs={"autocomplete": "address-level2"})
-    )
-    income = forms.ChoiceField(required=False)
-    segment = forms.ChoiceField(required=False, label="Kind of customer")
+def form_field(field: ProfileField) -> forms.Field:
+    if field.is_number:
+        least, greatest = field.limits
+        widget = forms.NumberInput(attrs={"inputmode": "numeric"})
+        return forms.IntegerField(required=False, min_value=least, max_value=greatest, label=field.label, widget=widget)
+    if field.choices:
+        return forms.ChoiceField(required=False, label=field.label)
+    widget = SuggestingInput(attrs={"autocomplete": field.autocomplete} if field.autocomplete else None)
+    return forms.CharField(required=False, max_length=field.column.max_length, label=field.label, widget=widget)
 
+
+class ProfileFields(type("FormOfPROFILE", (forms.Form,), {field.name: form_field(field) for field in PROFILE})):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        for field in CHOSEN:
-            offered = suggestions(field)
-            current = self.initial.get(field)
-            if current and current not in offered:
-                offered = [current, *offered]
-            self.fields[field].choices = [("", "I'd rather not say"), *((value, value) for value in offered)]
+        for name, field in BY_NAME.items():
+            if field.choices:
+                values = dict.fromkeys(filter(None, [self.initial.get(name), *suggestions(name)]))
+                self.fields[name].choices = [("", "I'd rather not say"), *((value, value) for value in values)]
 
     def profile_fields(self) -> list[forms.BoundField]:
-        return [self[field] for field in PROFILE_FIELDS]
+        return [self[field] for field in NAMES]
 
     def profile(self) -> dict[str, object]:
-        return {field: self.cleaned_data[field] for field in PROFILE_FIELDS}
+        return {field: self.cleaned_data[field] for field in NAMES}
 
 
 class SignUpProfileForm(ProfileFields):
     """What allauth's sign-up form is built upon: the account's fields come from there, the profile's from here."""
 
     def account_fields(self) -> list[forms.BoundField]:
-        return [field for field in self.visible_fields() if field.name not in PROFILE_FIELDS]
+        return [field for field in self.visible_fields() if field.name not in NAMES]
 
     def signup(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         """Called by allauth once the user is saved."""
@@ -79,11 +64,11 @@ class SignUpProfileForm(ProfileFields):
 
 class ProfileForm(ProfileFields):
     name = forms.CharField(required=False, max_length=200, widget=forms.TextInput(attrs={"autocomplete": "name"}))
-    field_order = ["name", *PROFILE_FIELDS]
+    field_order = ["name", *NAMES]
 
     @classmethod
     def of(cls, customer: Customer | None, data: object = None) -> "ProfileForm":
-        fields = ("name", *PROFILE_FIELDS)
+        fields = ("name", *NAMES)
         return cls(data, initial={field: getattr(customer, field) for field in fields} if customer else {})
 
     def profile(self) -> dict[str, object]:

@@ -6,6 +6,7 @@ from import_export.fields import Field
 
 from catalog.models import Product
 from catalog.spreadsheets import KeyOfWidget, SheetResource, TextWidget
+from customers import profile
 from customers.models import Customer, Purchase
 
 
@@ -15,7 +16,7 @@ class CustomerResource(SheetResource):
     class Meta:
         model = Customer
         import_id_fields = ["key"]
-        fields = ["key", "name", "age", "gender", "country", "state", "city", "income", "segment", "personalisation"]
+        fields = ["key", "name", *profile.NAMES, "personalisation"]
         export_order = fields
         skip_unchanged = True
         report_skipped = False

@@ -18,6 +18,7 @@ from django.db import transaction
 from catalog.models import Product
 from customers.errors import SeedRefused
 from customers.models import Customer, Purchase
+from customers.profile import BY_NAME, PROFILE
 from customers.tastes import COLOURS, FAMILIES, INTERESTS, MEN, PLACES, WOMEN, Interest
 from customers.times import EARLIEST, time_problem
 
@@ -28,8 +29,7 @@ CHUNK = 2000
 ALREADY_BOUGHT = 1e-4  # odds of a second purchase of what is not used up; above zero: one may own the whole shelf
 NEXT_KIND = 6.0  # how much likelier the kind that comes after the last one bought is
 
-SEGMENTS = ("New", "Regular", "Premium")
-INCOMES = ("Low", "Medium", "High")
+PLANTED = {"age", "gender", "country", "state", "city", "income", "segment"}  # fields that tastes follow from
 FEEDBACK = {1: "Bad", 2: "Bad", 3: "Average", 4: "Good", 5: "Excellent"}
 SHIPPING = ("Standard", "Express", "Same-Day")
 PAYMENTS = ("Credit Card", "Debit Card", "PayPal", "Cash")
@@ -221,7 +221,7 @@ def make_customers(
     for number in range(size.customers):
         woman = bool(rng.random() < 0.5)
         age = int(np.clip(rng.gamma(6.0, 4.5) + 16, 18, 90))
-        income = INCOMES[rng.choice(3, p=(0.3, 0.45, 0.25))]
+        income = BY_NAME["income"].choices[rng.choice(3, p=(0.3, 0.45, 0.25))]
         country, state, city = PLACES[rng.integers(len(PLACES))]
         odds = np.array([_odds(interest, age, woman, income) for interest in interests])
         some = min(len(interests), 1 + int(rng.choice(3, p=(0.45, 0.4, 0.15))))
@@ -238,7 +238,12 @@ def make_customers(
                 state=state,
                 city=city,
                 income="" if rng.random() < 0.04 else income,
-                segment=SEGMENTS[int(np.digitize(premium, (1.0, 2.8)))],
+                segment=BY_NAME["segment"].choices[int(np.digitize(premium, (1.0, 2.8)))],
+                **{
+                    field.name: field.choices[rng.integers(len(field.choices))]
+                    for field in PROFILE
+                    if field.choices and field.name not in PLANTED
+                },
             )
         )
         people.append(

@@ -12,17 +12,11 @@ from django.db.models.functions import Cast, Coalesce
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-
-PROFILE_FIELDS = ("age", "gender", "country", "state", "city", "income", "segment")
+from customers.profile import BY_NAME
 
 SUGGESTED = 100
 SHARED_BY = 3  # a value fewer people have could tell who one of them is
 SUGGESTIONS_KEPT = 600  # seconds
-FIRST_SUGGESTIONS = {
-    "gender": ["Female", "Male", "Non-binary"],
-    "income": ["Low", "Medium", "High"],
-    "segment": ["New", "Regular", "Premium"],
-}
 
 
 class RatingSummary(NamedTuple):
@@ -109,7 +103,7 @@ def suggestions(field: str) -> list[str]:
     def count() -> list[str]:
         rows = Customer.objects.exclude(**{field: ""}).order_by().values_list(field).annotate(n=Count("pk"))
         shared = rows.filter(n__gte=SHARED_BY).order_by("-n", field)[:SUGGESTED]
-        return [value for value, _ in shared] or FIRST_SUGGESTIONS.get(field, [])
+        return [value for value, _ in shared] or list(BY_NAME[field].choices)
 
     return cache.get_or_set(f"customers.suggestions.{field}", count, SUGGESTIONS_KEPT)
 

@@ -20,7 +20,8 @@ from customers.checkout import check_out
 from customers.errors import CartRefused, CustomersError
 from customers.forms import CheckoutForm, ProfileForm
 from customers.models import MOST_PIECES, Customer
-from customers.selectors import PROFILE_FIELDS, baskets_of, customer_of, order_of, orders_in, purchases_of
+from customers.profile import PROFILE
+from customers.selectors import baskets_of, customer_of, order_of, orders_in, purchases_of
 from customers.signals import put_in_cart
 
 ORDERS_A_PAGE = 10
@@ -159,8 +160,8 @@ def welcome(request: HttpRequest) -> HttpResponse:
     customer = customer_of(request.user)
     if purchases_of(customer).exists():
         return redirect("home")
-    told = [(field, getattr(customer, field)) for field in PROFILE_FIELDS if customer and getattr(customer, field)]
-    return render(request, "customers/welcome.html", {"told": told})
+    profile = [(field.label, getattr(customer, field.name, None)) for field in PROFILE]
+    return render(request, "customers/welcome.html", {"profile": [(name, value) for name, value in profile if value]})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -3,6 +3,8 @@ against its schema."""
 
 from typing import Any
 
+from customers.profile import PROFILE as PROFILE_FIELDS
+
 MOMENT = "2026-11-25T18:30:00Z"
 PROFILE = {"Age": 28, "Gender": "Female"}
 PRODUCT = {
@@ -20,13 +22,7 @@ PRODUCT = {
 CUSTOMER = {
     "key": "S0-C7",
     "name": "Ada",
-    "age": 28,
-    "gender": "Female",
-    "country": "UK",
-    "state": "England",
-    "city": "Leeds",
-    "income": "High",
-    "segment": "Premium",
+    **{field.name: field.example for field in PROFILE_FIELDS},
     "personalisation": True,
     "created": MOMENT,
     "updated": MOMENT,

@@ -3,6 +3,7 @@
 from django.db.models import Q
 
 from catalog.models import Product
+from customers import profile
 from customers.models import Customer, Purchase
 from recommender.source import Count, Latest, RecommenderSource, Sum
 
@@ -12,19 +13,8 @@ class ShopSource(RecommenderSource):
     all_customers = Customer.objects.all()
     customer_key = "key"
     customer_user = "user"
-    customer_categorical = [
-        "gender",
-        "country",
-        "state",
-        "city",
-        "income",
-        "segment",
-        "feedback",
-        "shipping_method",
-        "payment_method",
-        "order_status",
-    ]
-    customer_numerical = ["age", "total_purchases", "amount"]
+    customer_categorical = [*profile.TEXTS, "feedback", "shipping_method", "payment_method", "order_status"]
+    customer_numerical = [*profile.NUMBERS, "total_purchases", "amount"]
     customer_from_interactions = {
         "feedback": Latest("feedback"),
         "shipping_method": Latest("shipping_method"),
@@ -34,13 +24,7 @@ class ShopSource(RecommenderSource):
         "amount": Sum("amount"),  # all the money the customer has spent so far
     }
     customer_aliases = {
-        "Age": "age",
-        "Gender": "gender",
-        "Country": "country",
-        "State": "state",
-        "City": "city",
-        "Income": "income",
-        "Customer_Segment": "segment",
+        **{field.seed_name: field.name for field in profile.PROFILE},
         "Feedback": "feedback",
         "Shipping_Method": "shipping_method",
         "Payment_Method": "payment_method",

@@ -22,8 +22,8 @@ _ROUNDED = re.compile(r"-?\d([.,]\d+)?E\+\d{2,3}")
 _WHOLE_FLOAT = re.compile(r"(-?\d+)\.0+")
 _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d{1,2}")
-_AGE_RANGE = re.compile(r"(\d+)\s*(?:-|–|to)\s*(\d+)")
-_AGE_FROM = re.compile(r"(\d+)\s*\+|(?:<|>|under|over)\s*(\d+)", re.IGNORECASE)
+_RANGE = re.compile(r"(\d+)\s*(?:-|–|to)\s*(\d+)")
+_OPEN_RANGE = re.compile(r"(\d+)\s*\+|(?:<|>|under|over)\s*(\d+)", re.IGNORECASE)
 _YEAR_FIRST = re.compile(r"(\d{4})([/.-])(\d{1,2})\2(\d{1,2})")
 _YEAR_LAST = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp][Mm])?")
@@ -108,23 +108,23 @@ def stars(field: str, cell: str) -> Decimal | None:
     return None if value is None else value.quantize(Decimal("0.1"), ROUND_HALF_UP)
 
 
-def age(field: str, cell: str) -> int | None:
-    """Years; the middle of a range (`45-54` is 50), the edge of an open one (`65+` is 65)."""
+def whole(field: str, cell: str, least: int, greatest: int) -> int | None:
+    """A whole number; the middle of a range (`45-54` is 50), the edge of an open one (`65+` is 65)."""
     cell = text(cell)
     if not cell:
         return None
-    if between := _AGE_RANGE.fullmatch(cell):
-        years = (Decimal(between[1]) + Decimal(between[2])) / 2
-    elif edge := _AGE_FROM.fullmatch(cell):
-        years = Decimal(edge[1] or edge[2])
+    if between := _RANGE.fullmatch(cell):
+        value = (Decimal(between[1]) + Decimal(between[2])) / 2
+    elif edge := _OPEN_RANGE.fullmatch(cell):
+        value = Decimal(edge[1] or edge[2])
     else:
         try:
-            years = number(field, cell)
+            value = number(field, cell)
         except RowRefused:
-            raise RowRefused(f"{field} is {cell[:40]!r}, which is neither an age nor a range of ages") from None
-    if not 1 <= years <= 120:
-        raise RowRefused(f"{field} is {_short(years)}; ages go from 1 to 120")
-    return math.ceil(years) if between else int(years)
+            raise RowRefused(f"{field} is {cell[:40]!r}, which is neither a number nor a range") from None
+    if not least <= value <= greatest:
+        raise RowRefused(f"{field} is {_short(value)}; it goes from {least} to {greatest}")
+    return math.ceil(value) if between else int(value)
 
 
 def _short(value: Decimal) -> str:

@@ -14,6 +14,7 @@ from django.utils.text import slugify
 from customers.errors import RowRefused
 from customers.importing import cells
 from customers.importing.rows import Entry, read_entry
+from customers.profile import PROFILE
 
 NEEDED = ["Transaction_ID", "Customer_ID", "Date", "Product_Category", "Product_Brand", "Product_Type"]
 _COLUMN_OF = {
@@ -21,13 +22,7 @@ _COLUMN_OF = {
     "external_id": "Transaction_ID",
     "customer": "Customer_ID",
     "customer.name": "Name",
-    "customer.age": "Age",
-    "customer.gender": "Gender",
-    "customer.country": "Country",
-    "customer.state": "State",
-    "customer.city": "City",
-    "customer.income": "Income",
-    "customer.segment": "Customer_Segment",
+    **{f"customer.{field.name}": field.seed_name for field in PROFILE},
     "quantity": "Total_Purchases",
     "amount": "Total_Amount",
     "rating": "Ratings",

@@ -7,11 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from catalog.models import Product
+from customers import profile
 from customers.errors import RowRefused
 from customers.importing import cells
 from customers.models import Customer, Purchase
 
-CUSTOMER_FIELDS = ("name", "age", "gender", "country", "state", "city", "income", "segment")
+CUSTOMER_FIELDS = ("name", *profile.NAMES)
 PRODUCT_FIELDS = ("name", "category", "brand", "type", "price", "description")
 DETAILS = ("feedback", "shipping_method", "payment_method", "order_status")
 PURCHASE_FIELDS = ("time", "quantity", "price", "amount", "rating", "external_id", *DETAILS)
@@ -69,10 +70,10 @@ def read_entry(
     """
     called = columns or {}
     customer, product = _key("customer", row, called), _key("product", row, called)
-    profile = _values("customer", CUSTOMER_FIELDS, row, called)
+    values = _values("customer", CUSTOMER_FIELDS, row, called)
     features = _values("product", PRODUCT_FIELDS, row, called)
     if "time" not in row:
-        return Entry(customer, profile, product, features)
+        return Entry(customer, values, product, features)
     external_id = _exact_key("external_id", row, called)
     details = {name: value for name in DETAILS if (value := _value(name, row, called))}
     # Shops mark a cancelled invoice with a C before its number.
@@ -94,7 +95,7 @@ def read_entry(
         details=details,
         external_id=external_id,
     )
-    return Entry(customer, profile, product, features, bought)
+    return Entry(customer, values, product, features, bought)
 
 
 def _in_all(price: Decimal, quantity: int) -> Decimal:
@@ -131,8 +132,9 @@ def _values(about: str, names: Iterable[str], row: Mapping[str, str], called: Ma
 def _value(field: str, row: Mapping[str, str], called: Mapping[str, str]) -> object:
     """None where the row does not say."""
     cell = row.get(field, "")
-    if field == "customer.age":
-        return cells.age(called.get(field, field), cell)
+    name = field.removeprefix("customer.")
+    if field.startswith("customer.") and name in profile.NUMBERS:
+        return cells.whole(called.get(field, field), cell, *profile.BY_NAME[name].limits)
     if field == "product.price":
         return cells.money(called.get(field, field), cell)
     value = cells.text(cell)

@@ -90,7 +90,7 @@ def test_bad_lines_are_told_by_file_line_and_reason(run, tmp_path):
     )
     told = run("import_movielens", folder)
 
-    assert "u.user line 2: age is 224; ages go from 1 to 120" in told
+    assert "u.user line 2: age is 224; it goes from 1 to 120" in told
     assert "u.item line 2: a genre's flag is 'yes', neither 0 nor 1" in told
     assert "u.item line 3: 2 cells where u.item has 10" in told
     assert "u.data line 2: rating is 6; ratings go from 0 to 5" in told

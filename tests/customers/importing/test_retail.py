@@ -76,9 +76,9 @@ def test_a_date_is_read_in_the_format_it_comes_in(run, tmp_path, day, month, clo
         ({"Date": "2/31/2023", "Month": "February"}, "Date is '2/31/2023 22:03:55', which is not a date"),
         ({"Date": "soon"}, "Date is 'soon 22:03:55', which is not a date"),
         ({"Date": "9/18/0203"}, "Date is '9/18/0203 22:03:55', before 1970"),
-        ({"Age": "old"}, "Age is 'old', which is neither an age nor a range"),
-        ({"Age": "212"}, "Age is 212; ages go from 1 to 120"),
-        ({"Age": "1e999999999"}, "Age is 1E+999999999; ages go from 1 to 120"),
+        ({"Age": "old"}, "Age is 'old', which is neither a number nor a range"),
+        ({"Age": "212"}, "Age is 212; it goes from 1 to 120"),
+        ({"Age": "1e999999999"}, "Age is 1E+999999999; it goes from 1 to 120"),
         ({"Total_Purchases": "-2.0"}, "Total_Purchases is -2.0: cancelled, returned or nothing bought"),
         ({"Total_Purchases": "0"}, "Total_Purchases is 0: cancelled"),
         (
