@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from recommender.engine.data.tables import Tables, from_frame, read_snapshot
 from recommender.engine.errors import SnapshotError
-from recommender.engine.tables import Tables, from_frame, read_snapshot
 
 
 def read(data: str) -> Tables:

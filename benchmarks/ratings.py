@@ -19,9 +19,9 @@ from benchmarks import datasets
 from benchmarks.peers import OURS, RATERS, load
 from benchmarks.peers.raters import rated_rows
 from benchmarks.splits import at_random, known_first
-from recommender.engine.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, split_by_date
+from recommender.engine.data.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, split_by_date
+from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
-from recommender.engine.tables import Tables
 
 AS_SERVED = "two_tower_as_served"
 RESAMPLES = 1000

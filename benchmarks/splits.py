@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from recommender.engine.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, held_out_last, split_last_out
+from recommender.engine.data.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, held_out_last, split_last_out
+from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
-from recommender.engine.tables import Tables
 
 
 def at_random(tables: Tables, seed: int, held_out: float = 0.1) -> np.ndarray:

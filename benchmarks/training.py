@@ -28,7 +28,7 @@ from benchmarks import datasets
 from benchmarks.peers import load
 from benchmarks.quality import choose, in_a_process
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TRAIN, TwoTowerDataset, split
+from recommender.engine.data.dataset import TRAIN, TwoTowerDataset, split
 from recommender.engine.errors import EngineError
 from recommender.engine.linear_path import fit_linear_path
 

@@ -20,11 +20,11 @@ import numpy as np
 from benchmarks import datasets
 from recommender.engine.comparison import learned_by, open_for_comparison
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TEST, VALID, split
+from recommender.engine.data.dataset import TEST, VALID, split
+from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation import bootstrap_interval, rank_targets, user_metrics
 from recommender.engine.pipeline import build_from_tables
-from recommender.engine.tables import Tables
 from recommender.engine.warm_start import hold_out_unlearned
 
 ADDED = 0.1  # of the purchases, the latest

@@ -18,7 +18,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from recommender import people, serving
-from recommender.engine.distribution import Distribution, Spread, spread_of_items, spread_of_profiles, stability
+from recommender.engine.data.distribution import Distribution, Spread, spread_of_items, spread_of_profiles, stability
 from recommender.engine.errors import BundleError
 from recommender.engine.inference import Inference
 from recommender.errors import TrainingError

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from django.db import connections, transaction
 from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 
-from recommender.engine.encoders import as_number, as_text
+from recommender.engine.data.encoders import as_number, as_text
+from recommender.engine.data.left_out import EXAMPLES, NOBODYS, ROW, VALUE, LeftOutCounter, write_left_out
 from recommender.engine.errors import EngineError, TrainingCancelled
-from recommender.engine.left_out import EXAMPLES, NOBODYS, ROW, VALUE, LeftOutCounter, write_left_out
 from recommender.errors import RecommenderError
 from recommender.people import plain, seconds
 from recommender.source import RecommenderSource

@@ -27,7 +27,7 @@ from django.db.models import CharField, Count, DateTimeField, F, Max, Min, Outer
 from django.db.models.functions import Cast, TruncDate
 from django.utils import timezone
 
-from recommender.engine.encoders import LARGEST_AMOUNT, stored_number
+from recommender.engine.data.encoders import LARGEST_AMOUNT, stored_number
 from recommender.models import Event, ListCount, ServedList
 from recommender.source import RecommenderSource, get_source
 from recommender.times import field_at

@@ -16,10 +16,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Value, When, Window
 from django.db.models.functions import RowNumber
 
-from recommender.engine.encoders import HIGHEST_RATING, LOWEST_RATING, as_text, stored_rating
+from recommender.engine.data.encoders import HIGHEST_RATING, LOWEST_RATING, as_text, stored_rating
+from recommender.engine.data.inputs import ItemVectors, Vectors
 from recommender.engine.explain import Weighed, weigh
 from recommender.engine.inference import Inference, Person
-from recommender.engine.inputs import ItemVectors, Vectors
 from recommender.engine.neighbours import Neighbours, feature_codes
 from recommender.engine.retrieval import Index
 from recommender.people import plain

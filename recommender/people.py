@@ -23,7 +23,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from recommender import visits
-from recommender.engine.encoders import LARGEST_AMOUNT, as_number, as_text, stored_number, stored_rating
+from recommender.engine.data.encoders import LARGEST_AMOUNT, as_number, as_text, stored_number, stored_rating
 from recommender.engine.errors import ProfileError
 from recommender.engine.inference import Event, Person
 from recommender.engine.times import EARLIEST_SECONDS, latest_seconds

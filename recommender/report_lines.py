@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recommender.charts import Bar, CalibrationChart, LineChart, bar, calibration_of, curves_of
-from recommender.engine.left_out import LeftOut
+from recommender.engine.data.left_out import LeftOut
 
 LABELS = {
     "two_tower": "this model",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from recommender.engine.data.inputs import ItemVectors
 from recommender.engine.errors import RetrievalError
 from recommender.engine.inference import Inference
-from recommender.engine.inputs import ItemVectors
 from recommender.engine.retrieval import Index
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db.models import Field, Q, QuerySet
 from django.utils.module_loading import import_string
 
-from recommender.engine.schema import Derived, Schema
+from recommender.engine.data.schema import Derived, Schema
 
 
 @dataclass(frozen=True)

@@ -182,9 +182,9 @@ class _Learned:
 
 def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> _Learned:
     """From the shop's rows to a bundle. Runs in a thread of its own, with its own database connection."""
+    from recommender.engine.data.tables import read_snapshot
     from recommender.engine.pipeline import build_bundle
     from recommender.engine.samples import other_answers
-    from recommender.engine.tables import read_snapshot
     from recommender.export import export_snapshot
 
     folder, plan = work_folder(run), plan_of(run.parameters)

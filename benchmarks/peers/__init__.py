@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from recommender.engine.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
 
 TRIALS = 8
 OURS = "two_tower"

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import linalg
 
 from benchmarks.peers.histories import bought_matrix, history_matrix, popular_for_newcomers
-from recommender.engine.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
 
 
 class EASE:

@@ -11,7 +11,7 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from threadpoolctl import threadpool_limits
 
 from benchmarks.peers.histories import bought_matrix, popular_for_newcomers
-from recommender.engine.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
 
 
 class ImplicitALS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from recommender.engine.dataset import TRAIN, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import TRAIN, Cases, TwoTowerDataset
 
 
 def bought_matrix(data: TwoTowerDataset) -> sparse.csr_matrix:

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.peers import ours
 from benchmarks.peers.histories import bought_matrix
-from recommender.engine.dataset import TRAIN, Cases, TwoTowerDataset
-from recommender.engine.inputs import Vectors
+from recommender.engine.data.dataset import TRAIN, Cases, TwoTowerDataset
+from recommender.engine.data.inputs import Vectors
 from recommender.engine.neighbours import Neighbours, feature_codes, learn_questions
 from recommender.engine.retrieval import Index
 

@@ -11,7 +11,7 @@ from lightfm import LightFM
 from scipy import sparse
 
 from benchmarks.peers.histories import bought_matrix, popular_for_newcomers
-from recommender.engine.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
 
 THREADS = os.cpu_count() or 1
 

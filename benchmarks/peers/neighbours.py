@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from recommender.engine import baselines
-from recommender.engine.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
 
 
 class CoPurchase:

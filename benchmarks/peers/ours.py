@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.evaluation import case_inputs
 from recommender.engine.linear_path import LinearSettings
 from recommender.engine.list_weights import ListWeights

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from recommender.engine import baselines
-from recommender.engine.dataset import TRAIN, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import TRAIN, Cases, TwoTowerDataset
 
 
 class Popularity:

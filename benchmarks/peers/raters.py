@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TRAIN, TwoTowerDataset
+from recommender.engine.data.dataset import TRAIN, TwoTowerDataset
 from recommender.engine.evaluation import predict_held_out_ratings
 from recommender.engine.rating_path import RatingSettings, fit_rating_path
 from recommender.engine.towers import TwoTowerHybrid

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.peers.histories import popular_for_newcomers
-from recommender.engine.dataset import TRAIN, VALID, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import TRAIN, VALID, Cases, TwoTowerDataset
 from recommender.engine.evaluation import rank_targets, user_metrics
 
 MAX_EPOCHS, PATIENCE, EVERY = 200, 3, 5  # validation is asked every few epochs

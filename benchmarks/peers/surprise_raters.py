@@ -10,7 +10,7 @@ from surprise import SVD as FunkSVD
 from surprise import BaselineOnly, Dataset, Reader, SVDpp
 
 from benchmarks.peers.raters import rated_rows
-from recommender.engine.dataset import TRAIN, TwoTowerDataset
+from recommender.engine.data.dataset import TRAIN, TwoTowerDataset
 
 SCALE = 1, 5
 

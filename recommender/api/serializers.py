@@ -10,7 +10,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from recommender.engine.encoders import as_text
+from recommender.engine.data.encoders import as_text
 from recommender.errors import TrainingError
 from recommender.lists import FALLBACK_REASONS, MAX_COUNT, UNRATED_REASONS, ListRequest, Source
 from recommender.models import Event, ModelVersion, TrainingRun

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from recommender.engine.config import INTERACTIONS, LOSSES, TrainConfig
+from recommender.engine.data.left_out import LeftOut
 from recommender.engine.errors import EngineError
-from recommender.engine.left_out import LeftOut
 
 if TYPE_CHECKING:
     from recommender.engine.pipeline import Progress
@@ -51,8 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
 def train(options: argparse.Namespace) -> None:
     """Train on a snapshot and write a bundle; the report stands beside popularity."""
     from recommender.engine import distributed
+    from recommender.engine.data.tables import read_snapshot
     from recommender.engine.pipeline import build_from_tables, help_to_learn
-    from recommender.engine.tables import read_snapshot
     from recommender.engine.warm_start import settings_of
 
     given = {
@@ -93,8 +93,8 @@ def evaluate(options: argparse.Namespace) -> None:
     """Measure a bundle on a snapshot, with the weights that have not seen what its own split held out."""
     from recommender.engine import report
     from recommender.engine.comparison import open_for_comparison
-    from recommender.engine.dataset import held_out_last, split
-    from recommender.engine.tables import read_snapshot
+    from recommender.engine.data.dataset import held_out_last, split
+    from recommender.engine.data.tables import read_snapshot
 
     config = TrainConfig()
     tables = read_snapshot(options.data)
@@ -141,7 +141,7 @@ def _writer(path: Path, suffix: str) -> Any:
 
 def _read_users(path: Path) -> list[str]:
     """Keys from a text file (one a line) or from the first column of a CSV or parquet file."""
-    from recommender.engine.tables import read_keys
+    from recommender.engine.data.tables import read_keys
 
     if path.suffix in (".parquet", ".csv"):
         return read_keys(path)

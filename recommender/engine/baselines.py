@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from recommender.engine.dataset import TRAIN, VALID, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import TRAIN, VALID, Cases, TwoTowerDataset
 from recommender.engine.evaluation import rank_targets, user_metrics
 
 

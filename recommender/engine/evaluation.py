@@ -10,8 +10,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from recommender.engine.dataset import Cases, TwoTowerDataset
-from recommender.engine.inputs import UserInputs, Vectors
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.inputs import UserInputs, Vectors
 
 TOP = 10
 METRICS = ("ndcg_10", "hr_10", "recall_20", "mrr")

@@ -17,12 +17,12 @@ import numpy as np
 import onnxruntime as ort
 
 from recommender.engine.bundle import WEIGHTS, read_manifest
-from recommender.engine.encoders import LARGEST_AMOUNT, Encoders, as_number, as_text
+from recommender.engine.data.encoders import LARGEST_AMOUNT, Encoders, as_number, as_text
+from recommender.engine.data.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, gap_bucket, mapped
+from recommender.engine.data.schema import Schema
 from recommender.engine.errors import BundleError, InferenceError, ProfileError
-from recommender.engine.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, gap_bucket, mapped
 from recommender.engine.neighbours import QUESTIONS, learn_questions
 from recommender.engine.rater import Rater
-from recommender.engine.schema import Schema
 from recommender.engine.user_vectors import UserVectors
 
 

@@ -30,7 +30,7 @@ from scipy.linalg import lapack, qr
 from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
-from recommender.engine.dataset import TRAIN, VALID, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import TRAIN, VALID, Cases, TwoTowerDataset
 from recommender.engine.evaluation import affordable, proven, rank_targets, user_metrics
 
 RIDGES = (30.0, 100.0, 300.0, 1000.0)

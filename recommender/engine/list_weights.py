@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from recommender.engine.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.evaluation import VectorScorer, affordable, case_inputs, proven, rank_targets, user_metrics
 
 SHORT, LONG = 5, 20  # purchases: a history is short up to the one and long from the other on, by degrees in between

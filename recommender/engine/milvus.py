@@ -16,8 +16,8 @@ from functools import cache
 import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
 
+from recommender.engine.data.inputs import Rows
 from recommender.engine.errors import RetrievalError
-from recommender.engine.inputs import Rows
 
 PREFIX = "recommender"
 TIMEOUT = 10.0  # seconds for one call

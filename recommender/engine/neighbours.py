@@ -25,7 +25,7 @@ from typing import Protocol
 
 import numpy as np
 
-from recommender.engine.inputs import ItemVectors
+from recommender.engine.data.inputs import ItemVectors
 
 QUESTIONS = "item_question.npy"  # their file, beside the item vectors
 SHRINKAGE = 10.0  # typical buyers that are added to an item's own in the cosine

@@ -20,13 +20,13 @@ from recommender.engine import tuner
 from recommender.engine.bundle import WEIGHTS, new_bundle, write_manifest
 from recommender.engine.comparison import open_for_comparison
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TRAIN, TwoTowerDataset, held_out_last, split
-from recommender.engine.distribution import of_training
+from recommender.engine.data.dataset import TRAIN, TwoTowerDataset, held_out_last, split
+from recommender.engine.data.distribution import of_training
+from recommender.engine.data.tables import Tables, read_snapshot
 from recommender.engine.errors import BundleError, InferenceError, TrainingCancelled, WarmStartError
 from recommender.engine.report import Report, evaluate
 from recommender.engine.samples import sample
 from recommender.engine.saving import save_model, save_towers
-from recommender.engine.tables import Tables, read_snapshot
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
 from recommender.engine.warm_start import Warm, hold_out_unlearned, save_origin
 

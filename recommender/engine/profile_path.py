@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from recommender.engine.dataset import TRAIN, Cases, TwoTowerDataset
-from recommender.engine.encoders import FIRST
+from recommender.engine.data.dataset import TRAIN, Cases, TwoTowerDataset
+from recommender.engine.data.encoders import FIRST
 from recommender.engine.evaluation import affordable, proven, rank_targets, user_metrics
 
 SHRINKAGES = (3.0, 10.0, 30.0, 100.0)

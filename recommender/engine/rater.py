@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recommender.engine.inputs import Rows, UserInputs
+from recommender.engine.data.inputs import Rows, UserInputs
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from recommender.engine.baselines import Popularity, SegmentPopularity
-from recommender.engine.dataset import TEST, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import TEST, Cases, TwoTowerDataset
 from recommender.engine.evaluation import (
     METRICS,
     CaseScorer,

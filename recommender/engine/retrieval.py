@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recommender.engine.inputs import Rows, parts_of
+from recommender.engine.data.inputs import Rows, parts_of
 
 AT_ONCE = 2**22  # scores in memory at a time: more fall out of the processor's cache
 LEAST_USERS = 16  # but never fewer people, so that a large catalog is not read anew for each

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from recommender.engine.dataset import TwoTowerDataset
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.inputs import UserInputs
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation import VectorScorer
-from recommender.engine.inputs import UserInputs
 from recommender.engine.retrieval import best_rows
 from recommender.engine.standalone import Recommendation, StandaloneRecommender
 

@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TwoTowerDataset
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.inputs import ANSWER, EVENTS, UserInputs, Vectors
 from recommender.engine.errors import BundleError
 from recommender.engine.inference import Event, Person
-from recommender.engine.inputs import ANSWER, EVENTS, UserInputs, Vectors
 from recommender.engine.neighbours import QUESTIONS, learn_questions
 from recommender.engine.standalone import StandaloneRecommender
 from recommender.engine.towers import OneTable, TwoTowerHybrid, UserTower

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from recommender.engine.bundle import read_manifest
-from recommender.engine.encoders import as_text
+from recommender.engine.data.encoders import as_text
+from recommender.engine.data.inputs import UserInputs, Vectors, mapped
 from recommender.engine.errors import BundleError, EngineError
 from recommender.engine.inference import Inference, Person
-from recommender.engine.inputs import UserInputs, Vectors, mapped
 from recommender.engine.neighbours import Neighbours, feature_codes
 from recommender.engine.retrieval import Index
 

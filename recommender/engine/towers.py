@@ -34,8 +34,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recommender.engine.config import TrainConfig
-from recommender.engine.encoders import FIRST
-from recommender.engine.inputs import GAP_BUCKETS, RATING_BUCKETS
+from recommender.engine.data.encoders import FIRST
+from recommender.engine.data.inputs import GAP_BUCKETS, RATING_BUCKETS
 from recommender.engine.list_weights import LONG, SHORT, ListWeights
 from recommender.engine.rater import Rater
 from recommender.engine.rating_path import RatingPath

@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 
 from recommender.engine import distributed
 from recommender.engine.config import INTERACTIONS, TrainConfig
-from recommender.engine.dataset import VALID, TwoTowerDataset
+from recommender.engine.data.dataset import VALID, TwoTowerDataset
 from recommender.engine.errors import EngineError, SnapshotError
 from recommender.engine.trainer import train_two_tower_model
 from recommender.engine.warm_start import SHAPE, Warm

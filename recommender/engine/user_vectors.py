@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recommender.engine.inputs import Vectors, mapped
+from recommender.engine.data.inputs import Vectors, mapped
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,12 @@ from torch import Tensor
 from recommender.engine.bundle import WEIGHTS, read_manifest
 from recommender.engine.comparison import learned_by
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import LEFT_OUT, TEST, VALID, TwoTowerDataset
-from recommender.engine.encoders import FIRST, Encoders, Vocabulary
+from recommender.engine.data.dataset import LEFT_OUT, TEST, VALID, TwoTowerDataset
+from recommender.engine.data.encoders import FIRST, Encoders, Vocabulary
+from recommender.engine.data.tables import Tables
 from recommender.engine.errors import WarmStartError
 from recommender.engine.linear_path import LinearSettings
 from recommender.engine.rating_path import RatingSettings
-from recommender.engine.tables import Tables
 from recommender.engine.towers import ItemTower, TowerSizes, TwoTowerHybrid, UserTower
 
 ORIGIN = "origin.safetensors"

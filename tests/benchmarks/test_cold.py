@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks import cold, splits
-from recommender.engine.dataset import TEST, TRAIN, VALID
-from recommender.engine.tables import read_snapshot
+from recommender.engine.data.dataset import TEST, TRAIN, VALID
+from recommender.engine.data.tables import read_snapshot
 from tests import planted
 
 ROOT = Path(__file__).resolve().parents[2]

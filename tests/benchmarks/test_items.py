@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import items
 from benchmarks.peers import load
-from recommender.engine.dataset import TEST, TwoTowerDataset, split
-from recommender.engine.tables import read_snapshot
+from recommender.engine.data.dataset import TEST, TwoTowerDataset, split
+from recommender.engine.data.tables import read_snapshot
 from tests import planted
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks import ratings, splits
 from benchmarks.peers.raters import rated_rows
-from recommender.engine.dataset import TEST, TRAIN, TwoTowerDataset
-from recommender.engine.tables import read_snapshot
+from recommender.engine.data.dataset import TEST, TRAIN, TwoTowerDataset
+from recommender.engine.data.tables import read_snapshot
 from tests import planted
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import datasets, training
-from recommender.engine.dataset import TEST, TwoTowerDataset, split
+from recommender.engine.data.dataset import TEST, TwoTowerDataset, split
 from recommender.engine.evaluation import rank_targets, user_metrics
 from tests import planted
 

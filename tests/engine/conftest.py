@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from recommender.engine.config import TrainConfig
+from recommender.engine.data.tables import read_snapshot
 from recommender.engine.inference import Event, Person
-from recommender.engine.tables import read_snapshot
 from tests import planted
 
 QUICK = TrainConfig(

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from recommender.engine.bundle import read_manifest
-from recommender.engine.dataset import TwoTowerDataset
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.inputs import UserInputs
+from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import BundleError
 from recommender.engine.inference import Inference
-from recommender.engine.inputs import UserInputs
 from recommender.engine.standalone import StandaloneRecommender
-from recommender.engine.tables import read_snapshot
 
 
 @pytest.fixture

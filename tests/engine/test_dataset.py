@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender.engine.dataset import (
+from recommender.engine.data.dataset import (
     LEFT_OUT,
     TEST,
     TRAIN,
@@ -14,9 +14,9 @@ from recommender.engine.dataset import (
     split_by_date,
     windows,
 )
+from recommender.engine.data.tables import from_frame, read_snapshot
 from recommender.engine.errors import SnapshotError
 from recommender.engine.evaluation import rank_targets
-from recommender.engine.tables import from_frame, read_snapshot
 from tests import planted
 
 
@@ -67,7 +67,7 @@ def test_features_from_purchases_are_as_of_the_moment_before_each_purchase(tmp_p
             "spent": {"take": "sum", "column": "amount"},
         },
     )  # fmt: skip
-    from recommender.engine.dataset import _user_columns
+    from recommender.engine.data.dataset import _user_columns
 
     data = TwoTowerDataset.build(tables)
     before = _user_columns(tables, data.context)

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from recommender.engine.distribution import Distribution, Spread, spread_of_profiles, stability
-from recommender.engine.encoders import Encoders, Standardizer, Vocabulary
+from recommender.engine.data.distribution import Distribution, Spread, spread_of_profiles, stability
+from recommender.engine.data.encoders import Encoders, Standardizer, Vocabulary
+from recommender.engine.data.schema import Schema
 from recommender.engine.errors import BundleError
-from recommender.engine.schema import Schema
 
 
 def spread(unknown=0, missing=0, **values):

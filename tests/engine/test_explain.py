@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from recommender.engine import explain
+from recommender.engine.data.inputs import Vectors
 from recommender.engine.explain import MOST_EVIDENCE, Reason, weigh
 from recommender.engine.inference import Event, Inference, Person
-from recommender.engine.inputs import Vectors
 from recommender.engine.retrieval import Index
 
 

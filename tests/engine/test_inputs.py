@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from recommender.engine.inputs import Stacked, UserInputs, Vectors
+from recommender.engine.data.inputs import Stacked, UserInputs, Vectors
 
 ITEMS = Vectors(*(np.arange(8, dtype=np.float32)[:, None] + np.zeros((8, 3), np.float32) for _ in range(3)))
 

@@ -6,10 +6,10 @@ import pytest
 
 from recommender.engine import linear_path
 from recommender.engine.baselines import Popularity
-from recommender.engine.dataset import VALID, TwoTowerDataset, held_out_last, split
+from recommender.engine.data.dataset import VALID, TwoTowerDataset, held_out_last, split
+from recommender.engine.data.tables import from_frame, read_snapshot
 from recommender.engine.evaluation import rank_targets, user_metrics
 from recommender.engine.linear_path import LinearSettings, fit_linear_path, summed_votes
-from recommender.engine.tables import from_frame, read_snapshot
 from tests import planted
 
 

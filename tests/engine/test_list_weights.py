@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from recommender.engine.config import TrainConfig
-from recommender.engine.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
+from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
+from recommender.engine.data.inputs import Vectors
+from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation import rank_targets
-from recommender.engine.inputs import Vectors
 from recommender.engine.list_weights import (
     ENOUGH,
     LONG,
@@ -18,7 +19,6 @@ from recommender.engine.list_weights import (
     choose_weights,
     cut_short,
 )
-from recommender.engine.tables import read_snapshot
 from recommender.engine.towers import TowerSizes, UserTower
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
 from tests import planted

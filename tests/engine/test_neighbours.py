@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from recommender.engine.data.inputs import Vectors
 from recommender.engine.errors import EngineError
 from recommender.engine.inference import Inference
-from recommender.engine.inputs import Vectors
 from recommender.engine.neighbours import QUESTIONS, Neighbours, feature_codes, learn_questions
 from recommender.engine.retrieval import Index
 from recommender.engine.standalone import StandaloneRecommender

@@ -82,7 +82,7 @@ def test_no_weight_is_zero_where_nobody_known_can_be_measured(tmp_path):
 
 def test_one_order_customers_with_ratings_and_quantities_are_listed_what_goes_with_it(tmp_path):
     """The order of rows within an order says nothing, and neither does how much was bought or how it was rated."""
-    from recommender.engine.tables import read_snapshot
+    from recommender.engine.data.tables import read_snapshot
 
     tables = read_snapshot(shop(tmp_path / "plain"))
     rng = np.random.default_rng(1)

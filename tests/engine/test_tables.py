@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recommender.engine.data.tables import from_frame, read_snapshot
 from recommender.engine.errors import SnapshotError
-from recommender.engine.tables import from_frame, read_snapshot
 from tests import planted
 
 

@@ -10,10 +10,10 @@ import pytest
 from recommender.engine import tuner
 from recommender.engine.__main__ import main
 from recommender.engine.bundle import read_manifest
-from recommender.engine.dataset import TEST, TRAIN, TwoTowerDataset, split
+from recommender.engine.data.dataset import TEST, TRAIN, TwoTowerDataset, split
+from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import SnapshotError, TrainingCancelled
 from recommender.engine.pipeline import build_bundle
-from recommender.engine.tables import read_snapshot
 from recommender.engine.trainer import train_two_tower_model
 from recommender.engine.tuner import tune
 from recommender.engine.warm_start import Warm

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recommender.engine.data.tables import read_snapshot
 from recommender.engine.inference import Event, Inference, Person
-from recommender.engine.tables import read_snapshot
 from recommender.engine.user_vectors import UserVectors
 from tests.engine.conftest import person_of
 
@@ -122,7 +122,7 @@ def test_a_model_without_users_is_a_model(inference, tmp_path):
 
 def test_of_many_users_those_who_bought_last_are_kept(snapshot, bundle, tmp_path, monkeypatch):
     from recommender.engine import saving
-    from recommender.engine.dataset import TwoTowerDataset
+    from recommender.engine.data.dataset import TwoTowerDataset
 
     tables = read_snapshot(snapshot)
     saved = shutil.copytree(bundle, tmp_path / "bundle")

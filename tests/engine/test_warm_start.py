@@ -12,12 +12,12 @@ from recommender.engine import trainer
 from recommender.engine.__main__ import main
 from recommender.engine.bundle import read_manifest
 from recommender.engine.comparison import learned_by, open_for_comparison
-from recommender.engine.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, batches, split, windows
+from recommender.engine.data.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, batches, split, windows
+from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import WarmStartError
 from recommender.engine.evaluation import case_inputs, rank_targets, user_metrics
 from recommender.engine.linear_path import fit_linear_path
 from recommender.engine.pipeline import build_from_tables
-from recommender.engine.tables import read_snapshot
 from recommender.engine.trainer import TorchScorer, train_two_tower_model
 from recommender.engine.warm_start import KEPT, REPEATED, REPLAYED, Warm, hold_out_unlearned, settings_of
 from tests.engine.conftest import QUICK

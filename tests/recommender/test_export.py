@@ -13,8 +13,8 @@ from django.db import connection, connections
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import people
+from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import TrainingCancelled
-from recommender.engine.tables import read_snapshot
 from recommender.errors import RecommenderError
 from recommender.export import CHUNK, export_snapshot
 from recommender.source import Latest

@@ -13,10 +13,10 @@ from django.urls import reverse
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import people
-from recommender.engine.encoders import as_text
+from recommender.engine.data.encoders import as_text
+from recommender.engine.data.left_out import read_left_out
+from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import SnapshotError
-from recommender.engine.left_out import read_left_out
-from recommender.engine.tables import read_snapshot
 from recommender.export import export_snapshot
 from recommender.live_catalog import Tally, read_catalog
 from recommender.models import TrainingRun

@@ -13,7 +13,7 @@ from django.db.models import Q
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.checks import problems_of
-from recommender.engine.schema import Derived, Schema
+from recommender.engine.data.schema import Derived, Schema
 from recommender.source import Count, Latest, RecommenderSource, Sum, get_source
 from recsite.source import ShopSource
 

@@ -14,7 +14,7 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import drift, people
 from recommender.checks import check_source
-from recommender.engine.left_out import read_left_out
+from recommender.engine.data.left_out import read_left_out
 from recommender.errors import RecommendationError
 from recommender.events import record_event
 from recommender.export import export_snapshot

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recommender.engine.encoders import FIRST, MISSING, UNKNOWN, Encoders, NumberTable, Standardizer, Vocabulary
+from recommender.engine.data.encoders import FIRST, MISSING, UNKNOWN, Encoders, NumberTable, Standardizer, Vocabulary
 from recommender.engine.errors import BundleError
 
 if TYPE_CHECKING:  # at run time it brings pyarrow along, which a web process that shows findings has no use for
-    from recommender.engine.dataset import TwoTowerDataset
+    from recommender.engine.data.dataset import TwoTowerDataset
 
 FILE = "distribution.json"
 KEPT = 200  # values of a field whose counts are kept, the commonest

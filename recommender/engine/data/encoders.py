@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from recommender.engine.data.schema import Schema
 from recommender.engine.errors import ProfileError
-from recommender.engine.schema import Schema
 
 MISSING, UNKNOWN, FIRST = 0, 1, 2
 # Beyond these a number is broken and counts as missing. Amounts are added up, and from 1e15 on a float64 holds no cents

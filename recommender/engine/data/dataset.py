@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from recommender.engine.encoders import Encoders, Standardizer, Vocabulary, as_text
+from recommender.engine.data.encoders import Encoders, Standardizer, Vocabulary, as_text
+from recommender.engine.data.inputs import gap_bucket
+from recommender.engine.data.schema import Derived
+from recommender.engine.data.tables import Tables
 from recommender.engine.errors import SnapshotError
-from recommender.engine.inputs import gap_bucket
-from recommender.engine.schema import Derived
-from recommender.engine.tables import Tables
 
 TRAIN, VALID, TEST, LEFT_OUT = 0, 1, 2, 3
 # Where most purchases share their moment with the one before, their order is noise: a whole basket is predicted from

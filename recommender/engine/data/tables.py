@@ -18,9 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from recommender.engine.encoders import HIGHEST_RATING, LARGEST_AMOUNT, LARGEST_FEATURE, LOWEST_RATING, as_text
-from recommender.engine.errors import ProfileError, SnapshotError
-from recommender.engine.left_out import (
+from recommender.engine.data.encoders import HIGHEST_RATING, LARGEST_AMOUNT, LARGEST_FEATURE, LOWEST_RATING, as_text
+from recommender.engine.data.left_out import (
     BARE,
     EXAMPLES,
     LINE,
@@ -34,7 +33,8 @@ from recommender.engine.left_out import (
     require_enough,
     require_matching,
 )
-from recommender.engine.schema import Schema
+from recommender.engine.data.schema import Schema
+from recommender.engine.errors import ProfileError, SnapshotError
 from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 
 Columns = dict[str, np.ndarray]
