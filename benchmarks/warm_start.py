@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import datasets
-from recommender.engine.comparison import learned_by, open_for_comparison
+from recommender.engine.bundle.comparison import learned_by, open_for_comparison
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TEST, VALID, split
 from recommender.engine.data.tables import Tables

@@ -18,9 +18,9 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from recommender import people, serving
+from recommender.engine.bundle.inference import Inference
 from recommender.engine.data.distribution import Distribution, Spread, spread_of_items, spread_of_profiles, stability
 from recommender.engine.errors import BundleError
-from recommender.engine.inference import Inference
 from recommender.errors import TrainingError
 from recommender.live_catalog import learned_from
 from recommender.models import DriftFinding, Event, ServedList

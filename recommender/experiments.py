@@ -20,7 +20,7 @@ from django.db.models import Exists, Min, OuterRef, Q
 from django.utils import timezone
 
 from recommender import versions
-from recommender.engine.bundle import read_manifest
+from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.errors import ExperimentError, TrainingError
 from recommender.list_counts import amount_of, has_revenue

@@ -16,12 +16,12 @@ from django.core.exceptions import ValidationError
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Value, When, Window
 from django.db.models.functions import RowNumber
 
+from recommender.engine.bundle.explain import Weighed, weigh
+from recommender.engine.bundle.inference import Inference, Person
+from recommender.engine.bundle.neighbours import Neighbours, feature_codes
+from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.encoders import HIGHEST_RATING, LOWEST_RATING, as_text, stored_rating
 from recommender.engine.data.inputs import ItemVectors, Vectors
-from recommender.engine.explain import Weighed, weigh
-from recommender.engine.inference import Inference, Person
-from recommender.engine.neighbours import Neighbours, feature_codes
-from recommender.engine.retrieval import Index
 from recommender.people import plain
 from recommender.remembered import Remembered
 from recommender.retrieval import index_of
@@ -30,7 +30,7 @@ from recommender.times import credible
 from recommender.trends import trends
 
 if TYPE_CHECKING:
-    from recommender.engine.milvus import MilvusIndex, MilvusVectors
+    from recommender.engine.bundle.milvus import MilvusIndex, MilvusVectors
 
 SHRINKAGE = 5.0  # an item's mean rating counts as if so many ratings at the shop's mean stood beside it
 DIGEST_BYTES = 6

@@ -23,9 +23,9 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from recommender import visits
+from recommender.engine.bundle.inference import Event, Person
 from recommender.engine.data.encoders import LARGEST_AMOUNT, as_number, as_text, stored_number, stored_rating
 from recommender.engine.errors import ProfileError
-from recommender.engine.inference import Event, Person
 from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal

@@ -9,7 +9,7 @@ import numpy as np
 from django.utils import timezone
 
 from recommender import people
-from recommender.engine.inference import Event, Person
+from recommender.engine.bundle.inference import Event, Person
 from recommender.errors import RecommendationError
 from recommender.lists import LONGEST_SCENARIO, MAX_COUNT, ListRequest
 from recommender.live_catalog import LiveCatalog

@@ -22,10 +22,10 @@ from django.utils import timezone
 from recommender import people, serving
 from recommender.assignment import RunningArm
 from recommender.availability import new_item, withdrawn
-from recommender.engine import explain, retrieval
+from recommender.engine.bundle import explain, retrieval
+from recommender.engine.bundle.explain import Weighed
+from recommender.engine.bundle.inference import Person
 from recommender.engine.errors import EngineError
-from recommender.engine.explain import Weighed
-from recommender.engine.inference import Person
 from recommender.errors import RecommendationError
 from recommender.list_counts import bucket_of
 from recommender.lists import (

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-from recommender.engine.explain import Weighed
+from recommender.engine.bundle.explain import Weighed
 
 MOST_BYTES = 1 << 20  # some 750 people without reasons, 80 with: those of the last seconds or minutes
 OVERHEAD, OF_EVIDENCE = 600, 150  # bytes of an entry beside its vectors, and of each piece of evidence

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from recommender.engine.bundle.inference import Inference
+from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.inputs import ItemVectors
 from recommender.engine.errors import RetrievalError
-from recommender.engine.inference import Inference
-from recommender.engine.retrieval import Index
 
 if TYPE_CHECKING:
-    from recommender.engine.milvus import MilvusIndex, MilvusVectors
+    from recommender.engine.bundle.milvus import MilvusIndex, MilvusVectors
 
 
 def send(bundle: Path) -> str:
@@ -36,7 +36,7 @@ def collection_of(inference: Inference) -> MilvusVectors | None:
     if not address:
         return None
     try:
-        from recommender.engine.milvus import MilvusVectors
+        from recommender.engine.bundle.milvus import MilvusVectors
     except ModuleNotFoundError as error:
         raise RetrievalError(
             f"RETRIEVAL_ADDRESS is set, and {error.name} is not installed: pip install -r requirements-milvus.txt."
@@ -49,7 +49,7 @@ def index_of(collection: MilvusVectors | None, vectors: ItemVectors) -> Index | 
     """The search through a catalog: the items of the model, then those created since."""
     if collection is None:
         return Index(vectors.rank)
-    from recommender.engine.milvus import MilvusIndex
+    from recommender.engine.bundle.milvus import MilvusIndex
 
     return MilvusIndex(collection, vectors.rank)
 

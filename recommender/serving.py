@@ -22,8 +22,8 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from recommender.assignment import RunningArm, RunningExperiment, running_experiment
+from recommender.engine.bundle.inference import Inference
 from recommender.engine.errors import EngineError
-from recommender.engine.inference import Inference
 from recommender.live_catalog import (
     Live,
     LiveCatalog,

@@ -123,7 +123,7 @@ def test_nothing_is_unpickled(module):
 
 def test_the_training_modules_are_loaded_by_nothing_that_serves():
     serving = ["recsite.urls", "recsite.wsgi", "recsite.celery", "recommender.admin", "recommender.tasks"]
-    serving.append("recommender.engine.standalone")
+    serving.append("recommender.engine.bundle.standalone")
     for module in serving:
         assert module in MODULES
         assert not loaded_by(module) & TRAINING, f"{module} brings torch along"
@@ -138,7 +138,7 @@ def test_the_training_modules_are_loaded_by_nothing_that_serves():
         ("recommender.engine.data.tables", "from django.conf import settings", {"django"}),
         ("recommender.engine.data.tables", "from recommender.models import TrainingRun", {"recommender.models"}),
         ("recommender.serving", "def live():\n    import torch.nn", {"torch"}),
-        ("recommender.engine.inference", "from torch import Tensor", {"torch"}),
+        ("recommender.engine.bundle.inference", "from torch import Tensor", {"torch"}),
     ],
 )
 def test_an_import_against_the_arrows_is_found(module, source, wrong):

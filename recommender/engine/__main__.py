@@ -92,7 +92,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a bundle on a snapshot, with the weights that have not seen what its own split held out."""
     from recommender.engine import report
-    from recommender.engine.comparison import open_for_comparison
+    from recommender.engine.bundle.comparison import open_for_comparison
     from recommender.engine.data.dataset import held_out_last, split
     from recommender.engine.data.tables import read_snapshot
 
@@ -106,7 +106,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def recommend(options: argparse.Namespace) -> None:
     """Write the lists of many users, streamed: a part at a time is in memory."""
-    from recommender.engine.standalone import StandaloneRecommender
+    from recommender.engine.bundle.standalone import StandaloneRecommender
 
     if options.out.suffix not in (".parquet", ".csv"):
         raise EngineError(f"{options.out} ends in {options.out.suffix!r}; lists are written as .parquet or .csv.")

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from recommender.engine import tuner
-from recommender.engine.bundle import WEIGHTS, new_bundle, write_manifest
-from recommender.engine.comparison import open_for_comparison
+from recommender.engine.bundle.comparison import open_for_comparison
+from recommender.engine.bundle.storage import WEIGHTS, new_bundle, write_manifest
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TRAIN, TwoTowerDataset, held_out_last, split
 from recommender.engine.data.distribution import of_training

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from recommender.engine.bundle.retrieval import best_rows
+from recommender.engine.bundle.standalone import Recommendation, StandaloneRecommender
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import UserInputs
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation import VectorScorer
-from recommender.engine.retrieval import best_rows
-from recommender.engine.standalone import Recommendation, StandaloneRecommender
 
 PEOPLE = 20
 LISTED = 10

@@ -16,15 +16,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from recommender.engine.bundle.inference import Event, Person
+from recommender.engine.bundle.neighbours import QUESTIONS, learn_questions
+from recommender.engine.bundle.standalone import StandaloneRecommender
+from recommender.engine.bundle.user_vectors import UserVectors
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import ANSWER, EVENTS, UserInputs, Vectors
 from recommender.engine.errors import BundleError
-from recommender.engine.inference import Event, Person
-from recommender.engine.neighbours import QUESTIONS, learn_questions
-from recommender.engine.standalone import StandaloneRecommender
 from recommender.engine.towers import OneTable, TwoTowerHybrid, UserTower
-from recommender.engine.user_vectors import UserVectors
 
 Tensors = dict[str, Tensor]
 OF_PURCHASES = (*EVENTS, "trace", "states")

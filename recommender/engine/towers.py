@@ -33,11 +33,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recommender.engine.bundle.rater import Rater
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.encoders import FIRST
 from recommender.engine.data.inputs import GAP_BUCKETS, RATING_BUCKETS
 from recommender.engine.list_weights import LONG, SHORT, ListWeights
-from recommender.engine.rater import Rater
 from recommender.engine.rating_path import RatingPath
 
 BEST_SELLING = 0.1  # share of all items; new ones are placed below it

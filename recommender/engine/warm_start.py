@@ -21,8 +21,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recommender.engine.bundle import WEIGHTS, read_manifest
-from recommender.engine.comparison import learned_by
+from recommender.engine.bundle.comparison import learned_by
+from recommender.engine.bundle.storage import WEIGHTS, read_manifest
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import LEFT_OUT, TEST, VALID, TwoTowerDataset
 from recommender.engine.data.encoders import FIRST, Encoders, Vocabulary

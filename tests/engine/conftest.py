@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recommender.engine.bundle.inference import Event, Person
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.tables import read_snapshot
-from recommender.engine.inference import Event, Person
 from tests import planted
 
 QUICK = TrainConfig(

@@ -6,13 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from recommender.engine.bundle import read_manifest
+from recommender.engine.bundle.inference import Inference
+from recommender.engine.bundle.standalone import StandaloneRecommender
+from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import UserInputs
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import BundleError
-from recommender.engine.inference import Inference
-from recommender.engine.standalone import StandaloneRecommender
 
 
 @pytest.fixture

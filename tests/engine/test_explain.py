@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recommender.engine import explain
+from recommender.engine.bundle import explain
+from recommender.engine.bundle.explain import MOST_EVIDENCE, Reason, weigh
+from recommender.engine.bundle.inference import Event, Inference, Person
+from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.inputs import Vectors
-from recommender.engine.explain import MOST_EVIDENCE, Reason, weigh
-from recommender.engine.inference import Event, Inference, Person
-from recommender.engine.retrieval import Index
 
 
 @pytest.fixture(scope="module")

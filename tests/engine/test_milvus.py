@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from recommender.engine.bundle.retrieval import Index
 from recommender.engine.errors import RetrievalError
-from recommender.engine.retrieval import Index
 
 try:
     import milvus_lite  # noqa: F401
     from pymilvus import MilvusException
 
-    from recommender.engine import milvus
+    from recommender.engine.bundle import milvus
 except ModuleNotFoundError as missing:
     if os.environ.get("CI"):  # requirements-dev.txt has them
         raise

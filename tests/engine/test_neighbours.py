@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from recommender.engine.bundle.inference import Inference
+from recommender.engine.bundle.neighbours import QUESTIONS, Neighbours, feature_codes, learn_questions
+from recommender.engine.bundle.retrieval import Index
+from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.data.inputs import Vectors
 from recommender.engine.errors import EngineError
-from recommender.engine.inference import Inference
-from recommender.engine.neighbours import QUESTIONS, Neighbours, feature_codes, learn_questions
-from recommender.engine.retrieval import Index
-from recommender.engine.standalone import StandaloneRecommender
 
 ITEMS, GROUPS, WIDTH = 60, 6, 12
 GROUP = np.arange(ITEMS) % GROUPS

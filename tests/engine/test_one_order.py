@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.pipeline import build_bundle
-from recommender.engine.standalone import StandaloneRecommender
 from tests import planted
 from tests.engine.conftest import QUICK
 

@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from recommender.engine import standalone
 from recommender.engine.__main__ import _bar, main
+from recommender.engine.bundle import standalone
+from recommender.engine.bundle.inference import Inference
+from recommender.engine.bundle.retrieval import Index, best_rows, diversify
+from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import EngineError, ProfileError
-from recommender.engine.inference import Inference
 from recommender.engine.pipeline import Progress, build_bundle
-from recommender.engine.retrieval import Index, best_rows, diversify
-from recommender.engine.standalone import StandaloneRecommender
 from tests import planted
 from tests.engine.conftest import QUICK, person_of
 

@@ -9,7 +9,7 @@ import pytest
 
 from recommender.engine import tuner
 from recommender.engine.__main__ import main
-from recommender.engine.bundle import read_manifest
+from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.data.dataset import TEST, TRAIN, TwoTowerDataset, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import SnapshotError, TrainingCancelled

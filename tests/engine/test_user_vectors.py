@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recommender.engine.bundle.inference import Event, Inference, Person
+from recommender.engine.bundle.user_vectors import UserVectors
 from recommender.engine.data.tables import read_snapshot
-from recommender.engine.inference import Event, Inference, Person
-from recommender.engine.user_vectors import UserVectors
 from tests.engine.conftest import person_of
 
 SOMEBODY = Person({"gender": "F", "age": 31.0}, [Event("i1", 1.7e9, 4.0), Event("i2", 1.8e9)], 2)

@@ -10,8 +10,8 @@ import torch
 
 from recommender.engine import trainer
 from recommender.engine.__main__ import main
-from recommender.engine.bundle import read_manifest
-from recommender.engine.comparison import learned_by, open_for_comparison
+from recommender.engine.bundle.comparison import learned_by, open_for_comparison
+from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.data.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, batches, split, windows
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import WarmStartError

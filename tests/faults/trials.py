@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from customers.models import Customer, Purchase
 from recommender import tasks
-from recommender.engine.bundle import read_manifest
+from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.models import ModelVersion, TrainingRun, TrainingSchedule
 from recommender.pruning import prune_bundles

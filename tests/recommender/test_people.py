@@ -12,9 +12,9 @@ from django.utils import timezone
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import people
+from recommender.engine.bundle.inference import Inference
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.tables import read_snapshot
-from recommender.engine.inference import Inference
 from recommender.errors import RecommendationError
 from recommender.prepared import takes_several_statements
 

@@ -10,7 +10,7 @@ from django.template import Context, Template
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import serving
-from recommender.engine.inference import Inference
+from recommender.engine.bundle.inference import Inference
 from recommender.errors import RecommendationError
 from recommender.recommendations import predict_rating, recommend
 

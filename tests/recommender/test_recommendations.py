@@ -10,9 +10,9 @@ from django.utils import timezone
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import recommendations, serving
+from recommender.engine.bundle.inference import Inference
+from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.errors import ProfileError
-from recommender.engine.inference import Inference
-from recommender.engine.standalone import StandaloneRecommender
 from recommender.errors import RecommendationError
 from recommender.lists import ListRequest
 from recommender.models import ServedList

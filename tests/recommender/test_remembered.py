@@ -7,10 +7,10 @@ from catalog.models import Product
 from catalog.services import update_product
 from customers.services import create_customer
 from recommender import serving
+from recommender.engine.bundle.explain import Reason, Weighed
+from recommender.engine.bundle.inference import Event, Person
 from recommender.engine.data.inputs import Vectors
 from recommender.engine.errors import InferenceError
-from recommender.engine.explain import Reason, Weighed
-from recommender.engine.inference import Event, Person
 from recommender.recommendations import recommend
 from recommender.remembered import Remembered
 

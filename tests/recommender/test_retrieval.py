@@ -90,7 +90,7 @@ def test_a_training_run_sends_the_items_before_anybody_serves_them(trained, bund
 
 def test_a_missing_client_is_said_in_a_sentence(trained, settings, monkeypatch):
     settings.RECOMMENDER_RETRIEVAL_ADDRESS = "http://milvus:19530"
-    monkeypatch.setitem(sys.modules, "recommender.engine.milvus", None)
+    monkeypatch.setitem(sys.modules, "recommender.engine.bundle.milvus", None)
     serving.forget()
     assert recommend(customer="C2").source == "popular"
     assert "pip install -r requirements-milvus.txt" in serving.problem()

@@ -14,7 +14,7 @@ from django.utils import timezone
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import serving
-from recommender.engine.inference import Person
+from recommender.engine.bundle.inference import Person
 from recommender.models import ModelVersion, Promotion
 from recommender.recommendations import recommend
 from tests import planted

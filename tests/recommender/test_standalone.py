@@ -9,7 +9,7 @@ import pytest
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import people, serving
-from recommender.engine.standalone import StandaloneRecommender
+from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion
 from recommender.recommendations import predict_rating, recommend

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from recommender.engine.bundle import read_manifest
+from recommender.engine.bundle.inference import Inference, Person
+from recommender.engine.bundle.neighbours import Neighbours, feature_codes
+from recommender.engine.bundle.retrieval import Index
+from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.data.encoders import as_text
 from recommender.engine.data.inputs import UserInputs, Vectors, mapped
 from recommender.engine.errors import BundleError, EngineError
-from recommender.engine.inference import Inference, Person
-from recommender.engine.neighbours import Neighbours, feature_codes
-from recommender.engine.retrieval import Index
 
 Profile = Mapping[str, object]
 

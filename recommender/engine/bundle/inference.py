@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime as ort
 
-from recommender.engine.bundle import WEIGHTS, read_manifest
+from recommender.engine.bundle.neighbours import QUESTIONS, learn_questions
+from recommender.engine.bundle.rater import Rater
+from recommender.engine.bundle.storage import WEIGHTS, read_manifest
+from recommender.engine.bundle.user_vectors import UserVectors
 from recommender.engine.data.encoders import LARGEST_AMOUNT, Encoders, as_number, as_text
 from recommender.engine.data.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, gap_bucket, mapped
 from recommender.engine.data.schema import Schema
 from recommender.engine.errors import BundleError, InferenceError, ProfileError
-from recommender.engine.neighbours import QUESTIONS, learn_questions
-from recommender.engine.rater import Rater
-from recommender.engine.user_vectors import UserVectors
 
 
 class Event(NamedTuple):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from recommender.engine.bundle.inference import Inference, Person
 from recommender.engine.data.inputs import ItemVectors, Vectors
-from recommender.engine.inference import Inference, Person
 
 MOST_EVIDENCE = 16  # pieces tried. The profile first, then the latest purchases: what came before them is read once
 LEAST_DROP = 1e-3
