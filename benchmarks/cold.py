@@ -25,7 +25,7 @@ from benchmarks.quality import AT_MOST, RESAMPLES, chosen_before, in_a_process
 from recommender.engine.data.dataset import TEST, TRAIN, VALID, Cases, TwoTowerDataset
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
-from recommender.engine.evaluation import bootstrap_interval, ndcg, rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import bootstrap_interval, ndcg, rank_targets, user_metrics
 
 
 @dataclass(frozen=True)

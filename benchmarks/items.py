@@ -20,7 +20,7 @@ from benchmarks.peers import ITEMS, OURS, TRIALS, load
 from benchmarks.quality import AT_MOST, RESAMPLES, in_a_process, named, paired, print_table
 from recommender.engine.data.dataset import TEST, TRAIN, VALID, Cases, TwoTowerDataset, held_out_last, split
 from recommender.engine.errors import EngineError
-from recommender.engine.evaluation import METRICS, bootstrap_interval, rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import METRICS, bootstrap_interval, rank_targets, user_metrics
 
 LISTED = 10  # items of a list, for the share of lists that one item stands in
 QUESTIONS = 3000  # items whose lists are made for that, a fixed random sample where there are more

@@ -23,7 +23,7 @@ from benchmarks.peers import HOME, OURS, TRIALS, Peer, load
 from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, held_out_last, split
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
-from recommender.engine.evaluation import METRICS, bootstrap_interval, rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import METRICS, bootstrap_interval, rank_targets, user_metrics
 
 AT_MOST = 10_000  # people measured, a fixed random sample where there are more
 RESAMPLES = 1000

@@ -23,7 +23,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TEST, VALID, split
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
-from recommender.engine.evaluation import bootstrap_interval, rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import bootstrap_interval, rank_targets, user_metrics
 from recommender.engine.pipeline import build_from_tables
 from recommender.engine.warm_start import hold_out_unlearned
 

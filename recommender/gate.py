@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from recommender.engine.segments import KNOWN_SEGMENTS
+from recommender.engine.evaluation.segments import KNOWN_SEGMENTS
 from recommender.report_lines import score
 
 RIVALS = {"live": "the live model", "popularity": "popularity"}

@@ -44,8 +44,8 @@ from recommender.source import get_source
 from recommender.versions import bundle_folder, live_version, promote
 
 if TYPE_CHECKING:  # at run time the engine is imported where it is used: it brings torch along
+    from recommender.engine.evaluation.report import Report
     from recommender.engine.pipeline import Progress
-    from recommender.engine.report import Report
 
 log = structlog.get_logger("recommender.training")
 

@@ -1,4 +1,4 @@
-"""Item-item co-purchase, as in recommender.engine.baselines."""
+"""Item-item co-purchase, as in recommender.engine.evaluation.baselines."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from recommender.engine import baselines
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
+from recommender.engine.evaluation import baselines
 
 
 class CoPurchase:

@@ -9,7 +9,7 @@ import numpy as np
 
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
-from recommender.engine.evaluation import case_inputs
+from recommender.engine.evaluation.metrics import case_inputs
 from recommender.engine.linear_path import LinearSettings
 from recommender.engine.list_weights import ListWeights
 from recommender.engine.rating_path import RatingSettings

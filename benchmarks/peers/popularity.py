@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from recommender.engine import baselines
 from recommender.engine.data.dataset import TRAIN, Cases, TwoTowerDataset
+from recommender.engine.evaluation import baselines
 
 
 class Popularity:
@@ -113,7 +113,7 @@ class Random:
 class SegmentPopularity:
     """Popularity among people of one value of one profile field, shrunk to popularity among all.
 
-    As in recommender.engine.baselines, which chooses the field on validation while it fits; here the field is chosen
+    As in recommender.engine.evaluation.baselines, which chooses the field on validation while it fits; here the field is chosen
     first, then the counts are taken again with nothing held out.
     """
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TRAIN, TwoTowerDataset
-from recommender.engine.evaluation import predict_held_out_ratings
+from recommender.engine.evaluation.metrics import predict_held_out_ratings
 from recommender.engine.rating_path import RatingSettings, fit_rating_path
 from recommender.engine.towers import TwoTowerHybrid
 from recommender.engine.trainer import TorchScorer, tower_sizes

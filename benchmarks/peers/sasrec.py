@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from benchmarks.peers.histories import popular_for_newcomers
 from recommender.engine.data.dataset import TRAIN, VALID, Cases, TwoTowerDataset
-from recommender.engine.evaluation import rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 
 MAX_EPOCHS, PATIENCE, EVERY = 200, 3, 5  # validation is asked every few epochs
 BATCH, FULL_UP_TO, SAMPLED = 64, 12_000, 4096

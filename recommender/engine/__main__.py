@@ -91,10 +91,10 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a bundle on a snapshot, with the weights that have not seen what its own split held out."""
-    from recommender.engine import report
     from recommender.engine.bundle.comparison import open_for_comparison
     from recommender.engine.data.dataset import held_out_last, split
     from recommender.engine.data.tables import read_snapshot
+    from recommender.engine.evaluation import report
 
     config = TrainConfig()
     tables = read_snapshot(options.data)

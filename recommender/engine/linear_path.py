@@ -31,7 +31,7 @@ from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
 from recommender.engine.data.dataset import TRAIN, VALID, Cases, TwoTowerDataset
-from recommender.engine.evaluation import affordable, proven, rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import affordable, proven, rank_targets, user_metrics
 
 RIDGES = (30.0, 100.0, 300.0, 1000.0)
 RECENCIES = (0.0, 0.3, 0.5, 0.7, 1.0)

@@ -14,7 +14,14 @@ from itertools import product
 import numpy as np
 
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
-from recommender.engine.evaluation import VectorScorer, affordable, case_inputs, proven, rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import (
+    VectorScorer,
+    affordable,
+    case_inputs,
+    proven,
+    rank_targets,
+    user_metrics,
+)
 
 SHORT, LONG = 5, 20  # purchases: a history is short up to the one and long from the other on, by degrees in between
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # how far the history may move a list away from profile and popularity

@@ -24,7 +24,7 @@ from recommender.engine.data.dataset import TRAIN, TwoTowerDataset, held_out_las
 from recommender.engine.data.distribution import of_training
 from recommender.engine.data.tables import Tables, read_snapshot
 from recommender.engine.errors import BundleError, InferenceError, TrainingCancelled, WarmStartError
-from recommender.engine.report import Report, evaluate
+from recommender.engine.evaluation.report import Report, evaluate
 from recommender.engine.samples import sample
 from recommender.engine.saving import save_model, save_towers
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model

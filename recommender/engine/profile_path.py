@@ -17,7 +17,7 @@ import numpy as np
 
 from recommender.engine.data.dataset import TRAIN, Cases, TwoTowerDataset
 from recommender.engine.data.encoders import FIRST
-from recommender.engine.evaluation import affordable, proven, rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import affordable, proven, rank_targets, user_metrics
 
 SHRINKAGES = (3.0, 10.0, 30.0, 100.0)
 SCALES = (0.25, 0.5, 0.75, 1.0)

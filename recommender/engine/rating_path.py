@@ -25,7 +25,7 @@ from scipy import sparse
 
 from recommender.engine.data.dataset import TRAIN, VALID, TwoTowerDataset, capped_weight
 from recommender.engine.data.encoders import FIRST
-from recommender.engine.evaluation import proven
+from recommender.engine.evaluation.metrics import proven
 
 TRIED = {"noise": (0.3, 0.85), "ridge": (90.0, 280.0, 840.0), "purchases": (3.0, 30.0, 300.0), "profile": (50.0, 500.0)}
 STEPS, MORE_STEPS = 20, 5  # of expectation maximisation from a random start; from where other settings led

@@ -16,7 +16,7 @@ from recommender.engine.bundle.standalone import Recommendation, StandaloneRecom
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import UserInputs
 from recommender.engine.errors import EngineError
-from recommender.engine.evaluation import VectorScorer
+from recommender.engine.evaluation.metrics import VectorScorer
 
 PEOPLE = 20
 LISTED = 10

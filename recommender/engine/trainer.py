@@ -19,7 +19,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TRAIN, VALID, NegativeSampler, TwoTowerDataset, Window, batches, windows
 from recommender.engine.data.inputs import UserInputs, Vectors, rating_bucket
 from recommender.engine.errors import SnapshotError, TrainingCancelled
-from recommender.engine.evaluation import case_inputs, proven
+from recommender.engine.evaluation.metrics import case_inputs, proven
 from recommender.engine.linear_path import LinearPath, LinearSettings, fit_linear_path
 from recommender.engine.list_weights import LONG, POPULARITIES, SHORT, HeldOut, ListWeights, choose_weights
 from recommender.engine.profile_path import fit_profile_path

@@ -14,7 +14,7 @@ from benchmarks import peers, quality, splits
 from benchmarks.peers.ease import EASE
 from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.data.tables import from_frame, read_snapshot
-from recommender.engine.evaluation import score_batches
+from recommender.engine.evaluation.metrics import score_batches
 from tests import planted
 
 ROOT = Path(__file__).resolve().parents[2]

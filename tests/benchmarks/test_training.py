@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import datasets, training
 from recommender.engine.data.dataset import TEST, TwoTowerDataset, split
-from recommender.engine.evaluation import rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 from tests import planted
 
 ROOT = Path(__file__).resolve().parents[2]

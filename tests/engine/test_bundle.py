@@ -79,7 +79,7 @@ def test_onnx_and_torch_answer_alike(snapshot, bundle):
     from safetensors.torch import load_file
 
     from recommender.engine.config import TrainConfig
-    from recommender.engine.evaluation import case_inputs
+    from recommender.engine.evaluation.metrics import case_inputs
     from recommender.engine.towers import TwoTowerHybrid
     from recommender.engine.trainer import TorchScorer, tower_sizes
 

@@ -16,7 +16,7 @@ from recommender.engine.data.dataset import (
 )
 from recommender.engine.data.tables import from_frame, read_snapshot
 from recommender.engine.errors import SnapshotError
-from recommender.engine.evaluation import rank_targets
+from recommender.engine.evaluation.metrics import rank_targets
 from tests import planted
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 
-from recommender.engine.baselines import CoPurchase, Popularity, SegmentPopularity
 from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.data.tables import read_snapshot
-from recommender.engine.evaluation import bootstrap_interval, rank_targets, user_metrics
+from recommender.engine.evaluation.baselines import CoPurchase, Popularity, SegmentPopularity
+from recommender.engine.evaluation.metrics import bootstrap_interval, rank_targets, user_metrics
 
 
 class Fixed:

@@ -8,7 +8,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.data.inputs import Vectors
 from recommender.engine.data.tables import read_snapshot
-from recommender.engine.evaluation import rank_targets
+from recommender.engine.evaluation.metrics import rank_targets
 from recommender.engine.list_weights import (
     ENOUGH,
     LONG,

@@ -3,12 +3,12 @@
 import numpy as np
 import pyarrow as pa
 
-from recommender.engine.baselines import Popularity, RecentPopularity, SegmentPopularity
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset, activity_cap, windows
 from recommender.engine.data.distribution import of_training
 from recommender.engine.data.tables import read_snapshot
+from recommender.engine.evaluation.baselines import Popularity, RecentPopularity, SegmentPopularity
 from recommender.engine.linear_path import log_share
 from recommender.engine.pipeline import build_bundle
 from tests import planted

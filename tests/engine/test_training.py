@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from recommender.engine.baselines import Popularity
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import EngineError, TrainingCancelled
-from recommender.engine.evaluation import rank_targets, user_metrics
+from recommender.engine.evaluation.baselines import Popularity
+from recommender.engine.evaluation.metrics import rank_targets, user_metrics
+from recommender.engine.evaluation.report import evaluate
 from recommender.engine.list_weights import ListWeights
 from recommender.engine.pipeline import build_bundle
-from recommender.engine.report import evaluate
 from recommender.engine.trainer import TorchScorer, train_two_tower_model
 from tests import planted
 from tests.engine.conftest import QUICK

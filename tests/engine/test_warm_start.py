@@ -15,7 +15,7 @@ from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.data.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, batches, split, windows
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import WarmStartError
-from recommender.engine.evaluation import case_inputs, rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import case_inputs, rank_targets, user_metrics
 from recommender.engine.linear_path import fit_linear_path
 from recommender.engine.pipeline import build_from_tables
 from recommender.engine.trainer import TorchScorer, train_two_tower_model

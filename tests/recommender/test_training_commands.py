@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from recommender import training, versions
 from recommender.engine import pipeline
 from recommender.engine.errors import SnapshotError
-from recommender.engine.report import Report
+from recommender.engine.evaluation.report import Report
 from recommender.models import Promotion, TrainingRun
 from recommender.recommendations import recommend
 from tests.recommender import planted_runs, shop

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from recommender.engine.baselines import Popularity, SegmentPopularity
 from recommender.engine.data.dataset import TEST, Cases, TwoTowerDataset
-from recommender.engine.evaluation import (
+from recommender.engine.evaluation.baselines import Popularity, SegmentPopularity
+from recommender.engine.evaluation.metrics import (
     METRICS,
     CaseScorer,
     Scorer,
@@ -23,7 +23,7 @@ from recommender.engine.evaluation import (
     rank_targets,
     user_metrics,
 )
-from recommender.engine.segments import BY_PURCHASES
+from recommender.engine.evaluation.segments import BY_PURCHASES
 
 OF_SEGMENTS = ("ndcg_10", "hr_10")
 PROTOCOL = 2  # raised whenever purchases are held out or ranked in another way: figures of two protocols say nothing

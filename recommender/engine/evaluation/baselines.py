@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from recommender.engine.data.dataset import TRAIN, VALID, Cases, TwoTowerDataset
-from recommender.engine.evaluation import rank_targets, user_metrics
+from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 
 
 class Popularity:
