@@ -106,8 +106,8 @@ def untrained_bundle(out: Path, users: int) -> Path:
     """
     import torch
 
+    from recommender.engine.model.towers import TwoTowerHybrid
     from recommender.engine.saving import save_model
-    from recommender.engine.towers import TwoTowerHybrid
     from recommender.engine.trainer import tower_sizes
 
     rng = np.random.default_rng(0)

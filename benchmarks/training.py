@@ -30,7 +30,7 @@ from benchmarks.quality import choose, in_a_process
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TRAIN, TwoTowerDataset, split
 from recommender.engine.errors import EngineError
-from recommender.engine.linear_path import fit_linear_path
+from recommender.engine.model.linear import fit_linear_path
 
 PEERS = ("ease", "implicit_als")
 FITS = 3  # of the peer; the median counts

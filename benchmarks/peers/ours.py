@@ -10,9 +10,9 @@ import numpy as np
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.evaluation.metrics import case_inputs
-from recommender.engine.linear_path import LinearSettings
-from recommender.engine.list_weights import ListWeights
-from recommender.engine.rating_path import RatingSettings
+from recommender.engine.model.linear import LinearSettings
+from recommender.engine.model.list_weights import ListWeights
+from recommender.engine.model.rating import RatingSettings
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TRAIN, TwoTowerDataset
 from recommender.engine.evaluation.metrics import predict_held_out_ratings
-from recommender.engine.rating_path import RatingSettings, fit_rating_path
-from recommender.engine.towers import TwoTowerHybrid
+from recommender.engine.model.rating import RatingSettings, fit_rating_path
+from recommender.engine.model.towers import TwoTowerHybrid
 from recommender.engine.trainer import TorchScorer, tower_sizes
 
 

@@ -24,7 +24,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import ANSWER, EVENTS, UserInputs, Vectors
 from recommender.engine.errors import BundleError
-from recommender.engine.towers import OneTable, TwoTowerHybrid, UserTower
+from recommender.engine.model.towers import OneTable, TwoTowerHybrid, UserTower
 
 Tensors = dict[str, Tensor]
 OF_PURCHASES = (*EVENTS, "trace", "states")

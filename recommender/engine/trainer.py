@@ -20,11 +20,11 @@ from recommender.engine.data.dataset import TRAIN, VALID, NegativeSampler, TwoTo
 from recommender.engine.data.inputs import UserInputs, Vectors, rating_bucket
 from recommender.engine.errors import SnapshotError, TrainingCancelled
 from recommender.engine.evaluation.metrics import case_inputs, proven
-from recommender.engine.linear_path import LinearPath, LinearSettings, fit_linear_path
-from recommender.engine.list_weights import LONG, POPULARITIES, SHORT, HeldOut, ListWeights, choose_weights
-from recommender.engine.profile_path import fit_profile_path
-from recommender.engine.rating_path import RatingSettings, fit_rating_path
-from recommender.engine.towers import TowerSizes, TwoTowerHybrid, means_by_value
+from recommender.engine.model.linear import LinearPath, LinearSettings, fit_linear_path
+from recommender.engine.model.list_weights import LONG, POPULARITIES, SHORT, HeldOut, ListWeights, choose_weights
+from recommender.engine.model.profile import fit_profile_path
+from recommender.engine.model.rating import RatingSettings, fit_rating_path
+from recommender.engine.model.towers import TowerSizes, TwoTowerHybrid, means_by_value
 from recommender.engine.warm_start import FASTER, PATIENCE, REPEATED, REPLAYED, Warm
 
 SLOWER = 2  # halvings of the rate where the first epoch is worse than the closed forms

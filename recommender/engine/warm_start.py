@@ -28,9 +28,9 @@ from recommender.engine.data.dataset import LEFT_OUT, TEST, VALID, TwoTowerDatas
 from recommender.engine.data.encoders import FIRST, Encoders, Vocabulary
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import WarmStartError
-from recommender.engine.linear_path import LinearSettings
-from recommender.engine.rating_path import RatingSettings
-from recommender.engine.towers import ItemTower, TowerSizes, TwoTowerHybrid, UserTower
+from recommender.engine.model.linear import LinearSettings
+from recommender.engine.model.rating import RatingSettings
+from recommender.engine.model.towers import ItemTower, TowerSizes, TwoTowerHybrid, UserTower
 
 ORIGIN = "origin.safetensors"
 SHAPE = ("interaction", "dim", "rating_dim")  # settings with which the weights would mean something else

@@ -80,7 +80,7 @@ def test_onnx_and_torch_answer_alike(snapshot, bundle):
 
     from recommender.engine.config import TrainConfig
     from recommender.engine.evaluation.metrics import case_inputs
-    from recommender.engine.towers import TwoTowerHybrid
+    from recommender.engine.model.towers import TwoTowerHybrid
     from recommender.engine.trainer import TorchScorer, tower_sizes
 
     data = TwoTowerDataset.build(read_snapshot(snapshot), encoders=Inference.open(bundle).encoders)

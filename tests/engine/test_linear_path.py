@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender.engine import linear_path
 from recommender.engine.data.dataset import VALID, TwoTowerDataset, held_out_last, split
 from recommender.engine.data.tables import from_frame, read_snapshot
 from recommender.engine.evaluation.baselines import Popularity
 from recommender.engine.evaluation.metrics import rank_targets, user_metrics
-from recommender.engine.linear_path import LinearSettings, fit_linear_path, summed_votes
+from recommender.engine.model import linear as linear_path
+from recommender.engine.model.linear import LinearSettings, fit_linear_path, summed_votes
 from tests import planted
 
 

@@ -9,7 +9,7 @@ from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset,
 from recommender.engine.data.inputs import Vectors
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation.metrics import rank_targets
-from recommender.engine.list_weights import (
+from recommender.engine.model.list_weights import (
     ENOUGH,
     LONG,
     QUIET_TRUST,
@@ -19,7 +19,7 @@ from recommender.engine.list_weights import (
     choose_weights,
     cut_short,
 )
-from recommender.engine.towers import TowerSizes, UserTower
+from recommender.engine.model.towers import TowerSizes, UserTower
 from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
 from tests import planted
 from tests.engine.conftest import QUICK

@@ -9,7 +9,7 @@ from recommender.engine.data.dataset import TwoTowerDataset, activity_cap, windo
 from recommender.engine.data.distribution import of_training
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation.baselines import Popularity, RecentPopularity, SegmentPopularity
-from recommender.engine.linear_path import log_share
+from recommender.engine.model.linear import log_share
 from recommender.engine.pipeline import build_bundle
 from tests import planted
 

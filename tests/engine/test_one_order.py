@@ -106,7 +106,7 @@ def test_one_order_customers_with_ratings_and_quantities_are_listed_what_goes_wi
 
 @pytest.mark.parametrize("share", [0.0, 0.4])
 def test_popularity_beside_a_history_is_never_zero(share):
-    from recommender.engine.linear_path import LinearSettings
+    from recommender.engine.model.linear import LinearSettings
     from recommender.engine.trainer import _Run
 
     run = _Run.__new__(_Run)

@@ -7,7 +7,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TEST, TwoTowerDataset, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation.metrics import case_inputs, rank_targets, user_metrics
-from recommender.engine.profile_path import fit_profile_path
+from recommender.engine.model.profile import fit_profile_path
 from recommender.engine.trainer import TorchScorer, train_two_tower_model
 from tests import planted
 

@@ -8,7 +8,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation.metrics import case_inputs
-from recommender.engine.rating_path import RatingSettings, fit_rating_path, posterior, ridge_regression
+from recommender.engine.model.rating import RatingSettings, fit_rating_path, posterior, ridge_regression
 from recommender.engine.trainer import TorchScorer, train_two_tower_model
 from tests import planted
 

@@ -16,7 +16,7 @@ from recommender.engine.data.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTow
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import WarmStartError
 from recommender.engine.evaluation.metrics import case_inputs, rank_targets, user_metrics
-from recommender.engine.linear_path import fit_linear_path
+from recommender.engine.model.linear import fit_linear_path
 from recommender.engine.pipeline import build_from_tables
 from recommender.engine.trainer import TorchScorer, train_two_tower_model
 from recommender.engine.warm_start import KEPT, REPEATED, REPLAYED, Warm, hold_out_unlearned, settings_of

@@ -37,8 +37,8 @@ from recommender.engine.bundle.rater import Rater
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.encoders import FIRST
 from recommender.engine.data.inputs import GAP_BUCKETS, RATING_BUCKETS
-from recommender.engine.list_weights import LONG, SHORT, ListWeights
-from recommender.engine.rating_path import RatingPath
+from recommender.engine.model.list_weights import LONG, SHORT, ListWeights
+from recommender.engine.model.rating import RatingPath
 
 BEST_SELLING = 0.1  # share of all items; new ones are placed below it
 SECOND = 0.01  # log share by which a new item stands behind a sold one of the same place
