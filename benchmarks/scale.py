@@ -107,8 +107,8 @@ def untrained_bundle(out: Path, users: int) -> Path:
     import torch
 
     from recommender.engine.model.towers import TwoTowerHybrid
-    from recommender.engine.saving import save_model
-    from recommender.engine.trainer import tower_sizes
+    from recommender.engine.training.trainer import tower_sizes
+    from recommender.engine.training.writing import save_model
 
     rng = np.random.default_rng(0)
     bought = np.minimum(np.exp(rng.normal(np.log(10), 1.12, users)).astype(int) + 1, 300)

@@ -95,7 +95,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def passing(data: TwoTowerDataset, config: TrainConfig, peer: dict[str, Any]) -> dict[str, Any]:
     """Our seconds until the peer's validation NDCG@10 is passed, beside the peer's. None where it is not passed."""
-    from recommender.engine.trainer import train_two_tower_model
+    from recommender.engine.training.trainer import train_two_tower_model
 
     started = time.perf_counter()
     at_start: list[float] = []  # when the first batch is about to begin, the closed forms have been validated
@@ -142,7 +142,7 @@ def passing(data: TwoTowerDataset, config: TrainConfig, peer: dict[str, Any]) ->
 
 def phases(data: TwoTowerDataset, config: TrainConfig) -> dict[str, Any]:
     """Seconds of each phase of one training with early stopping, and of the refit on everything."""
-    from recommender.engine.trainer import train_two_tower_model
+    from recommender.engine.training.trainer import train_two_tower_model
 
     profile = cProfile.Profile()
     started = time.perf_counter()
@@ -166,7 +166,7 @@ def operators(data: TwoTowerDataset, config: TrainConfig, most: int = 12) -> lis
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as torch_profile
 
-    from recommender.engine.trainer import train_two_tower_model
+    from recommender.engine.training.trainer import train_two_tower_model
 
     with torch_profile(activities=[ProfilerActivity.CPU]) as found:
         train_two_tower_model(data, replace(config, epochs=1))
@@ -185,7 +185,7 @@ def operators(data: TwoTowerDataset, config: TrainConfig, most: int = 12) -> lis
 
 def cost(purchases: int, config: TrainConfig) -> dict[str, Any]:
     """Seconds and memory of a whole training, early stopping and refit, on a generated shop."""
-    from recommender.engine.trainer import train_two_tower_model
+    from recommender.engine.training.trainer import train_two_tower_model
 
     tables = datasets.shop(purchases)
     data = TwoTowerDataset.build(tables, split(tables, "last-out", 1))

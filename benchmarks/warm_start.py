@@ -24,8 +24,8 @@ from recommender.engine.data.dataset import TEST, VALID, split
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation.metrics import bootstrap_interval, rank_targets, user_metrics
-from recommender.engine.pipeline import build_from_tables
-from recommender.engine.warm_start import hold_out_unlearned
+from recommender.engine.training.pipeline import build_from_tables
+from recommender.engine.training.warm_start import hold_out_unlearned
 
 ADDED = 0.1  # of the purchases, the latest
 RESAMPLES = 1000

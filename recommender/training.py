@@ -45,7 +45,7 @@ from recommender.versions import bundle_folder, live_version, promote
 
 if TYPE_CHECKING:  # at run time the engine is imported where it is used: it brings torch along
     from recommender.engine.evaluation.report import Report
-    from recommender.engine.pipeline import Progress
+    from recommender.engine.training.pipeline import Progress
 
 log = structlog.get_logger("recommender.training")
 
@@ -183,8 +183,8 @@ class _Learned:
 def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> _Learned:
     """From the shop's rows to a bundle. Runs in a thread of its own, with its own database connection."""
     from recommender.engine.data.tables import read_snapshot
-    from recommender.engine.pipeline import build_bundle
-    from recommender.engine.samples import other_answers
+    from recommender.engine.training.pipeline import build_bundle
+    from recommender.engine.training.samples import other_answers
     from recommender.export import export_snapshot
 
     folder, plan = work_folder(run), plan_of(run.parameters)
@@ -226,7 +226,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> _Learned:
 
 def _config(plan: Plan, live: Path | None) -> TrainConfig:
     """The settings of a run. A warm start takes those of the live bundle where none are given."""
-    from recommender.engine.warm_start import settings_of
+    from recommender.engine.training.warm_start import settings_of
 
     if plan.warm_start and live is not None:
         with suppress(BundleError):  # the run says so: it starts cold

@@ -72,7 +72,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real bundle that learned the planted shop, to be read and never changed."""
-    from recommender.engine.pipeline import build_bundle
+    from recommender.engine.training.pipeline import build_bundle
 
     out = tmp_path_factory.mktemp("bundles") / "trained"
     build_bundle(snapshot, out, config=QUICK)

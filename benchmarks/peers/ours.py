@@ -13,7 +13,7 @@ from recommender.engine.evaluation.metrics import case_inputs
 from recommender.engine.model.linear import LinearSettings
 from recommender.engine.model.list_weights import ListWeights
 from recommender.engine.model.rating import RatingSettings
-from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
+from recommender.engine.training.trainer import TorchScorer, Trained, train_two_tower_model
 
 
 class TwoTowers:

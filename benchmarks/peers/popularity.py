@@ -113,8 +113,8 @@ class Random:
 class SegmentPopularity:
     """Popularity among people of one value of one profile field, shrunk to popularity among all.
 
-    As in recommender.engine.evaluation.baselines, which chooses the field on validation while it fits; here the field is chosen
-    first, then the counts are taken again with nothing held out.
+    As in recommender.engine.evaluation.baselines, which chooses the field on validation while it fits; here the field
+    is chosen first, then the counts are taken again with nothing held out.
     """
 
     def __init__(self, field: int | None = None, shrinkage: float = 10.0):

@@ -17,7 +17,7 @@ from recommender.engine.data.dataset import TRAIN, TwoTowerDataset
 from recommender.engine.evaluation.metrics import predict_held_out_ratings
 from recommender.engine.model.rating import RatingSettings, fit_rating_path
 from recommender.engine.model.towers import TwoTowerHybrid
-from recommender.engine.trainer import TorchScorer, tower_sizes
+from recommender.engine.training.trainer import TorchScorer, tower_sizes
 
 
 class GlobalMean:

@@ -15,18 +15,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOME = {
-    "StandaloneRecommender": "standalone",
-    "Recommendation": "standalone",
-    "TwoTowerDataset": "dataset",
-    "TwoTowerHybrid": "towers",
-    "train_two_tower_model": "trainer",
+    "StandaloneRecommender": "bundle.standalone",
+    "Recommendation": "bundle.standalone",
+    "TwoTowerDataset": "data.dataset",
+    "TwoTowerHybrid": "model.towers",
+    "train_two_tower_model": "training.trainer",
     "TrainConfig": "config",
-    "build_bundle": "pipeline",
-    "read_snapshot": "tables",
-    "from_frame": "tables",
-    "Derived": "schema",
-    "split": "dataset",
-    "save_model": "saving",
+    "build_bundle": "training.pipeline",
+    "read_snapshot": "data.tables",
+    "from_frame": "data.tables",
+    "Derived": "data.schema",
+    "split": "data.dataset",
+    "save_model": "training.writing",
 }
 __all__ = sorted(_HOME)
 

@@ -22,7 +22,7 @@ from recommender.engine.data.left_out import LeftOut
 from recommender.engine.errors import EngineError
 
 if TYPE_CHECKING:
-    from recommender.engine.pipeline import Progress
+    from recommender.engine.training.pipeline import Progress
 
 LIST_SCHEMA = pa.schema(
     [
@@ -50,10 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(options: argparse.Namespace) -> None:
     """Train on a snapshot and write a bundle; the report stands beside popularity."""
-    from recommender.engine import distributed
     from recommender.engine.data.tables import read_snapshot
-    from recommender.engine.pipeline import build_from_tables, help_to_learn
-    from recommender.engine.warm_start import settings_of
+    from recommender.engine.training import distributed
+    from recommender.engine.training.pipeline import build_from_tables, help_to_learn
+    from recommender.engine.training.warm_start import settings_of
 
     given = {
         n: getattr(options, n) for n in ("loss", "interaction", "epochs", "seed") if getattr(options, n) is not None

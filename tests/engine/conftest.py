@@ -21,7 +21,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle trained on the planted tastes, to be read and never changed."""
-    from recommender.engine.pipeline import build_bundle
+    from recommender.engine.training.pipeline import build_bundle
 
     out = tmp_path_factory.mktemp("bundles") / "b"
     build_bundle(snapshot, out, config=QUICK)

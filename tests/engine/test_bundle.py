@@ -81,7 +81,7 @@ def test_onnx_and_torch_answer_alike(snapshot, bundle):
     from recommender.engine.config import TrainConfig
     from recommender.engine.evaluation.metrics import case_inputs
     from recommender.engine.model.towers import TwoTowerHybrid
-    from recommender.engine.trainer import TorchScorer, tower_sizes
+    from recommender.engine.training.trainer import TorchScorer, tower_sizes
 
     data = TwoTowerDataset.build(read_snapshot(snapshot), encoders=Inference.open(bundle).encoders)
     config = TrainConfig.from_dict(read_manifest(bundle)["settings"])

@@ -39,7 +39,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset, split
 from recommender.engine.errors import TrainingCancelled
 from recommender.engine.data.tables import read_snapshot
-from recommender.engine.trainer import train_two_tower_model
+from recommender.engine.training.trainer import train_two_tower_model
 
 torch.cpu._is_avx512_bf16_supported = lambda: False  # in full precision what differs is no rounding either
 with distributed.joined():

@@ -20,7 +20,7 @@ from recommender.engine.model.list_weights import (
     cut_short,
 )
 from recommender.engine.model.towers import TowerSizes, UserTower
-from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
+from recommender.engine.training.trainer import TorchScorer, Trained, train_two_tower_model
 from tests import planted
 from tests.engine.conftest import QUICK
 
@@ -189,7 +189,7 @@ def test_what_comes_much_later_is_learned_for_short_histories(tmp_path):
 
 
 def test_what_is_learned_of_later_purchases_leaves_out_what_is_held_out(last_of_all_is_bread):
-    from recommender.engine.trainer import _later  # what it draws cannot be seen from outside
+    from recommender.engine.training.trainer import _later  # what it draws cannot be seen from outside
 
     data = last_of_all_is_bread
     start = np.tile(data.first_row[:-1], 50)

@@ -10,7 +10,7 @@ from recommender.engine.data.distribution import of_training
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation.baselines import Popularity, RecentPopularity, SegmentPopularity
 from recommender.engine.model.linear import log_share
-from recommender.engine.pipeline import build_bundle
+from recommender.engine.training.pipeline import build_bundle
 from tests import planted
 
 SMALL = TrainConfig(dim=8, profile_rank=2, rating_dim=4, epochs=2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recommender.engine.bundle.standalone import StandaloneRecommender
-from recommender.engine.pipeline import build_bundle
+from recommender.engine.training.pipeline import build_bundle
 from tests import planted
 from tests.engine.conftest import QUICK
 
@@ -107,7 +107,7 @@ def test_one_order_customers_with_ratings_and_quantities_are_listed_what_goes_wi
 @pytest.mark.parametrize("share", [0.0, 0.4])
 def test_popularity_beside_a_history_is_never_zero(share):
     from recommender.engine.model.linear import LinearSettings
-    from recommender.engine.trainer import _Run
+    from recommender.engine.training.trainer import _Run
 
     run = _Run.__new__(_Run)
     run.linear = LinearSettings(popularity=share)

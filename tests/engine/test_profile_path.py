@@ -8,7 +8,7 @@ from recommender.engine.data.dataset import TEST, TwoTowerDataset, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation.metrics import case_inputs, rank_targets, user_metrics
 from recommender.engine.model.profile import fit_profile_path
-from recommender.engine.trainer import TorchScorer, train_two_tower_model
+from recommender.engine.training.trainer import TorchScorer, train_two_tower_model
 from tests import planted
 
 ONE_EPOCH = TrainConfig(dim=8, profile_rank=4, rating_dim=2, epochs=1)

@@ -9,7 +9,7 @@ from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset,
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation.metrics import case_inputs
 from recommender.engine.model.rating import RatingSettings, fit_rating_path, posterior, ridge_regression
-from recommender.engine.trainer import TorchScorer, train_two_tower_model
+from recommender.engine.training.trainer import TorchScorer, train_two_tower_model
 from tests import planted
 
 ONE_EPOCH = TrainConfig(dim=8, profile_rank=2, rating_dim=4, epochs=1)

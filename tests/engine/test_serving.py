@@ -13,7 +13,7 @@ from recommender.engine.bundle.retrieval import Index, best_rows, diversify
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import EngineError, ProfileError
-from recommender.engine.pipeline import Progress, build_bundle
+from recommender.engine.training.pipeline import Progress, build_bundle
 from tests import planted
 from tests.engine.conftest import QUICK, person_of
 

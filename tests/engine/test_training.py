@@ -12,8 +12,8 @@ from recommender.engine.evaluation.baselines import Popularity
 from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 from recommender.engine.evaluation.report import evaluate
 from recommender.engine.model.list_weights import ListWeights
-from recommender.engine.pipeline import build_bundle
-from recommender.engine.trainer import TorchScorer, train_two_tower_model
+from recommender.engine.training.pipeline import build_bundle
+from recommender.engine.training.trainer import TorchScorer, train_two_tower_model
 from tests import planted
 from tests.engine.conftest import QUICK
 

@@ -7,16 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from recommender.engine import tuner
 from recommender.engine.__main__ import main
 from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.data.dataset import TEST, TRAIN, TwoTowerDataset, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import SnapshotError, TrainingCancelled
-from recommender.engine.pipeline import build_bundle
-from recommender.engine.trainer import train_two_tower_model
-from recommender.engine.tuner import tune
-from recommender.engine.warm_start import Warm
+from recommender.engine.training import tuner
+from recommender.engine.training.pipeline import build_bundle
+from recommender.engine.training.trainer import train_two_tower_model
+from recommender.engine.training.tuner import tune
+from recommender.engine.training.warm_start import Warm
 from tests.engine.conftest import QUICK
 
 SHORT = replace(QUICK, epochs=3)

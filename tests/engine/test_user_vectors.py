@@ -121,8 +121,8 @@ def test_a_model_without_users_is_a_model(inference, tmp_path):
 
 
 def test_of_many_users_those_who_bought_last_are_kept(snapshot, bundle, tmp_path, monkeypatch):
-    from recommender.engine import saving
     from recommender.engine.data.dataset import TwoTowerDataset
+    from recommender.engine.training import writing as saving
 
     tables = read_snapshot(snapshot)
     saved = shutil.copytree(bundle, tmp_path / "bundle")

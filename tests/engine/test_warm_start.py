@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from recommender.engine import trainer
 from recommender.engine.__main__ import main
 from recommender.engine.bundle.comparison import learned_by, open_for_comparison
 from recommender.engine.bundle.storage import read_manifest
@@ -17,9 +16,10 @@ from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import WarmStartError
 from recommender.engine.evaluation.metrics import case_inputs, rank_targets, user_metrics
 from recommender.engine.model.linear import fit_linear_path
-from recommender.engine.pipeline import build_from_tables
-from recommender.engine.trainer import TorchScorer, train_two_tower_model
-from recommender.engine.warm_start import KEPT, REPEATED, REPLAYED, Warm, hold_out_unlearned, settings_of
+from recommender.engine.training import trainer
+from recommender.engine.training.pipeline import build_from_tables
+from recommender.engine.training.trainer import TorchScorer, train_two_tower_model
+from recommender.engine.training.warm_start import KEPT, REPEATED, REPLAYED, Warm, hold_out_unlearned, settings_of
 from tests.engine.conftest import QUICK
 
 

@@ -44,7 +44,7 @@ def shop_with_all_kinds_of_people(stocked):
 @pytest.fixture
 def standalone(shop_with_all_kinds_of_people, settings, tmp_path):
     """A model trained on the shop as it was exported, promoted, and opened without the site."""
-    from recommender.engine.pipeline import build_bundle
+    from recommender.engine.training.pipeline import build_bundle
 
     settings.BUNDLE_ROOT = tmp_path / "bundles"
     export_snapshot(source=get_source(), folder=tmp_path / "snapshot")

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from customers.models import Customer, Purchase
 from recommender import runs, serving, training, versions
-from recommender.engine import pipeline
 from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.training import pipeline
 from recommender.errors import TrainingError
 from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion, TrainingRun

@@ -10,9 +10,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from recommender import training, versions
-from recommender.engine import pipeline
 from recommender.engine.errors import SnapshotError
 from recommender.engine.evaluation.report import Report
+from recommender.engine.training import pipeline
 from recommender.models import Promotion, TrainingRun
 from recommender.recommendations import recommend
 from tests.recommender import planted_runs, shop

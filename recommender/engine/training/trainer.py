@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recommender.engine import distributed, losses
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TRAIN, VALID, NegativeSampler, TwoTowerDataset, Window, batches, windows
 from recommender.engine.data.inputs import UserInputs, Vectors, rating_bucket
@@ -25,7 +24,8 @@ from recommender.engine.model.list_weights import LONG, POPULARITIES, SHORT, Hel
 from recommender.engine.model.profile import fit_profile_path
 from recommender.engine.model.rating import RatingSettings, fit_rating_path
 from recommender.engine.model.towers import TowerSizes, TwoTowerHybrid, means_by_value
-from recommender.engine.warm_start import FASTER, PATIENCE, REPEATED, REPLAYED, Warm
+from recommender.engine.training import distributed, losses
+from recommender.engine.training.warm_start import FASTER, PATIENCE, REPEATED, REPLAYED, Warm
 
 SLOWER = 2  # halvings of the rate where the first epoch is worse than the closed forms
 EpochCallback = Callable[[dict[str, float]], None]

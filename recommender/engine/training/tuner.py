@@ -23,12 +23,12 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from recommender.engine import distributed
 from recommender.engine.config import INTERACTIONS, TrainConfig
 from recommender.engine.data.dataset import VALID, TwoTowerDataset
 from recommender.engine.errors import EngineError, SnapshotError
-from recommender.engine.trainer import train_two_tower_model
-from recommender.engine.warm_start import SHAPE, Warm
+from recommender.engine.training import distributed
+from recommender.engine.training.trainer import train_two_tower_model
+from recommender.engine.training.warm_start import SHAPE, Warm
 
 STATES = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from recommender.engine import tuner
 from recommender.engine.bundle.comparison import open_for_comparison
 from recommender.engine.bundle.storage import WEIGHTS, new_bundle, write_manifest
 from recommender.engine.config import TrainConfig
@@ -25,10 +24,11 @@ from recommender.engine.data.distribution import of_training
 from recommender.engine.data.tables import Tables, read_snapshot
 from recommender.engine.errors import BundleError, InferenceError, TrainingCancelled, WarmStartError
 from recommender.engine.evaluation.report import Report, evaluate
-from recommender.engine.samples import sample
-from recommender.engine.saving import save_model, save_towers
-from recommender.engine.trainer import TorchScorer, Trained, train_two_tower_model
-from recommender.engine.warm_start import Warm, hold_out_unlearned, save_origin
+from recommender.engine.training import tuner
+from recommender.engine.training.samples import sample
+from recommender.engine.training.trainer import TorchScorer, Trained, train_two_tower_model
+from recommender.engine.training.warm_start import Warm, hold_out_unlearned, save_origin
+from recommender.engine.training.writing import save_model, save_towers
 
 
 @dataclass(frozen=True)
