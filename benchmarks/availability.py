@@ -49,7 +49,7 @@ def measure(items: int) -> dict[str, float]:
     from recommender import serving
     from recommender.availability import withdrawn
     from recommender.live_catalog import Tally, catalog_state, changed_slice, read_catalog
-    from recommender.source import get_source
+    from recommender.source.declaration import get_source
 
     _fill(items)
     source = get_source()

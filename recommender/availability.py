@@ -12,7 +12,7 @@ from recommender import serving
 from recommender.errors import RecommendationError
 from recommender.live_catalog import LiveCatalog, NewItem, available, read_new_item
 from recommender.prepared import Prepared
-from recommender.source import RecommenderSource, get_source
+from recommender.source.declaration import RecommenderSource, get_source
 
 # Primary keys in one query. A query is compiled and kept for each length, so lists of other lengths are filled up.
 LENGTHS = (5, 10, 20, 50, 100, 500)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from recommender.lists import TWO_TOWER
 from recommender.models import Arm, Experiment, Exposure, ServedList
 from recommender.sequential import LEAST, LEAST_EVENTS, Difference, Moments, difference, mismatch
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 
 ALPHA = 0.05  # the chance that any of the intervals is ever wrong: false alarms of one experiment, all looks together
 MISMATCHED = 0.001  # shares of the arms less likely than this by chance mean that something is broken

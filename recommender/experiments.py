@@ -25,7 +25,7 @@ from recommender.engine.errors import BundleError
 from recommender.errors import ExperimentError, TrainingError
 from recommender.list_counts import amount_of, has_revenue
 from recommender.models import Arm, Event, Experiment, Exposure, ModelVersion, Promotion, ServedList
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

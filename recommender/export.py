@@ -23,8 +23,8 @@ from recommender.engine.data.left_out import EXAMPLES, NOBODYS, ROW, VALUE, Left
 from recommender.engine.errors import EngineError, TrainingCancelled
 from recommender.errors import RecommenderError
 from recommender.people import plain, seconds
-from recommender.source import RecommenderSource
-from recommender.times import unreadable
+from recommender.source.declaration import RecommenderSource
+from recommender.source.times import unreadable
 
 CHUNK = 5_000  # rows in memory at once: the size of a row group, and of what a server-side cursor fetches
 TIME = pa.timestamp("us", tz="UTC")

@@ -29,8 +29,8 @@ from django.utils import timezone
 
 from recommender.engine.data.encoders import LARGEST_AMOUNT, stored_number
 from recommender.models import Event, ListCount, ServedList
-from recommender.source import RecommenderSource, get_source
-from recommender.times import field_at
+from recommender.source.declaration import RecommenderSource, get_source
+from recommender.source.times import field_at
 
 log = structlog.get_logger("recommender.list_counts")
 

@@ -25,8 +25,8 @@ from recommender.engine.data.inputs import ItemVectors, Vectors
 from recommender.people import plain
 from recommender.remembered import Remembered
 from recommender.retrieval import index_of
-from recommender.source import RecommenderSource
-from recommender.times import credible
+from recommender.source.declaration import RecommenderSource
+from recommender.source.times import credible
 from recommender.trends import trends
 
 if TYPE_CHECKING:

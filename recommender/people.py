@@ -30,8 +30,8 @@ from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
 from recommender.prepared import Prepared, Rows, ask
-from recommender.source import Count, RecommenderSource, Sum, get_source
-from recommender.times import AHEAD, credible, field_at
+from recommender.source.declaration import Count, RecommenderSource, Sum, get_source
+from recommender.source.times import AHEAD, credible, field_at
 
 AT_ONCE = 500  # customers in one query: SQLite binds so many values and more
 MAX_HISTORY = 100  # purchases read when no model says how many it reads

@@ -14,7 +14,7 @@ from recommender.errors import RecommendationError
 from recommender.lists import LONGEST_SCENARIO, MAX_COUNT, ListRequest
 from recommender.live_catalog import LiveCatalog
 from recommender.page_tokens import read_token
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 
 CART = "cart"  # the scenario in which the session's items are those of the cart
 

@@ -49,7 +49,7 @@ from recommender.page_tokens import MAX_SHOWN, write_token
 from recommender.plans import CART, Plan, check_who, plan, row_of
 from recommender.rotation import rotated
 from recommender.served_lists import new_id, record
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 from recommender.together import bought_with, viewed_with
 
 log = structlog.get_logger("recommender.recommendations")

@@ -13,7 +13,7 @@ from django.utils import timezone
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun, TrainingSchedule
 from recommender.runs import active_run
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 
 log = structlog.get_logger("recommender.schedules")
 

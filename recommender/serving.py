@@ -38,7 +38,7 @@ from recommender.live_catalog import (
 from recommender.models import Promotion
 from recommender.people import MAX_HISTORY
 from recommender.retrieval import collection_of
-from recommender.source import RecommenderSource, get_source
+from recommender.source.declaration import RecommenderSource, get_source
 
 log = structlog.get_logger("recommender.serving")
 

@@ -16,8 +16,8 @@ from django.db.models import Case, Count, F, Q, QuerySet, When
 
 from recommender.live_catalog import LiveCatalog, learned_from
 from recommender.models import Event
-from recommender.source import get_source
-from recommender.times import credible, credible_moments
+from recommender.source.declaration import get_source
+from recommender.source.times import credible, credible_moments
 
 PEOPLE = 200  # the latest buyers or viewers of an item
 LEAST_SHARED = 2  # one person who took both proves nothing

@@ -40,7 +40,7 @@ from recommender.personal_data import of_people_here
 from recommender.retrieval import send
 from recommender.run_parameters import Plan, plan_of
 from recommender.runs import active_runs, is_stale, move, remove_work, requeue, take_over_work, work_folder
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 from recommender.versions import bundle_folder, live_version, promote
 
 if TYPE_CHECKING:  # at run time the engine is imported where it is used: it brings torch along

@@ -22,7 +22,7 @@ from recommender.events import forget_views
 from recommender.lists import TWO_TOWER, Explanation, Source
 from recommender.plans import CART
 from recommender.recommendations import why as reasons_for
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 from recommender.wording import items_by_key, sentence
 
 A_PAGE = 20

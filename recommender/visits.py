@@ -13,7 +13,7 @@ from django.utils.crypto import salted_hmac
 
 from recommender.models import Event
 from recommender.prepared import Prepared, Rows
-from recommender.times import AHEAD
+from recommender.source.times import AHEAD
 
 KEPT = 20
 LATELY = timedelta(days=1)

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist
 
 from recommender.lists import Reason
-from recommender.source import RecommenderSource
+from recommender.source.declaration import RecommenderSource
 
 WORDS = {
     "because_you_bought": "Because you bought {}",

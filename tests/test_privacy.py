@@ -21,7 +21,7 @@ from recommender import people, personal_data, recommendations, serving
 from recommender.engine.errors import EngineError
 from recommender.export import export_snapshot
 from recommender.models import Dismissal, Event, ModelVersion, ServedList
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 from recsite import privacy
 from tests.recommender.shop import category_of
 

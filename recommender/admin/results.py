@@ -22,7 +22,7 @@ from recommender.list_results import Estimate, ListResult, counted_at, list_resu
 from recommender.lists import TWO_TOWER
 from recommender.models import ListCount
 from recommender.report_lines import NOTHING
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 
 PERIODS = (7, 28, 90, 365)
 DEFAULT_PERIOD = 28

@@ -41,7 +41,7 @@ from recommender.events import record_by
 from recommender.lists import POPULAR, RecommendationList
 from recommender.models import Event
 from recommender.plans import CART
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 from recommender.wording import items_by_key, sentence
 
 register = template.Library()

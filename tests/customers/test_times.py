@@ -16,7 +16,7 @@ from customers import times
 from customers.models import Customer, Purchase
 from customers.resources import PurchaseResource
 from customers.services import rate_purchase
-from recommender import times as recommender_times
+from recommender.source import times as recommender_times
 from tests.customers.test_api import PURCHASES, caller
 
 pytestmark = pytest.mark.django_db

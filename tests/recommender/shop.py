@@ -12,7 +12,7 @@ import numpy as np
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 
 CATEGORIES = ["Running", "Kitchen", "Books", "Garden"]
 CUSTOMERS, PRODUCTS, EACH = 60, 48, 8

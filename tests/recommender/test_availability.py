@@ -16,7 +16,7 @@ from recommender.lists import ListRequest
 from recommender.live_catalog import SLICE, changed_slice, read_catalog, read_tally
 from recommender.models import Event
 from recommender.recommendations import recommend, recommend_many, similar
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 from tests.recommender.test_recommendations import keys
 
 

@@ -17,7 +17,7 @@ from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import TrainingCancelled
 from recommender.errors import RecommenderError
 from recommender.export import CHUNK, export_snapshot
-from recommender.source import Latest
+from recommender.source.declaration import Latest
 from recsite.source import ShopSource
 from tests.recommender import shop
 

@@ -20,7 +20,7 @@ from recommender.engine.errors import SnapshotError
 from recommender.export import export_snapshot
 from recommender.live_catalog import Tally, read_catalog
 from recommender.models import TrainingRun
-from recommender.source import Latest, RecommenderSource
+from recommender.source.declaration import Latest, RecommenderSource
 from recsite.source import ShopSource
 from tests.recommender import shop
 

@@ -88,7 +88,7 @@ def test_seeing_it_takes_the_permission(client, staff):
 
 
 def test_a_shop_without_amounts_is_shown_no_revenue(client, staff, counted, monkeypatch):
-    from recommender.source import get_source
+    from recommender.source.declaration import get_source
 
     staff("view_listcount")
     monkeypatch.setattr(type(get_source()), "interaction_amount", None)

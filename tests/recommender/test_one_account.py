@@ -14,7 +14,7 @@ from recommender import drift, serving, together
 from recommender.live_catalog import read_tally
 from recommender.models import Event
 from recommender.recommendations import also_viewed, bought_together, popular, predict_rating, trending
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 from tests.recommender.shop import START
 from tests.recommender.test_recommendations import keys
 

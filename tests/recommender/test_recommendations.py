@@ -25,7 +25,7 @@ from recommender.recommendations import (
     recommend_many,
     similar,
 )
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 from tests.recommender.shop import PRODUCTS, category_of
 
 

@@ -12,9 +12,9 @@ from django.db.models import Q
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender.checks import problems_of
 from recommender.engine.data.schema import Derived, Schema
-from recommender.source import Count, Latest, RecommenderSource, Sum, get_source
+from recommender.source.checks import problems_of
+from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
 from recsite.source import ShopSource
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,8 +198,6 @@ def test_all_thirteen_fields_of_the_seed_have_a_place():
 
 def test_the_recommender_app_can_be_read_without_the_shops_models():
     """It is told of them by the setting alone."""
-    code = (
-        "import sys, recommender.source; print(sorted({'catalog', 'customers', 'recsite', 'torch'} & set(sys.modules)))"
-    )
+    code = "import sys, recommender.source.declaration; print(sorted({'catalog', 'customers', 'recsite', 'torch'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"

@@ -13,7 +13,7 @@ from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion
 from recommender.recommendations import predict_rating, recommend
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 from tests.conftest import QUICK
 from tests.recommender import shop
 

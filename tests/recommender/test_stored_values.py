@@ -13,7 +13,6 @@ from django.db.models.functions import NullIf
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender import drift, people
-from recommender.checks import check_source
 from recommender.engine.data.left_out import read_left_out
 from recommender.errors import RecommendationError
 from recommender.events import record_event
@@ -21,7 +20,8 @@ from recommender.export import export_snapshot
 from recommender.list_counts import amount_of, count_lately, has_revenue
 from recommender.live_catalog import Tally, read_catalog, read_newer, read_tally
 from recommender.recommendations import popular, predict_rating, recommend, similar
-from recommender.source import Sum, get_source
+from recommender.source.checks import check_source
+from recommender.source.declaration import Sum, get_source
 from recsite.source import ShopSource
 from tests.recommender.test_source import problems
 

@@ -16,8 +16,8 @@ from recommender import people, serving
 from recommender.live_catalog import read_tally
 from recommender.models import Event
 from recommender.recommendations import also_viewed, popular
-from recommender.source import get_source
-from recommender.times import credible
+from recommender.source.declaration import get_source
+from recommender.source.times import credible
 from recommender.together import bought_with
 from tests.recommender.test_api import ada, stranger  # noqa: F401 (fixtures)
 from tests.recommender.test_recommendations import keys

@@ -14,8 +14,8 @@ from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConf
 from django.db.models import BooleanField, DecimalField, Field, FloatField, IntegerField, Model, QuerySet
 
 from recommender.engine.errors import EngineError
-from recommender.source import Count, Latest, RecommenderSource, Sum, get_source
-from recommender.times import field_at
+from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
+from recommender.source.times import field_at
 
 # Attributes that hold field names, by the queryset whose model has the fields.
 NAMES = {

@@ -10,7 +10,7 @@ from django.db.models import DateField, DateTimeField, Field, Q
 from django.utils import timezone
 
 from recommender.engine.times import AHEAD_SECONDS, EARLIEST_SECONDS
-from recommender.source import RecommenderSource
+from recommender.source.declaration import RecommenderSource
 
 EARLIEST = datetime.fromtimestamp(EARLIEST_SECONDS, UTC)
 AHEAD = timedelta(seconds=AHEAD_SECONDS)
