@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from recommender.engine.evaluation.segments import KNOWN_SEGMENTS
-from recommender.report_lines import score
+from recommender.reports.lines import score
 
 RIVALS = {"live": "the live model", "popularity": "popularity"}
 COUNTED = {"users": "customers", "items": "items", "interactions": "interactions"}

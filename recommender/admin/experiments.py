@@ -25,11 +25,11 @@ from unfold.widgets import (
 
 from recommender import experiments
 from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, money, staff
-from recommender.charts import BandChart, band_of
 from recommender.errors import ExperimentError
 from recommender.experiment_results import ExperimentResults, Measured, needed, results_of, say
 from recommender.models import MAY_EXPERIMENT, MAY_PROMOTE, Arm, Experiment, ModelVersion
-from recommender.report_lines import NOTHING
+from recommender.reports.charts import BandChart, band_of
+from recommender.reports.lines import NOTHING
 from recommender.sequential import Difference
 
 State = Experiment.State

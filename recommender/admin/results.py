@@ -16,12 +16,12 @@ from django.utils import timezone
 from unfold.widgets import INPUT_CLASSES
 
 from recommender.admin.pages import ReadOnlyAdmin, money
-from recommender.charts import Bar, bar
 from recommender.list_counts import attribution_window
 from recommender.list_results import Estimate, ListResult, counted_at, list_results
 from recommender.lists import TWO_TOWER
 from recommender.models import ListCount
-from recommender.report_lines import NOTHING
+from recommender.reports.charts import Bar, bar
+from recommender.reports.lines import NOTHING
 from recommender.source.declaration import get_source
 
 PERIODS = (7, 28, 90, 365)

@@ -17,12 +17,12 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidge
 
 from recommender import runs
 from recommender.admin.pages import ReadOnlyAdmin, check_may, duration, link_to, page_address, staff
-from recommender.charts import curves_of
 from recommender.engine.config import LOSSES, TrainConfig
 from recommender.errors import TrainingError
 from recommender.gate import rule
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
-from recommender.report_lines import NOTHING, lines_of, score
+from recommender.reports.charts import curves_of
+from recommender.reports.lines import NOTHING, lines_of, score
 from recommender.run_parameters import MOST_TRIALS
 from recommender.tasks import queue_again, queue_run
 

@@ -18,7 +18,7 @@ from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, differ
 from recommender.errors import TrainingError
 from recommender.gate import rule
 from recommender.models import MAY_PROMOTE, MAY_SEE_VERSIONS, ModelVersion, Promotion
-from recommender.report_lines import NOTHING, interval, lines_of, row_of, score
+from recommender.reports.lines import NOTHING, interval, lines_of, row_of, score
 
 
 @admin.register(ModelVersion)

@@ -18,7 +18,7 @@ from recommender.errors import TrainingError
 from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recommender.recommendations import recommend
-from recommender.report_lines import score
+from recommender.reports.lines import score
 from tests import planted
 from tests.recommender import shop
 

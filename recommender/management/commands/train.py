@@ -16,7 +16,7 @@ from recommender.engine.config import LOSSES
 from recommender.errors import TrainingError
 from recommender.management.arguments import whole_number
 from recommender.models import ModelVersion, TrainingRun
-from recommender.report_lines import ReportLines, lines_of
+from recommender.reports.lines import ReportLines, lines_of
 from recommender.runs import start_run
 from recommender.training import Tell, execute_run
 

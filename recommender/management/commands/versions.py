@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from recommender.management.arguments import whole_number
 from recommender.models import ModelVersion
-from recommender.report_lines import interval, row_of, score
+from recommender.reports.lines import interval, row_of, score
 from recommender.versions import live_version
 
 

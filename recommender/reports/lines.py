@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recommender.charts import Bar, CalibrationChart, LineChart, bar, calibration_of, curves_of
 from recommender.engine.data.left_out import LeftOut
+from recommender.reports.charts import Bar, CalibrationChart, LineChart, bar, calibration_of, curves_of
 
 LABELS = {
     "two_tower": "this model",
