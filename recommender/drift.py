@@ -24,9 +24,9 @@ from recommender.engine.errors import BundleError
 from recommender.errors import TrainingError
 from recommender.live_catalog import learned_from
 from recommender.models import DriftFinding, Event, ServedList
+from recommender.registry.promotion import bundle_folder
 from recommender.source.declaration import get_source
 from recommender.source.times import as_stored, field_at
-from recommender.versions import bundle_folder
 
 log = structlog.get_logger("recommender.drift")
 

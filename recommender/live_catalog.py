@@ -23,8 +23,8 @@ from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.encoders import HIGHEST_RATING, LOWEST_RATING, as_text, stored_rating
 from recommender.engine.data.inputs import ItemVectors, Vectors
 from recommender.people import plain
+from recommender.registry.vector_index import index_of
 from recommender.remembered import Remembered
-from recommender.retrieval import index_of
 from recommender.source.declaration import RecommenderSource
 from recommender.source.times import credible
 from recommender.trends import trends

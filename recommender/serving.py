@@ -37,7 +37,7 @@ from recommender.live_catalog import (
 )
 from recommender.models import Promotion
 from recommender.people import MAX_HISTORY
-from recommender.retrieval import collection_of
+from recommender.registry.vector_index import collection_of
 from recommender.source.declaration import RecommenderSource, get_source
 
 log = structlog.get_logger("recommender.serving")

@@ -10,9 +10,10 @@ from celery import shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from recommender import drift, experiments, list_counts, pruning, runs, schedules, training
+from recommender import drift, experiments, list_counts, runs, schedules, training
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
+from recommender.registry import pruning
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

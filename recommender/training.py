@@ -37,11 +37,11 @@ from recommender.gate import Decision, decide, most_fallen, most_lost
 from recommender.models import ModelVersion, TrainingRun
 from recommender.notifications import tell_of_failure, tell_of_refusal
 from recommender.personal_data import of_people_here
-from recommender.retrieval import send
+from recommender.registry.promotion import bundle_folder, live_version, promote
+from recommender.registry.vector_index import send
 from recommender.run_parameters import Plan, plan_of
 from recommender.runs import active_runs, is_stale, move, remove_work, requeue, take_over_work, work_folder
 from recommender.source.declaration import get_source
-from recommender.versions import bundle_folder, live_version, promote
 
 if TYPE_CHECKING:  # at run time the engine is imported where it is used: it brings torch along
     from recommender.engine.evaluation.report import Report

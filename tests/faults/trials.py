@@ -16,9 +16,9 @@ from recommender import tasks
 from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.models import ModelVersion, TrainingRun, TrainingSchedule
-from recommender.pruning import prune_bundles
+from recommender.registry.promotion import bundle_folder, live_version
+from recommender.registry.pruning import prune_bundles
 from recommender.runs import work_folder
-from recommender.versions import bundle_folder, live_version
 from tests.faults.world import STALE_AFTER, World
 
 QUICK = {

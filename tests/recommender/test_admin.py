@@ -9,10 +9,11 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 from django.utils import timezone
 
-from recommender import runs, tasks, versions
+from recommender import runs, tasks
 from recommender.admin.pages import duration
 from recommender.gate import rule
 from recommender.models import Event, Promotion, ServedList, TrainingRun
+from recommender.registry import promotion as versions
 from tests.recommender import planted_runs
 from tests.recommender.answers import text_of
 

@@ -6,10 +6,11 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from recommender import experiments, versions
+from recommender import experiments
 from recommender.admin.experiments import findings_of
 from recommender.experiment_results import results_of
 from recommender.models import Experiment, Exposure, ModelVersion, Promotion
+from recommender.registry import promotion as versions
 from tests.recommender.answers import text_of
 from tests.recommender.test_experiments import LIVE, begun, of, people_of, plan, running
 

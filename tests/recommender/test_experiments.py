@@ -13,15 +13,16 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import experiments, serving, versions
+from recommender import experiments, serving
 from recommender.assignment import RunningArm, RunningExperiment
 from recommender.errors import ExperimentError
 from recommender.experiment_results import results_of
 from recommender.list_counts import remove_lists
 from recommender.lists import ListRequest
 from recommender.models import Arm, Event, Experiment, Exposure, ModelVersion, Promotion, ServedList
-from recommender.pruning import prune_bundles
 from recommender.recommendations import cart, recommend, recommend_many, similar
+from recommender.registry import promotion as versions
+from recommender.registry.pruning import prune_bundles
 from recommender.visits import visitor_of
 from tests import planted
 

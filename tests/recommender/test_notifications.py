@@ -5,8 +5,9 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.db import transaction
 
-from recommender import notifications, runs, versions
+from recommender import notifications, runs
 from recommender.models import TrainingRun
+from recommender.registry import promotion as versions
 from tests.recommender import planted_runs
 
 State = TrainingRun.State

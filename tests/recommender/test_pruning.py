@@ -7,10 +7,11 @@ import time
 import pytest
 from django.core.management import call_command
 
-from recommender import pruning, versions
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion, TrainingRun
-from recommender.pruning import prune_bundles
+from recommender.registry import promotion as versions
+from recommender.registry import pruning
+from recommender.registry.pruning import prune_bundles
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from catalog.models import Product
 from recommender import serving
 from recommender.recommendations import recommend, similar
-from recommender.retrieval import send
+from recommender.registry.vector_index import send
 from tests.engine.test_milvus import milvus
 from tests.recommender.test_recommendations import keys
 

@@ -13,7 +13,7 @@ from recommender import runs, serving, tasks, training
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, TrainingRun
 from recommender.recommendations import recommend
-from recommender.versions import bundle_folder, live_version
+from recommender.registry.promotion import bundle_folder, live_version
 from tests.recommender import shop
 from tests.recommender.test_training import SMALL
 

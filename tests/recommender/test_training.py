@@ -11,13 +11,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from customers.models import Customer, Purchase
-from recommender import runs, serving, training, versions
+from recommender import runs, serving, training
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.training import pipeline
 from recommender.errors import TrainingError
 from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recommender.recommendations import recommend
+from recommender.registry import promotion as versions
 from recommender.reports.lines import score
 from tests import planted
 from tests.recommender import shop

@@ -19,7 +19,7 @@ from recommender.source.declaration import get_source
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
-log = structlog.get_logger("recommender.versions")
+log = structlog.get_logger("recommender.registry.promotion")
 
 
 def live_version() -> ModelVersion | None:

@@ -13,10 +13,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from recommender.models import Arm, Experiment, ModelVersion, TrainingRun
+from recommender.registry.promotion import bundle_folder, live_version, version_below
 from recommender.runs import active_run
-from recommender.versions import bundle_folder, live_version, version_below
 
-log = structlog.get_logger("recommender.pruning")
+log = structlog.get_logger("recommender.registry.pruning")
 
 KEPT = 10
 # What a process that died may have left behind is as old as this before it is taken for that.
