@@ -8,10 +8,10 @@ class RecommenderConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in
 
-        from recommender.dismissals import carry_over
-        from recommender.events import bring_visit
+        from recommender.feedback.dismissals import carry_over
+        from recommender.feedback.events import bring_visit
         from recommender.source.checks import check_source
 
         checks.register(check_source)
         user_logged_in.connect(bring_visit, dispatch_uid="recommender.bring_visit")
-        user_logged_in.connect(carry_over, dispatch_uid="recommender.dismissals")
+        user_logged_in.connect(carry_over, dispatch_uid="recommender.feedback.dismissals")

@@ -22,7 +22,7 @@ from django.utils import timezone
 from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.errors import ExperimentError, TrainingError
-from recommender.list_counts import amount_of, has_revenue
+from recommender.feedback.counts import amount_of, has_revenue
 from recommender.models import Arm, Event, Experiment, Exposure, ModelVersion, Promotion, ServedList
 from recommender.registry import promotion as versions
 from recommender.source.declaration import get_source

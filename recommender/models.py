@@ -290,7 +290,7 @@ class ServedList(models.Model):
         max_length=32, blank=True, help_text="Stands for the visit it was shown in, where nobody is known."
     )
     bucket = models.PositiveSmallIntegerField(
-        default=0, help_text="Which of the buckets of recommender/list_counts.py the person falls into."
+        default=0, help_text="Which of the buckets of recommender/feedback/counts.py the person falls into."
     )
 
     class Meta:
@@ -350,7 +350,7 @@ class Event(models.Model):
 
 class ListCount(models.Model):
     """What lists of one kind brought that were served on one day to one bucket of people: numbers without a name, which
-    stay when the lists themselves are gone. Written by recommender/list_counts.py."""
+    stay when the lists themselves are gone. Written by recommender/feedback/counts.py."""
 
     day = models.DateField(db_index=True, help_text="Of the lists, in the site's time zone.")
     scenario = models.CharField(max_length=50, blank=True)

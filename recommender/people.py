@@ -22,12 +22,12 @@ from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When, W
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from recommender import visits
 from recommender.engine.bundle.inference import Event, Person
 from recommender.engine.data.encoders import LARGEST_AMOUNT, as_number, as_text, stored_number, stored_rating
 from recommender.engine.errors import ProfileError
 from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 from recommender.errors import RecommendationError
+from recommender.feedback import visits
 from recommender.models import Dismissal
 from recommender.prepared import Prepared, Rows, ask
 from recommender.source.declaration import Count, RecommenderSource, Sum, get_source

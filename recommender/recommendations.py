@@ -27,7 +27,8 @@ from recommender.engine.bundle.explain import Weighed
 from recommender.engine.bundle.inference import Person
 from recommender.engine.errors import EngineError
 from recommender.errors import RecommendationError
-from recommender.list_counts import bucket_of
+from recommender.feedback.counts import bucket_of
+from recommender.feedback.served_lists import new_id, record
 from recommender.lists import (
     ALSO_VIEWED,
     BOUGHT_TOGETHER,
@@ -48,7 +49,6 @@ from recommender.models import ServedList
 from recommender.page_tokens import MAX_SHOWN, write_token
 from recommender.plans import CART, Plan, check_who, plan, row_of
 from recommender.rotation import rotated
-from recommender.served_lists import new_id, record
 from recommender.source.declaration import get_source
 from recommender.together import bought_with, viewed_with
 

@@ -33,10 +33,10 @@ from django.utils import timezone
 from recommender.engine.config import TrainConfig
 from recommender.engine.errors import BundleError, EngineError, TrainingCancelled
 from recommender.errors import NothingChanged, RecommenderError, TrainingError
+from recommender.feedback.personal_data import of_people_here
 from recommender.gate import Decision, decide, most_fallen, most_lost
 from recommender.models import ModelVersion, TrainingRun
 from recommender.notifications import tell_of_failure, tell_of_refusal
-from recommender.personal_data import of_people_here
 from recommender.registry.promotion import bundle_folder, live_version, promote
 from recommender.registry.vector_index import send
 from recommender.run_parameters import Plan, plan_of

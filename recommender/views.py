@@ -15,10 +15,11 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from recommender import dismissals, people, visits
+from recommender import people
 from recommender.availability import exists
 from recommender.errors import RecommendationError
-from recommender.events import forget_views
+from recommender.feedback import dismissals, visits
+from recommender.feedback.events import forget_views
 from recommender.lists import TWO_TOWER, Explanation, Source
 from recommender.plans import CART
 from recommender.recommendations import why as reasons_for

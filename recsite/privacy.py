@@ -23,7 +23,7 @@ from knox.models import AuthToken
 
 from customers.models import CartItem, Customer, Purchase
 from customers.selectors import customer_of
-from recommender import personal_data
+from recommender.feedback import personal_data
 
 log = structlog.get_logger("recsite.privacy")
 

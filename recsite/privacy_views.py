@@ -18,8 +18,8 @@ from customers import services
 from customers.models import Purchase
 from customers.selectors import customer_of, purchases_of
 from customers.views import back_to_where_they_were
-from recommender import dismissals
-from recommender.events import viewed_by
+from recommender.feedback import dismissals
+from recommender.feedback.events import viewed_by
 from recsite import privacy
 
 PURCHASES_A_PAGE = 10

@@ -16,8 +16,8 @@ from django.utils import timezone
 from unfold.widgets import INPUT_CLASSES
 
 from recommender.admin.pages import ReadOnlyAdmin, money
-from recommender.list_counts import attribution_window
-from recommender.list_results import Estimate, ListResult, counted_at, list_results
+from recommender.feedback.counts import attribution_window
+from recommender.feedback.results import Estimate, ListResult, counted_at, list_results
 from recommender.lists import TWO_TOWER
 from recommender.models import ListCount
 from recommender.reports.charts import Bar, bar

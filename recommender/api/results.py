@@ -10,8 +10,8 @@ from rest_framework.response import Response
 from recommender.api import serializers as forms
 from recommender.api.access import StaffMay
 from recommender.api.views import MALFORMED, NOT_YOURS, STRANGER
-from recommender.list_counts import attribution_window
-from recommender.list_results import counted_at, list_results, to_dicts
+from recommender.feedback.counts import attribution_window
+from recommender.feedback.results import counted_at, list_results, to_dicts
 from recommender.models import MAY_SEE_RESULTS
 
 

@@ -15,13 +15,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from recommender import dismissals, people, visits
+from recommender import people
 from recommender.api import serializers as forms
 from recommender.api.access import MayAskForAnyone, check_may_ask_for, may_ask_for_anyone
 from recommender.api.parsers import BoundedJSONParser
 from recommender.api.throttles import KeyThrottle, UserThrottle, VisitorThrottle
 from recommender.errors import EventChanged, RecommendationError
-from recommender.events import record_event
+from recommender.feedback import dismissals, visits
+from recommender.feedback.events import record_event
 from recommender.lists import ListRequest
 from recommender.models import Event
 from recommender.recommendations import (

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='servedlist',
             name='bucket',
-            field=models.PositiveSmallIntegerField(default=0, help_text='Which of the buckets of recommender/list_counts.py the person falls into.'),
+            field=models.PositiveSmallIntegerField(default=0, help_text='Which of the buckets of recommender/feedback/counts.py the person falls into.'),
         ),
         migrations.AddField(
             model_name='servedlist',

@@ -34,10 +34,11 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.utils.http import urlencode
 
-from recommender import dismissals, people, serving, visits
+from recommender import people, serving
 from recommender import recommendations as door
 from recommender.errors import RecommendationError
-from recommender.events import record_by
+from recommender.feedback import dismissals, visits
+from recommender.feedback.events import record_by
 from recommender.lists import POPULAR, RecommendationList
 from recommender.models import Event
 from recommender.plans import CART

@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import availability, dismissals, serving
+from recommender import availability, serving
 from recommender import recommendations as door
-from recommender.events import record_event
+from recommender.feedback import dismissals
+from recommender.feedback.events import record_event
 from recommender.lists import ListRequest
 from recommender.live_catalog import SLICE, changed_slice, read_catalog, read_tally
 from recommender.models import Event

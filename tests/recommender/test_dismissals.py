@@ -8,8 +8,9 @@ from rest_framework.test import APIClient
 
 from catalog.models import Product
 from customers.models import Customer
-from recommender import dismissals, recommendations
+from recommender import recommendations
 from recommender.errors import RecommendationError
+from recommender.feedback import dismissals
 from recommender.models import Dismissal, Event
 from tests.recommender.shop import PRODUCTS
 

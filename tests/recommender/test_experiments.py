@@ -17,13 +17,13 @@ from recommender import experiments, serving
 from recommender.assignment import RunningArm, RunningExperiment
 from recommender.errors import ExperimentError
 from recommender.experiment_results import results_of
-from recommender.list_counts import remove_lists
+from recommender.feedback.counts import remove_lists
+from recommender.feedback.visits import visitor_of
 from recommender.lists import ListRequest
 from recommender.models import Arm, Event, Experiment, Exposure, ModelVersion, Promotion, ServedList
 from recommender.recommendations import cart, recommend, recommend_many, similar
 from recommender.registry import promotion as versions
 from recommender.registry.pruning import prune_bundles
-from recommender.visits import visitor_of
 from tests import planted
 
 pytestmark = pytest.mark.django_db

@@ -15,11 +15,12 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import list_counts, tasks
 from recommender import recommendations as door
-from recommender.events import record_event
-from recommender.list_counts import BUCKETS, bucket_of, count_lists, prune_lists
-from recommender.list_results import list_results
+from recommender import tasks
+from recommender.feedback import counts as list_counts
+from recommender.feedback.counts import BUCKETS, bucket_of, count_lists, prune_lists
+from recommender.feedback.events import record_event
+from recommender.feedback.results import list_results
 from recommender.models import Event, ListCount, ModelVersion, ServedList
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
@@ -423,7 +424,9 @@ def test_a_list_made_for_nobody_in_particular_is_its_first_visitors(trained):
 
 def test_two_clicks_at_once_count_once(trained, monkeypatch):
     made = door.popular(3)
-    monkeypatch.setattr("recommender.events._is_counted", lambda *row: False)  # both look before either is stored
+    monkeypatch.setattr(
+        "recommender.feedback.events._is_counted", lambda *row: False
+    )  # both look before either is stored
     for _ in range(2):
         record_event(kind="click", item=made.items[0].item, recommendation_id=uuid.UUID(made.recommendation_id))
     assert (Event.objects.count(), clicks()) == (2, (1, 1))

@@ -15,9 +15,9 @@ from customers.models import Customer, Purchase
 from recommender import drift, people
 from recommender.engine.data.left_out import read_left_out
 from recommender.errors import RecommendationError
-from recommender.events import record_event
 from recommender.export import export_snapshot
-from recommender.list_counts import amount_of, count_lately, has_revenue
+from recommender.feedback.counts import amount_of, count_lately, has_revenue
+from recommender.feedback.events import record_event
 from recommender.live_catalog import Tally, read_catalog, read_newer, read_tally
 from recommender.recommendations import popular, predict_rating, recommend, similar
 from recommender.source.checks import check_source

@@ -13,11 +13,12 @@ from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from recommender import availability, people, served_lists, visits
+from recommender import availability, people
 from recommender.errors import EventChanged, RecommendationError
+from recommender.feedback import served_lists, visits
 from recommender.models import Event, ServedList
 
-log = structlog.get_logger("recommender.events")
+log = structlog.get_logger("recommender.feedback.events")
 
 
 def record_event(

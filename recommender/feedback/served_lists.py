@@ -20,7 +20,7 @@ from django.db import Error, IntegrityError, close_old_connections, connections
 from recommender import people
 from recommender.models import ServedList
 
-log = structlog.get_logger("recommender.served_lists")
+log = structlog.get_logger("recommender.feedback.served_lists")
 
 GATHERED_FOR = 0.1  # seconds that lists wait for others
 MOST_WAITING = 10_000  # lists, some 20 MB: more come on record one by one, at the database's own pace

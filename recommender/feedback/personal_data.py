@@ -16,7 +16,7 @@ from django.db.models import Model, QuerySet
 from recommender.models import Dismissal, Event, Exposure, ModelVersion, ServedList
 from recommender.people import agreeing
 
-log = structlog.get_logger("recommender.personal_data")
+log = structlog.get_logger("recommender.feedback.personal_data")
 
 # Every model whose rows are about a customer, by the key in their field `customer`; a test looks for others.
 KEPT: dict[str, type[Model]] = {

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from django.db.models import Max, Sum
 
-from recommender.list_counts import BUCKETS
+from recommender.feedback.counts import BUCKETS
 from recommender.lists import POPULAR
 from recommender.models import ListCount
 

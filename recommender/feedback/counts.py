@@ -32,7 +32,7 @@ from recommender.models import Event, ListCount, ServedList
 from recommender.source.declaration import RecommenderSource, get_source
 from recommender.source.times import field_at
 
-log = structlog.get_logger("recommender.list_counts")
+log = structlog.get_logger("recommender.feedback.counts")
 
 BUCKETS = 20
 KEPT_DAYS, ATTRIBUTION_DAYS = 90, 7
