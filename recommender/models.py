@@ -151,7 +151,7 @@ class Promotion(models.Model):
 
 
 class Experiment(models.Model):
-    """Two ways of making lists side by side, each for a share of the people. Written by recommender/experiments.py."""
+    """Two ways of making lists side by side, each for a share of the people. Written by experiments/service.py."""
 
     class State(models.TextChoices):
         PLANNED = "planned"

@@ -20,13 +20,13 @@ import structlog
 from django.utils import timezone
 
 from recommender import people, serving
-from recommender.assignment import RunningArm
 from recommender.availability import new_item, withdrawn
 from recommender.engine.bundle import explain, retrieval
 from recommender.engine.bundle.explain import Weighed
 from recommender.engine.bundle.inference import Person
 from recommender.engine.errors import EngineError
 from recommender.errors import RecommendationError
+from recommender.experiments.assignment import RunningArm
 from recommender.feedback.counts import bucket_of
 from recommender.feedback.served_lists import new_id, record
 from recommender.lists import (

@@ -21,9 +21,9 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
-from recommender.assignment import RunningArm, RunningExperiment, running_experiment
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.errors import EngineError
+from recommender.experiments.assignment import RunningArm, RunningExperiment, running_experiment
 from recommender.live_catalog import (
     Live,
     LiveCatalog,

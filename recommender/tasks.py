@@ -10,8 +10,9 @@ from celery import shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from recommender import drift, experiments, runs, schedules, training
+from recommender import drift, runs, schedules, training
 from recommender.errors import TrainingError
+from recommender.experiments import service as experiments
 from recommender.feedback import counts as list_counts
 from recommender.models import TrainingRun
 from recommender.registry import pruning

@@ -23,14 +23,14 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from recommender import experiments
 from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, money, staff
 from recommender.errors import ExperimentError
-from recommender.experiment_results import ExperimentResults, Measured, needed, results_of, say
+from recommender.experiments import service as experiments
+from recommender.experiments.results import ExperimentResults, Measured, needed, results_of, say
+from recommender.experiments.sequential import Difference
 from recommender.models import MAY_EXPERIMENT, MAY_PROMOTE, Arm, Experiment, ModelVersion
 from recommender.reports.charts import BandChart, band_of
 from recommender.reports.lines import NOTHING
-from recommender.sequential import Difference
 
 State = Experiment.State
 STATE_COLOURS = {State.PLANNED: "default", State.RUNNING: "info", State.STOPPED: "success"}

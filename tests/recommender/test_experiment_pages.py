@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from recommender import experiments
 from recommender.admin.experiments import findings_of
-from recommender.experiment_results import results_of
+from recommender.experiments import service as experiments
+from recommender.experiments.results import results_of
 from recommender.models import Experiment, Exposure, ModelVersion, Promotion
 from recommender.registry import promotion as versions
 from tests.recommender.answers import text_of

@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import experiments, serving
-from recommender.assignment import RunningArm, RunningExperiment
+from recommender import serving
 from recommender.errors import ExperimentError
-from recommender.experiment_results import results_of
+from recommender.experiments import service as experiments
+from recommender.experiments.assignment import RunningArm, RunningExperiment
+from recommender.experiments.results import results_of
 from recommender.feedback.counts import remove_lists
 from recommender.feedback.visits import visitor_of
 from recommender.lists import ListRequest

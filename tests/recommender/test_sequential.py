@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from recommender.sequential import LEAST, LEAST_EVENTS, Moments, boundary, difference, mismatch, moments
+from recommender.experiments.sequential import LEAST, LEAST_EVENTS, Moments, boundary, difference, mismatch, moments
 
 PEOPLE, LOOKS, TRIALS = 20_000, 200, 400
 

@@ -30,7 +30,7 @@ from recommender.source.declaration import get_source
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-log = structlog.get_logger("recommender.experiments")
+log = structlog.get_logger("recommender.experiments.service")
 
 State = Experiment.State
 AT_ONCE = 500  # people whose lists and purchases are read together
