@@ -69,8 +69,8 @@ def when_ready(server):
 def post_worker_init(worker):
     """Each worker follows what is promoted, and puts lists on record, in threads of its own, which may run on any core:
     no visitor waits for a model that opens, or for a row."""
-    from recommender import serving
     from recommender.feedback import served_lists
+    from recommender.serving import live as serving
 
     _keep_what_is_imported()
     serving.keep_watch()

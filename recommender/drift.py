@@ -17,14 +17,15 @@ from django.db.models import Exists, F, Max, OuterRef, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from recommender import people, serving
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.data.distribution import Distribution, Spread, spread_of_items, spread_of_profiles, stability
 from recommender.engine.errors import BundleError
 from recommender.errors import TrainingError
-from recommender.live_catalog import learned_from
 from recommender.models import DriftFinding, Event, ServedList
 from recommender.registry.promotion import bundle_folder
+from recommender.serving import customers as people
+from recommender.serving import live as serving
+from recommender.serving.catalog import learned_from
 from recommender.source.declaration import get_source
 from recommender.source.times import as_stored, field_at
 

@@ -22,7 +22,7 @@ from recommender.engine.data.encoders import as_number, as_text
 from recommender.engine.data.left_out import EXAMPLES, NOBODYS, ROW, VALUE, LeftOutCounter, write_left_out
 from recommender.engine.errors import EngineError, TrainingCancelled
 from recommender.errors import RecommenderError
-from recommender.people import plain, seconds
+from recommender.serving.customers import plain, seconds
 from recommender.source.declaration import RecommenderSource
 from recommender.source.times import unreadable
 

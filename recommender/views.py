@@ -15,16 +15,16 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from recommender import people
-from recommender.availability import exists
 from recommender.errors import RecommendationError
 from recommender.feedback import dismissals, visits
 from recommender.feedback.events import forget_views
-from recommender.lists import TWO_TOWER, Explanation, Source
-from recommender.plans import CART
-from recommender.recommendations import why as reasons_for
+from recommender.serving import customers as people
+from recommender.serving.answer import TWO_TOWER, Explanation, Source
+from recommender.serving.availability import exists
+from recommender.serving.recommendations import why as reasons_for
+from recommender.serving.request import CART
+from recommender.serving.wording import items_by_key, sentence
 from recommender.source.declaration import get_source
-from recommender.wording import items_by_key, sentence
 
 A_PAGE = 20
 MOST_REASONS = 5

@@ -24,11 +24,11 @@ from catalog.selectors import products_by_key
 from customers.models import Customer
 from customers.seeding import ShopSize, seed_shop
 from customers.selectors import purchases_of
-from recommender import serving
-from recommender.lists import RecommendationList
 from recommender.models import TrainingRun
-from recommender.recommendations import predict_rating, recommend
 from recommender.runs import start_run
+from recommender.serving import live as serving
+from recommender.serving.answer import RecommendationList
+from recommender.serving.recommendations import predict_rating, recommend
 from recommender.training import Tell, execute_run
 
 SIZE = ShopSize(customers=800, products=320, purchases=16_000, seed=0)  # a seed that nobody gives by hand

@@ -7,7 +7,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from recommender import serving
+from recommender.serving import live as serving
 
 log = structlog.get_logger("recsite.health")
 

@@ -13,10 +13,10 @@ from django.conf import settings as site
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.cache import cache
 
-from recommender import serving
 from recommender.api import access
 from recommender.engine.config import TrainConfig
 from recommender.models import ModelVersion, Promotion
+from recommender.serving import live as serving
 from tests import planted
 from tests.recommender import shop
 

@@ -134,10 +134,10 @@ def test_the_training_modules_are_loaded_by_nothing_that_serves():
     [
         ("catalog.models", "from customers.models import Customer", {"customers"}),
         ("customers.services", "def buy():\n    import recsite.settings", {"recsite"}),
-        ("recommender.people", "from catalog import models", {"catalog"}),
+        ("recommender.serving.customers", "from catalog import models", {"catalog"}),
         ("recommender.engine.data.tables", "from django.conf import settings", {"django"}),
         ("recommender.engine.data.tables", "from recommender.models import TrainingRun", {"recommender.models"}),
-        ("recommender.serving", "def live():\n    import torch.nn", {"torch"}),
+        ("recommender.serving.live", "def live():\n    import torch.nn", {"torch"}),
         ("recommender.engine.bundle.inference", "from torch import Tensor", {"torch"}),
     ],
 )

@@ -13,7 +13,7 @@ from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.dataset import TRAIN, Cases, TwoTowerDataset
 from recommender.engine.data.inputs import Vectors
 
-SHRINKAGE = 3.0  # as in recommender/together.py, which needs Django
+SHRINKAGE = 3.0  # as in recommender/serving/together.py, which needs Django
 
 
 class ItemPeer:

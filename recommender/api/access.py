@@ -9,7 +9,7 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from recommender import people
+from recommender.serving import customers as people
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -12,10 +12,10 @@ from rest_framework import serializers
 
 from recommender.engine.data.encoders import as_text
 from recommender.errors import TrainingError
-from recommender.lists import FALLBACK_REASONS, MAX_COUNT, UNRATED_REASONS, ListRequest, Source
 from recommender.models import Event, ModelVersion, TrainingRun
 from recommender.registry.promotion import report_for
 from recommender.run_parameters import plan_of
+from recommender.serving.answer import FALLBACK_REASONS, MAX_COUNT, UNRATED_REASONS, ListRequest, Source
 from recommender.source.declaration import get_source
 from recommender.source.times import validate_time
 

@@ -15,7 +15,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from recommender import people
 from recommender.api import serializers as forms
 from recommender.api.access import MayAskForAnyone, check_may_ask_for, may_ask_for_anyone
 from recommender.api.parsers import BoundedJSONParser
@@ -23,9 +22,10 @@ from recommender.api.throttles import KeyThrottle, UserThrottle, VisitorThrottle
 from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import dismissals, visits
 from recommender.feedback.events import record_event
-from recommender.lists import ListRequest
 from recommender.models import Event
-from recommender.recommendations import (
+from recommender.serving import customers as people
+from recommender.serving.answer import ListRequest
+from recommender.serving.recommendations import (
     also_viewed,
     bought_together,
     cart,

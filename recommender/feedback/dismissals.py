@@ -11,9 +11,10 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 
-from recommender import availability, people
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
+from recommender.serving import availability
+from recommender.serving import customers as people
 
 KEPT = 200  # in a visitor's session, which is read with every page
 _NAME = "recommender_dismissed"

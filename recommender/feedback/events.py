@@ -13,10 +13,11 @@ from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from recommender import availability, people
 from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import served_lists, visits
 from recommender.models import Event, ServedList
+from recommender.serving import availability
+from recommender.serving import customers as people
 
 log = structlog.get_logger("recommender.feedback.events")
 

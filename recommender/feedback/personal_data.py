@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from recommender.models import Dismissal, Event, Exposure, ModelVersion, ServedList
-from recommender.people import agreeing
+from recommender.serving.customers import agreeing
 
 log = structlog.get_logger("recommender.feedback.personal_data")
 

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 import structlog
 from django.db import Error, IntegrityError, close_old_connections, connections
 
-from recommender import people
 from recommender.models import ServedList
+from recommender.serving import customers as people
 
 log = structlog.get_logger("recommender.feedback.served_lists")
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from recommender.models import Event
-from recommender.prepared import Prepared, Rows
+from recommender.serving.prepared import Prepared, Rows
 from recommender.source.times import AHEAD
 
 KEPT = 20

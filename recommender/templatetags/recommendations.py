@@ -34,16 +34,17 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.utils.http import urlencode
 
-from recommender import people, serving
-from recommender import recommendations as door
 from recommender.errors import RecommendationError
 from recommender.feedback import dismissals, visits
 from recommender.feedback.events import record_by
-from recommender.lists import POPULAR, RecommendationList
 from recommender.models import Event
-from recommender.plans import CART
+from recommender.serving import customers as people
+from recommender.serving import live as serving
+from recommender.serving import recommendations as door
+from recommender.serving.answer import POPULAR, RecommendationList
+from recommender.serving.request import CART
+from recommender.serving.wording import items_by_key, sentence
 from recommender.source.declaration import get_source
-from recommender.wording import items_by_key, sentence
 
 register = template.Library()
 

@@ -9,14 +9,15 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import availability, serving
-from recommender import recommendations as door
 from recommender.feedback import dismissals
 from recommender.feedback.events import record_event
-from recommender.lists import ListRequest
-from recommender.live_catalog import SLICE, changed_slice, read_catalog, read_tally
 from recommender.models import Event
-from recommender.recommendations import recommend, recommend_many, similar
+from recommender.serving import availability
+from recommender.serving import live as serving
+from recommender.serving import recommendations as door
+from recommender.serving.answer import ListRequest
+from recommender.serving.catalog import SLICE, changed_slice, read_catalog, read_tally
+from recommender.serving.recommendations import recommend, recommend_many, similar
 from recommender.source.declaration import get_source
 from tests.recommender.test_recommendations import keys
 

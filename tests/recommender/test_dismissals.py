@@ -8,10 +8,10 @@ from rest_framework.test import APIClient
 
 from catalog.models import Product
 from customers.models import Customer
-from recommender import recommendations
 from recommender.errors import RecommendationError
 from recommender.feedback import dismissals
 from recommender.models import Dismissal, Event
+from recommender.serving import recommendations
 from tests.recommender.shop import PRODUCTS
 
 

@@ -13,18 +13,18 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import serving
 from recommender.errors import ExperimentError
 from recommender.experiments import service as experiments
 from recommender.experiments.assignment import RunningArm, RunningExperiment
 from recommender.experiments.results import results_of
 from recommender.feedback.counts import remove_lists
 from recommender.feedback.visits import visitor_of
-from recommender.lists import ListRequest
 from recommender.models import Arm, Event, Experiment, Exposure, ModelVersion, Promotion, ServedList
-from recommender.recommendations import cart, recommend, recommend_many, similar
 from recommender.registry import promotion as versions
 from recommender.registry.pruning import prune_bundles
+from recommender.serving import live as serving
+from recommender.serving.answer import ListRequest
+from recommender.serving.recommendations import cart, recommend, recommend_many, similar
 from tests import planted
 
 pytestmark = pytest.mark.django_db

@@ -6,10 +6,17 @@ from catalog.models import Product
 from catalog.services import create_product, put_on_sale, take_off_sale, update_product
 from customers.models import Customer
 from customers.services import buy, create_customer, rate_purchase, set_personalisation, update_customer
-from recommender import serving
 from recommender.engine.bundle.inference import Inference, Person
 from recommender.feedback.events import record_event
-from recommender.recommendations import also_viewed, bought_together, popular, predict_rating, recommend, similar
+from recommender.serving import live as serving
+from recommender.serving.recommendations import (
+    also_viewed,
+    bought_together,
+    popular,
+    predict_rating,
+    recommend,
+    similar,
+)
 from tests.recommender.shop import category_of
 from tests.recommender.test_recommendations import categories, keys
 

@@ -12,14 +12,14 @@ from django.urls import reverse
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import people
 from recommender.engine.data.encoders import as_text
 from recommender.engine.data.left_out import read_left_out
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import SnapshotError
 from recommender.export import export_snapshot
-from recommender.live_catalog import Tally, read_catalog
 from recommender.models import TrainingRun
+from recommender.serving import customers as people
+from recommender.serving.catalog import Tally, read_catalog
 from recommender.source.declaration import Latest, RecommenderSource
 from recsite.source import ShopSource
 from tests.recommender import shop

@@ -15,13 +15,13 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import recommendations as door
 from recommender import tasks
 from recommender.feedback import counts as list_counts
 from recommender.feedback.counts import BUCKETS, bucket_of, count_lists, prune_lists
 from recommender.feedback.events import record_event
 from recommender.feedback.results import list_results
 from recommender.models import Event, ListCount, ModelVersion, ServedList
+from recommender.serving import recommendations as door
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 DAY = NOON.date()

@@ -10,10 +10,12 @@ from catalog.models import Product
 from catalog.selectors import rated_at_least, with_rating
 from customers.models import Customer, Purchase
 from customers.selectors import rating_summaries, rating_summary
-from recommender import drift, serving, together
-from recommender.live_catalog import read_tally
+from recommender import drift
 from recommender.models import Event
-from recommender.recommendations import also_viewed, bought_together, popular, predict_rating, trending
+from recommender.serving import live as serving
+from recommender.serving import together
+from recommender.serving.catalog import read_tally
+from recommender.serving.recommendations import also_viewed, bought_together, popular, predict_rating, trending
 from recommender.source.declaration import get_source
 from tests.recommender.shop import START
 from tests.recommender.test_recommendations import keys

@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import people
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.tables import read_snapshot
 from recommender.errors import RecommendationError
-from recommender.prepared import takes_several_statements
+from recommender.serving import customers as people
+from recommender.serving.prepared import takes_several_statements
 
 
 def features(inference: Inference, customer: people.Customer) -> dict[str, object]:

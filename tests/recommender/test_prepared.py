@@ -8,7 +8,7 @@ from django.db import connection, connections
 
 from customers.models import Customer, Purchase
 from recommender.models import ServedList
-from recommender.prepared import Prepared, ask, takes_several_statements
+from recommender.serving.prepared import Prepared, ask, takes_several_statements
 from tests.recommender import shop
 
 

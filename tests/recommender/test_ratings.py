@@ -9,10 +9,10 @@ from django.template import Context, Template
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import serving
 from recommender.engine.bundle.inference import Inference
 from recommender.errors import RecommendationError
-from recommender.recommendations import predict_rating, recommend
+from recommender.serving import live as serving
+from recommender.serving.recommendations import predict_rating, recommend
 
 WHO = {
     "a customer with a history": {"customer": "C0"},

@@ -9,14 +9,15 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import recommendations, serving
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.errors import ProfileError
 from recommender.errors import RecommendationError
-from recommender.lists import ListRequest
 from recommender.models import ServedList
-from recommender.recommendations import (
+from recommender.serving import live as serving
+from recommender.serving import recommendations
+from recommender.serving.answer import ListRequest
+from recommender.serving.recommendations import (
     because_you_bought,
     bought_together,
     popular,

@@ -6,13 +6,13 @@ import pytest
 from catalog.models import Product
 from catalog.services import update_product
 from customers.services import create_customer
-from recommender import serving
 from recommender.engine.bundle.explain import Reason, Weighed
 from recommender.engine.bundle.inference import Event, Person
 from recommender.engine.data.inputs import Vectors
 from recommender.engine.errors import InferenceError
-from recommender.recommendations import recommend
-from recommender.remembered import Remembered
+from recommender.serving import live as serving
+from recommender.serving.recommendations import recommend
+from recommender.serving.remembered import Remembered
 
 
 def made() -> Weighed:
@@ -77,7 +77,9 @@ def asked(trained):
 def test_a_list_asked_again_is_the_same_and_costs_no_tower(asked, monkeypatch):
     first, remembered = asked()
     assert len(remembered) == 1
-    monkeypatch.setattr("recommender.live_catalog.weigh", lambda *_, **__: pytest.fail("The towers were asked again."))
+    monkeypatch.setattr(
+        "recommender.serving.catalog.weigh", lambda *_, **__: pytest.fail("The towers were asked again.")
+    )
     assert asked()[0] == first
 
 

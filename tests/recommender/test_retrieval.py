@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import Product
-from recommender import serving
-from recommender.recommendations import recommend, similar
 from recommender.registry.vector_index import send
+from recommender.serving import live as serving
+from recommender.serving.recommendations import recommend, similar
 from tests.engine.test_milvus import milvus
 from tests.recommender.test_recommendations import keys
 

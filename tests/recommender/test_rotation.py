@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from recommender.live_catalog import digest
-from recommender.rotation import rotated
+from recommender.serving.catalog import digest
+from recommender.serving.rotation import rotated
 
 TODAY = date(2026, 11, 25)
 DIGESTS = np.array([digest(f"P{n}") for n in range(50)], dtype=np.uint64)

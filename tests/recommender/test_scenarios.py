@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import serving
 from recommender.errors import RecommendationError
 from recommender.models import Event, ServedList
-from recommender.recommendations import (
+from recommender.serving import live as serving
+from recommender.serving.recommendations import (
     also_viewed,
     bought_together,
     cart,

@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import serving
 from recommender.engine.bundle.inference import Person
 from recommender.models import ModelVersion, Promotion
-from recommender.recommendations import recommend
+from recommender.serving import live as serving
+from recommender.serving.recommendations import recommend
 from tests import planted
 from tests.waiting import until
 

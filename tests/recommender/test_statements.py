@@ -8,8 +8,8 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog.models import Product
 from customers.models import Customer
-from recommender import people
-from recommender.prepared import Prepared, takes_several_statements
+from recommender.serving import customers as people
+from recommender.serving.prepared import Prepared, takes_several_statements
 from tests.recommender import shop
 
 pytestmark = [

@@ -12,14 +12,15 @@ from django.db.models.functions import NullIf
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import drift, people
+from recommender import drift
 from recommender.engine.data.left_out import read_left_out
 from recommender.errors import RecommendationError
 from recommender.export import export_snapshot
 from recommender.feedback.counts import amount_of, count_lately, has_revenue
 from recommender.feedback.events import record_event
-from recommender.live_catalog import Tally, read_catalog, read_newer, read_tally
-from recommender.recommendations import popular, predict_rating, recommend, similar
+from recommender.serving import customers as people
+from recommender.serving.catalog import Tally, read_catalog, read_newer, read_tally
+from recommender.serving.recommendations import popular, predict_rating, recommend, similar
 from recommender.source.checks import check_source
 from recommender.source.declaration import Sum, get_source
 from recsite.source import ShopSource

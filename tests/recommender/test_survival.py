@@ -9,11 +9,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from customers.models import Purchase
-from recommender import runs, serving, tasks, training
+from recommender import runs, tasks, training
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, TrainingRun
-from recommender.recommendations import recommend
 from recommender.registry.promotion import bundle_folder, live_version
+from recommender.serving import live as serving
+from recommender.serving.recommendations import recommend
 from tests.recommender import shop
 from tests.recommender.test_training import SMALL
 

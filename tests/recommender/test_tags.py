@@ -10,8 +10,8 @@ from django.template import Context, Template, TemplateSyntaxError
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import serving
 from recommender.models import Event, ServedList
+from recommender.serving import live as serving
 from recommender.templatetags.recommendations import register
 
 

@@ -12,13 +12,14 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import people, serving
-from recommender.live_catalog import read_tally
 from recommender.models import Event
-from recommender.recommendations import also_viewed, popular
+from recommender.serving import customers as people
+from recommender.serving import live as serving
+from recommender.serving.catalog import read_tally
+from recommender.serving.recommendations import also_viewed, popular
+from recommender.serving.together import bought_with
 from recommender.source.declaration import get_source
 from recommender.source.times import credible
-from recommender.together import bought_with
 from tests.recommender.test_api import ada, stranger  # noqa: F401 (fixtures)
 from tests.recommender.test_recommendations import keys
 

@@ -11,15 +11,16 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from customers.models import Customer, Purchase
-from recommender import runs, serving, training
+from recommender import runs, training
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.training import pipeline
 from recommender.errors import TrainingError
 from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion, TrainingRun
-from recommender.recommendations import recommend
 from recommender.registry import promotion as versions
 from recommender.reports.lines import score
+from recommender.serving import live as serving
+from recommender.serving.recommendations import recommend
 from tests import planted
 from tests.recommender import shop
 

@@ -14,8 +14,8 @@ from recommender.engine.errors import SnapshotError
 from recommender.engine.evaluation.report import Report
 from recommender.engine.training import pipeline
 from recommender.models import Promotion, TrainingRun
-from recommender.recommendations import recommend
 from recommender.registry import promotion as versions
+from recommender.serving.recommendations import recommend
 from tests.recommender import planted_runs, shop
 
 ROOT = Path(__file__).resolve().parents[2]

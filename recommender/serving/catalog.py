@@ -22,12 +22,12 @@ from recommender.engine.bundle.neighbours import Neighbours, feature_codes
 from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.encoders import HIGHEST_RATING, LOWEST_RATING, as_text, stored_rating
 from recommender.engine.data.inputs import ItemVectors, Vectors
-from recommender.people import plain
 from recommender.registry.vector_index import index_of
-from recommender.remembered import Remembered
+from recommender.serving.customers import plain
+from recommender.serving.remembered import Remembered
+from recommender.serving.trends import trends
 from recommender.source.declaration import RecommenderSource
 from recommender.source.times import credible
-from recommender.trends import trends
 
 if TYPE_CHECKING:
     from recommender.engine.bundle.milvus import MilvusIndex, MilvusVectors

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
 
-from recommender.lists import Reason
+from recommender.serving.answer import Reason
 from recommender.source.declaration import RecommenderSource
 
 WORDS = {

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from django.utils import timezone
 
-from recommender import people
 from recommender.engine.bundle.inference import Event, Person
 from recommender.errors import RecommendationError
-from recommender.lists import LONGEST_SCENARIO, MAX_COUNT, ListRequest
-from recommender.live_catalog import LiveCatalog
-from recommender.page_tokens import read_token
+from recommender.serving import customers as people
+from recommender.serving.answer import LONGEST_SCENARIO, MAX_COUNT, ListRequest
+from recommender.serving.catalog import LiveCatalog
+from recommender.serving.paging import read_token
 from recommender.source.declaration import get_source
 
 CART = "cart"  # the scenario in which the session's items are those of the cart

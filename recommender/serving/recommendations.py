@@ -19,8 +19,6 @@ import numpy as np
 import structlog
 from django.utils import timezone
 
-from recommender import people, serving
-from recommender.availability import new_item, withdrawn
 from recommender.engine.bundle import explain, retrieval
 from recommender.engine.bundle.explain import Weighed
 from recommender.engine.bundle.inference import Person
@@ -29,7 +27,10 @@ from recommender.errors import RecommendationError
 from recommender.experiments.assignment import RunningArm
 from recommender.feedback.counts import bucket_of
 from recommender.feedback.served_lists import new_id, record
-from recommender.lists import (
+from recommender.models import ServedList
+from recommender.serving import customers as people
+from recommender.serving import live as serving
+from recommender.serving.answer import (
     ALSO_VIEWED,
     BOUGHT_TOGETHER,
     POPULAR,
@@ -44,15 +45,15 @@ from recommender.lists import (
     RecommendationList,
     Source,
 )
-from recommender.live_catalog import LiveCatalog, NewItem, Placed
-from recommender.models import ServedList
-from recommender.page_tokens import MAX_SHOWN, write_token
-from recommender.plans import CART, Plan, check_who, plan, row_of
-from recommender.rotation import rotated
+from recommender.serving.availability import new_item, withdrawn
+from recommender.serving.catalog import LiveCatalog, NewItem, Placed
+from recommender.serving.paging import MAX_SHOWN, write_token
+from recommender.serving.request import CART, Plan, check_who, plan, row_of
+from recommender.serving.rotation import rotated
+from recommender.serving.together import bought_with, viewed_with
 from recommender.source.declaration import get_source
-from recommender.together import bought_with, viewed_with
 
-log = structlog.get_logger("recommender.recommendations")
+log = structlog.get_logger("recommender.serving.recommendations")
 
 _NO_ROWS = (np.zeros(0, np.int64), np.zeros(0))
 LATEST_BOUGHT = 5  # purchases that are looked at for one of which it is known what goes with it

@@ -15,7 +15,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, QuerySet, Value
 
-from recommender.statements import VALUE, Question, Rows, Statement, ask_together
+from recommender.serving.statements import VALUE, Question, Rows, Statement, ask_together
 
 Build = Callable[[Sequence[Any]], QuerySet[Any, Any]]
 SMALL = 2  # keys at most of a query that is kept on a connection. Larger ones come in many lengths, each planned anew

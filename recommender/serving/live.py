@@ -24,7 +24,9 @@ from django.db import DatabaseError, close_old_connections
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.errors import EngineError
 from recommender.experiments.assignment import RunningArm, RunningExperiment, running_experiment
-from recommender.live_catalog import (
+from recommender.models import Promotion
+from recommender.registry.vector_index import collection_of
+from recommender.serving.catalog import (
     Live,
     LiveCatalog,
     Placed,
@@ -35,12 +37,10 @@ from recommender.live_catalog import (
     read_newer,
     read_tally,
 )
-from recommender.models import Promotion
-from recommender.people import MAX_HISTORY
-from recommender.registry.vector_index import collection_of
+from recommender.serving.customers import MAX_HISTORY
 from recommender.source.declaration import RecommenderSource, get_source
 
-log = structlog.get_logger("recommender.serving")
+log = structlog.get_logger("recommender.serving.live")
 
 CHECK_EVERY = 1.0  # seconds between two looks at the database
 LOOKING_SHARE = 0.1  # of its time that a watch looks, at most: counting a huge catalog takes a while

@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-log = structlog.get_logger("recommender.statements")
+log = structlog.get_logger("recommender.serving.statements")
 
 Rows = list[tuple[Any, ...]]
 _Sent = tuple[str, Sequence[Any]]  # SQL and its parameters

@@ -13,7 +13,7 @@ from zlib import crc32
 import numpy as np
 
 from recommender.errors import RecommendationError
-from recommender.live_catalog import DIGEST_BYTES
+from recommender.serving.catalog import DIGEST_BYTES
 
 MAX_SHOWN = 1_000  # items that one walk through the pages shows before it ends
 _CHECK_BYTES = 4

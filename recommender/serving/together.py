@@ -14,8 +14,8 @@ import numpy as np
 from django.core.cache import cache
 from django.db.models import Case, Count, F, Q, QuerySet, When
 
-from recommender.live_catalog import LiveCatalog, learned_from
 from recommender.models import Event
+from recommender.serving.catalog import LiveCatalog, learned_from
 from recommender.source.declaration import get_source
 from recommender.source.times import credible, credible_moments
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from recommender import serving
 from recommender.errors import RecommendationError
-from recommender.live_catalog import LiveCatalog, NewItem, available, read_new_item
-from recommender.prepared import Prepared
+from recommender.serving import live as serving
+from recommender.serving.catalog import LiveCatalog, NewItem, available, read_new_item
+from recommender.serving.prepared import Prepared
 from recommender.source.declaration import RecommenderSource, get_source
 
 # Primary keys in one query. A query is compiled and kept for each length, so lists of other lengths are filled up.

@@ -29,7 +29,7 @@ from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 from recommender.errors import RecommendationError
 from recommender.feedback import visits
 from recommender.models import Dismissal
-from recommender.prepared import Prepared, Rows, ask
+from recommender.serving.prepared import Prepared, Rows, ask
 from recommender.source.declaration import Count, RecommenderSource, Sum, get_source
 from recommender.source.times import AHEAD, credible, field_at
 
