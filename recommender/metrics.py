@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from recommender.drift import latest_findings
 from recommender.models import DriftFinding, TrainingRun
 from recommender.registry.promotion import live_version
-from recommender.runs import active_run
+from recommender.training.runs import active_run
 
 LEVELS = {DriftFinding.Level.FINE: 0, DriftFinding.Level.WATCH: 1, DriftFinding.Level.HIGH: 2}
 

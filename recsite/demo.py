@@ -25,11 +25,11 @@ from customers.models import Customer
 from customers.seeding import ShopSize, seed_shop
 from customers.selectors import purchases_of
 from recommender.models import TrainingRun
-from recommender.runs import start_run
 from recommender.serving import live as serving
 from recommender.serving.answer import RecommendationList
 from recommender.serving.recommendations import predict_rating, recommend
-from recommender.training import Tell, execute_run
+from recommender.training.execution import Tell, execute_run
+from recommender.training.runs import start_run
 
 SIZE = ShopSize(customers=800, products=320, purchases=16_000, seed=0)  # a seed that nobody gives by hand
 KNOWN = (6, 7)  # customers by number: a runner and a gardener

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from customers.models import Customer
 from customers.seeding import ShopSize, seed_shop
-from recommender import runs
 from recommender.models import TrainingRun
+from recommender.training import runs
 from recsite import demo
 from tests.ports import free_port
 

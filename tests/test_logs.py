@@ -256,13 +256,13 @@ def test_what_the_database_says_of_a_row_is_not_logged(ada, lines):
         f"users: the key {KEY!r} stands there twice.",
         f"""the key "o'{KEY}" stands there twice.""",
     ):
-        structlog.get_logger("recommender.training").error("run_failed", run=1, error=told)
+        structlog.get_logger("recommender.training.execution").error("run_failed", run=1, error=told)
     try:
         with transaction.atomic():
             Customer.objects.create(key=KEY)
     except IntegrityError:
         logging.getLogger("recommender.x").exception("a row was not stored")
-    log = structlog.get_logger("recommender.training")
+    log = structlog.get_logger("recommender.training.execution")
     log.info("mail_sent", to=ADDRESS, error=f"{ADDRESS} bounced")
     logging.getLogger("recommender.x").error("%s bounced", ADDRESS)
     written = json.dumps(lines())

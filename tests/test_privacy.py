@@ -18,13 +18,13 @@ from knox.models import AuthToken
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.engine.errors import EngineError
-from recommender.export import export_snapshot
 from recommender.feedback import personal_data
 from recommender.models import Dismissal, Event, ModelVersion, ServedList
 from recommender.serving import customers as people
 from recommender.serving import live as serving
 from recommender.serving import recommendations
 from recommender.source.declaration import get_source
+from recommender.training.export import export_snapshot
 from recsite import privacy
 from tests.recommender.shop import category_of
 

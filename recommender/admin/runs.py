@@ -15,16 +15,16 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
-from recommender import runs
 from recommender.admin.pages import ReadOnlyAdmin, check_may, duration, link_to, page_address, staff
 from recommender.engine.config import LOSSES, TrainConfig
 from recommender.errors import TrainingError
-from recommender.gate import rule
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
 from recommender.reports.charts import curves_of
 from recommender.reports.lines import NOTHING, lines_of, score
-from recommender.run_parameters import MOST_TRIALS
 from recommender.tasks import queue_again, queue_run
+from recommender.training import runs
+from recommender.training.gate import rule
+from recommender.training.parameters import MOST_TRIALS
 
 STATE_COLOURS = {
     TrainingRun.State.PROMOTED: "success",

@@ -15,10 +15,10 @@ from unfold.enums import ActionVariant
 from recommender.admin.examples import examples_of
 from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, difference, page_address, staff
 from recommender.errors import TrainingError
-from recommender.gate import rule
 from recommender.models import MAY_PROMOTE, MAY_SEE_VERSIONS, ModelVersion, Promotion
 from recommender.registry import promotion as versions
 from recommender.reports.lines import NOTHING, interval, lines_of, row_of, score
+from recommender.training.gate import rule
 
 
 @admin.register(ModelVersion)

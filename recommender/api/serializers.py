@@ -14,10 +14,10 @@ from recommender.engine.data.encoders import as_text
 from recommender.errors import TrainingError
 from recommender.models import Event, ModelVersion, TrainingRun
 from recommender.registry.promotion import report_for
-from recommender.run_parameters import plan_of
 from recommender.serving.answer import FALLBACK_REASONS, MAX_COUNT, UNRATED_REASONS, ListRequest, Source
 from recommender.source.declaration import get_source
 from recommender.source.times import validate_time
+from recommender.training.parameters import plan_of
 
 MOST_REQUESTS = 1_000  # in one batch
 MOST_KEYS = 1_000  # in one list of a request

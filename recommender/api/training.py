@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, ModelSerializer
 
-from recommender import runs
 from recommender.api import serializers as forms
 from recommender.api.access import StaffMay, staff
 from recommender.api.views import MALFORMED
@@ -21,6 +20,7 @@ from recommender.errors import TrainingError
 from recommender.models import MAY_PROMOTE, MAY_SEE_RUNS, MAY_SEE_VERSIONS, MAY_TRAIN, ModelVersion, TrainingRun
 from recommender.registry import promotion as versions
 from recommender.tasks import queue_run
+from recommender.training import runs
 
 NOT_NOW = OpenApiResponse(description="Not now: what `detail` says stands in the way.")
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from recommender.models import Arm, Experiment, ModelVersion, TrainingRun
 from recommender.registry.promotion import bundle_folder, live_version, version_below
-from recommender.runs import active_run
+from recommender.training.runs import active_run
 
 log = structlog.get_logger("recommender.registry.pruning")
 

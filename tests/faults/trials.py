@@ -18,7 +18,7 @@ from recommender.engine.errors import BundleError
 from recommender.models import ModelVersion, TrainingRun, TrainingSchedule
 from recommender.registry.promotion import bundle_folder, live_version
 from recommender.registry.pruning import prune_bundles
-from recommender.runs import work_folder
+from recommender.training.runs import work_folder
 from tests.faults.world import STALE_AFTER, World
 
 QUICK = {

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from recommender.gate import decide
 from recommender.models import ModelVersion, TrainingRun
-from recommender.training import metrics_of
+from recommender.training.execution import metrics_of
+from recommender.training.gate import decide
 
 STUDY = [
     {"number": n, "settings": s, "curve": [0.1] * epochs, "ndcg_10": ndcg, "state": "done", "seconds": seconds}

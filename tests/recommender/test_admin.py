@@ -9,11 +9,12 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 from django.utils import timezone
 
-from recommender import runs, tasks
+from recommender import tasks
 from recommender.admin.pages import duration
-from recommender.gate import rule
 from recommender.models import Event, Promotion, ServedList, TrainingRun
 from recommender.registry import promotion as versions
+from recommender.training import runs
+from recommender.training.gate import rule
 from tests.recommender import planted_runs
 from tests.recommender.answers import text_of
 

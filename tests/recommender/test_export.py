@@ -15,9 +15,9 @@ from customers.models import Customer, Purchase
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import TrainingCancelled
 from recommender.errors import RecommenderError
-from recommender.export import CHUNK, export_snapshot
 from recommender.serving import customers as people
 from recommender.source.declaration import Latest
+from recommender.training.export import CHUNK, export_snapshot
 from recsite.source import ShopSource
 from tests.recommender import shop
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from recommender.gate import decide, rule
+from recommender.training.gate import decide, rule
 
 COUNTS = {"users": 500, "items": 200, "interactions": 9_000, "rated": 0}
 

@@ -16,11 +16,11 @@ from recommender.engine.data.encoders import as_text
 from recommender.engine.data.left_out import read_left_out
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import SnapshotError
-from recommender.export import export_snapshot
 from recommender.models import TrainingRun
 from recommender.serving import customers as people
 from recommender.serving.catalog import Tally, read_catalog
 from recommender.source.declaration import Latest, RecommenderSource
+from recommender.training.export import export_snapshot
 from recsite.source import ShopSource
 from tests.recommender import shop
 

@@ -5,9 +5,10 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.db import transaction
 
-from recommender import notifications, runs
+from recommender import notifications
 from recommender.models import TrainingRun
 from recommender.registry import promotion as versions
+from recommender.training import runs
 from tests.recommender import planted_runs
 
 State = TrainingRun.State

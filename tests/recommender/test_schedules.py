@@ -10,9 +10,10 @@ from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from customers.models import Purchase
-from recommender import runs, schedules, tasks
+from recommender import tasks
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun, TrainingSchedule
+from recommender.training import runs, schedules
 from recsite.celery import app
 from tests.recommender import shop
 

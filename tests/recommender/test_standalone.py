@@ -9,12 +9,12 @@ import pytest
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.engine.bundle.standalone import StandaloneRecommender
-from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion
 from recommender.serving import customers as people
 from recommender.serving import live as serving
 from recommender.serving.recommendations import predict_rating, recommend
 from recommender.source.declaration import get_source
+from recommender.training.export import export_snapshot
 from tests.conftest import QUICK
 from tests.recommender import shop
 

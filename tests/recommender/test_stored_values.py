@@ -15,7 +15,6 @@ from customers.models import Customer, Purchase
 from recommender import drift
 from recommender.engine.data.left_out import read_left_out
 from recommender.errors import RecommendationError
-from recommender.export import export_snapshot
 from recommender.feedback.counts import amount_of, count_lately, has_revenue
 from recommender.feedback.events import record_event
 from recommender.serving import customers as people
@@ -23,6 +22,7 @@ from recommender.serving.catalog import Tally, read_catalog, read_newer, read_ta
 from recommender.serving.recommendations import popular, predict_rating, recommend, similar
 from recommender.source.checks import check_source
 from recommender.source.declaration import Sum, get_source
+from recommender.training.export import export_snapshot
 from recsite.source import ShopSource
 from tests.recommender.test_source import problems
 

@@ -9,12 +9,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from customers.models import Purchase
-from recommender import runs, tasks, training
+from recommender import tasks
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, TrainingRun
 from recommender.registry.promotion import bundle_folder, live_version
 from recommender.serving import live as serving
 from recommender.serving.recommendations import recommend
+from recommender.training import execution as training
+from recommender.training import runs
 from tests.recommender import shop
 from tests.recommender.test_training import SMALL
 
@@ -149,7 +151,7 @@ def test_a_full_disk_is_said_so(monkeypatch):
     def full(**kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("recommender.export.export_snapshot", full)
+    monkeypatch.setattr("recommender.training.export.export_snapshot", full)
     run = training.execute_run(run=runs.start_run(parameters=SMALL))
     assert run.state == State.FAILED
     assert run.error.startswith("The disk of BUNDLE_ROOT")

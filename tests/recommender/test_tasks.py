@@ -8,8 +8,9 @@ from django.conf import settings
 from django.db import transaction
 from kombu import pools
 
-from recommender import runs, tasks
+from recommender import tasks
 from recommender.models import TrainingRun
+from recommender.training import runs
 from tests.recommender import shop
 from tests.recommender.test_training import SMALL
 

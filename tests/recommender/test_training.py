@@ -11,16 +11,17 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from customers.models import Customer, Purchase
-from recommender import runs, training
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.training import pipeline
 from recommender.errors import TrainingError
-from recommender.export import export_snapshot
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recommender.registry import promotion as versions
 from recommender.reports.lines import score
 from recommender.serving import live as serving
 from recommender.serving.recommendations import recommend
+from recommender.training import execution as training
+from recommender.training import runs
+from recommender.training.export import export_snapshot
 from tests import planted
 from tests.recommender import shop
 

@@ -4,9 +4,9 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
-from recommender import runs
 from recommender.models import Promotion, TrainingRun
 from recommender.registry import promotion as versions
+from recommender.training import runs
 from tests.problems import fields, problem
 from tests.recommender import planted_runs
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from recommender import training
 from recommender.engine.errors import SnapshotError
 from recommender.engine.evaluation.report import Report
 from recommender.engine.training import pipeline
 from recommender.models import Promotion, TrainingRun
 from recommender.registry import promotion as versions
 from recommender.serving.recommendations import recommend
+from recommender.training import execution as training
 from tests.recommender import planted_runs, shop
 
 ROOT = Path(__file__).resolve().parents[2]

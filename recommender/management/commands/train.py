@@ -17,8 +17,8 @@ from recommender.errors import TrainingError
 from recommender.management.arguments import whole_number
 from recommender.models import ModelVersion, TrainingRun
 from recommender.reports.lines import ReportLines, lines_of
-from recommender.runs import start_run
-from recommender.training import Tell, execute_run
+from recommender.training.execution import Tell, execute_run
+from recommender.training.runs import start_run
 
 PARAMETERS = ("loss", "epochs", "seed", "tune", "warm_start", "only_if_changed")
 

@@ -23,12 +23,12 @@ from django.utils import timezone
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
 from recommender.notifications import tell_of_failure
-from recommender.run_parameters import plan_of
+from recommender.training.parameters import plan_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-log = structlog.get_logger("recommender.runs")
+log = structlog.get_logger("recommender.training.runs")
 
 STALE_AFTER = 120.0  # seconds without a sign of life after which a run that was being executed is dead
 PATIENCE_WITH_WORKER = timedelta(minutes=15)  # and one that waits for a worker waits in vain

@@ -34,20 +34,20 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.errors import BundleError, EngineError, TrainingCancelled
 from recommender.errors import NothingChanged, RecommenderError, TrainingError
 from recommender.feedback.personal_data import of_people_here
-from recommender.gate import Decision, decide, most_fallen, most_lost
 from recommender.models import ModelVersion, TrainingRun
 from recommender.notifications import tell_of_failure, tell_of_refusal
 from recommender.registry.promotion import bundle_folder, live_version, promote
 from recommender.registry.vector_index import send
-from recommender.run_parameters import Plan, plan_of
-from recommender.runs import active_runs, is_stale, move, remove_work, requeue, take_over_work, work_folder
 from recommender.source.declaration import get_source
+from recommender.training.gate import Decision, decide, most_fallen, most_lost
+from recommender.training.parameters import Plan, plan_of
+from recommender.training.runs import active_runs, is_stale, move, remove_work, requeue, take_over_work, work_folder
 
 if TYPE_CHECKING:  # at run time the engine is imported where it is used: it brings torch along
     from recommender.engine.evaluation.report import Report
     from recommender.engine.training.pipeline import Progress
 
-log = structlog.get_logger("recommender.training")
+log = structlog.get_logger("recommender.training.execution")
 
 TICK = 1.0  # seconds between two signs of life
 PATIENCE_WITH_DATABASE = 60.0  # seconds
@@ -185,7 +185,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> _Learned:
     from recommender.engine.data.tables import read_snapshot
     from recommender.engine.training.pipeline import build_bundle
     from recommender.engine.training.samples import other_answers
-    from recommender.export import export_snapshot
+    from recommender.training.export import export_snapshot
 
     folder, plan = work_folder(run), plan_of(run.parameters)
     snapshot = folder / "snapshot"

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun, TrainingSchedule
-from recommender.runs import active_run
 from recommender.source.declaration import get_source
+from recommender.training.runs import active_run
 
-log = structlog.get_logger("recommender.schedules")
+log = structlog.get_logger("recommender.training.schedules")
 
 Start = Callable[..., TrainingRun]
 
