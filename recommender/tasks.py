@@ -10,11 +10,11 @@ from celery import shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from recommender import drift
 from recommender.errors import TrainingError
 from recommender.experiments import service as experiments
 from recommender.feedback import counts as list_counts
 from recommender.models import TrainingRun
+from recommender.monitoring import drift
 from recommender.registry import pruning
 from recommender.training import execution as training
 from recommender.training import runs, schedules

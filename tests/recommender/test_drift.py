@@ -12,9 +12,9 @@ from knox.models import AuthToken
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import drift
 from recommender.errors import TrainingError
 from recommender.models import DriftFinding, Event, ServedList, TrainingRun
+from recommender.monitoring import drift
 from tests.recommender.shop import START
 
 pytestmark = pytest.mark.django_db

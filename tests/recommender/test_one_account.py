@@ -10,8 +10,8 @@ from catalog.models import Product
 from catalog.selectors import rated_at_least, with_rating
 from customers.models import Customer, Purchase
 from customers.selectors import rating_summaries, rating_summary
-from recommender import drift
 from recommender.models import Event
+from recommender.monitoring import drift
 from recommender.serving import live as serving
 from recommender.serving import together
 from recommender.serving.catalog import read_tally

@@ -12,11 +12,11 @@ from django.db.models.functions import NullIf
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import drift
 from recommender.engine.data.left_out import read_left_out
 from recommender.errors import RecommendationError
 from recommender.feedback.counts import amount_of, count_lately, has_revenue
 from recommender.feedback.events import record_event
+from recommender.monitoring import drift
 from recommender.serving import customers as people
 from recommender.serving.catalog import Tally, read_catalog, read_newer, read_tally
 from recommender.serving.recommendations import popular, predict_rating, recommend, similar

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from recommender.drift import latest_findings
 from recommender.models import DriftFinding, TrainingRun
+from recommender.monitoring.drift import latest_findings
 from recommender.registry.promotion import live_version
 from recommender.training.runs import active_run
 

@@ -29,7 +29,7 @@ from recommender.serving.catalog import learned_from
 from recommender.source.declaration import get_source
 from recommender.source.times import as_stored, field_at
 
-log = structlog.get_logger("recommender.drift")
+log = structlog.get_logger("recommender.monitoring.drift")
 
 LATELY, BEFORE = timedelta(days=7), timedelta(days=28)
 AT_MOST = 5_000  # purchases, and people, that are looked at: the latest
