@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint format audit
+.PHONY: help demo test faults lint format audit requirements wheel
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -31,15 +31,22 @@ test: .venv/dev.stamp ## the whole suite; reads DATABASE_URL and REDIS_URL; ARGS
 faults: .venv/dev.stamp ## kills workers, cuts connections, fills disks of a real site; ARGS=--times=20; needs PostgreSQL and redis-server
 	$(BIN)/python -m tests.faults $(ARGS)
 
-lint: .venv/dev.stamp ## style, format, types, migrations
+lint: .venv/dev.stamp ## style, format, types, migrations, requirements
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python .ci/requirements.py --check
 
 format: .venv/dev.stamp ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+requirements: .venv/dev.stamp ## compile requirements*.txt from pyproject.toml; ARGS="--upgrade NAME" takes a newer one
+	$(BIN)/python .ci/requirements.py $(ARGS)
+
+wheel: .venv/dev.stamp ## the pluggable app as dist/django_two_towers-*.whl
+	$(BIN)/python -m build --wheel --no-isolation
 
 audit: .venv/dev.stamp ## known holes in all that is pinned; AUDIT_REQUIRED=1 fails where nothing could be looked up
 	$(BIN)/python .ci/audit.py $(ARGS)

@@ -10,8 +10,9 @@ class RecommenderConfig(AppConfig):
 
         from recommender.feedback.dismissals import carry_over
         from recommender.feedback.events import bring_visit
-        from recommender.source.checks import check_source
+        from recommender.source.checks import check_extras, check_source
 
         checks.register(check_source)
+        checks.register(check_extras)
         user_logged_in.connect(bring_visit, dispatch_uid="recommender.bring_visit")
         user_logged_in.connect(carry_over, dispatch_uid="recommender.feedback.dismissals")

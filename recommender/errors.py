@@ -32,3 +32,7 @@ class ExperimentError(RecommenderError):
 
 class NothingChanged(RecommenderError):
     """A run that was to train only on changed data found none."""
+
+
+class MissingExtra(TrainingError):
+    """Training, or handing a run to a worker, needs an extra that is not installed."""

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
 import structlog
 from celery import shared_task
-from django.db import transaction
-from kombu.exceptions import OperationalError
 
 from recommender.errors import TrainingError
 from recommender.experiments import service as experiments
@@ -18,9 +13,7 @@ from recommender.monitoring import drift
 from recommender.registry import pruning
 from recommender.training import execution as training
 from recommender.training import runs, schedules
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
+from recommender.training.queueing import enqueue, queue_run
 
 log = structlog.get_logger("recommender.tasks")
 
@@ -77,30 +70,3 @@ def count_lists() -> None:
 def settle_lists() -> None:
     """Count what the lists of earlier days brought since, and remove the oldest lists. Every day."""
     list_counts.settle_lists()
-
-
-def queue_run(*, parameters: Mapping[str, Any], started_by: User | None = None) -> TrainingRun:
-    """Start a run for the training worker: what the Retrain button and the API do. Raises as `start_run` does."""
-    run = runs.start_run(parameters=parameters, started_by=started_by)
-    enqueue(run)
-    return run
-
-
-def queue_again(run: TrainingRun, *, started_by: User | None = None) -> TrainingRun:
-    """The same for what a run that has ended was to do. Raises as `restart_run` does."""
-    again = runs.restart_run(run=run, started_by=started_by)
-    enqueue(again)
-    return again
-
-
-def enqueue(run: TrainingRun) -> None:
-    """Hand a queued run to the training worker, once it is committed. Without a broker the run fails and says so."""
-    transaction.on_commit(lambda: _send(run))
-
-
-def _send(run: TrainingRun) -> None:
-    # Celery's delay_on_commit would be shorter, but its error, raised after the commit, would reach nobody's hands.
-    try:
-        run_training.apply_async((run.pk,), retry=False)
-    except (OperationalError, OSError) as error:
-        runs.fail_run(run=run, error=f"The task queue cannot be reached, so no worker will see the run: {error}")

@@ -1,17 +1,23 @@
-"""Addresses of the recommender: pages about lists, its part of the API, and what a monitoring system reads."""
+"""Addresses of the recommender: pages about lists, its part of the API, and what a monitoring system reads.
 
-from django.urls import include, path
+Without the extras `api` and `metrics` there are the pages alone, and `manage.py check` says so.
+"""
 
-from recommender import views
-from recommender.api.metrics import MetricsView
-from recommender.api.urls import ItemKeyConverter  # noqa: F401  (registers the `item_key` converter used below)
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns = [
-    path("api/v1/", include("recommender.api.urls")),  # first: they are asked for most
+from recommender import extras, views
+from recommender.item_keys import ItemKeyConverter  # noqa: F401  (registers the `item_key` converter used below)
+
+urlpatterns: list[URLPattern | URLResolver] = [
     path("recommendations/not-interested/", views.dismissed, name="dismissed"),
     path("recommendations/<item_key:key>/why/", views.why, name="why"),
     path("recommendations/<item_key:key>/not-interested/", views.dismiss, name="dismiss"),
     path("recommendations/<item_key:key>/take-back/", views.take_back, name="take-back"),
     path("recommendations/<item_key:key>/forget/", views.forget_view, name="forget-view"),
-    path("metrics", MetricsView.as_view(), name="metrics"),
 ]
+if extras.is_installed("api"):
+    urlpatterns.insert(0, path("api/v1/", include("recommender.api.urls")))  # first: it is asked for most
+if extras.is_installed("metrics"):
+    from recommender.api.metrics import MetricsView
+
+    urlpatterns.append(path("metrics", MetricsView.as_view(), name="metrics"))

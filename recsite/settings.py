@@ -306,6 +306,7 @@ SPECTACULAR_SETTINGS = {
 # --- the recommender --------------------------------------------------------------------------------------------------
 
 RECOMMENDER_SOURCE = "recsite.source.ShopSource"
+SILENCED_SYSTEM_CHECKS = ["recommender.I006"]  # the extra `milvus`, which only RETRIEVAL_ADDRESS needs
 RECOMMENDER_KEEP_BUNDLES = env.int("KEEP_BUNDLES", default=10)
 # Who gets an email when a run fails, is refused or a version goes live: addresses, comma-separated; empty: nobody.
 RECOMMENDER_NOTIFY = env.list("NOTIFY", default=[])

@@ -21,10 +21,10 @@ from recommender.errors import TrainingError
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
 from recommender.reports.charts import curves_of
 from recommender.reports.lines import NOTHING, lines_of, score
-from recommender.tasks import queue_again, queue_run
 from recommender.training import runs
 from recommender.training.gate import rule
 from recommender.training.parameters import MOST_TRIALS
+from recommender.training.queueing import queue_again, queue_run
 
 STATE_COLOURS = {
     TrainingRun.State.PROMOTED: "success",

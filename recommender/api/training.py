@@ -19,8 +19,8 @@ from recommender.api.views import MALFORMED
 from recommender.errors import TrainingError
 from recommender.models import MAY_PROMOTE, MAY_SEE_RUNS, MAY_SEE_VERSIONS, MAY_TRAIN, ModelVersion, TrainingRun
 from recommender.registry import promotion as versions
-from recommender.tasks import queue_run
 from recommender.training import runs
+from recommender.training.queueing import queue_run
 
 NOT_NOW = OpenApiResponse(description="Not now: what `detail` says stands in the way.")
 

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import include, path, register_converter
+from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
 from recommender.api import results, training, views
-
-
-class ItemKeyConverter:
-    """An item's key: slashes and spaces are welcome, only NUL, which PostgreSQL refuses, is not."""
-
-    regex = r"[^\x00]+"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
-
-
-register_converter(ItemKeyConverter, "item_key")
+from recommender.item_keys import ItemKeyConverter  # noqa: F401  (registers the `item_key` converter used below)
 
 router = SimpleRouter()
 router.register("runs", training.RunViewSet, basename="api-run")

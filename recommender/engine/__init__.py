@@ -34,7 +34,12 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("recommender"):
+            raise
+        raise ImportError(f"{name} needs {error.name}: pip install 'django-two-towers[train]'") from None
 
 
 def __dir__() -> list[str]:

@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
-from tqdm import tqdm
+try:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet as pq
+    from tqdm import tqdm
+except ModuleNotFoundError as error:
+    sys.exit(f"The engine's commands need {error.name}: pip install 'django-two-towers[train]'")
 
 from recommender.engine.config import INTERACTIONS, LOSSES, TrainConfig
 from recommender.engine.data.left_out import LeftOut

@@ -17,6 +17,7 @@ from django.db.models import Exists, F, Max, OuterRef, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from recommender import extras
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.data.distribution import Distribution, Spread, spread_of_items, spread_of_profiles, stability
 from recommender.engine.errors import BundleError
@@ -49,6 +50,7 @@ def watch_drift(now: datetime | None = None) -> list[DriftFinding]:
 
     A subject of which there was too little lately has no findings.
     """
+    extras.require("train")
     live = serving.live()
     if live is None:
         raise TrainingError("No model serves, so there is nothing to compare with.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from recommender import extras
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.inputs import ItemVectors
@@ -37,10 +38,8 @@ def collection_of(inference: Inference) -> MilvusVectors | None:
         return None
     try:
         from recommender.engine.bundle.milvus import MilvusVectors
-    except ModuleNotFoundError as error:
-        raise RetrievalError(
-            f"RETRIEVAL_ADDRESS is set, and {error.name} is not installed: pip install -r requirements-milvus.txt."
-        ) from None
+    except ModuleNotFoundError:
+        raise RetrievalError(extras.sentence("milvus")) from None
     checksum = inference.manifest["files"]["model/item_rank.npy"]["sha256"]
     return MilvusVectors.open(address, checksum, inference.items.rank)
 

@@ -1,4 +1,5 @@
-"""`manage.py check`: every wrong name in the source class is reported with the attribute to mend and what was meant."""
+"""`manage.py check`: every wrong name in the source class, with the attribute to mend and what was meant; every extra
+that is not installed, with the command that installs it."""
 
 from __future__ import annotations
 
@@ -7,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
 from django.db.models import BooleanField, DecimalField, Field, FloatField, IntegerField, Model, QuerySet
 
+from recommender import extras
 from recommender.engine.errors import EngineError
 from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
 from recommender.source.times import field_at
@@ -43,6 +45,20 @@ def check_source(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     except (ImportError, AttributeError, ImproperlyConfigured) as error:
         return [Error(f"RECOMMENDER_SOURCE cannot be loaded: {error}", id="recommender.E001")]
     return list(problems_of(source))
+
+
+def check_extras(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A line for each extra that is not installed: a warning where the settings count on it, else for information."""
+    needed = {"milvus"} if getattr(settings, "RECOMMENDER_RETRIEVAL_ADDRESS", "") else set()
+    found: list[CheckMessage] = []
+    for name, extra in extras.EXTRAS.items():
+        if not extras.is_installed(name):
+            kind, letter = (Warning, "W") if name in needed else (Info, "I")
+            found.append(kind(extras.sentence(name), id=f"recommender.{letter}{extra.number}"))
+    if apps.is_installed("django.contrib.admin") and extras.is_installed("admin") and not apps.is_installed("unfold"):
+        problem = 'The recommender has no pages in the admin: put "unfold" into INSTALLED_APPS before the admin.'
+        found.append(Warning(problem, id="recommender.W008"))
+    return found
 
 
 def problems_of(source: RecommenderSource) -> Iterator[CheckMessage]:

@@ -30,6 +30,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from recommender import extras
 from recommender.engine.config import TrainConfig
 from recommender.engine.errors import BundleError, EngineError, TrainingCancelled
 from recommender.errors import NothingChanged, RecommenderError, TrainingError
@@ -182,6 +183,7 @@ class _Learned:
 
 def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> _Learned:
     """From the shop's rows to a bundle. Runs in a thread of its own, with its own database connection."""
+    extras.require("train")
     from recommender.engine.data.tables import read_snapshot
     from recommender.engine.training.pipeline import build_bundle
     from recommender.engine.training.samples import other_answers

@@ -23,7 +23,7 @@ Start = Callable[..., TrainingRun]
 def start_due_runs(*, start: Start, now: datetime | None = None) -> list[TrainingRun]:
     """Start what is due; one run at a time, the others wait with a note that says for what. The runs started.
 
-    start : queues a run with the parameters given, as `tasks.queue_run` does.
+    start : queues a run with the parameters given, as `queueing.queue_run` does.
     """
     started = []
     for pk in TrainingSchedule.objects.filter(active=True).values_list("pk", flat=True):

@@ -12,12 +12,12 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from customers.models import Customer, Purchase
-from recommender import tasks
 from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.models import ModelVersion, TrainingRun, TrainingSchedule
 from recommender.registry.promotion import bundle_folder, live_version
 from recommender.registry.pruning import prune_bundles
+from recommender.training import queueing
 from recommender.training.runs import work_folder
 from tests.faults.world import STALE_AFTER, World
 
@@ -61,7 +61,7 @@ class Scene:
             time.sleep(min(0.3, max(left, 0)))
 
     def run(self) -> TrainingRun:
-        return persistently(lambda: tasks.queue_run(parameters=QUICK))
+        return persistently(lambda: queueing.queue_run(parameters=QUICK))
 
 
 def persistently(do: Callable):
@@ -197,7 +197,7 @@ def trial(world: World, fault: str, rng: random.Random) -> Outcome:
 
 def undisturbed(world: World) -> TrainingRun:
     """A run from beginning to end that nobody disturbs."""
-    run = tasks.queue_run(parameters=QUICK)
+    run = queueing.queue_run(parameters=QUICK)
     wait_for_end(Scene(world, random.Random(0)), run)
     run.refresh_from_db()
     if run.finished is not None:

@@ -93,4 +93,4 @@ def test_a_missing_client_is_said_in_a_sentence(trained, settings, monkeypatch):
     monkeypatch.setitem(sys.modules, "recommender.engine.bundle.milvus", None)
     serving.forget()
     assert recommend(customer="C2").source == "popular"
-    assert "pip install -r requirements-milvus.txt" in serving.problem()
+    assert "pip install 'django-two-towers[milvus]'" in serving.problem()

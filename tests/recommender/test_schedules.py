@@ -13,7 +13,7 @@ from customers.models import Purchase
 from recommender import tasks
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun, TrainingSchedule
-from recommender.training import runs, schedules
+from recommender.training import queueing, runs, schedules
 from recsite.celery import app
 from tests.recommender import shop
 
@@ -35,7 +35,7 @@ def schedule(**given) -> TrainingSchedule:
 
 
 def start_due(now=NOON) -> list[TrainingRun]:
-    return schedules.start_due_runs(start=tasks.queue_run, now=now)
+    return schedules.start_due_runs(start=queueing.queue_run, now=now)
 
 
 def end(run: TrainingRun) -> None:
@@ -131,7 +131,7 @@ def test_a_schedule_that_is_switched_off_while_another_starts_does_not_start():
 
     def start(parameters):
         TrainingSchedule.objects.update(active=False)
-        run = tasks.queue_run(parameters=parameters)
+        run = queueing.queue_run(parameters=parameters)
         end(run)
         return run
 

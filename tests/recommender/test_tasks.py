@@ -10,7 +10,7 @@ from kombu import pools
 
 from recommender import tasks
 from recommender.models import TrainingRun
-from recommender.training import runs
+from recommender.training import queueing, runs
 from tests.recommender import shop
 from tests.recommender.test_training import SMALL
 
@@ -46,7 +46,7 @@ def queue():
 @pytest.mark.django_db(transaction=True)
 def test_a_run_is_sent_to_the_training_queue_once_it_is_committed(queue):
     with transaction.atomic():
-        run = tasks.queue_run(parameters={"epochs": 3})
+        run = queueing.queue_run(parameters={"epochs": 3})
         assert queue.qsize() == 0
     message = queue.get(timeout=5)
     assert message.payload[0] == [run.pk]
@@ -56,7 +56,7 @@ def test_a_run_is_sent_to_the_training_queue_once_it_is_committed(queue):
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_was_rolled_back_is_never_sent(queue):
     with transaction.atomic():
-        tasks.queue_run(parameters={})
+        queueing.queue_run(parameters={})
         transaction.set_rollback(True)
     assert queue.qsize() == 0
 
@@ -65,7 +65,7 @@ def test_a_run_that_was_rolled_back_is_never_sent(queue):
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1//"])
 def test_without_a_broker_the_run_fails_in_a_sentence_and_blocks_nobody(url):
     with broker_at(url):
-        run = tasks.queue_run(parameters={})
+        run = queueing.queue_run(parameters={})
     assert run.state == State.FAILED
     assert run.error.startswith("The task queue cannot be reached")
     assert runs.start_run(parameters={}).state == State.QUEUED

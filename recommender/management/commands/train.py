@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
+from recommender import extras
 from recommender.engine.config import LOSSES
 from recommender.errors import TrainingError
 from recommender.management.arguments import whole_number
@@ -50,6 +49,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         parameters = {name: options[name] for name in PARAMETERS if options[name] is not None}
         try:
+            extras.require("train")
             run = start_run(parameters=parameters)
             with progress_bar() as tell:
                 run = execute_run(run=run, tell=tell)
@@ -91,6 +91,9 @@ def answer_of(run: TrainingRun, version: ModelVersion | None) -> dict[str, Any]:
 @contextmanager
 def progress_bar() -> Iterator[Tell]:
     """A bar on stderr that says what is being done; lines of the log go above it."""
+    from tqdm import tqdm  # of the extra `train`
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
     with (
         logging_redirect_tqdm(),
         tqdm(total=100, file=sys.stderr, bar_format="{percentage:3.0f}% |{bar:24}| {elapsed} {desc}") as bar,

@@ -1,0 +1,49 @@
+"""Starting a run for the training worker: what the Retrain button, the API and schedules do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from recommender import extras
+from recommender.models import TrainingRun
+from recommender.training import runs
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+RUN_TRAINING = "recommender.tasks.run_training"  # by its name: tasks.py knows all rooms, and no room knows it
+
+
+def queue_run(*, parameters: Mapping[str, Any], started_by: User | None = None) -> TrainingRun:
+    """Start a run for the training worker. Raises as `start_run` does, and MissingExtra without `tasks`."""
+    extras.require("tasks")
+    run = runs.start_run(parameters=parameters, started_by=started_by)
+    enqueue(run)
+    return run
+
+
+def queue_again(run: TrainingRun, *, started_by: User | None = None) -> TrainingRun:
+    """The same for what a run that has ended was to do. Raises as `restart_run` does."""
+    extras.require("tasks")
+    again = runs.restart_run(run=run, started_by=started_by)
+    enqueue(again)
+    return again
+
+
+def enqueue(run: TrainingRun) -> None:
+    """Hand a queued run to the training worker, once it is committed. Without a broker the run fails and says so."""
+    transaction.on_commit(lambda: _send(run))
+
+
+def _send(run: TrainingRun) -> None:
+    from celery import current_app  # of the extra `tasks`
+    from kombu.exceptions import OperationalError
+
+    # Celery's delay_on_commit would be shorter, but its error, raised after the commit, would reach nobody's hands.
+    try:
+        current_app.signature(RUN_TRAINING, (run.pk,)).apply_async(retry=False)
+    except (OperationalError, OSError) as error:
+        runs.fail_run(run=run, error=f"The task queue cannot be reached, so no worker will see the run: {error}")
