@@ -40,7 +40,7 @@ def test_a_run_is_started_with_its_parameters_and_who_started_it(
     admin, django_capture_on_commit_callbacks, monkeypatch
 ):
     sent = []
-    monkeypatch.setattr("recommender.tasks.run_training.apply_async", lambda args, **options: sent.append(args))
+    monkeypatch.setattr("recommender.tasks.run_training.apply_async", lambda args, kwargs, **options: sent.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         answer = admin.post(RUNS, {"parameters": {"loss": "bpr", "epochs": 3}})
     assert answer.status_code == 201, answer.content
