@@ -28,7 +28,9 @@ ROLL_BACK = "/admin/recommender/modelversion/roll-back/"
 def sent(monkeypatch):
     """The runs that were sent to the training queue, once they were committed."""
     runs = []
-    monkeypatch.setattr(tasks.run_training, "apply_async", lambda arguments, **options: runs.append(arguments[0]))
+    monkeypatch.setattr(
+        tasks.run_training, "apply_async", lambda arguments, named, **options: runs.append(arguments[0])
+    )
     return runs
 
 

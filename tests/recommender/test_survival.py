@@ -33,7 +33,9 @@ def bundles(settings, tmp_path):
 def sent(monkeypatch):
     """The runs that a worker was told of."""
     told = []
-    monkeypatch.setattr(tasks.run_training, "apply_async", lambda arguments, **options: told.append(arguments[0]))
+    monkeypatch.setattr(
+        tasks.run_training, "apply_async", lambda arguments, named, **options: told.append(arguments[0])
+    )
     return told
 
 
