@@ -35,6 +35,7 @@ lint: .venv/dev.stamp ## style, format, types, migrations, requirements
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python .ci/requirements.py --check
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -23,6 +23,16 @@ MAY_SEE_EXPERIMENTS, MAY_EXPERIMENT = "recommender.view_experiment", "recommende
 MAY_SEE_RUNS, MAY_SEE_VERSIONS = "recommender.view_trainingrun", "recommender.view_modelversion"
 
 PACE_KNOWN_AT = 0.08  # of a run: what comes before is reading, which says little of how long training takes
+
+# The sources of lists that results and experiments compare.
+TWO_TOWER: Final = "two_tower"
+POPULAR: Final = "popular"
+
+
+class RunQuerySet(models.QuerySet["TrainingRun"]):
+    def active(self) -> RunQuerySet:
+        """The run that is queued or being executed: at most one, says the database."""
+        return self.filter(state__in=TrainingRun.ACTIVE)
 
 
 class TrainingRun(models.Model):
@@ -74,6 +84,8 @@ class TrainingRun(models.Model):
     created = models.DateTimeField(auto_now_add=True)
     started = models.DateTimeField(null=True, blank=True)
     finished = models.DateTimeField(null=True, blank=True)
+
+    objects = RunQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

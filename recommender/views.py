@@ -18,13 +18,14 @@ from django.views.decorators.http import require_POST, require_safe
 from recommender.errors import RecommendationError
 from recommender.feedback import dismissals, visits
 from recommender.feedback.events import forget_views
-from recommender.serving import customers as people
-from recommender.serving.answer import TWO_TOWER, Explanation, Source
-from recommender.serving.availability import exists
+from recommender.models import TWO_TOWER
+from recommender.serving.answer import Explanation, Source
 from recommender.serving.recommendations import why as reasons_for
 from recommender.serving.request import CART
 from recommender.serving.wording import items_by_key, sentence
+from recommender.source.customers import customer_key_of
 from recommender.source.declaration import get_source
+from recommender.source.items import item_exists
 
 A_PAGE = 20
 MOST_REASONS = 5
@@ -35,7 +36,7 @@ MOST_OF = 20  # items that a list is about
 def why(request: HttpRequest, key: str) -> HttpResponse:
     """Why an item is in a list: what the list is (`source`, `of` which items), and what of the reader lifts it."""
     source = request.GET.get("source", TWO_TOWER)
-    about = [item for item in request.GET.getlist("of")[:MOST_OF] if exists(item)]
+    about = [item for item in request.GET.getlist("of")[:MOST_OF] if item_exists(item)]
     in_cart = request.GET.get("scenario") == CART
     personal = source == TWO_TOWER and (in_cart or not about)
     explained = Explanation((), None)
@@ -119,7 +120,7 @@ def forget_view(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _explained(request: HttpRequest, key: str, in_cart: list[str]) -> Explanation:
-    who: dict[str, Any] = {"customer": people.key_of(request.user)}
+    who: dict[str, Any] = {"customer": customer_key_of(request.user)}
     if in_cart:
         return reasons_for(key, **who, session_items=in_cart, scenario=CART)
     return reasons_for(key, **who, session_items=visits.viewed(request))

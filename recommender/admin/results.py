@@ -18,10 +18,9 @@ from unfold.widgets import INPUT_CLASSES
 from recommender.admin.pages import ReadOnlyAdmin, money
 from recommender.feedback.counts import attribution_window
 from recommender.feedback.results import Estimate, ListResult, counted_at, list_results
-from recommender.models import ListCount
+from recommender.models import TWO_TOWER, ListCount
 from recommender.reports.charts import Bar, bar
 from recommender.reports.lines import NOTHING
-from recommender.serving.answer import TWO_TOWER
 from recommender.source.declaration import get_source
 
 PERIODS = (7, 28, 90, 365)

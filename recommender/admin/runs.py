@@ -200,7 +200,9 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             else:
                 messages.success(request, f"Run {run.pk} waits for a worker to take it up.")
                 return redirect(page_address(run))
-        active = runs.active_runs().exclude(runs.is_stale()).first()  # one whose process died gives way to the new one
+        active = (
+            TrainingRun.objects.active().exclude(runs.is_stale()).first()
+        )  # one whose process died gives way to the new one
         return self.custom_page(request, "retrain.html", "Retrain", form=form, active=active, rule=rule())
 
     def _shown(self, request: HttpRequest, pk: int) -> TrainingRun:

@@ -9,7 +9,7 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from recommender.serving import customers as people
+from recommender.source.customers import customer_key_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -39,7 +39,7 @@ def check_may_ask_for(request: Request, customer: str) -> None:
         return
     if not request.user.is_authenticated:
         raise NotAuthenticated("Sign in, or send an API key, to name a customer.")
-    if people.key_of(request.user) != customer:
+    if customer_key_of(request.user) != customer:
         raise PermissionDenied("You may name no other customer than yourself.")
 
 

@@ -23,7 +23,6 @@ from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import dismissals, visits
 from recommender.feedback.events import record_event
 from recommender.models import Event
-from recommender.serving import customers as people
 from recommender.serving.answer import ListRequest
 from recommender.serving.recommendations import (
     also_viewed,
@@ -37,6 +36,7 @@ from recommender.serving.recommendations import (
     similar,
     trending,
 )
+from recommender.source.customers import customer_key_of
 
 MALFORMED = OpenApiResponse(description="Malformed: `errors` names the fields.")
 STRANGER = OpenApiResponse(description="Not signed in, and no API key.")
@@ -365,4 +365,4 @@ def whose(request: Request, asked: Mapping[str, Any]) -> str | None:
     if named is not None:
         check_may_ask_for(request, named)
         return named
-    return None if asked.get("profile") is not None else people.key_of(request.user)
+    return None if asked.get("profile") is not None else customer_key_of(request.user)

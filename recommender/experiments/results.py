@@ -12,8 +12,7 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from recommender.experiments.sequential import LEAST, LEAST_EVENTS, Difference, Moments, difference, mismatch
-from recommender.models import Arm, Experiment, Exposure, ServedList
-from recommender.serving.answer import TWO_TOWER
+from recommender.models import TWO_TOWER, Arm, Experiment, Exposure, ServedList
 from recommender.source.declaration import get_source
 
 ALPHA = 0.05  # the chance that any of the intervals is ever wrong: false alarms of one experiment, all looks together

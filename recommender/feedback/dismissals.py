@@ -13,8 +13,8 @@ from django.http import HttpRequest
 
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
-from recommender.serving import availability
-from recommender.serving import customers as people
+from recommender.source.customers import customer_key_of, may_be_learned_from
+from recommender.source.items import check_item_exists
 
 KEPT = 200  # in a visitor's session, which is read with every page
 _NAME = "recommender_dismissed"
@@ -26,7 +26,7 @@ def dismiss(*, customer: str, item: str) -> Dismissal:
     RecommendationError for an unknown customer or item.
     """
     _check_customer(customer)
-    availability.check_exists(item)
+    check_item_exists(item)
     return Dismissal.objects.get_or_create(customer=customer, item=item)[0]
 
 
@@ -50,18 +50,18 @@ def dismiss_here(request: HttpRequest, item: str) -> None:
 
     RecommendationError for an unknown item, and for another program that names no customer.
     """
-    customer = people.key_of(request.user)
+    customer = customer_key_of(request.user)
     if customer is not None:
         dismiss(customer=customer, item=item)
         return
     _check_visit(request)
-    availability.check_exists(item)
+    check_item_exists(item)
     request.session[_NAME] = [*(key for key in in_session(request) if key != item), item][-KEPT:]
 
 
 def take_back_here(request: HttpRequest, item: str) -> bool:
     """Let the lists of whoever sends this request hold an item again; whether it had been dismissed."""
-    customer = people.key_of(request.user)
+    customer = customer_key_of(request.user)
     if customer is not None:
         return take_back(customer=customer, item=item)
     _check_visit(request)
@@ -75,7 +75,7 @@ def here(request: Any) -> list[str]:
     if request is None:
         return []
     if not hasattr(request, "_recommender_dismissed"):
-        customer = people.key_of(getattr(request, "user", None))
+        customer = customer_key_of(getattr(request, "user", None))
         found = of_customer(customer) if customer is not None else in_session(request)[::-1]
         request._recommender_dismissed = found
     return list(request._recommender_dismissed)
@@ -92,7 +92,7 @@ def in_session(request: Any) -> list[str]:
 def carry_over(sender: object, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object) -> None:
     """A receiver of `user_logged_in`: what the visitor dismissed is the customer's from now on."""
     found = [] if request is None else in_session(request)
-    customer = people.key_of(user) if found else None
+    customer = customer_key_of(user) if found else None
     if request is None or customer is None:
         return
     Dismissal.objects.bulk_create([Dismissal(customer=customer, item=item) for item in found], ignore_conflicts=True)
@@ -109,5 +109,5 @@ def _check_visit(request: Any) -> None:
 
 
 def _check_customer(customer: str) -> None:
-    if people.may_be_learned_from(customer) is None:
+    if may_be_learned_from(customer) is None:
         raise RecommendationError("customer", f"There is no customer {customer!r}.")

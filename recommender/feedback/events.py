@@ -16,8 +16,8 @@ from django.utils import timezone
 from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import served_lists, visits
 from recommender.models import Event, ServedList
-from recommender.serving import availability
-from recommender.serving import customers as people
+from recommender.source.customers import customer_key_of, may_be_learned_from
+from recommender.source.items import check_item_exists
 
 log = structlog.get_logger("recommender.feedback.events")
 
@@ -49,7 +49,7 @@ def record_event(
     if customer is None and visitors is not None:  # a stranger's clock proves nothing
         time = None
     if customer is not None:
-        learnable = people.may_be_learned_from(customer)
+        learnable = may_be_learned_from(customer)
         if learnable is None:
             raise RecommendationError("customer", f"There is no customer {customer!r}.")
         if not learnable:
@@ -70,7 +70,7 @@ def record_event(
     if stored is not None:
         _check_unchanged(stored, event, ["time"] if time else [])
         return stored, False
-    availability.check_exists(item)
+    check_item_exists(item)
     if served is not None and (_is_counted(served, kind, item) or not _claim(served, visitors)):
         event.recommendation = None
     event.full_clean(validate_unique=False, validate_constraints=False)
@@ -94,7 +94,7 @@ def record_by(request: HttpRequest, kind: Event.Kind, item: str, led_by: str | N
     often the page is loaded. An item that is not there is passed over, as is everybody who opted out: a page is shown
     all the same.
     """
-    customer, session = people.key_of(request.user), visits.session_of(request)
+    customer, session = customer_key_of(request.user), visits.session_of(request)
     visitors = visits.visitors_of(request)
     served = _shown_list(_uuid(led_by), item, customer, visitors)
     if served is not None and kind == Event.Kind.VIEW:
@@ -123,8 +123,8 @@ def bring_visit(user: Any, request: HttpRequest | None = None, **sent: object) -
     Of a customer who opted out it stays a stranger's.
     """
     session = visits.leave(request)
-    customer = people.key_of(user) if session else None
-    if customer is not None and people.may_be_learned_from(customer):
+    customer = customer_key_of(user) if session else None
+    if customer is not None and may_be_learned_from(customer):
         lately = Event.objects.filter(session=session, customer="", time__gte=timezone.now() - visits.LATELY)
         lately.update(customer=customer)
 
@@ -137,7 +137,7 @@ def viewed_by(customer: str) -> QuerySet[Any, Any]:
 
 def forget_views(request: HttpRequest, item: str) -> int:
     """Erase that whoever sends this request looked at an item; how many times they did."""
-    customer, session = people.key_of(request.user), request.session.session_key
+    customer, session = customer_key_of(request.user), request.session.session_key
     views = Event.objects.filter(item=item, kind__in=Event.VIEWED)
     if customer is not None:
         return views.filter(customer=customer).delete()[0]

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from recommender.models import Dismissal, Event, Exposure, ModelVersion, ServedList
-from recommender.serving.customers import agreeing
+from recommender.source.customers import learnable_keys
 
 log = structlog.get_logger("recommender.feedback.personal_data")
 
@@ -54,5 +54,5 @@ def _erase_samples(customer: str) -> None:
 
 def of_people_here(samples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The examples of customers who exist and agree: somebody may have left while a model learned from them."""
-    here = agreeing([sample["user"] for sample in samples])
+    here = learnable_keys([sample["user"] for sample in samples])
     return [sample for sample in samples if sample["user"] in here]

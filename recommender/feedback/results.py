@@ -13,8 +13,7 @@ import numpy as np
 from django.db.models import Max, Sum
 
 from recommender.feedback.counts import BUCKETS
-from recommender.models import ListCount
-from recommender.serving.answer import POPULAR
+from recommender.models import POPULAR, ListCount
 
 # 97.5 % of Student's t with BUCKETS - 1 degrees of freedom: so many random groups tell of the variance.
 T_QUANTILE = 2.093

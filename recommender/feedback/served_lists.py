@@ -18,7 +18,7 @@ import structlog
 from django.db import Error, IntegrityError, close_old_connections, connections
 
 from recommender.models import ServedList
-from recommender.serving import customers as people
+from recommender.source.customers import learnable_keys
 
 log = structlog.get_logger("recommender.feedback.served_lists")
 
@@ -94,7 +94,7 @@ class Recorder:
 def _of_people_here(lists: Sequence[ServedList]) -> list[ServedList]:
     """Without those of customers who left, or opted out, since they were answered."""
     named = {one.customer for one in lists if one.customer}
-    gone = named - people.agreeing(named) if named else set()
+    gone = named - learnable_keys(named) if named else set()
     return [one for one in lists if one.customer not in gone]
 
 

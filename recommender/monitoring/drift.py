@@ -29,6 +29,7 @@ from recommender.serving import live as serving
 from recommender.serving.catalog import learned_from
 from recommender.source.declaration import get_source
 from recommender.source.times import as_stored, field_at
+from recommender.source.values import plain_value
 
 log = structlog.get_logger("recommender.monitoring.drift")
 
@@ -121,7 +122,7 @@ def _purchases(inference: Inference, learned: Distribution, now: datetime) -> It
     if len(rows) < LEAST:
         return
     described = [
-        dict(zip(source.item_categorical, (people.plain(v) for v in values), strict=True)) for _, *values in rows
+        dict(zip(source.item_categorical, (plain_value(v) for v in values), strict=True)) for _, *values in rows
     ]
     spreads = spread_of_items(inference.encoders, inference.encoders.item_columns(described))
     yield from _beside(Subject.PURCHASES, learned.purchases, spreads)

@@ -13,7 +13,6 @@ from prometheus_client.registry import Collector
 from recommender.models import DriftFinding, TrainingRun
 from recommender.monitoring.drift import latest_findings
 from recommender.registry.promotion import live_version
-from recommender.training.runs import active_run
 
 LEVELS = {DriftFinding.Level.FINE: 0, DriftFinding.Level.WATCH: 1, DriftFinding.Level.HIGH: 2}
 
@@ -38,7 +37,7 @@ def _training() -> Iterator[GaugeMetricFamily]:
     for state in TrainingRun.State.values:
         states.add_metric([state], counts.get(state, 0))
     yield states
-    active = active_run()
+    active = TrainingRun.objects.active().first()
     if active is not None:
         age = (timezone.now() - active.heartbeat).total_seconds()
         yield GaugeMetricFamily("recommender_heartbeat_age_seconds", "Since the active run's last sign of life", age)

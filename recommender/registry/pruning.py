@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from recommender.models import Arm, Experiment, ModelVersion, TrainingRun
 from recommender.registry.promotion import bundle_folder, live_version, version_below
-from recommender.training.runs import active_run
 
 log = structlog.get_logger("recommender.registry.pruning")
 
@@ -60,7 +59,7 @@ def _prune(version: ModelVersion) -> bool:
 def _remove_leavings() -> list[str]:
     """Bundles that no version is of, half-written ones, and the working files of runs that have ended."""
     root = Path(settings.BUNDLE_ROOT)
-    active = active_run()
+    active = TrainingRun.objects.active().first()
     known = set(ModelVersion.objects.filter(pruned=None).values_list("name", flat=True))
     found = [
         folder

@@ -13,8 +13,6 @@ MAX_COUNT = 100
 LONGEST_SCENARIO = 50
 
 Source = Literal["two_tower", "popular", "trending", "bought_together", "also_viewed", "recently_viewed"]
-TWO_TOWER: Source = "two_tower"
-POPULAR: Source = "popular"
 TRENDING: Source = "trending"
 BOUGHT_TOGETHER: Source = "bought_together"
 ALSO_VIEWED: Source = "also_viewed"

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from recommender.errors import RecommendationError
-from recommender.serving import live as serving
 from recommender.serving.catalog import LiveCatalog, NewItem, available, read_new_item
 from recommender.serving.prepared import Prepared
 from recommender.source.declaration import RecommenderSource, get_source
@@ -39,18 +37,6 @@ def new_item(key: object, catalog: LiveCatalog) -> NewItem | None:
     if not isinstance(key, str) or catalog.knows(key):
         return None
     return read_new_item(get_source(), key)
-
-
-def exists(key: object) -> bool:
-    """Whether there is an item of this key now, for sale or not."""
-    catalog = serving.catalog()
-    return isinstance(key, str) and (catalog.knows(key) or new_item(key, catalog) is not None)
-
-
-def check_exists(key: object) -> None:
-    """RecommendationError for the key of no item."""
-    if not exists(key):
-        raise RecommendationError("item", f"There is no item {key!r}.")
 
 
 @lru_cache(maxsize=8)

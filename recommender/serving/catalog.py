@@ -12,7 +12,6 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from django.core.exceptions import ValidationError
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Value, When, Window
 from django.db.models.functions import RowNumber
 
@@ -23,11 +22,12 @@ from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.encoders import HIGHEST_RATING, LOWEST_RATING, as_text, stored_rating
 from recommender.engine.data.inputs import ItemVectors, Vectors
 from recommender.registry.vector_index import index_of
-from recommender.serving.customers import plain
 from recommender.serving.remembered import Remembered
 from recommender.serving.trends import trends
 from recommender.source.declaration import RecommenderSource
+from recommender.source.items import is_item_key, read_item
 from recommender.source.times import credible
+from recommender.source.values import plain_value
 
 if TYPE_CHECKING:
     from recommender.engine.bundle.milvus import MilvusIndex, MilvusVectors
@@ -292,7 +292,7 @@ def read_catalog(
     trained: Mapping[str, int] = live.inference.row_of if live else {}
     table = _Table(trained, len(fields))
     for pk, key, is_shown, *values in table.sliced(_rows(source).iterator(SLICE)):
-        if is_key(key):
+        if is_item_key(key):
             table.put(str(key), pk, is_shown, values)
     keys = [*(live.inference.item_keys if live else []), *table.new]
     row_of = dict(trained) | table.new if table.new or live is None else live.inference.row_of
@@ -381,24 +381,11 @@ def _with_row(digest: int, row: tuple[Any, ...]) -> int:
     return hash((digest, repr(row)))  # nor is nan equal to itself
 
 
-def is_key(key: object) -> bool:
-    """Whether an item can be told by this: as in training, none and spaces alone are no key."""
-    return key is not None and bool(str(key).strip())
-
-
 def read_new_item(source: RecommenderSource, key: str) -> NewItem | None:
     """The item of this key as the database has it now; None where it has none. One query."""
-    if not is_key(key) or "\x00" in key or key != key.encode(errors="ignore").decode():
-        return None  # NUL and halves of surrogate pairs are in no row
     fields = _fields(source)
-    try:
-        rows = source.items.filter(**{source.item_key: key}).order_by()
-        row = next(iter(rows.values_list("pk", source.item_key, *fields)[:1]), None)
-    except (ValueError, ValidationError):  # a word where keys are numbers
-        return None
-    if row is None or str(row[1]) != key:  # "p1" finds "P1" where a database compares without case
-        return None
-    return NewItem(key, row[0], dict(zip(fields, map(_text, row[2:]), strict=True)))
+    row = read_item(key, fields)
+    return None if row is None else NewItem(key, row[0], dict(zip(fields, map(_text, row[1:]), strict=True)))
 
 
 class _Table:
@@ -561,7 +548,7 @@ def available(source: RecommenderSource) -> Q:
 
 def _text(value: Any) -> str:
     """As training reads it: a number has one text."""
-    return value if type(value) is str else as_text("", plain(value))
+    return value if type(value) is str else as_text("", plain_value(value))
 
 
 def _objects(values: Iterable[Any]) -> np.ndarray:

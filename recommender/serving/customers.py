@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from math import isfinite
 from typing import Any, NamedTuple
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When, Window
 from django.db.models.functions import RowNumber
@@ -30,8 +26,10 @@ from recommender.errors import RecommendationError
 from recommender.feedback import visits
 from recommender.models import Dismissal
 from recommender.serving.prepared import Prepared, Rows, ask
+from recommender.source.customers import is_customer_key, with_consent
 from recommender.source.declaration import Count, RecommenderSource, Sum, get_source
 from recommender.source.times import AHEAD, credible, field_at
+from recommender.source.values import plain_value, unix_seconds
 
 AT_ONCE = 500  # customers in one query: SQLite binds so many values and more
 MAX_HISTORY = 100  # purchases read when no model says how many it reads
@@ -66,48 +64,11 @@ def find(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Custo
     """The customers of these keys, those that exist. Four queries, in one trip to the database where it allows that;
     one more where purchases are withheld, and two where not every purchase is read."""
     source = get_source()
-    wanted = [key for key in dict.fromkeys(keys) if _storable(key, source)]
+    wanted = [key for key in dict.fromkeys(keys) if is_customer_key(key, source)]
     found: dict[str, Customer] = {}
     for start in range(0, len(wanted), AT_ONCE):
         found |= _find(source, wanted[start : start + AT_ONCE], max_history)
     return found
-
-
-def key_of(user: Any) -> str | None:
-    """The key of the customer who is signed in as this user; None for a visitor or a user who never bought."""
-    source = get_source()
-    if not source.customer_user or user is None or not user.is_authenticated:
-        return None
-    rows = _keys_of_users(source).rows([user.pk])
-    return str(rows[0][0]) if rows and rows[0][0] is not None else None
-
-
-@lru_cache(maxsize=8)
-def _keys_of_users(source: RecommenderSource) -> Prepared:
-    return Prepared(
-        lambda users: (
-            source.everybody()
-            .filter(**{f"{source.customer_user}__pk__in": users})
-            .order_by("pk")
-            .values_list(source.customer_key)
-        ),
-        get_user_model()._meta.pk,
-    )
-
-
-def may_be_learned_from(key: str) -> bool | None:
-    """Whether the customer of this key agrees to personalisation; None where there is no such customer."""
-    source = get_source()
-    if not _storable(key, source):
-        return None
-    return _with_consent(source).filter(**{source.customer_key: key}).values_list("_learnable", flat=True).first()
-
-
-def agreeing(keys: Collection[str]) -> set[str]:
-    """Those of the keys whose customers exist and agree to personalisation."""
-    source = get_source()
-    rows = source.customers.filter(**{f"{source.customer_key}__in": keys}).order_by()
-    return {str(key) for key in rows.values_list(source.customer_key, flat=True)}
 
 
 def check_profile(profile: Mapping[str, object]) -> dict[str, object]:
@@ -142,20 +103,6 @@ def check_item(features: Mapping[str, object]) -> dict[str, object]:
             raise RecommendationError("item_features", f"{name!r} is given twice, once as {given!r}.")
         checked[name] = _read("item_features", given, value, as_text)
     return checked
-
-
-def _storable(key: str, source: RecommenderSource) -> bool:
-    """Whether a database can be asked for the key: NUL and halves of surrogate pairs are in no row, nor is a word
-    among numbers."""
-    try:
-        value = source.customer_field.to_python(key)
-        if isinstance(value, int):  # of which a column holds so many digits
-            source.customer_field.run_validators(value)
-    except ValidationError:
-        return False
-    if str(value) != key:  # "007" and " 7" are other keys than "7", whatever number is read from them
-        return False
-    return "\x00" not in key and key == key.encode(errors="ignore").decode()
 
 
 def _fields(field: str, given: Mapping[str, object]) -> Iterable[tuple[str, object]]:
@@ -212,7 +159,7 @@ def _queries(source: RecommenderSource, at_most: int, today: date) -> _Queries:
     return _Queries(
         customers=Prepared(
             lambda keys: (
-                _with_consent(source)
+                with_consent(source)
                 .filter(**{f"{source.customer_key}__in": keys})
                 .order_by()
                 .annotate(_withholds=_withholds(source))
@@ -246,7 +193,7 @@ def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[
     totals = _totals(source, many, number)
     withheld = _withheld(source, [pk for pk, _, learnable, withholds, *_ in rows if learnable and withholds])
     numerical = set(source.customer_numerical)
-    readers = [stored_number if name in numerical else plain for name in static]
+    readers = [stored_number if name in numerical else plain_value for name in static]
     found = {}
     for pk, key, learnable, _, *values in rows:
         history = histories.get(pk, []) if learnable else []
@@ -261,10 +208,6 @@ def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[
         unwanted = frozenset(dismissed[str(key)])
         found[str(key)] = Customer(str(key), pk, bool(learnable), person, bought, viewed, unwanted)
     return found
-
-
-def _with_consent(source: RecommenderSource) -> QuerySet:
-    return source.everybody().annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
 
 
 def _withholds(source: RecommenderSource) -> Exists | Value:
@@ -298,7 +241,7 @@ class _Columns(Mapping[str, object]):
 
     def _read(self, name: str, place: int) -> object:
         value = self._row[place]
-        return stored_number(value, LARGEST_AMOUNT) if name in self._numeric else plain(value)
+        return stored_number(value, LARGEST_AMOUNT) if name in self._numeric else plain_value(value)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._place)
@@ -321,7 +264,7 @@ def _histories(source: RecommenderSource, queries: _Queries, rows: Rows) -> dict
     read = {name: place[name] for name in source.interaction_columns}
     latest = latest_seconds()
     for row in reversed(rows):
-        item, moment = str(row[2]), seconds(row[1])
+        item, moment = str(row[2]), unix_seconds(row[1])
         if row[2] is None or not EARLIEST_SECONDS <= moment <= latest:
             continue
         rated, bought = (None if n is None else stored(row[n]) for n, stored in of_event)
@@ -400,21 +343,3 @@ def _bought(rows: QuerySet, source: RecommenderSource) -> dict[Any, frozenset[st
 
 def _of(source: RecommenderSource, customers: list[Any]) -> QuerySet:
     return source.interactions.filter(**{f"{source.interaction_customer}__in": customers})
-
-
-def seconds(moment: Any) -> float:
-    """A moment as Unix seconds, whatever column holds it."""
-    if isinstance(moment, datetime):
-        return moment.timestamp()
-    if isinstance(moment, date):
-        return datetime.combine(moment, time.min, timezone.get_default_timezone()).timestamp()
-    return float(moment)
-
-
-def plain(value: Any) -> Any:
-    """A column's value as the engine takes it: text, a finite number, a day, a moment or None."""
-    if value is None or type(value) in (str, int):
-        return value
-    if isinstance(value, float | Decimal):
-        return value if isfinite(value) else None
-    return value if isinstance(value, bool | int | date) else str(value)

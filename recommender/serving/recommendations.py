@@ -27,16 +27,14 @@ from recommender.errors import RecommendationError
 from recommender.experiments.assignment import RunningArm
 from recommender.feedback.counts import bucket_of
 from recommender.feedback.served_lists import new_id, record
-from recommender.models import ServedList
+from recommender.models import POPULAR, TWO_TOWER, ServedList
 from recommender.serving import customers as people
 from recommender.serving import live as serving
 from recommender.serving.answer import (
     ALSO_VIEWED,
     BOUGHT_TOGETHER,
-    POPULAR,
     RECENTLY_VIEWED,
     TRENDING,
-    TWO_TOWER,
     Explanation,
     ListRequest,
     RatingPrediction,

@@ -37,13 +37,13 @@ from django.utils.http import urlencode
 from recommender.errors import RecommendationError
 from recommender.feedback import dismissals, visits
 from recommender.feedback.events import record_by
-from recommender.models import Event
-from recommender.serving import customers as people
+from recommender.models import POPULAR, Event
 from recommender.serving import live as serving
 from recommender.serving import recommendations as door
-from recommender.serving.answer import POPULAR, RecommendationList
+from recommender.serving.answer import RecommendationList
 from recommender.serving.request import CART
 from recommender.serving.wording import items_by_key, sentence
+from recommender.source.customers import customer_key_of, may_be_learned_from
 from recommender.source.declaration import get_source
 
 register = template.Library()
@@ -218,7 +218,7 @@ def list_for(context: template.Context, **whom: object) -> str:
     key, live = whose("list_for", whom), serving.live()
     who: object = ["visitor", *visits.viewed(context.get("request"))]
     if key is not None:
-        who = ["customer", key, people.may_be_learned_from(key)]
+        who = ["customer", key, may_be_learned_from(key)]
     return json.dumps([live.version if live else None, who, not_wanted(context)])
 
 
@@ -237,7 +237,7 @@ def whose(tag: str, whom: dict[str, object]) -> str | None:
     if isinstance(customer, source.customers.model):
         return str(getattr(customer, source.customer_key))
     if isinstance(customer, AbstractBaseUser | AnonymousUser):
-        return people.key_of(customer)
+        return customer_key_of(customer)
     # Templates give numbers, where keys are primary keys, and "" for what they do not know.
     return None if customer in (None, "") else str(customer)
 

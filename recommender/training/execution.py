@@ -42,7 +42,7 @@ from recommender.registry.vector_index import send
 from recommender.source.declaration import get_source
 from recommender.training.gate import Decision, decide, most_fallen, most_lost
 from recommender.training.parameters import Plan, plan_of
-from recommender.training.runs import active_runs, is_stale, move, remove_work, requeue, take_over_work, work_folder
+from recommender.training.runs import is_stale, move, remove_work, requeue, take_over_work, work_folder
 
 if TYPE_CHECKING:  # at run time the engine is imported where it is used: it brings torch along
     from recommender.engine.evaluation.report import Report
@@ -240,7 +240,9 @@ def _beat(run: TrainingRun, journal: _Journal, stop: Event) -> None:
     """Write how far the run is, and see whether it shall stop. A database that is away for a while stops nothing."""
     try:
         _follow(run, journal.state)
-        alive = active_runs().filter(_ours(run), pk=run.pk).update(heartbeat=timezone.now(), **journal.row())
+        alive = (
+            TrainingRun.objects.active().filter(_ours(run), pk=run.pk).update(heartbeat=timezone.now(), **journal.row())
+        )
         wanted = not TrainingRun.objects.filter(pk=run.pk, cancel_requested=True).exists()
     except DatabaseError as error:
         log.warning("heartbeat_not_written", run=run.pk, error=str(error))
@@ -327,7 +329,7 @@ def _judge(run: TrainingRun, report: Report, decision: Decision, journal: _Journ
             now = TrainingRun.objects.select_for_update().get(pk=run.pk)
             if ModelVersion.objects.filter(name=_name(run)).exists():
                 return None  # it was written, and only the database's answer was lost
-            if now.cancel_requested or not active_runs().filter(_ours(run), pk=run.pk).exists():
+            if now.cancel_requested or not TrainingRun.objects.active().filter(_ours(run), pk=run.pk).exists():
                 return TrainingCancelled("The run was cancelled, or another process has taken it over.")
             told = report.to_dict()
             version = _new_version(run, {**told, "samples": of_people_here(told["samples"])}, decision)

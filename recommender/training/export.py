@@ -22,9 +22,9 @@ from recommender.engine.data.encoders import as_number, as_text
 from recommender.engine.data.left_out import EXAMPLES, NOBODYS, ROW, VALUE, LeftOutCounter, write_left_out
 from recommender.engine.errors import EngineError, TrainingCancelled
 from recommender.errors import RecommenderError
-from recommender.serving.customers import plain, seconds
 from recommender.source.declaration import RecommenderSource
 from recommender.source.times import unreadable
+from recommender.source.values import plain_value, unix_seconds
 
 CHUNK = 5_000  # rows in memory at once: the size of a row group, and of what a server-side cursor fetches
 TIME = pa.timestamp("us", tz="UTC")
@@ -66,15 +66,15 @@ class Column:
         if value is None:
             return None
         if self.kind == TIME:
-            return round(min(max(seconds(value), -FARTHEST_SECONDS), FARTHEST_SECONDS) * 1e6)
+            return round(min(max(unix_seconds(value), -FARTHEST_SECONDS), FARTHEST_SECONDS) * 1e6)
         if self.kind == pa.string():
             if isinstance(value, float | Decimal) and isinf(value):
                 raise ValueError(f"{value!r} is not a finite number.")
-            return value if type(value) is str else as_text(self.name, plain(value))
+            return value if type(value) is str else as_text(self.name, plain_value(value))
         if self.kind == pa.bool_():
             return bool(value)
         # An infinite number stays one: the engine counts it. None of the others is left to it.
-        return float(value) if isinstance(value, float | Decimal) else as_number(self.name, plain(value))
+        return float(value) if isinstance(value, float | Decimal) else as_number(self.name, plain_value(value))
 
 
 ROW_ID = Column("row_id", "pk", pa.string())  # the last column of each table: what a row is called in messages

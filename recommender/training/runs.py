@@ -17,7 +17,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from recommender.errors import TrainingError
@@ -49,7 +49,7 @@ def start_run(*, parameters: Mapping[str, Any], started_by: User | None = None) 
             run.full_clean()
             run.save()
     except (ValidationError, IntegrityError):  # the constraint, seen before or while it is written
-        active = active_run()
+        active = TrainingRun.objects.active().first()
         if active is None:
             raise
         raise TrainingError(f"Run {active.pk} is {active.state}; one run at a time.") from None
@@ -64,7 +64,7 @@ def cancel_run(*, run: TrainingRun, by: User | None = None) -> TrainingRun:
     asked = {"cancel_requested": True, "cancelled_by": by}
     if move(run, TrainingRun.State.CANCELLED, only=nobody, phase="Cancelled", finished=now, **asked):
         remove_work(run)
-    elif not active_runs().filter(pk=run.pk).update(**asked):
+    elif not TrainingRun.objects.active().filter(pk=run.pk).update(**asked):
         run.refresh_from_db()
         raise TrainingError(f"Run {run.pk} is {run.state}; only a run that has not ended can be cancelled.")
     run.refresh_from_db()
@@ -125,16 +125,6 @@ def requeue(*, run: TrainingRun, why: str, only: Q) -> None:
 
 def _seen(run: TrainingRun) -> str:
     return timezone.localtime(run.heartbeat).strftime("%H:%M:%S")
-
-
-def active_run() -> TrainingRun | None:
-    """The run that is queued or being executed."""
-    return active_runs().first()
-
-
-def active_runs() -> QuerySet[TrainingRun]:
-    """The same as rows: at most one, says the database."""
-    return TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE)
 
 
 def is_stale() -> Q:

@@ -13,7 +13,6 @@ from django.utils import timezone
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun, TrainingSchedule
 from recommender.source.declaration import get_source
-from recommender.training.runs import active_run
 
 log = structlog.get_logger("recommender.training.schedules")
 
@@ -68,7 +67,7 @@ def _start_if_due(schedule: TrainingSchedule, now: datetime, start: Start) -> Tr
     why = why_due(schedule, now, purchases)
     if not why:
         return None
-    active = active_run()
+    active = TrainingRun.objects.active().first()
     if active is not None:
         _wait(schedule, f"{why} It waits for run {active.pk}, which is {active.state}.")
         return None

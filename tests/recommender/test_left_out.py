@@ -20,6 +20,7 @@ from recommender.models import TrainingRun
 from recommender.serving import customers as people
 from recommender.serving.catalog import Tally, read_catalog
 from recommender.source.declaration import Latest, RecommenderSource
+from recommender.source.values import plain_value
 from recommender.training.export import export_snapshot
 from recsite.source import ShopSource
 from tests.recommender import shop
@@ -114,7 +115,7 @@ def test_a_stored_number_that_is_none_is_missing_for_training_and_serving_alike(
     told = [part.sentence() for part in read_left_out(tmp_path / "s")]
     assert len(told) == 1
     assert "because word cannot be read" in told[0]
-    assert [people.plain(value) for value in (float("inf"), float("nan"), Decimal("-Infinity"))] == [None] * 3
+    assert [plain_value(value) for value in (float("inf"), float("nan"), Decimal("-Infinity"))] == [None] * 3
 
 
 class Priced(ShopSource):

@@ -17,6 +17,7 @@ from recommender.engine.data.tables import read_snapshot
 from recommender.errors import RecommendationError
 from recommender.serving import customers as people
 from recommender.serving.prepared import takes_several_statements
+from recommender.source.customers import customer_key_of, may_be_learned_from
 
 
 def features(inference: Inference, customer: people.Customer) -> dict[str, object]:
@@ -85,15 +86,15 @@ def test_many_customers_take_as_many_queries_as_one(stocked, django_assert_num_q
 
 def test_keys_that_no_database_can_hold_belong_to_nobody(stocked):
     assert people.find(["C\x000", "\udc80", "", "nobody"]) == {}
-    assert people.may_be_learned_from("\x00") is None
+    assert may_be_learned_from("\x00") is None
 
 
 def test_a_user_is_told_by_their_customer(stocked):
     user = User.objects.create_user("ada")
-    assert people.key_of(user) is None
+    assert customer_key_of(user) is None
     Customer.objects.filter(key="C3").update(user=user)
-    assert people.key_of(user) == "C3"
-    assert people.key_of(AnonymousUser()) is None
+    assert customer_key_of(user) == "C3"
+    assert customer_key_of(AnonymousUser()) is None
 
 
 def test_a_profile_is_read_in_both_spellings():

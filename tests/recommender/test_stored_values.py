@@ -22,6 +22,7 @@ from recommender.serving.catalog import Tally, read_catalog, read_newer, read_ta
 from recommender.serving.recommendations import popular, predict_rating, recommend, similar
 from recommender.source.checks import check_source
 from recommender.source.declaration import Sum, get_source
+from recommender.source.values import unix_seconds
 from recommender.training.export import export_snapshot
 from recsite.source import ShopSource
 from tests.recommender.test_source import problems
@@ -185,7 +186,7 @@ def test_a_number_written_otherwise_or_too_large_is_nobodys(source, written):
 @pytest.mark.parametrize("day", [date(1, 1, 1), date(1969, 12, 31), date(9999, 12, 31), date(2024, 3, 10)])
 def test_every_day_has_a_moment(settings, day):
     settings.TIME_ZONE = "America/New_York"
-    assert np.sign(people.seconds(day)) == (1 if day.year > 1970 else -1)
+    assert np.sign(unix_seconds(day)) == (1 if day.year > 1970 else -1)
 
 
 def test_a_site_without_time_zones_is_told_what_to_set(settings):

@@ -1,0 +1,55 @@
+"""Customers as the source tells them apart: whose key is whose, and who agrees to personalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef, QuerySet
+
+from recommender.source.declaration import RecommenderSource, get_source
+
+
+def customer_key_of(user: Any) -> str | None:
+    """The key of the customer who is signed in as this user; None for a visitor or a user who never bought."""
+    source = get_source()
+    if not source.customer_user or user is None or not user.is_authenticated:
+        return None
+    customers = source.everybody().filter(**{f"{source.customer_user}__pk": user.pk}).order_by("pk")
+    key = customers.values_list(source.customer_key, flat=True).first()
+    return None if key is None else str(key)
+
+
+def may_be_learned_from(key: str) -> bool | None:
+    """Whether the customer of this key agrees to personalisation; None where there is no such customer."""
+    source = get_source()
+    if not is_customer_key(key, source):
+        return None
+    return with_consent(source).filter(**{source.customer_key: key}).values_list("_learnable", flat=True).first()
+
+
+def learnable_keys(keys: Collection[str]) -> set[str]:
+    """Those of the keys whose customers exist and agree to personalisation."""
+    source = get_source()
+    rows = source.customers.filter(**{f"{source.customer_key}__in": keys}).order_by()
+    return {str(key) for key in rows.values_list(source.customer_key, flat=True)}
+
+
+def with_consent(source: RecommenderSource) -> QuerySet[Any]:
+    """All customers a list may be asked for, with `_learnable`: whether they agree to personalisation."""
+    return source.everybody().annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
+
+
+def is_customer_key(key: str, source: RecommenderSource) -> bool:
+    """Whether a database can be asked for the key: NUL and halves of surrogate pairs are in no row, nor is a word
+    among numbers."""
+    try:
+        value = source.customer_field.to_python(key)
+        if isinstance(value, int):  # of which a column holds so many digits
+            source.customer_field.run_validators(value)
+    except ValidationError:
+        return False
+    if str(value) != key:  # "007" and " 7" are other keys than "7", whatever number is read from them
+        return False
+    return "\x00" not in key and key == key.encode(errors="ignore").decode()
