@@ -125,7 +125,7 @@ def bring_visit(user: Any, request: HttpRequest | None = None, **sent: object) -
     session = visits.leave(request)
     customer = customer_key_of(user) if session else None
     if customer is not None and may_be_learned_from(customer):
-        lately = Event.objects.filter(session=session, customer="", time__gte=timezone.now() - visits.LATELY)
+        lately = Event.objects.filter(session=session, customer="", time__gte=timezone.now() - visits.VIEW_WINDOW)
         lately.update(customer=customer)
 
 

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from recommender.models import Event
-from recommender.serving.prepared import Prepared, Rows
+from recommender.source.compiled_query import CompiledQuery
 from recommender.source.times import AHEAD
 
 KEPT = 20
-LATELY = timedelta(days=1)
+VIEW_WINDOW = timedelta(days=1)
 _NAME, _SESSION, _BEFORE = "recommender_viewed", "recommender_session", "recommender_visitor_before"
 
 
@@ -103,27 +104,21 @@ def _keep_session_key(request: Any) -> None:
         request.session[_SESSION] = key
 
 
-# What customers (by key) looked at from one moment to another, which are the last two values.
-VIEWS = Prepared(
-    lambda who: (
-        Event.objects.filter(customer__in=who[:-2], kind__in=Event.VIEWED, time__gte=who[-2], time__lte=who[-1])
-        .order_by("-time", "-pk")
-        # Somebody who looked at the same few things a thousand times costs no more than this.
-        .values_list("customer", "item")[: 5 * KEPT * (len(who) - 2)]
-    ),
-    bounds=2,
-)
-
-
-def lately(customers: Sequence[str]) -> tuple[Prepared, Sequence[Any]]:
-    """What to ask for what customers (by key) looked at within a day; `by_customer` reads the rows."""
+def viewed_lately(customers: Sequence[str]) -> dict[str, list[str]]:
+    """Keys of what each customer, by key, looked at within a day: each item once, the latest last, KEPT at most."""
     now = timezone.now()
-    return VIEWS, [*customers, now - LATELY, now + AHEAD]
-
-
-def by_customer(rows: Rows) -> dict[str, list[str]]:
-    """Keys of what each customer (by key) looked at: each item once, the latest last, KEPT at most."""
     latest_first: dict[str, list[str]] = defaultdict(list)
-    for customer, item in rows:
+    for customer, item in _VIEWS.rows([*customers, now - VIEW_WINDOW, now + AHEAD]):
         latest_first[customer].append(item)
     return {customer: list(dict.fromkeys(items))[:KEPT][::-1] for customer, items in latest_first.items()}
+
+
+def _views(values: Sequence[Any]) -> QuerySet[Any, Any]:
+    """values : keys of customers, then the first and the last moment."""
+    *customers, first, last = values
+    views = Event.objects.filter(customer__in=customers, kind__in=Event.VIEWED, time__gte=first, time__lte=last)
+    # Somebody who looked at the same few things a thousand times costs no more than this.
+    return views.order_by("-time", "-pk").values_list("customer", "item")[: 5 * KEPT * len(customers)]
+
+
+_VIEWS = CompiledQuery(_views)

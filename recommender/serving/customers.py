@@ -7,7 +7,7 @@ there means missing), counts and sums are over all of them. A purchase made a se
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When, Window
 from django.db.models.functions import RowNumber
+from django.db.models.lookups import In
 from django.utils import timezone
 
 from recommender.engine.bundle.inference import Event, Person
@@ -25,7 +26,7 @@ from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 from recommender.errors import RecommendationError
 from recommender.feedback import visits
 from recommender.models import Dismissal
-from recommender.serving.prepared import Prepared, Rows, ask
+from recommender.source.compiled_query import CompiledQuery
 from recommender.source.customers import is_customer_key, with_consent
 from recommender.source.declaration import Count, RecommenderSource, Sum, get_source
 from recommender.source.times import AHEAD, credible, field_at
@@ -61,14 +62,16 @@ class Totals(NamedTuple):
 
 
 def find(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Customer]:
-    """The customers of these keys, those that exist. Four queries, in one trip to the database where it allows that;
-    one more where purchases are withheld, and two where not every purchase is read."""
+    """The customers of these keys, those that exist.
+
+    Four queries; one more where purchases are withheld, and two where not every purchase is read.
+    """
     source = get_source()
     wanted = [key for key in dict.fromkeys(keys) if is_customer_key(key, source)]
-    found: dict[str, Customer] = {}
+    customers: dict[str, Customer] = {}
     for start in range(0, len(wanted), AT_ONCE):
-        found |= _find(source, wanted[start : start + AT_ONCE], max_history)
-    return found
+        customers |= _read_customers(source, wanted[start : start + AT_ONCE], max_history)
+    return customers
 
 
 def check_profile(profile: Mapping[str, object]) -> dict[str, object]:
@@ -122,96 +125,48 @@ def _read(field: str, name: str, value: object, read: Any) -> object:
 # --- reading rows -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Queries:
-    """What is asked of the database for every list, compiled once. Values: keys of customers.
-
-    numeric : those of the columns of a history that features read as numbers.
-    """
-
-    customers: Prepared
-    histories: Prepared
-    history_columns: Sequence[str]
-    numeric: Collection[str]
-    dismissed: Prepared
-
-
-@lru_cache(maxsize=8)
-def _queries(source: RecommenderSource, at_most: int, today: date) -> _Queries:
-    """at_most : the last so many purchases of each customer who agrees to personalisation are read, newest first.
-    today : in UTC. What the queries know of the clock is as of then, so that they are compiled once a day.
-    """
-    tomorrow = datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=1)
-    who, what = source.interaction_customer, f"{source.interaction_item}__{source.item_key}"
-    optional = [name for name in (source.interaction_rating, source.interaction_quantity) if name]
-    columns = list(dict.fromkeys([who, source.interaction_time, what, *optional, *source.interaction_columns]))
-    newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
-
-    def histories(keys: Sequence[Any]) -> QuerySet:
-        customers = source.customers.filter(**{f"{source.customer_key}__in": keys}).order_by().values("pk")
-        rows = source.interactions.filter(credible(source, tomorrow + AHEAD), **{f"{who}__pk__in": customers})
-        if len(keys) == 1:
-            return rows.order_by(*newest_first).values_list(*columns)[:at_most]
-        place = Window(RowNumber(), partition_by=[F(who)], order_by=newest_first)
-        rows = rows.annotate(_place=place).filter(_place__lte=at_most)
-        return rows.order_by(who, "_place").values_list(*columns)
-
-    return _Queries(
-        customers=Prepared(
-            lambda keys: (
-                with_consent(source)
-                .filter(**{f"{source.customer_key}__in": keys})
-                .order_by()
-                .annotate(_withholds=_withholds(source))
-                .values_list("pk", source.customer_key, "_learnable", "_withholds", *source.static_features)
-            ),
-            source.customer_field,
-        ),
-        histories=Prepared(histories, source.customer_field),
-        history_columns=columns,
-        numeric=source.schema().numeric_interaction_columns(),
-        dismissed=Prepared(
-            lambda keys: Dismissal.objects.filter(customer__in=keys).order_by().values_list("customer", "item")
-        ),
-    )
-
-
-def _find(source: RecommenderSource, keys: list[str], max_history: int) -> dict[str, Customer]:
+def _read_customers(source: RecommenderSource, keys: list[str], max_history: int) -> dict[str, Customer]:
     static = source.static_features
-    # One purchase more than the model reads: the first one's distance in time counts, too.
-    queries = _queries(source, max_history + 1, timezone.now().astimezone(UTC).date())
-    rows, purchases_of, viewed_by, dismissed_by = ask(
-        (queries.customers, keys), (queries.histories, keys), visits.lately(keys), (queries.dismissed, keys)
-    )
-    histories, views = _histories(source, queries, purchases_of), visits.by_customer(viewed_by)
-    rows_read = Counter(row[0] for row in purchases_of)
-    dismissed: dict[str, set[str]] = defaultdict(set)
-    for key, item in dismissed_by:
-        dismissed[key].add(item)
-    many = [pk for pk, number in rows_read.items() if number > max_history]
-    all_bought, number = _once(_of(source, many), source) if many else ({}, {})
-    totals = _totals(source, many, number)
-    withheld = _withheld(source, [pk for pk, _, learnable, withholds, *_ in rows if learnable and withholds])
     numerical = set(source.customer_numerical)
-    readers = [stored_number if name in numerical else plain_value for name in static]
-    found = {}
-    for pk, key, learnable, _, *values in rows:
-        history = histories.get(pk, []) if learnable else []
-        profile = {n: read(v) for n, read, v in zip(static, readers, values, strict=True)} if learnable else {}
-        purchases = None
+    rows = _customers_query(source).rows(keys)
+    learnable = [pk for pk, _, agrees, *_ in rows if agrees]
+    # One purchase more than the model reads: the time that passed since that one is read, too.
+    purchases = _latest_purchases(source, learnable, max_history + 1)
+    histories = _histories(source, purchases)
+    rows_read = Counter(row[source.interaction_customer] for row in purchases)
+    long = [pk for pk, number in rows_read.items() if number > max_history]
+    bought_by, number_of_purchases = _once(_of(source, long), source) if long else ({}, {})
+    totals = _totals(source, long, number_of_purchases)
+    withheld = _withheld(source, [pk for pk, _, agrees, withholds, *_ in rows if agrees and withholds])
+    viewed_by, dismissed_by = visits.viewed_lately(keys), _dismissed(keys)
+    customers: dict[str, Customer] = {}
+    for pk, key, agrees, _, *values in rows:
+        history, profile = histories.get(pk, []), {}
+        if agrees:
+            profile = {
+                name: stored_number(value) if name in numerical else plain_value(value)
+                for name, value in zip(static, values, strict=True)
+            }
+        number = None
         if pk in totals:
-            purchases, profile = totals[pk].purchases, profile | totals[pk].features
-        bought = all_bought.get(pk) or frozenset(event.item for event in history)
+            number, profile = totals[pk].purchases, profile | totals[pk].features
+        bought = bought_by.get(pk) or frozenset(event.item for event in history)
         bought |= withheld.get(pk, frozenset())
-        viewed = tuple(item for item in views.get(str(key), ()) if item not in bought) if learnable else ()
-        person = Person(profile, history, purchases)
-        unwanted = frozenset(dismissed[str(key)])
-        found[str(key)] = Customer(str(key), pk, bool(learnable), person, bought, viewed, unwanted)
-    return found
+        viewed = tuple(item for item in viewed_by.get(str(key), ()) if item not in bought) if agrees else ()
+        customers[str(key)] = Customer(
+            key=str(key),
+            pk=pk,
+            learnable=bool(agrees),
+            person=Person(profile, history, number),
+            bought=bought,
+            viewed=viewed,
+            dismissed=frozenset(dismissed_by.get(str(key), ())),
+        )
+    return customers
 
 
 def _withholds(source: RecommenderSource) -> Exists | Value:
-    """Of a customer's row: whether they bought something that lists may not know of. Few did: theirs is asked apart."""
+    """Of a customer's row: whether they bought something that lists may not know of. Few did: it is read apart."""
     if source.interactions_withheld is None:
         return Value(False)
     return Exists(source.interactions_withheld.filter(**{source.interaction_customer: OuterRef("pk")}))
@@ -224,54 +179,48 @@ def _withheld(source: RecommenderSource, customers: list[Any]) -> dict[Any, froz
     return _bought(rows, source)
 
 
-class _Columns(Mapping[str, object]):
-    """Columns of a purchase as the engine takes them, each when it is asked for: most never are."""
-
-    __slots__ = ("_numeric", "_place", "_row")
-
-    def __init__(self, row: Sequence[Any], place: Mapping[str, int], numeric: Collection[str]):
-        self._row, self._place, self._numeric = row, place, numeric
-
-    def __getitem__(self, name: str) -> object:
-        return self._read(name, self._place[name])
-
-    def get(self, name: str, default: Any = None) -> Any:
-        place = self._place.get(name)  # once for each purchase: the one inherited takes three calls
-        return default if place is None else self._read(name, place)
-
-    def _read(self, name: str, place: int) -> object:
-        value = self._row[place]
-        return stored_number(value, LARGEST_AMOUNT) if name in self._numeric else plain_value(value)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._place)
-
-    def __len__(self) -> int:
-        return len(self._place)
+def _dismissed(keys: list[str]) -> dict[str, set[str]]:
+    """Keys of the items that each customer, by key, does not want to be shown."""
+    items: dict[str, set[str]] = defaultdict(set)
+    for customer, item in _DISMISSALS.rows(keys):
+        items[customer].add(item)
+    return items
 
 
-def _histories(source: RecommenderSource, queries: _Queries, rows: Rows) -> dict[Any, list[Event]]:
-    """The last purchases of each customer, by primary key, oldest first.
+def _latest_purchases(source: RecommenderSource, customers: list[Any], at_most: int) -> list[dict[str, Any]]:
+    """The last so many purchases of each of these customers (primary keys), newest first, with the columns read."""
+    if not customers:
+        return []
+    query, columns = _purchases_query(source, at_most, timezone.now().astimezone(UTC).date())
+    return [dict(zip(columns, row, strict=True)) for row in query.rows(customers)]
 
-    As in training (engine/tables.py), rows of the same item and moment are one purchase: the last row, with the last
-    rating that was given and with the sums of both.
+
+def _histories(source: RecommenderSource, purchases: list[dict[str, Any]]) -> dict[Any, list[Event]]:
+    """The purchases of each customer, by primary key, oldest first.
+
+    purchases : newest first. As in training (engine/tables.py), rows of the same item and moment are one purchase: the
+    last row, with the last rating that was given and with the sums of both. A rating or number that training leaves out
+    is left out here.
     """
     histories: dict[Any, dict[tuple[str, float], Event]] = defaultdict(dict)
-    place: dict[str | None, int] = {name: n for n, name in enumerate(queries.history_columns)}
-    # What training leaves out of a row is left out here: a rating of 100 would be one that no model has met.
-    rating, quantity = place.get(source.interaction_rating), place.get(source.interaction_quantity)
-    of_event = (rating, stored_rating), (quantity, stored_number)
-    read = {name: place[name] for name in source.interaction_columns}
-    latest = latest_seconds()
-    for row in reversed(rows):
-        item, moment = str(row[2]), unix_seconds(row[1])
-        if row[2] is None or not EARLIEST_SECONDS <= moment <= latest:
+    item_key = f"{source.interaction_item}__{source.item_key}"
+    numeric = source.schema().numeric_interaction_columns()
+    columns, latest = source.interaction_columns, latest_seconds()
+    for row in reversed(purchases):
+        item, moment = row[item_key], unix_seconds(row[source.interaction_time])
+        if item is None or not EARLIEST_SECONDS <= moment <= latest:
             continue
-        rated, bought = (None if n is None else stored(row[n]) for n, stored in of_event)
-        event = Event(item, moment, rated, 1.0 if bought is None else bought, _Columns(row, read, queries.numeric))
-        before = histories[row[0]].pop((item, moment), None)
-        histories[row[0]][item, moment] = event if before is None else _one_purchase(source, before, event)
-    return {customer: list(events.values()) for customer, events in histories.items()}
+        rating = stored_rating(row[source.interaction_rating]) if source.interaction_rating else None
+        quantity = stored_number(row[source.interaction_quantity]) if source.interaction_quantity else None
+        values = {
+            name: stored_number(row[name], LARGEST_AMOUNT) if name in numeric else plain_value(row[name])
+            for name in columns
+        }
+        event = Event(str(item), moment, rating, 1.0 if quantity is None else quantity, values)
+        history = histories[row[source.interaction_customer]]
+        before = history.pop((event.item, moment), None)
+        history[event.item, moment] = event if before is None else _one_purchase(source, before, event)
+    return {customer: list(history.values()) for customer, history in histories.items()}
 
 
 def _one_purchase(source: RecommenderSource, earlier: Event, later: Event) -> Event:
@@ -343,3 +292,47 @@ def _bought(rows: QuerySet, source: RecommenderSource) -> dict[Any, frozenset[st
 
 def _of(source: RecommenderSource, customers: list[Any]) -> QuerySet:
     return source.interactions.filter(**{f"{source.interaction_customer}__in": customers})
+
+
+# --- queries that are compiled once -----------------------------------------------------------------------------------
+
+_DISMISSALS = CompiledQuery(
+    lambda keys: Dismissal.objects.filter(customer__in=keys).order_by().values_list("customer", "item")
+)
+
+
+@lru_cache(maxsize=8)
+def _customers_query(source: RecommenderSource) -> CompiledQuery:
+    """By key. Columns: primary key, key, whether they agree to personalisation, whether they withhold purchases, static
+    features."""
+    columns = ("pk", source.customer_key, "_learnable", "_withholds", *source.static_features)
+
+    def build(keys: Sequence[Any]) -> QuerySet:
+        customers = with_consent(source).filter(**{f"{source.customer_key}__in": keys})
+        return customers.annotate(_withholds=_withholds(source)).order_by().values_list(*columns)
+
+    return CompiledQuery(build, source.customer_field)
+
+
+@lru_cache(maxsize=8)
+def _purchases_query(source: RecommenderSource, at_most: int, today: date) -> tuple[CompiledQuery, list[str]]:
+    """The last so many purchases of each customer, by primary key, newest first; and the names of the columns.
+
+    today : in UTC. What the query knows of the clock holds for a day; `_histories` compares with the moment.
+    """
+    tomorrow = datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=1)
+    who, item = source.interaction_customer, f"{source.interaction_item}__{source.item_key}"
+    optional = [name for name in (source.interaction_rating, source.interaction_quantity) if name]
+    columns = list(dict.fromkeys([who, source.interaction_time, item, *optional, *source.interaction_columns]))
+    newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
+
+    def build(customers: Sequence[Any]) -> QuerySet:
+        purchases = source.interactions.filter(credible(source, tomorrow + AHEAD), In(F(who), customers))
+        if len(customers) == 1:
+            return purchases.order_by(*newest_first).values_list(*columns)[:at_most]
+        place = Window(RowNumber(), partition_by=[F(who)], order_by=newest_first)
+        return (
+            purchases.annotate(_place=place).filter(_place__lte=at_most).order_by(who, "_place").values_list(*columns)
+        )
+
+    return CompiledQuery(build, source.customers.model._meta.pk), columns
