@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.encoders import HIGHEST_RATING, LOWEST_RATING, as_text, stored_rating
 from recommender.engine.data.inputs import ItemVectors, Vectors
 from recommender.registry.vector_index import index_of
-from recommender.serving.remembered import Remembered
 from recommender.serving.trends import trends
 from recommender.source.declaration import RecommenderSource
 from recommender.source.items import is_item_key, read_item
@@ -57,7 +55,6 @@ class Placed:
 
     neighbours : which of these items go with which.
     described : the features of the items that it does not know, which place them, in the order of their rows.
-    asked : the people who asked last, in vectors.
     """
 
     live: Live
@@ -66,7 +63,6 @@ class Placed:
     neighbours: Neighbours
     row_of: dict[str, int]
     described: Sequence[Mapping[str, object]]
-    asked: Remembered = field(default_factory=Remembered)
 
     def taste(self, rows: np.ndarray) -> np.ndarray:
         """float32 [k, width]: the part of these items' vectors that says who wants them, less how many do."""
@@ -74,18 +70,7 @@ class Placed:
 
     def weigh(self, people: Sequence[tuple[Person, Collection[str] | None]]) -> list[Weighed]:
         """People in vectors, with and without each piece of what is known of them."""
-        towers = partial(weigh, self.live.inference, catalog=self.vectors, row_of=self.row_of)
-        if len(people) != 1:  # a batch asks for everybody once
-            return towers(people)
-        ((person, settled),) = people
-        signature = self.live.inference.signature(person, self.row_of)
-        told: Hashable = signature
-        if settled is not None:
-            # What somebody told of a profile is evidence, what was made of purchases is not, though it be the same.
-            told = (signature, *settled, None, *person.profile)
-        elif (stored := self.live.inference.stored(signature)) is not None:
-            return [Weighed.whole(stored)]
-        return [self.asked.weighed(told, lambda: towers(people)[0])]
+        return weigh(self.live.inference, people, self.vectors, self.row_of)
 
     def encode(self, people: Sequence[Person]) -> Vectors:
         """Vectors of people, whose histories may hold items newer than the model."""

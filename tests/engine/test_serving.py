@@ -1,6 +1,7 @@
 import csv
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,7 +9,7 @@ import pytest
 
 from recommender.engine.__main__ import _bar, main
 from recommender.engine.bundle import standalone
-from recommender.engine.bundle.inference import Inference
+from recommender.engine.bundle.inference import Event, Inference, Person
 from recommender.engine.bundle.retrieval import Index, best_rows, diversify
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.data.tables import read_snapshot
@@ -16,6 +17,11 @@ from recommender.engine.errors import EngineError, ProfileError
 from recommender.engine.training.pipeline import Progress, build_bundle
 from tests import planted
 from tests.engine.conftest import QUICK, person_of
+
+
+@pytest.fixture(scope="module")
+def inference(bundle):
+    return Inference.open(bundle)
 
 
 @pytest.fixture(scope="module")
@@ -264,3 +270,55 @@ def test_the_progress_line_says_what_is_done_after_the_time_and_one_comma(capsys
     with _bar() as tell:
         tell(Progress("training", 0.5, "epoch 1"))
     assert re.search(r"\d\d:\d\d, epoch 1", capsys.readouterr().err)
+
+
+SOMEBODY = Person({"gender": "F", "age": 31.0}, [Event("i1", 1.7e9, 4.0), Event("i2", 1.8e9)], 2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SOMEBODY, profile={"gender": "M", "age": 31.0}),
+        replace(SOMEBODY, profile={"gender": "F", "age": 32.0}),
+        replace(SOMEBODY, profile={"gender": "F"}),
+        replace(SOMEBODY, purchases=3),
+        replace(SOMEBODY, history=SOMEBODY.history[:1]),
+        replace(SOMEBODY, history=SOMEBODY.history[::-1]),
+        *(
+            replace(SOMEBODY, history=[SOMEBODY.history[0]._replace(**change), SOMEBODY.history[1]])
+            for change in ({"item": "i3"}, {"time": 1.7e9 + 9e7}, {"rating": 5.0}, {"rating": None})
+        ),
+    ],
+)
+def test_the_user_tower_reads_all_that_is_known_of_somebody(inference, other):
+    assert not same_inputs(inference, other)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        replace(SOMEBODY, profile={"age": 31, "gender": "F", "shoe_size": 40}),
+        replace(SOMEBODY, purchases=None),
+        replace(SOMEBODY, history=[SOMEBODY.history[0]._replace(quantity=2.0), SOMEBODY.history[1]]),
+        replace(SOMEBODY, history=[SOMEBODY.history[0], Event("nowhere", 1.75e9), SOMEBODY.history[1]]),
+        replace(SOMEBODY, history=[event._replace(time=event.time + 3600) for event in SOMEBODY.history]),
+    ],
+)
+def test_what_the_user_tower_does_not_read_makes_no_difference(inference, same):
+    assert same_inputs(inference, same)
+
+
+def same_inputs(inference, person: Person) -> bool:
+    """Whether the user tower reads the same of this person as of SOMEBODY."""
+    ours, theirs = (vars(inference.inputs([one])) for one in (SOMEBODY, person))
+    return all(np.array_equal(ours[name], theirs[name], equal_nan=True) for name in ours)
+
+
+def test_of_a_long_history_the_purchases_that_are_read_and_the_one_before_are_enough(inference):
+    reads = inference.max_history
+    events = [Event(f"i{n % 50}", 1.7e9 + 1e5 * n, float(n % 6)) for n in range(reads + 5)]
+    whole, read = Person({}, events), Person({}, events[-reads - 1 :], len(events))
+    without_the_one_before = Person({}, events[-reads:], len(events))
+    encoded = [inference.encode_users([person]).rank for person in (whole, read, without_the_one_before)]
+    np.testing.assert_array_equal(encoded[0], encoded[1])
+    assert not np.array_equal(encoded[0], encoded[2])

@@ -327,10 +327,9 @@ def test_what_answers_took_is_given_back_every_now_and_then(trained, monkeypatch
     assert len(given_back) == 2
 
 
-def test_a_price_that_changes_leaves_places_and_people_as_they_are(trained):
+def test_a_price_that_changes_leaves_the_items_vectors_as_they_are(trained):
     Product.objects.create(key="new", name="New", category="Garden")
     before = serving.catalog()
-    recommend(customer="C0")
     for key in ("P1", "new"):
         product = Product.objects.get(key=key)
         product.price, product.active = 7, False
@@ -339,7 +338,6 @@ def test_a_price_that_changes_leaves_places_and_people_as_they_are(trained):
     assert now is not before
     assert not now.shown[[now.row_of["P1"], now.row_of["new"]]].any()
     assert now.placed is before.placed
-    assert len(now.placed.asked) == 1
 
 
 @pytest.mark.parametrize("changed", ["another category", "another item"])

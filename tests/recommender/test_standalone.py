@@ -3,15 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.models import ModelVersion, Promotion
-from recommender.serving import customers as people
-from recommender.serving import live as serving
 from recommender.serving.recommendations import predict_rating, recommend
 from recommender.source.declaration import get_source
 from recommender.training.export import export_snapshot
@@ -52,15 +49,6 @@ def standalone(shop_with_all_kinds_of_people, settings, tmp_path):
     build_bundle(tmp_path / "snapshot", settings.BUNDLE_ROOT / "v1", config=replace(QUICK, max_history=SHORT))
     Promotion.objects.create(version=ModelVersion.objects.create(name="v1"))
     return StandaloneRecommender.from_bundle(settings.BUNDLE_ROOT / "v1")
-
-
-def test_training_left_every_customer_in_vectors_as_the_database_tells_of_them(standalone):
-    inference = serving.live().inference
-    keys = list(Customer.objects.values_list("key", flat=True))
-    for customer in people.find(keys, inference.max_history).values():
-        stored = inference.stored(inference.signature(customer.person))
-        assert stored is not None, customer.key
-        np.testing.assert_allclose(stored.rank, inference.encode_users([customer.person]).rank, atol=1e-5)
 
 
 def same_list(site, alone) -> None:

@@ -35,11 +35,6 @@ class Weighed:
     evidence: Sequence[Reason]
     without: np.ndarray
 
-    @classmethod
-    def whole(cls, user: Vectors) -> Weighed:
-        """With nothing taken away."""
-        return cls(user, (), user.rank[:0])
-
     def reasons(self, items: Vectors) -> list[list[Reason]]:
         """For each listed item the evidence whose removal lowers its score most, or nothing where none does."""
         if not self.evidence or len(items) == 0:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -19,9 +17,8 @@ import onnxruntime as ort
 from recommender.engine.bundle.neighbours import QUESTIONS, learn_questions
 from recommender.engine.bundle.rater import Rater
 from recommender.engine.bundle.storage import WEIGHTS, read_manifest
-from recommender.engine.bundle.user_vectors import UserVectors
 from recommender.engine.data.encoders import LARGEST_AMOUNT, Encoders, as_number, as_text
-from recommender.engine.data.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, gap_bucket, mapped
+from recommender.engine.data.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, mapped
 from recommender.engine.data.schema import Schema
 from recommender.engine.errors import BundleError, InferenceError, ProfileError
 
@@ -75,7 +72,6 @@ class Inference:
             self.items = Vectors(*(mapped(model / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
             self._history, self._user_tower = (_session(model / f"{n}.onnx", device) for n in ("history", "user_tower"))
             self._rater = Rater.open(model / "rater.npz")
-            self._users = UserVectors.open(model)
             self._questions_file, self._assets = model / QUESTIONS, assets or Path(artifacts).parent / "assets"
             self._item_tower_file, self._device = model / "item_tower.onnx", device
         except BundleError:
@@ -170,29 +166,6 @@ class Inference:
                 raise ProfileError(given, f"this model knows no such field of an item; it knows {known}.")
             checked[name] = as_text(given, value)
         return checked
-
-    def signature(self, person: Person, row_of: Mapping[str, int] | None = None) -> int:
-        """64 bits of all that the user tower reads of somebody: who has the same has the same vectors.
-
-        row_of : as for `encode_users`. ProfileError for a value of the wrong type.
-        """
-        items = self.row_of if row_of is None else row_of
-        profile, history = self.with_derived(person), [e for e in person.history if e.item in items]
-        texts = [as_text(name, profile.get(name)) for name in self.schema.user_categorical]
-        numbers = [as_number(name, profile.get(name)) for name in self.schema.user_numerical]
-        times, read = [e.time for e in history[-self.max_history - 1 :]], history[-self.max_history :]
-        gaps = gap_bucket(np.array(times if len(times) > len(read) else [math.nan, *times]))
-        known = len(person.history) if person.purchases is None else person.purchases
-        told = blake2b(repr((texts, [e.item for e in read], known)).encode(errors="surrogatepass"), digest_size=8)
-        # Sums that were added up in another order, as a database or training does, differ in their last bits.
-        told.update(array("f", numbers))
-        told.update(gaps.tobytes())
-        told.update(array("f", [math.nan if e.rating is None else e.rating for e in read]))
-        return int.from_bytes(told.digest(), "little")
-
-    def stored(self, signature: int) -> Vectors | None:
-        """The vectors of somebody who is what they were when the model was trained; None for all others."""
-        return self._users.find(signature) if self._users else None
 
     def encode_users(
         self, people: Sequence[Person], items: ItemVectors | None = None, row_of: Mapping[str, int] | None = None

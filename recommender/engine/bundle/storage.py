@@ -7,7 +7,7 @@
     artifacts.json            encoders, sizes and item keys: how a profile becomes numbers, and what the items' rows are
     model/                    what serves: history.onnx and user_tower.onnx, item_tower.onnx, rater.npz, item_rank.npy,
                               item_rate.npy, item_trace.npy, item_question.npy (what goes with each item; only in
-                              what serves); user_signature.npy, user_rank.npy, user_rate.npy (users as they were);
+                              what serves);
                               weights.safetensors and origin.safetensors (the closed form they began from), to go on
                               training from
     judged/                   the same, trained without the held-out purchases: what the report speaks of, and what the

@@ -6,7 +6,7 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from recommender.engine.bundle.inference import Event, Person
 from recommender.engine.bundle.neighbours import QUESTIONS, learn_questions
-from recommender.engine.bundle.standalone import StandaloneRecommender
-from recommender.engine.bundle.user_vectors import UserVectors
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import ANSWER, EVENTS, UserInputs, Vectors
@@ -28,7 +25,6 @@ from recommender.engine.model.towers import OneTable, TwoTowerHybrid, UserTower
 
 Tensors = dict[str, Tensor]
 OF_PURCHASES = (*EVENTS, "trace", "states")
-MOST_USERS = 200_000  # whose vectors are kept, some 150 MB: those who bought last, for they are who asks
 
 
 def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
@@ -42,7 +38,6 @@ def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> No
     save_assets(data, folder / "assets")
     rank, width = np.load(folder / "model" / "item_rank.npy"), model.sizes.width
     np.save(folder / "model" / QUESTIONS, learn_questions(rank, width, data.first_row, data.item))
-    save_users(data, folder)
 
 
 class _States(torch.nn.Module):
@@ -180,30 +175,3 @@ def save_assets(data: TwoTowerDataset, folder: Path) -> None:
     np.save(folder / "history_time.npy", data.time)
     np.save(folder / "history_rating.npy", data.rating)
     np.save(folder / "history_role.npy", data.role)
-
-
-def save_users(data: TwoTowerDataset, folder: Path) -> None:
-    """The vectors of those who bought last, as what was saved so far makes them."""
-    standalone = StandaloneRecommender(folder / "model", folder / "artifacts.json", folder / "assets")
-    bought = np.diff(data.first_row) > 0
-    last = np.full(data.n_users, -np.inf)
-    last[bought] = data.time[data.first_row[1:][bought] - 1]
-    users = np.sort(np.argsort(last, kind="stable")[-MOST_USERS:])
-    inference = standalone.inference
-    signatures = [inference.signature(person) for person in _people(data, users, inference.max_history)]
-    UserVectors.of(signatures, standalone.vectors(users)).save(folder / "model")
-
-
-def _people(data: TwoTowerDataset, users: np.ndarray, reads: int) -> Iterator[Person]:
-    """Users as they stand after their last purchase, with as much of their histories as is read."""
-    columns = {name: column[users].tolist() for name, column in data.user_columns_now().items()}
-    for n, (first, end) in enumerate(
-        zip(data.first_row[users].tolist(), data.first_row[users + 1].tolist(), strict=True)
-    ):
-        read = slice(max(first, end - reads - 1), end)
-        bought = (data.tables.item_keys[data.item[read]], data.time[read], data.rating[read])
-        history = [
-            Event(item, time, rating if rating == rating else None)  # nan: not rated
-            for item, time, rating in zip(*(part.tolist() for part in bought), strict=True)
-        ]
-        yield Person({name: column[n] for name, column in columns.items()}, history, end - first)
