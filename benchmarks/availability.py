@@ -46,10 +46,9 @@ def measure(items: int) -> dict[str, float]:
     """Milliseconds of each step with so many products, and after how many looks every one of them was compared."""
     import numpy as np
 
-    from recommender.serving import live as serving
-    from recommender.serving.availability import withdrawn
-    from recommender.serving.catalog import Tally, catalog_state, changed_slice, read_catalog
-    from recommender.source.declaration import get_source
+    from recommender import serving
+    from recommender.serving import Tally, catalog_state, changed_slice, read_catalog, withdrawn
+    from recommender.source import get_source
 
     _fill(items)
     source = get_source()

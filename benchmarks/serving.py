@@ -160,7 +160,7 @@ def _ratio(ours: Sequence[float], other: Sequence[float]) -> float:
 
 def promotions(site: Site, token: str, version: Any, times: int) -> dict[str, Any]:
     """Promote and roll back while 8 clients ask for customers' lists: failures, and latencies beside those at rest."""
-    from recommender.registry import promotion as versions
+    from recommender import registry
 
     case = next(case for case in _cases() if case.name == "known_customer")
     shadow = _shadow_of(version)
@@ -170,9 +170,9 @@ def promotions(site: Site, token: str, version: Any, times: int) -> dict[str, An
         time.sleep(1)
         for swap in range(times):
             if swap % 2 == 0:
-                versions.promote(version=shadow, override=True, reason="A benchmark of swaps.")
+                registry.promote(version=shadow, override=True, reason="A benchmark of swaps.")
             else:
-                versions.roll_back(reason="A benchmark of swaps.")
+                registry.roll_back(reason="A benchmark of swaps.")
             time.sleep(1.5)
     swapped = load.answers()
     if set(swapped.versions) != {version.name, shadow.name}:
@@ -195,7 +195,7 @@ def promotions(site: Site, token: str, version: Any, times: int) -> dict[str, An
 def _shadow_of(version: Any) -> Any:
     """Another version with the same bundle."""
     from recommender.models import ModelVersion
-    from recommender.registry.promotion import bundle_folder
+    from recommender.registry import bundle_folder
 
     shadow, _ = ModelVersion.objects.get_or_create(name=SHADOW)
     shutil.rmtree(bundle_folder(SHADOW), ignore_errors=True)
@@ -210,7 +210,7 @@ def _prepare() -> Any:
     """The live version, of a shop filled and trained now where there is none."""
     from django.core.management import call_command
 
-    from recommender.registry.promotion import live_version
+    from recommender.registry import live_version
 
     call_command("migrate", verbosity=0)
     version = live_version()

@@ -69,12 +69,13 @@ def when_ready(server):
 def post_worker_init(worker):
     """Each worker follows what is promoted, and puts lists on record, in threads of its own, which may run on any core:
     no visitor waits for a model that opens, or for a row."""
-    from recommender.feedback import served_lists
-    from recommender.serving import live as serving
+    from recommender import feedback, serving
+
+    pass
 
     _keep_what_is_imported()
     serving.keep_watch()
-    served_lists.keep_records()
+    feedback.start_recorder()
     if worker.core is not None:
         os.sched_setaffinity(0, {worker.core})  # of this thread, and of those that it starts to answer
 

@@ -5,15 +5,9 @@ from __future__ import annotations
 import structlog
 from celery import shared_task
 
+from recommender import experiments, feedback, monitoring, registry, training
 from recommender.errors import TrainingError
-from recommender.experiments import service as experiments
-from recommender.feedback import counts as list_counts
 from recommender.models import TrainingRun
-from recommender.monitoring import drift
-from recommender.registry import pruning
-from recommender.training import execution as training
-from recommender.training import runs, schedules
-from recommender.training.queueing import enqueue, queue_run
 
 log = structlog.get_logger("recommender.tasks")
 
@@ -34,27 +28,27 @@ def run_training(run_id: int) -> None:
 @shared_task(ignore_result=True)
 def keep_runs_going() -> None:
     """Have runs gone on with whose process died, and tell workers again of those that wait. Every minute."""
-    for run in runs.keep_runs_going():
-        enqueue(run)
+    for run in training.keep_runs_going():
+        training.enqueue(run)
 
 
 @shared_task(ignore_result=True)
 def start_due_runs() -> None:
     """Start the runs that schedules ask for. Every minute."""
-    schedules.start_due_runs(start=queue_run)
+    training.start_due_runs(start=training.queue_run)
 
 
 @shared_task(ignore_result=True)
 def prune_bundles() -> None:
     """Remove old bundles. Every day."""
-    pruning.prune_bundles()
+    registry.prune_bundles()
 
 
 @shared_task(ignore_result=True)
 def watch_drift() -> None:
     """Compare what happens of late with what the live version learned from. Every day."""
     try:
-        drift.watch_drift()
+        monitoring.watch_drift()
     except TrainingError as error:
         log.info("drift_not_watched", why=str(error))
 
@@ -62,11 +56,11 @@ def watch_drift() -> None:
 @shared_task(ignore_result=True)
 def count_lists() -> None:
     """Count what the lists of today and yesterday brought so far, in an experiment and elsewhere. Every ten minutes."""
-    list_counts.count_lately()
+    feedback.count_recent_lists()
     experiments.follow_experiments()
 
 
 @shared_task(ignore_result=True)
 def settle_lists() -> None:
     """Count what the lists of earlier days brought since, and remove the oldest lists. Every day."""
-    list_counts.settle_lists()
+    feedback.settle_lists()

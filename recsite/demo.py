@@ -24,12 +24,10 @@ from catalog.selectors import products_by_key
 from customers.models import Customer
 from customers.seeding import ShopSize, seed_shop
 from customers.selectors import purchases_of
+from recommender import serving
 from recommender.models import TrainingRun
-from recommender.serving import live as serving
-from recommender.serving.answer import RecommendationList
-from recommender.serving.recommendations import predict_rating, recommend
-from recommender.training.execution import Tell, execute_run
-from recommender.training.runs import start_run
+from recommender.serving import RecommendationList, predict_rating, recommend
+from recommender.training import Tell, execute_run, start_run
 
 SIZE = ShopSize(customers=800, products=320, purchases=16_000, seed=0)  # a seed that nobody gives by hand
 KNOWN = (6, 7)  # customers by number: a runner and a gardener
@@ -70,7 +68,7 @@ def logins() -> tuple[Login, Login]:
 
 def knows_the_shop() -> str | None:
     """The live version, if it has learned from the demo's products: then there is nothing to train."""
-    live = serving.live()
+    live = serving.live_model()
     return live.version if live is not None and SIZE.product_key(0) in live.inference.row_of else None
 
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from recommender.serving import live as serving
+from recommender import serving
 
 log = structlog.get_logger("recsite.health")
 
@@ -30,7 +30,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        serves, problem = serving.live(), serving.problem()
+        serves, problem = serving.live_model(), serving.serving_problem()
     except DatabaseError as error:
         log.error("database_does_not_answer", error=str(error))
         return JsonResponse({"status": "not ready", "reason": "The database does not answer."}, status=503)

@@ -23,7 +23,7 @@ from knox.models import AuthToken
 
 from customers.models import CartItem, Customer, Purchase
 from customers.selectors import customer_of
-from recommender.feedback import personal_data
+from recommender import feedback
 
 log = structlog.get_logger("recsite.privacy")
 
@@ -58,7 +58,7 @@ class Part:
 
 def _recommender_part(name: str, model: type[Model]) -> Part:
     def rows(user: User, customer: Customer | None) -> QuerySet[Any]:
-        return personal_data.held_about(customer.key)[name] if customer else model._default_manager.none()
+        return feedback.personal_data_of(customer.key)[name] if customer else model._default_manager.none()
 
     return Part(model, rows, without=("customer",))
 
@@ -94,7 +94,7 @@ PARTS = {
         ),
         without=("id", "customer"),
     ),
-    **{name: _recommender_part(name, model) for name, model in personal_data.KEPT.items()},
+    **{name: _recommender_part(name, model) for name, model in feedback.PERSONAL_MODELS.items()},
 }
 
 
@@ -134,7 +134,7 @@ def delete_account(user: User) -> None:
 
 def erase_customer(customer: Customer) -> None:
     """Before the row goes: what the recommender keeps, and how the admin's log calls the customer."""
-    personal_data.erase(customer.key)
+    feedback.erase_personal_data(customer.key)
     _name_no_more(Customer, [customer.pk])
     _name_no_more(Purchase, customer.purchases.values_list("pk", flat=True))
 

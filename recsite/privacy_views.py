@@ -18,8 +18,8 @@ from customers import services
 from customers.models import Purchase
 from customers.selectors import customer_of, purchases_of
 from customers.views import back_to_where_they_were
-from recommender.feedback import dismissals
-from recommender.feedback.events import viewed_by
+from recommender import feedback
+from recommender.feedback import viewed_by
 from recsite import privacy
 
 PURCHASES_A_PAGE = 10
@@ -35,7 +35,7 @@ def history(request: HttpRequest) -> HttpResponse:
     seen = Paginator(viewed_by(customer.key) if customer else [], VIEWS_A_PAGE).get_page(request.GET.get("seen"))
     named = products_by_key(row["item"] for row in seen)
     views = [{**row, "product": named.get(row["item"])} for row in seen]
-    context = {"page": purchases, "seen": seen, "views": views, "dismissed": len(dismissals.here(request))}
+    context = {"page": purchases, "seen": seen, "views": views, "dismissed": len(feedback.dismissed_here(request))}
     return render(request, "privacy/history.html", context)
 
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from catalog.models import Product
 from customers.models import Customer
 from customers.signals import put_in_cart
-from recommender.feedback.events import record_by
+from recommender.feedback import record_by
 from recommender.models import Event
 from recsite import accounts, privacy
 

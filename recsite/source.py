@@ -5,7 +5,7 @@ from django.db.models import Q
 from catalog.models import Product
 from customers import profile
 from customers.models import Customer, Purchase
-from recommender.source.declaration import Count, Latest, RecommenderSource, Sum
+from recommender.source import Count, Latest, RecommenderSource, Sum
 
 
 class ShopSource(RecommenderSource):

@@ -107,5 +107,5 @@ def promote(bundle: Path, settings, tmp_path: Path, db: None):
 def trained(stocked: None, promote) -> ModelVersion:
     """The planted shop with a model that learned it."""
     version = promote("v1")
-    assert serving.live() is not None
+    assert serving.live_model() is not None
     return version

@@ -84,7 +84,7 @@ def test_a_purchase_left_out_changes_the_next_list_and_is_no_more_recommended(he
     assert [i.score for i in after.items[:10]] != [i.score for i in before.items]
     assert "P3" not in keys(after), "bought is bought"
     assert "P3" in keys(recommendations.recommend(customer="C2", count=100, exclude_purchased=False))
-    known = people.find(["C2"])["C2"]
+    known = people.find_customers(["C2"])["C2"]
     assert "P3" in known.bought
     assert "P3" not in {event.item for event in known.person.history}
     assert "Left out" in here.get("/account/history/").content.decode()
@@ -397,7 +397,7 @@ def test_after_deletion_nothing_names_the_person(known_everywhere, ada):
 
     assert not User.objects.filter(pk=pk).exists()
     assert not Customer.objects.filter(key="C2").exists()
-    for model in personal_data.KEPT.values():
+    for model in personal_data.PERSONAL_MODELS.values():
         assert not model.objects.filter(customer="C2").exists(), model
     assert not Event.objects.filter(customer="").exists(), "what she did before she signed in"
     assert not AuthToken.objects.exists()
@@ -436,7 +436,7 @@ def test_whoever_deletes_a_customer_erases_as_much(known_everywhere, ada, door):
     else:
         Customer.objects.filter(key="C2").delete()
     assert not Customer.objects.filter(key="C2").exists()
-    for model in personal_data.KEPT.values():
+    for model in personal_data.PERSONAL_MODELS.values():
         assert not model.objects.filter(customer="C2").exists(), model
     assert Purchase.objects.filter(customer=None, rating=None).count() == 8
 
@@ -451,7 +451,7 @@ def test_the_next_snapshot_does_not_hold_the_person(known_everywhere, tmp_path):
 
 def test_the_live_model_which_learned_from_the_person_serves_nothing_of_them(known_everywhere):
     known_everywhere.post("/account/delete/", {"confirmation": PASSWORD})
-    assert serving.live() is not None
+    assert serving.live_model() is not None
     answer = recommendations.recommend(customer="C2", count=5)
     assert (answer.source, answer.fallback_reason) == ("popular", "unknown_customer")
     assert not ServedList.objects.filter(customer="C2").exists()
@@ -460,9 +460,9 @@ def test_the_live_model_which_learned_from_the_person_serves_nothing_of_them(kno
 def test_a_training_that_ends_after_the_deletion_shows_no_example_of_the_person(known_everywhere):
     samples = [{"user": "C2"}, {"user": "C6"}]
     Customer.objects.filter(key="C2").delete()
-    assert personal_data.of_people_here(samples) == [{"user": "C6"}]
+    assert personal_data.learnable_samples(samples) == [{"user": "C6"}]
     Customer.objects.filter(key="C6").update(personalisation=False)
-    assert personal_data.of_people_here(samples) == []
+    assert personal_data.learnable_samples(samples) == []
 
 
 def test_orders_and_the_api_still_show_the_sale(known_everywhere):
@@ -498,4 +498,4 @@ def test_logs_name_no_customer(ada, monkeypatch, caplog, capsys):
 def test_old_views_count_as_history_but_shape_no_list(here):
     Event.objects.create(kind="view", item="P3", customer="C2", time=timezone.now() - timedelta(days=2))
     assert "Garden thing 3" in here.get("/account/history/").content.decode()
-    assert people.find(["C2"])["C2"].viewed == ()
+    assert people.find_customers(["C2"])["C2"].viewed == ()

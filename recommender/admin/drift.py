@@ -7,7 +7,7 @@ from unfold.decorators import display
 
 from recommender.admin.pages import ReadOnlyAdmin
 from recommender.models import DriftFinding
-from recommender.reports.lines import NOTHING
+from recommender.reports import NOTHING
 
 SHARES = (DriftFinding.Measure.UNKNOWN, DriftFinding.Measure.FALLBACK, DriftFinding.Measure.CLICKS)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recommender.source.declaration import get_source
+from recommender.source import get_source
 
 SHOWN = 6  # of the people that a report holds lists of
 

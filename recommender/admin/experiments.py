@@ -23,14 +23,12 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from recommender import experiments
 from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, money, staff
 from recommender.errors import ExperimentError
-from recommender.experiments import service as experiments
-from recommender.experiments.results import ExperimentResults, Measured, needed, results_of, say
-from recommender.experiments.sequential import Difference
+from recommender.experiments import Difference, ExperimentResults, Measured, measure_name, people_needed, results_of
 from recommender.models import MAY_EXPERIMENT, MAY_PROMOTE, Arm, Experiment, ModelVersion
-from recommender.reports.charts import BandChart, band_of
-from recommender.reports.lines import NOTHING
+from recommender.reports import NOTHING, BandChart, band_of
 
 State = Experiment.State
 STATE_COLOURS = {State.PLANNED: "default", State.RUNNING: "info", State.STOPPED: "success"}
@@ -156,7 +154,7 @@ class ExperimentAdmin(ReadOnlyAdmin):
             "arms": [(a, f"{shown.share * (1 - shown.share_of_b):.0%}"), (b, f"{shown.share * shown.share_of_b:.0%}")],
             "results": results,
             "measures": [lines_of(one) for one in results.measured] if results else [],
-            "needed": needed(),
+            "needed": people_needed(),
             "may_start": may and shown.state == State.PLANNED,
             "may_stop": may and runs,
             "promotable": [
@@ -248,7 +246,7 @@ def lines_of(one: Measured) -> MeasureLines:
         (day, beside.value, beside.low, beside.high) for day, beside in one.growth
     ]
     return MeasureLines(
-        label=say(one.name),
+        label=measure_name(one.name),
         a=f"{written(a.mean)} ({a.n:,})",
         b=f"{written(b.mean)} ({b.n:,})",
         beside=written(one.beside.value, "+") if a.n and b.n else NOTHING,
@@ -263,7 +261,8 @@ def lines_of(one: Measured) -> MeasureLines:
 def findings_of(results: ExperimentResults) -> str:
     """Revenue a customer +$1.20 (+$0.30 to +$2.10), B beside A."""
     said = [
-        f"{say(one.name)} {_written(one.name)(one.beside.value, '+')} ({_interval(one.beside, _written(one.name))})"
+        f"{measure_name(one.name)} {_written(one.name)(one.beside.value, '+')}"
+        f" ({_interval(one.beside, _written(one.name))})"
         for one in results.measured
     ]
     return f"B beside A, {sum(results.settled):,} people: {'; '.join(said)}."

@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from recommender.models import ModelVersion, TrainingRun
-from recommender.reports.lines import NOTHING, interval, score
+from recommender.reports import NOTHING, interval, score
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -16,12 +16,10 @@ from django.utils import timezone
 from unfold.widgets import INPUT_CLASSES
 
 from recommender.admin.pages import ReadOnlyAdmin, money
-from recommender.feedback.counts import attribution_window
-from recommender.feedback.results import Estimate, ListResult, counted_at, list_results
+from recommender.feedback import Estimate, ListResult, attribution_window, counted_at, list_results
 from recommender.models import TWO_TOWER, ListCount
-from recommender.reports.charts import Bar, bar
-from recommender.reports.lines import NOTHING
-from recommender.source.declaration import get_source
+from recommender.reports import NOTHING, Bar, bar
+from recommender.source import get_source
 
 PERIODS = (7, 28, 90, 365)
 DEFAULT_PERIOD = 28

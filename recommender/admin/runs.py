@@ -15,16 +15,13 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
+from recommender import training
 from recommender.admin.pages import ReadOnlyAdmin, check_may, duration, link_to, page_address, staff
 from recommender.engine.config import LOSSES, TrainConfig
 from recommender.errors import TrainingError
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
-from recommender.reports.charts import curves_of
-from recommender.reports.lines import NOTHING, lines_of, score
-from recommender.training import runs
-from recommender.training.gate import rule
-from recommender.training.parameters import MOST_TRIALS
-from recommender.training.queueing import queue_again, queue_run
+from recommender.reports import NOTHING, curves_of, lines_of, score
+from recommender.training import MOST_TRIALS, queue_again, queue_run, rule_in_words
 
 STATE_COLOURS = {
     TrainingRun.State.PROMOTED: "success",
@@ -142,7 +139,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             "lines": lines_of(version.report) if version else None,
             "curves": curves_of(shown.curve),
             "left": duration(shown.time_left) if shown.time_left else "",
-            "rule": rule(),
+            "rule": rule_in_words(),
             "may_cancel": shown.is_active and request.user.has_perm(MAY_TRAIN),
             "may_start_again": shown.state in ENDED_IN_VAIN and request.user.has_perm(MAY_TRAIN),
         }
@@ -158,7 +155,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
-            run = runs.cancel_run(run=run, by=staff(request))
+            run = training.cancel_run(run=run, by=staff(request))
         except TrainingError as error:
             messages.error(request, str(error))
         else:
@@ -201,9 +198,9 @@ class TrainingRunAdmin(ReadOnlyAdmin):
                 messages.success(request, f"Run {run.pk} waits for a worker to take it up.")
                 return redirect(page_address(run))
         active = (
-            TrainingRun.objects.active().exclude(runs.is_stale()).first()
+            TrainingRun.objects.active().exclude(training.is_stale()).first()
         )  # one whose process died gives way to the new one
-        return self.custom_page(request, "retrain.html", "Retrain", form=form, active=active, rule=rule())
+        return self.custom_page(request, "retrain.html", "Retrain", form=form, active=active, rule=rule_in_words())
 
     def _shown(self, request: HttpRequest, pk: int) -> TrainingRun:
         run = self.get_object(request, str(pk))

@@ -14,7 +14,7 @@ from unfold.decorators import display
 
 from recommender.admin.pages import page_address
 from recommender.models import MAY_TRAIN, TrainingSchedule
-from recommender.reports.lines import NOTHING
+from recommender.reports import NOTHING
 
 
 @admin.register(TrainingSchedule)

@@ -12,13 +12,13 @@ from django.urls import URLPattern, path
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
+from recommender import registry
 from recommender.admin.examples import examples_of
 from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, difference, page_address, staff
 from recommender.errors import TrainingError
 from recommender.models import MAY_PROMOTE, MAY_SEE_VERSIONS, ModelVersion, Promotion
-from recommender.registry import promotion as versions
-from recommender.reports.lines import NOTHING, interval, lines_of, row_of, score
-from recommender.training.gate import rule
+from recommender.reports import NOTHING, interval, lines_of, row_of, score
+from recommender.training import rule_in_words
 
 
 @admin.register(ModelVersion)
@@ -47,8 +47,8 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).annotate(is_live=is_live)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        live = versions.live_version()
-        more = {"live": live, "live_lines": lines_of(live.report) if live else None, "rule": rule()}
+        live = registry.live_version()
+        more = {"live": live, "live_lines": lines_of(live.report) if live else None, "rule": rule_in_words()}
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
     @display(description="Serves", label={"live": "success"})
@@ -81,9 +81,9 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             "version": shown,
             "run": shown.run,
             "lines": lines_of(shown.report),
-            "examples": examples_of(versions.report_for(request.user, shown)),
+            "examples": examples_of(registry.report_for(request.user, shown)),
             "promotions": shown.promotions.select_related("by"),
-            "rule": rule(),
+            "rule": rule_in_words(),
         }
 
     def get_urls(self) -> list[URLPattern]:
@@ -101,7 +101,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         if version is None:
             raise Http404(f"There is no version {pk}.")
         headers = {"Content-Disposition": f'attachment; filename="{version.name}.json"'}
-        report = versions.report_for(request.user, version)
+        report = registry.report_for(request.user, version)
         return JsonResponse(report, headers=headers, json_dumps_params={"indent": 2})
 
     @action(
@@ -120,15 +120,16 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         if request.method == "POST" and form.is_valid():
             given = {"reason": form.cleaned_data["reason"], "override": not version.passed_gate}
             try:
-                versions.promote(version=version, by=staff(request), **given)
+                registry.promote(version=version, by=staff(request), **given)
             except TrainingError as error:
                 form.add_error(None, str(error))
             else:
                 messages.success(request, f"Version {version.name} is live. Every process serves it within seconds.")
                 return redirect(page_address(version))
-        live = versions.live_version()
+        live = registry.live_version()
         title = f"Promote version {version.name}"
-        return self.custom_page(request, "promote.html", title, form=form, version=version, live=live, rule=rule())
+        context = {"form": form, "version": version, "live": live, "rule": rule_in_words()}
+        return self.custom_page(request, "promote.html", title, **context)
 
     @action(description="Roll back", url_path="roll-back", permissions=["promote_version"], icon="undo")
     def roll_back(self, request: HttpRequest) -> HttpResponse:
@@ -136,11 +137,11 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
-                promotion = versions.roll_back(by=staff(request), reason=form.cleaned_data["reason"])
+                promotion = registry.roll_back(by=staff(request), reason=form.cleaned_data["reason"])
             except TrainingError as error:
                 form.add_error(None, str(error))
             else:
                 messages.success(request, f"Version {promotion.version.name} is live again.")
                 return redirect(page_address(promotion.version))
-        live, below = versions.live_version(), versions.version_below()
+        live, below = registry.live_version(), registry.version_below()
         return self.custom_page(request, "roll_back.html", "Roll back", form=form, live=live, below=below)

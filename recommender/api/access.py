@@ -9,7 +9,7 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from recommender.source.customers import customer_key_of
+from recommender.source import customer_key_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -31,6 +31,6 @@ class MetricsView(APIView):
         # Few workers are ever asked: the others need not carry it.
         from prometheus_client import CONTENT_TYPE_LATEST
 
-        from recommender.monitoring.metrics import exposition
+        from recommender.monitoring import exposition
 
         return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)

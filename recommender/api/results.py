@@ -10,8 +10,7 @@ from rest_framework.response import Response
 from recommender.api import serializers as forms
 from recommender.api.access import StaffMay
 from recommender.api.views import MALFORMED, NOT_YOURS, STRANGER
-from recommender.feedback.counts import attribution_window
-from recommender.feedback.results import counted_at, list_results, to_dicts
+from recommender.feedback import attribution_window, counted_at, list_results, results_to_dicts
 from recommender.models import MAY_SEE_RESULTS
 
 
@@ -35,6 +34,6 @@ class ListResultsViewSet(viewsets.ViewSet):
             **period,
             "attribution_days": attribution_window().days,
             "counted": counted_at(),
-            "results": to_dicts(list_results(**period)),
+            "results": results_to_dicts(list_results(**period)),
         }
         return Response(forms.ListResultsAnswer(found).data)

@@ -13,11 +13,10 @@ from rest_framework import serializers
 from recommender.engine.data.encoders import as_text
 from recommender.errors import TrainingError
 from recommender.models import Event, ModelVersion, TrainingRun
-from recommender.registry.promotion import report_for
-from recommender.serving.answer import FALLBACK_REASONS, MAX_COUNT, UNRATED_REASONS, ListRequest, Source
-from recommender.source.declaration import get_source
-from recommender.source.times import validate_time
-from recommender.training.parameters import plan_of
+from recommender.registry import report_for
+from recommender.serving import FALLBACK_REASONS, MAX_COUNT, UNRATED_REASONS, ListRequest, Source
+from recommender.source import get_source, validate_time
+from recommender.training import plan_of
 
 MOST_REQUESTS = 1_000  # in one batch
 MOST_KEYS = 1_000  # in one list of a request

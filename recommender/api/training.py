@@ -13,14 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, ModelSerializer
 
+from recommender import registry, training
 from recommender.api import serializers as forms
 from recommender.api.access import StaffMay, staff
 from recommender.api.views import MALFORMED
 from recommender.errors import TrainingError
 from recommender.models import MAY_PROMOTE, MAY_SEE_RUNS, MAY_SEE_VERSIONS, MAY_TRAIN, ModelVersion, TrainingRun
-from recommender.registry import promotion as versions
-from recommender.training import runs
-from recommender.training.queueing import queue_run
+from recommender.training import queue_run
 
 NOT_NOW = OpenApiResponse(description="Not now: what `detail` says stands in the way.")
 
@@ -75,7 +74,7 @@ class RunViewSet(TrainingView):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        run = runs.cancel_run(run=self.get_object(), by=staff(request))
+        run = training.cancel_run(run=self.get_object(), by=staff(request))
         return Response(self.get_serializer(run).data)
 
 
@@ -100,7 +99,7 @@ class VersionViewSet(TrainingView):
         return forms.VersionSerializer if self.action == "list" else forms.VersionDetailSerializer
 
     def get_serializer_context(self) -> dict[str, Any]:
-        live = versions.live_version()
+        live = registry.live_version()
         return {**super().get_serializer_context(), "live": live.pk if live else None}
 
     @extend_schema(
@@ -117,7 +116,7 @@ class VersionViewSet(TrainingView):
     @action(detail=True, methods=["get"])
     def report(self, request: Request, name: str) -> Response:
         version = self.get_object()
-        report = versions.report_for(request.user, version)
+        report = registry.report_for(request.user, version)
         return Response(report, headers={"Content-Disposition": f'attachment; filename="{version.name}.json"'})
 
     @extend_schema(
@@ -131,7 +130,7 @@ class VersionViewSet(TrainingView):
     def promote(self, request: Request, name: str) -> Response:
         asked = forms.PromoteSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        promotion = versions.promote(version=self.get_object(), by=staff(request), **asked.validated_data)
+        promotion = registry.promote(version=self.get_object(), by=staff(request), **asked.validated_data)
         return Response(self.get_serializer(promotion.version).data)
 
     @extend_schema(
@@ -144,5 +143,5 @@ class VersionViewSet(TrainingView):
     def roll_back(self, request: Request) -> Response:
         asked = forms.RollBackSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        promotion = versions.roll_back(by=staff(request), **asked.validated_data)
+        promotion = registry.roll_back(by=staff(request), **asked.validated_data)
         return Response(self.get_serializer(promotion.version).data)

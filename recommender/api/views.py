@@ -15,16 +15,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from recommender import feedback
 from recommender.api import serializers as forms
 from recommender.api.access import MayAskForAnyone, check_may_ask_for, may_ask_for_anyone
 from recommender.api.parsers import BoundedJSONParser
 from recommender.api.throttles import KeyThrottle, UserThrottle, VisitorThrottle
 from recommender.errors import EventChanged, RecommendationError
-from recommender.feedback import dismissals, visits
-from recommender.feedback.events import record_event
+from recommender.feedback import record_event
 from recommender.models import Event
-from recommender.serving.answer import ListRequest
-from recommender.serving.recommendations import (
+from recommender.serving import (
+    ListRequest,
     also_viewed,
     bought_together,
     cart,
@@ -36,7 +36,7 @@ from recommender.serving.recommendations import (
     similar,
     trending,
 )
-from recommender.source.customers import customer_key_of
+from recommender.source import customer_key_of
 
 MALFORMED = OpenApiResponse(description="Malformed: `errors` names the fields.")
 STRANGER = OpenApiResponse(description="Not signed in, and no API key.")
@@ -148,8 +148,8 @@ class ShelfView(RecommenderView):
         if "customer" in asked:
             check_may_ask_for(request, asked["customer"])
             return asked
-        exclude = [*asked.get("exclude", ()), *dismissals.here(request)]
-        return asked | {"exclude": exclude, "visitor": visits.begin(request)}
+        exclude = [*asked.get("exclude", ()), *feedback.dismissed_here(request)]
+        return asked | {"exclude": exclude, "visitor": feedback.begin_visit(request)}
 
 
 class PopularView(ShelfView):
@@ -184,7 +184,7 @@ class RecentlyViewedView(ShelfView):
     )
     def get(self, request: Request) -> Response:
         asked = self.restricted(request)
-        answer = recently_viewed(visits.viewed(request), **asked | {"customer": whose(request, asked)})
+        answer = recently_viewed(feedback.viewed_here(request), **asked | {"customer": whose(request, asked)})
         return Response(answer.to_dict())
 
 
@@ -247,7 +247,7 @@ class CartView(RecommenderView):
         asked = dict(self.checked(forms.CartSerializer, request.data).validated_data)
         customer = whose(request, asked)
         asked["exclude"] = [*asked.get("exclude", ()), *not_wanted(request, customer, asked)]
-        asked |= {"customer": customer, "visitor": visits.begin(request)}
+        asked |= {"customer": customer, "visitor": feedback.begin_visit(request)}
         return Response(cart(**asked).to_dict())
 
 
@@ -262,7 +262,7 @@ class DismissalsView(RecommenderView):
     )
     def get(self, request: Request) -> Response:
         customer = whose(request, self.checked(forms.DismissedQuery, request.query_params).validated_data)
-        found = dismissals.of_customer(customer) if customer is not None else dismissals.here(request)
+        found = feedback.dismissed_by(customer) if customer is not None else feedback.dismissed_here(request)
         return Response([{"item": item} for item in found])
 
     @extend_schema(
@@ -276,9 +276,9 @@ class DismissalsView(RecommenderView):
         told = self.checked(forms.DismissalSerializer, request.data).validated_data
         customer = whose(request, told)
         if customer is not None:
-            dismissals.dismiss(customer=customer, item=told["item"])
+            feedback.dismiss(customer=customer, item=told["item"])
         else:
-            dismissals.dismiss_here(request, told["item"])
+            feedback.dismiss_here(request, told["item"])
         return Response({"item": told["item"]}, status=status.HTTP_201_CREATED)
 
 
@@ -294,9 +294,9 @@ class DismissalView(RecommenderView):
     def delete(self, request: Request, key: str) -> Response:
         customer = whose(request, self.checked(forms.DismissedQuery, request.query_params).validated_data)
         if customer is not None:
-            found = dismissals.take_back(customer=customer, item=key)
+            found = feedback.take_back(customer=customer, item=key)
         else:
-            found = dismissals.take_back_here(request, key)
+            found = feedback.take_back_here(request, key)
         if not found:
             raise NotFound(f"{key!r} was not dismissed.")
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -325,14 +325,14 @@ class EventsView(RecommenderView):
     def post(self, request: Request) -> Response:
         told = dict(self.checked(forms.EventSerializer, request.data).validated_data)
         told["customer"] = whose(request, told)
-        sender, session = visits.sender_of(request), visits.session_of(request)  # a visit that begins with this event
-        visitors = None if may_ask_for_anyone(request) else visits.visitors_of(request)
+        sender, session = feedback.sender_of(request), feedback.session_of(request)  # a visit begins
+        visitors = None if may_ask_for_anyone(request) else feedback.visitors_of(request)
         try:
             event, new = record_event(session=session, sender=sender, visitors=visitors, **told)
         except EventChanged as error:
             raise Conflict({name: [words] for name, words in error.fields.items()}) from None
         if event is not None and new and told["customer"] is None and event.kind in (Event.Kind.VIEW, Event.Kind.CLICK):
-            visits.remember(request, event.item)
+            feedback.remember_view(request, event.item)
         body = {"event_id": told.get("event_id"), "recorded": event is not None}
         return Response(body, status=status.HTTP_201_CREATED if new else status.HTTP_200_OK)
 
@@ -343,20 +343,20 @@ class EventsView(RecommenderView):
 def for_whom(request: Request, asked: ListRequest) -> ListRequest:
     """The request with its customer settled, and with what this visitor looked at if it is for nobody else."""
     named = asked.customer is not None or asked.profile is not None
-    looked_at = [] if named else visits.viewed(request)
+    looked_at = [] if named else feedback.viewed_here(request)
     customer = whose(request, vars(asked))
     return replace(
         asked,
         customer=customer,
         session_items=[*looked_at, *asked.session_items],
         exclude=[*asked.exclude, *not_wanted(request, customer, vars(asked))],
-        visitor="" if asked.customer is not None else visits.begin(request),
+        visitor="" if asked.customer is not None else feedback.begin_visit(request),
     )
 
 
 def not_wanted(request: Request, customer: str | None, asked: Mapping[str, Any]) -> list[str]:
     """What this visitor dismissed, for a list of theirs; a customer's are read with the customer."""
-    return [] if customer is not None or asked.get("profile") is not None else dismissals.in_session(request)
+    return [] if customer is not None or asked.get("profile") is not None else feedback.dismissed_in_session(request)
 
 
 def whose(request: Request, asked: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from recommender.experiments.sequential import LEAST, LEAST_EVENTS, Difference, Moments, difference, mismatch
 from recommender.models import TWO_TOWER, Arm, Experiment, Exposure, ServedList
-from recommender.source.declaration import get_source
+from recommender.source import get_source
 
 ALPHA = 0.05  # the chance that any of the intervals is ever wrong: false alarms of one experiment, all looks together
 MISMATCHED = 0.001  # shares of the arms less likely than this by chance mean that something is broken
@@ -74,7 +74,7 @@ def results_of(experiment: Experiment) -> ExperimentResults:
     )
 
 
-def say(name: str) -> str:
+def measure_name(name: str) -> str:
     """What is measured, in words."""
     return {
         "revenue": "Revenue a customer",
@@ -83,7 +83,7 @@ def say(name: str) -> str:
     }[name]
 
 
-def needed() -> str:
+def people_needed() -> str:
     """What has to be there before an interval is shown, in words."""
     return f"{LEAST} people in each arm whose days are over, {LEAST_EVENTS} of them with a purchase or a click"
 

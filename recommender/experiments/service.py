@@ -19,13 +19,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, Min, OuterRef, Q
 from django.utils import timezone
 
+from recommender import registry
 from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.errors import ExperimentError, TrainingError
-from recommender.feedback.counts import amount_of, has_revenue
+from recommender.feedback import amount_of, has_revenue
 from recommender.models import Arm, Event, Experiment, Exposure, ModelVersion, Promotion, ServedList
-from recommender.registry import promotion as versions
-from recommender.source.declaration import get_source
+from recommender.source import get_source
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -108,7 +108,7 @@ def stop_and_promote(*, arm: Arm, by: User | None = None, reason: str = "", find
         with transaction.atomic():
             stop_experiment(experiment=arm.experiment, by=by, reason=reason)
             # What people did outweighs what the gate foresaw; where it refused, the promotion says so by its action.
-            return versions.promote(version=version, by=by, reason=why, override=True)
+            return registry.promote(version=version, by=by, reason=why, override=True)
     except TrainingError as error:
         arm.experiment.refresh_from_db()
         raise ExperimentError(str(error)) from None
@@ -181,7 +181,7 @@ def _check_serves(version: ModelVersion, arm: str) -> None:
     try:
         if version.pruned:
             raise BundleError(f"its bundle was removed on {version.pruned:%Y-%m-%d}.")
-        read_manifest(versions.bundle_folder(version.name))
+        read_manifest(registry.bundle_folder(version.name))
     except BundleError as error:
         raise ExperimentError(f"Version {version.name} of arm {arm} cannot serve: {error}") from None
 

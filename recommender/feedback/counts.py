@@ -29,8 +29,7 @@ from django.utils import timezone
 
 from recommender.engine.data.encoders import LARGEST_AMOUNT, stored_number
 from recommender.models import Event, ListCount, ServedList
-from recommender.source.declaration import RecommenderSource, get_source
-from recommender.source.times import field_at
+from recommender.source import RecommenderSource, field_at, get_source
 
 log = structlog.get_logger("recommender.feedback.counts")
 
@@ -66,7 +65,7 @@ def has_revenue(source: RecommenderSource) -> bool:
     return isinstance(field_at(source.interactions.model, source.interaction_time), DateTimeField)
 
 
-def count_lately() -> int:
+def count_recent_lists() -> int:
     """Count today and yesterday anew; back comes how many rows there are of them."""
     today = timezone.localdate(timezone=timezone.get_default_timezone())
     return count_lists(today - timedelta(days=1), today)

@@ -13,8 +13,7 @@ from django.http import HttpRequest
 
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
-from recommender.source.customers import customer_key_of, may_be_learned_from
-from recommender.source.items import check_item_exists
+from recommender.source import check_item_exists, customer_key_of, may_be_learned_from
 
 KEPT = 200  # in a visitor's session, which is read with every page
 _NAME = "recommender_dismissed"
@@ -36,7 +35,7 @@ def take_back(*, customer: str, item: str) -> bool:
     return bool(Dismissal.objects.filter(customer=customer, item=item).delete()[0])
 
 
-def of_customer(customer: str) -> list[str]:
+def dismissed_by(customer: str) -> list[str]:
     """Keys of what a customer dismissed, the latest first. RecommendationError for an unknown customer."""
     _check_customer(customer)
     return list(Dismissal.objects.filter(customer=customer).values_list("item", flat=True))
@@ -56,7 +55,7 @@ def dismiss_here(request: HttpRequest, item: str) -> None:
         return
     _check_visit(request)
     check_item_exists(item)
-    request.session[_NAME] = [*(key for key in in_session(request) if key != item), item][-KEPT:]
+    request.session[_NAME] = [*(key for key in dismissed_in_session(request) if key != item), item][-KEPT:]
 
 
 def take_back_here(request: HttpRequest, item: str) -> bool:
@@ -65,23 +64,23 @@ def take_back_here(request: HttpRequest, item: str) -> bool:
     if customer is not None:
         return take_back(customer=customer, item=item)
     _check_visit(request)
-    before = in_session(request)
+    before = dismissed_in_session(request)
     request.session[_NAME] = [key for key in before if key != item]
     return item in before
 
 
-def here(request: Any) -> list[str]:
+def dismissed_here(request: Any) -> list[str]:
     """Keys of what whoever sends this request dismissed, the latest first. Read once a request."""
     if request is None:
         return []
     if not hasattr(request, "_recommender_dismissed"):
         customer = customer_key_of(getattr(request, "user", None))
-        found = of_customer(customer) if customer is not None else in_session(request)[::-1]
+        found = dismissed_by(customer) if customer is not None else dismissed_in_session(request)[::-1]
         request._recommender_dismissed = found
     return list(request._recommender_dismissed)
 
 
-def in_session(request: Any) -> list[str]:
+def dismissed_in_session(request: Any) -> list[str]:
     """Keys of what a visitor dismissed, the latest last; nothing for those who come with a token."""
     session = getattr(request, "session", None)
     if session is None or getattr(request, "auth", None) is not None:
@@ -89,9 +88,11 @@ def in_session(request: Any) -> list[str]:
     return list(session.get(_NAME, []))
 
 
-def carry_over(sender: object, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object) -> None:
+def carry_over_dismissals(
+    sender: object, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object
+) -> None:
     """A receiver of `user_logged_in`: what the visitor dismissed is the customer's from now on."""
-    found = [] if request is None else in_session(request)
+    found = [] if request is None else dismissed_in_session(request)
     customer = customer_key_of(user) if found else None
     if request is None or customer is None:
         return

@@ -16,8 +16,7 @@ from django.utils import timezone
 from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import served_lists, visits
 from recommender.models import Event, ServedList
-from recommender.source.customers import customer_key_of, may_be_learned_from
-from recommender.source.items import check_item_exists
+from recommender.source import check_item_exists, customer_key_of, may_be_learned_from
 
 log = structlog.get_logger("recommender.feedback.events")
 
@@ -114,7 +113,7 @@ def record_by(request: HttpRequest, kind: Event.Kind, item: str, led_by: str | N
         log.info("event_not_recorded", kind=kind, field=error.field)  # the item is whatever was sent
         return
     if event is not None and customer is None:
-        visits.remember(request, item)
+        visits.remember_view(request, item)
 
 
 def bring_visit(user: Any, request: HttpRequest | None = None, **sent: object) -> None:
@@ -122,7 +121,7 @@ def bring_visit(user: Any, request: HttpRequest | None = None, **sent: object) -
 
     Of a customer who opted out it stays a stranger's.
     """
-    session = visits.leave(request)
+    session = visits.leave_visit(request)
     customer = customer_key_of(user) if session else None
     if customer is not None and may_be_learned_from(customer):
         lately = Event.objects.filter(session=session, customer="", time__gte=timezone.now() - visits.VIEW_WINDOW)
@@ -141,7 +140,7 @@ def forget_views(request: HttpRequest, item: str) -> int:
     views = Event.objects.filter(item=item, kind__in=Event.VIEWED)
     if customer is not None:
         return views.filter(customer=customer).delete()[0]
-    visits.forget(request, item)
+    visits.forget_view(request, item)
     return views.filter(customer="", session=session).delete()[0] if session else 0
 
 

@@ -14,12 +14,12 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from recommender.models import Dismissal, Event, Exposure, ModelVersion, ServedList
-from recommender.source.customers import learnable_keys
+from recommender.source import learnable_keys
 
 log = structlog.get_logger("recommender.feedback.personal_data")
 
 # Every model whose rows are about a customer, by the key in their field `customer`; a test looks for others.
-KEPT: dict[str, type[Model]] = {
+PERSONAL_MODELS: dict[str, type[Model]] = {
     "events": Event,
     "lists": ServedList,
     "not_interested": Dismissal,
@@ -27,18 +27,18 @@ KEPT: dict[str, type[Model]] = {
 }
 
 
-def held_about(customer: str) -> dict[str, QuerySet[Any]]:
+def personal_data_of(customer: str) -> dict[str, QuerySet[Any]]:
     """All rows about a customer (a key), by what they are."""
-    return {name: model._default_manager.filter(customer=customer) for name, model in KEPT.items()}
+    return {name: model._default_manager.filter(customer=customer) for name, model in PERSONAL_MODELS.items()}
 
 
-def erase(customer: str) -> None:
+def erase_personal_data(customer: str) -> None:
     """Remove every trace of a customer (a key): rows, what they did before they signed in, and the examples that the
     reports of versions show of them."""
     with transaction.atomic():
         sessions = set(Event.objects.filter(customer=customer).exclude(session="").values_list("session", flat=True))
         Event.objects.filter(customer="", session__in=sessions).delete()
-        for rows in held_about(customer).values():
+        for rows in personal_data_of(customer).values():
             rows.delete()
         _erase_samples(customer)
     log.info("customer_erased")
@@ -52,7 +52,7 @@ def _erase_samples(customer: str) -> None:
         version.save(update_fields=["report"])
 
 
-def of_people_here(samples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def learnable_samples(samples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The examples of customers who exist and agree: somebody may have left while a model learned from them."""
     here = learnable_keys([sample["user"] for sample in samples])
     return [sample for sample in samples if sample["user"] in here]

@@ -147,7 +147,7 @@ def _events_of(measure: str) -> str:
     return "orders" if measure == "revenue" else measure
 
 
-def to_dicts(results: Sequence[ListResult]) -> list[dict[str, Any]]:
+def results_to_dicts(results: Sequence[ListResult]) -> list[dict[str, Any]]:
     """The results as the API sends them."""
     return [
         {name: value.to_dict() if isinstance(value, Estimate) else value for name, value in vars(result).items()}

@@ -18,7 +18,7 @@ import structlog
 from django.db import Error, IntegrityError, close_old_connections, connections
 
 from recommender.models import ServedList
-from recommender.source.customers import learnable_keys
+from recommender.source import learnable_keys
 
 log = structlog.get_logger("recommender.feedback.served_lists")
 
@@ -27,7 +27,7 @@ MOST_WAITING = 10_000  # lists, some 20 MB: more come on record one by one, at t
 ON_ITS_WAY = 1.0  # seconds since a list was made in which its row may be written yet
 
 
-def new_id() -> uuid.UUID:
+def new_list_id() -> uuid.UUID:
     """An id for a list that tells when it was made (version 7 of RFC 9562): a table of such ids grows at its end."""
     chance = secrets.randbits(74)
     made = time.time_ns() // 1_000_000  # milliseconds
@@ -113,11 +113,11 @@ def _write(lists: list[ServedList]) -> None:
 RECORDER = Recorder()
 
 
-def record(lists: Sequence[ServedList]) -> None:
+def record_lists(lists: Sequence[ServedList]) -> None:
     """Put lists on record."""
     RECORDER.record(lists)
 
 
-def keep_records() -> None:
+def start_recorder() -> None:
     """From now on a thread writes. For a process that serves, once, after any fork."""
     RECORDER.start()

@@ -13,37 +13,36 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from recommender.models import Event
-from recommender.source.compiled_query import CompiledQuery
-from recommender.source.times import AHEAD
+from recommender.source import AHEAD, CompiledQuery
 
 KEPT = 20
 VIEW_WINDOW = timedelta(days=1)
 _NAME, _SESSION, _BEFORE = "recommender_viewed", "recommender_session", "recommender_visitor_before"
 
 
-def remember(request: HttpRequest, item: str) -> None:
+def remember_view(request: HttpRequest, item: str) -> None:
     """Note that the visitor looked at an item. The latest is last, and an item is there once."""
     if getattr(request, "session", None) is None or request.user.is_authenticated:
         return
-    before = [key for key in viewed(request) if key != item]
+    before = [key for key in viewed_here(request) if key != item]
     request.session[_NAME] = [*before, item][-KEPT:]
     _keep_session_key(request)
 
 
-def forget(request: HttpRequest, item: str) -> None:
+def forget_view(request: HttpRequest, item: str) -> None:
     """Let the visitor's session hold an item no more."""
     if _NAME in request.session:
         request.session[_NAME] = [key for key in request.session[_NAME] if key != item]
 
 
-def viewed(request: HttpRequest | None) -> list[str]:
+def viewed_here(request: HttpRequest | None) -> list[str]:
     """Keys of what this visitor looked at, the latest last; nothing for who is signed in: theirs are on record."""
     if request is None or getattr(request, "session", None) is None or request.user.is_authenticated:
         return []
     return list(request.session.get(_NAME, []))
 
 
-def leave(request: HttpRequest | None) -> str:
+def leave_visit(request: HttpRequest | None) -> str:
     """Forget what the visitor looked at, for they are known now; the key that their session had, "" if it had none."""
     if request is None or getattr(request, "session", None) is None:
         return ""
@@ -73,7 +72,7 @@ def visitor_of(request: Any) -> str:
     return _visitor(session.session_key)
 
 
-def begin(request: Any) -> str:
+def begin_visit(request: Any) -> str:
     """The same, and the visit is begun if need be: whoever is shown a list can be told from others when they click."""
     if session_of(request) and not request.user.is_authenticated:
         _keep_session_key(request)
@@ -91,7 +90,7 @@ def sender_of(request: Any) -> str:
     """Whose event ids those of this request are: the user's (of a session, a token or a key), or the visit's."""
     if request.user.is_authenticated:
         return f"user:{request.user.pk}"
-    return f"visitor:{begin(request)}"
+    return f"visitor:{begin_visit(request)}"
 
 
 def _visitor(session_key: str) -> str:
@@ -104,7 +103,7 @@ def _keep_session_key(request: Any) -> None:
         request.session[_SESSION] = key
 
 
-def viewed_lately(customers: Sequence[str]) -> dict[str, list[str]]:
+def recent_views(customers: Sequence[str]) -> dict[str, list[str]]:
     """Keys of what each customer, by key, looked at within a day: each item once, the latest last, KEPT at most."""
     now = timezone.now()
     latest_first: dict[str, list[str]] = defaultdict(list)

@@ -17,19 +17,15 @@ from django.db.models import Exists, F, Max, OuterRef, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from recommender import extras
+from recommender import extras, serving
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.data.distribution import Distribution, Spread, spread_of_items, spread_of_profiles, stability
 from recommender.engine.errors import BundleError
 from recommender.errors import TrainingError
 from recommender.models import DriftFinding, Event, ServedList
-from recommender.registry.promotion import bundle_folder
-from recommender.serving import customers as people
-from recommender.serving import live as serving
-from recommender.serving.catalog import learned_from
-from recommender.source.declaration import get_source
-from recommender.source.times import as_stored, field_at
-from recommender.source.values import plain_value
+from recommender.registry import bundle_folder
+from recommender.serving import find_customers, learned_from
+from recommender.source import as_stored, field_at, get_source, plain_value
 
 log = structlog.get_logger("recommender.monitoring.drift")
 
@@ -52,7 +48,7 @@ def watch_drift(now: datetime | None = None) -> list[DriftFinding]:
     A subject of which there was too little lately has no findings.
     """
     extras.require("train")
-    live = serving.live()
+    live = serving.live_model()
     if live is None:
         raise TrainingError("No model serves, so there is nothing to compare with.")
     try:
@@ -105,7 +101,7 @@ def _profiles(inference: Inference, learned: Distribution, now: datetime) -> Ite
     keys = [str(key) for key, _ in latest.order_by("-_latest", key)[:AT_MOST]]
     if len(keys) < LEAST:
         return
-    known = people.find(keys, inference.max_history).values()
+    known = find_customers(keys, inference.max_history).values()
     profiles = [inference.with_derived(customer.person) for customer in known]
     columns = inference.encoders.profile_columns(profiles)
     spreads = spread_of_profiles(inference.encoders, columns)

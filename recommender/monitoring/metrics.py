@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from recommender.models import DriftFinding, TrainingRun
 from recommender.monitoring.drift import latest_findings
-from recommender.registry.promotion import live_version
+from recommender.registry import live_version
 
 LEVELS = {DriftFinding.Level.FINE: 0, DriftFinding.Level.WATCH: 1, DriftFinding.Level.HIGH: 2}
 

@@ -14,7 +14,7 @@ from recommender.engine.errors import BundleError
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion
 from recommender.notifications import tell_of_promotion
-from recommender.source.declaration import get_source
+from recommender.source import get_source
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from recommender.engine.bundle.milvus import MilvusIndex, MilvusVectors
 
 
-def send(bundle: Path) -> str:
+def send_vectors(bundle: Path) -> str:
     """Write a new model's items to the server before anybody serves them. What became of it, as a sentence."""
     if not _address():
         return "Every process searches the items itself."
     try:
-        collection_of(Inference.open(bundle))
+        collection_for(Inference.open(bundle))
     except RetrievalError as error:
         return f"{error} The items are sent when this version is served."
     return "The retrieval server has the items."
 
 
-def collection_of(inference: Inference) -> MilvusVectors | None:
+def collection_for(inference: Inference) -> MilvusVectors | None:
     """The item vectors of a model on the server, written there now if need be; None where no server is named.
 
     RetrievalError when it does not answer.
@@ -44,7 +44,7 @@ def collection_of(inference: Inference) -> MilvusVectors | None:
     return MilvusVectors.open(address, checksum, inference.items.rank)
 
 
-def index_of(collection: MilvusVectors | None, vectors: ItemVectors) -> Index | MilvusIndex:
+def open_index(collection: MilvusVectors | None, vectors: ItemVectors) -> Index | MilvusIndex:
     """The search through a catalog: the items of the model, then those created since."""
     if collection is None:
         return Index(vectors.rank)

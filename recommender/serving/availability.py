@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from recommender.serving.catalog import LiveCatalog, NewItem, available, read_new_item
-from recommender.source.compiled_query import CompiledQuery
-from recommender.source.declaration import RecommenderSource, get_source
+from recommender.source import CompiledQuery, RecommenderSource, get_source
 
 AT_ONCE = 500  # primary keys in one query
 

@@ -20,12 +20,9 @@ from recommender.engine.bundle.neighbours import Neighbours, feature_codes
 from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.encoders import HIGHEST_RATING, LOWEST_RATING, as_text, stored_rating
 from recommender.engine.data.inputs import ItemVectors, Vectors
-from recommender.registry.vector_index import index_of
+from recommender.registry import open_index
 from recommender.serving.trends import trends
-from recommender.source.declaration import RecommenderSource
-from recommender.source.items import is_item_key, read_item
-from recommender.source.times import credible
-from recommender.source.values import plain_value
+from recommender.source import RecommenderSource, credible, is_item_key, plain_value, read_item
 
 if TYPE_CHECKING:
     from recommender.engine.bundle.milvus import MilvusIndex, MilvusVectors
@@ -427,7 +424,7 @@ def _place(live: Live, described: list[dict[str, object]], row_of: dict[str, int
     if described:
         vectors = live.inference.items.above(live.inference.encode_items(described))
     unseen = Neighbours(live.inference, vectors, np.zeros((0, len(vectors)), np.int32))  # features come with the rows
-    return Placed(live, vectors, index_of(live.collection, vectors), unseen, row_of, described)
+    return Placed(live, vectors, open_index(live.collection, vectors), unseen, row_of, described)
 
 
 def read_tally(source: RecommenderSource) -> Tally:

@@ -19,18 +19,27 @@ from django.db.models.functions import RowNumber
 from django.db.models.lookups import In
 from django.utils import timezone
 
+from recommender import feedback
 from recommender.engine.bundle.inference import Event, Person
 from recommender.engine.data.encoders import LARGEST_AMOUNT, as_number, as_text, stored_number, stored_rating
 from recommender.engine.errors import ProfileError
 from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 from recommender.errors import RecommendationError
-from recommender.feedback import visits
 from recommender.models import Dismissal
-from recommender.source.compiled_query import CompiledQuery
-from recommender.source.customers import is_customer_key, with_consent
-from recommender.source.declaration import Count, RecommenderSource, Sum, get_source
-from recommender.source.times import AHEAD, credible, field_at
-from recommender.source.values import plain_value, unix_seconds
+from recommender.source import (
+    AHEAD,
+    CompiledQuery,
+    Count,
+    RecommenderSource,
+    Sum,
+    credible,
+    field_at,
+    get_source,
+    is_customer_key,
+    plain_value,
+    unix_seconds,
+    with_consent,
+)
 
 AT_ONCE = 500  # customers in one query: SQLite binds so many values and more
 MAX_HISTORY = 100  # purchases read when no model says how many it reads
@@ -61,7 +70,7 @@ class Totals(NamedTuple):
     features: dict[str, float]
 
 
-def find(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Customer]:
+def find_customers(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Customer]:
     """The customers of these keys, those that exist.
 
     Four queries; one more where purchases are withheld, and two where not every purchase is read.
@@ -138,7 +147,7 @@ def _read_customers(source: RecommenderSource, keys: list[str], max_history: int
     bought_by, number_of_purchases = _once(_of(source, long), source) if long else ({}, {})
     totals = _totals(source, long, number_of_purchases)
     withheld = _withheld(source, [pk for pk, _, agrees, withholds, *_ in rows if agrees and withholds])
-    viewed_by, dismissed_by = visits.viewed_lately(keys), _dismissed(keys)
+    viewed_by, dismissed_by = feedback.recent_views(keys), _dismissed(keys)
     customers: dict[str, Customer] = {}
     for pk, key, agrees, _, *values in rows:
         history, profile = histories.get(pk, []), {}

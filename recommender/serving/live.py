@@ -23,9 +23,9 @@ from django.db import DatabaseError, close_old_connections
 
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.errors import EngineError
-from recommender.experiments.assignment import RunningArm, RunningExperiment, running_experiment
+from recommender.experiments import RunningArm, RunningExperiment, running_experiment
 from recommender.models import Promotion
-from recommender.registry.vector_index import collection_of
+from recommender.registry import collection_for
 from recommender.serving.catalog import (
     Live,
     LiveCatalog,
@@ -38,7 +38,7 @@ from recommender.serving.catalog import (
     read_tally,
 )
 from recommender.serving.customers import MAX_HISTORY
-from recommender.source.declaration import RecommenderSource, get_source
+from recommender.source import RecommenderSource, get_source
 
 log = structlog.get_logger("recommender.serving.live")
 
@@ -160,12 +160,12 @@ def served() -> Served:
     return PROCESS.served()
 
 
-def live() -> Live | None:
+def live_model() -> Live | None:
     """The promoted model, open; None before the first promotion, or when no promoted model opens here."""
     return catalog().live
 
 
-def problem() -> str:
+def serving_problem() -> str:
     """Why the model that was promoted last is not the one that serves, as a sentence; "" when it is."""
     return PROCESS.served().problem
 
@@ -273,7 +273,7 @@ def _opened(pk: int, name: str, old: Served | None) -> Live | None:
 
 def _open(pk: int, name: str) -> Live:
     inference = Inference.open(Path(settings.BUNDLE_ROOT) / name)
-    return Live(pk, name, inference, collection_of(inference))
+    return Live(pk, name, inference, collection_for(inference))
 
 
 def _placed(

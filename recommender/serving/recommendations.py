@@ -24,9 +24,8 @@ from recommender.engine.bundle.explain import Weighed
 from recommender.engine.bundle.inference import Person
 from recommender.engine.errors import EngineError
 from recommender.errors import RecommendationError
-from recommender.experiments.assignment import RunningArm
-from recommender.feedback.counts import bucket_of
-from recommender.feedback.served_lists import new_id, record
+from recommender.experiments import RunningArm
+from recommender.feedback import bucket_of, new_list_id, record_lists
 from recommender.models import POPULAR, TWO_TOWER, ServedList
 from recommender.serving import customers as people
 from recommender.serving import live as serving
@@ -49,7 +48,7 @@ from recommender.serving.paging import MAX_SHOWN, write_token
 from recommender.serving.request import CART, Plan, check_who, plan, row_of
 from recommender.serving.rotation import rotated
 from recommender.serving.together import bought_with, viewed_with
-from recommender.source.declaration import get_source
+from recommender.source import get_source
 
 log = structlog.get_logger("recommender.serving.recommendations")
 
@@ -81,7 +80,7 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
     All people are read with the same few queries and pass the user tower together.
     """
     served = serving.served()
-    known = people.find([r.customer for r in requests if isinstance(r.customer, str)], served.max_history)
+    known = people.find_customers([r.customer for r in requests if isinstance(r.customer, str)], served.max_history)
     plans: list[_Planned | RecommendationError] = []
     for request in requests:
         try:
@@ -106,7 +105,7 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
         if each.plan.may_be_logged and answer.items:
             rows.append(_log_row(answer, each.plan, each.catalog, each.arm))
     if rows:
-        record(rows)
+        record_lists(rows)
     return answers
 
 
@@ -116,7 +115,7 @@ def cart(items: Sequence[str], count: int = 10, **options: Any) -> Recommendatio
     options : the other fields of ListRequest.
     """
     request = {"session_items": items, "count": count, "scenario": CART, **options}
-    if serving.live() is None:
+    if serving.live_model() is None:
         asked, catalog = _planned(**request)
         inside = [pk for pk in (_pk_of(key, catalog) for key in items) if pk is not None]
         if inside and asked.fallback == "no_model":
@@ -296,7 +295,7 @@ def predict_rating(
     row = None if item is None else row_of(item, catalog)
     known = None
     if customer is not None:
-        known = people.find([customer], serving.max_history(catalog)).get(customer)
+        known = people.find_customers([customer], serving.max_history(catalog)).get(customer)
     unknown = "unknown_customer" if customer is not None and known is None else None
     unrated = _why_unrated(catalog)
     if unrated is not None:
@@ -366,7 +365,8 @@ def _arm_of(request: ListRequest, known: Mapping[str, people.Customer], served: 
 
 def _planned(**request: Any) -> tuple[Plan, LiveCatalog]:
     asked, catalog = ListRequest(**request), serving.catalog()
-    known = people.find([asked.customer] if isinstance(asked.customer, str) else [], serving.max_history(catalog))
+    keys = [asked.customer] if isinstance(asked.customer, str) else []
+    known = people.find_customers(keys, serving.max_history(catalog))
     return plan(asked, known, catalog), catalog
 
 
@@ -455,7 +455,7 @@ class _Draft:
             listed = zip(self.rows, self.scores, strict=True)
             items = [Recommendation(catalog.keys[row], float(score)) for row, score in listed]
         return RecommendationList(
-            recommendation_id=str(new_id()),
+            recommendation_id=str(new_list_id()),
             model_version=catalog.live.version if self.source == TWO_TOWER and catalog.live else None,
             source=self.source,
             fallback_reason=self.fallback,
@@ -509,7 +509,7 @@ def _listed(
     _keep_available([draft])
     answer = draft.answer()
     if answer.items and plan.may_be_logged:
-        record([_log_row(answer, plan, catalog)])
+        record_lists([_log_row(answer, plan, catalog)])
     return answer
 
 

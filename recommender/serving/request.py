@@ -14,7 +14,7 @@ from recommender.serving import customers as people
 from recommender.serving.answer import LONGEST_SCENARIO, MAX_COUNT, ListRequest
 from recommender.serving.catalog import LiveCatalog
 from recommender.serving.paging import read_token
-from recommender.source.declaration import get_source
+from recommender.source import get_source
 
 CART = "cart"  # the scenario in which the session's items are those of the cart
 

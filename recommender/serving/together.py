@@ -16,8 +16,7 @@ from django.db.models import Case, Count, F, Q, QuerySet, When
 
 from recommender.models import Event
 from recommender.serving.catalog import LiveCatalog, learned_from
-from recommender.source.declaration import get_source
-from recommender.source.times import credible, credible_moments
+from recommender.source import credible, credible_moments, get_source
 
 PEOPLE = 200  # the latest buyers or viewers of an item
 LEAST_SHARED = 2  # one person who took both proves nothing

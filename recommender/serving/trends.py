@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from django.db.models import Count, Q, QuerySet
 
-from recommender.source.declaration import RecommenderSource
+from recommender.source import RecommenderSource
 
 LATELY, BEFORE = timedelta(days=7), timedelta(days=28)
 LEAST_SOLD = 2

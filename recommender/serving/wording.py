@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist
 
 from recommender.serving.answer import Reason
-from recommender.source.declaration import RecommenderSource
+from recommender.source import RecommenderSource
 
 WORDS = {
     "because_you_bought": "Because you bought {}",

@@ -34,17 +34,12 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.utils.http import urlencode
 
+from recommender import feedback, serving
 from recommender.errors import RecommendationError
-from recommender.feedback import dismissals, visits
-from recommender.feedback.events import record_by
+from recommender.feedback import record_by
 from recommender.models import POPULAR, Event
-from recommender.serving import live as serving
-from recommender.serving import recommendations as door
-from recommender.serving.answer import RecommendationList
-from recommender.serving.request import CART
-from recommender.serving.wording import items_by_key, sentence
-from recommender.source.customers import customer_key_of, may_be_learned_from
-from recommender.source.declaration import get_source
+from recommender.serving import CART, RecommendationList, items_by_key, sentence
+from recommender.source import customer_key_of, get_source, may_be_learned_from
 
 register = template.Library()
 
@@ -76,10 +71,10 @@ def recommendations(
     With no title of yours, the list is called what it is: "For you", or "Popular now".
     """
     key = whose("recommendations", whom)
-    looked_at = () if key else visits.viewed(context.get("request"))
+    looked_at = () if key else feedback.viewed_here(context.get("request"))
     unwanted = () if key else not_wanted(context)  # a customer's are read with the customer
     visitor = "" if key else visitor_here(context)
-    answer = door.recommend(
+    answer = serving.recommend(
         customer=key, session_items=looked_at, count=count, scenario=scenario, exclude=unwanted, visitor=visitor
     )
     about = ABOUT_POPULAR.get(answer.fallback_reason or "", ABOUT_OTHERS) if answer.source == POPULAR else ""
@@ -98,7 +93,7 @@ def because_you_bought(
     key = whose("because_you_bought", whom)
     if key is None:
         return NOTHING
-    answer = door.because_you_bought(key, count, exclude=left_out(context))
+    answer = serving.because_you_bought(key, count, exclude=left_out(context))
     bought = {reason.item for listed in answer.items for reason in listed.reasons if reason.item}
     named = items_by_key(get_source(), bought)
     # What every item is there for is said once, above them.
@@ -115,7 +110,7 @@ def popular_items(
     """What most people buy, without what the customer has already."""
     key = whose("popular_items", whom)
     visitor = "" if key else visitor_here(context)
-    answer = door.popular(count, customer=key, scenario=scenario, exclude=left_out(context), visitor=visitor)
+    answer = serving.popular(count, customer=key, scenario=scenario, exclude=left_out(context), visitor=visitor)
     return page(context, answer, title, about=ABOUT_OTHERS, empty="")
 
 
@@ -126,7 +121,7 @@ def trending_items(
     """What sells more than it used to; what is popular, and says so, where nothing does."""
     key = whose("trending_items", whom)
     visitor = "" if key else visitor_here(context)
-    answer = door.trending(count, customer=key, scenario=scenario, exclude=left_out(context), visitor=visitor)
+    answer = serving.trending(count, customer=key, scenario=scenario, exclude=left_out(context), visitor=visitor)
     return page(context, answer, title, about=ABOUT_OTHERS if answer.source == POPULAR else "", empty="")
 
 
@@ -143,16 +138,16 @@ def recently_viewed(
 
     without : the item that the page itself is about.
     """
-    key, looked_at = whose("recently_viewed", whom), visits.viewed(context.get("request"))
+    key, looked_at = whose("recently_viewed", whom), feedback.viewed_here(context.get("request"))
     unwanted = [*not_wanted(context), *([] if without is None else [str(without)])]
     visitor = "" if key else visitor_here(context)
-    answer = door.recently_viewed(looked_at, count, customer=key, exclude=unwanted, visitor=visitor)
+    answer = serving.recently_viewed(looked_at, count, customer=key, exclude=unwanted, visitor=visitor)
     return page(context, answer, title, about="", empty="", repeats=True)
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
 def similar_items(context: template.Context, *, item: object, count: int = 6, title: str = "Similar") -> dict[str, Any]:
-    return item_list(context, door.similar, item, count, title, exclude=left_out(context))
+    return item_list(context, serving.similar, item, count, title, exclude=left_out(context))
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
@@ -160,7 +155,7 @@ def bought_together(
     context: template.Context, *, item: object, count: int = 4, title: str = "Often bought together"
 ) -> dict[str, Any]:
     """What buyers of the item buy, too; nothing where that is not known, for similar items are another list."""
-    return item_list(context, door.co_purchased, item, count, title, exclude=not_wanted(context))
+    return item_list(context, serving.co_purchased, item, count, title, exclude=not_wanted(context))
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
@@ -168,7 +163,7 @@ def also_viewed(
     context: template.Context, *, item: object, count: int = 4, title: str = "Others also looked at"
 ) -> dict[str, Any]:
     """What viewers of the item look at, too; nothing where that is not known."""
-    return item_list(context, door.co_viewed, item, count, title, exclude=not_wanted(context))
+    return item_list(context, serving.co_viewed, item, count, title, exclude=not_wanted(context))
 
 
 @register.inclusion_tag("recommender/list.html", takes_context=True)
@@ -185,7 +180,7 @@ def goes_with_cart(
     if not inside:
         return NOTHING
     visitor = "" if key else visitor_here(context)
-    answer = door.cart(inside, count, customer=key, exclude=not_wanted(context), visitor=visitor)
+    answer = serving.cart(inside, count, customer=key, exclude=not_wanted(context), visitor=visitor)
     return page(context, answer, title, about="", empty="", of=inside, scenario=CART)
 
 
@@ -194,7 +189,7 @@ def predicted_rating(*, item: object, **whom: object) -> float | None:
     """The rating, 0 to 5, that the customer would give the item; None where none can be predicted."""
     key = whose("predicted_rating", whom)
     try:
-        return door.predict_rating(customer=key, item=str(item)).rating
+        return serving.predict_rating(customer=key, item=str(item)).rating
     except RecommendationError:
         return None
 
@@ -215,8 +210,8 @@ def list_for(context: template.Context, **whom: object) -> str:
     By the customer, and whether they agree to personalisation; by what a visitor looked at; by what whoever sees the
     page dismissed; by the live version.
     """
-    key, live = whose("list_for", whom), serving.live()
-    who: object = ["visitor", *visits.viewed(context.get("request"))]
+    key, live = whose("list_for", whom), serving.live_model()
+    who: object = ["visitor", *feedback.viewed_here(context.get("request"))]
     if key is not None:
         who = ["customer", key, may_be_learned_from(key)]
     return json.dumps([live.version if live else None, who, not_wanted(context)])
@@ -260,13 +255,13 @@ def shown(context: template.Context) -> list[str]:
 
 def not_wanted(context: template.Context) -> list[str]:
     """Keys of what whoever sees this page dismissed."""
-    return dismissals.here(context.get("request"))
+    return feedback.dismissed_here(context.get("request"))
 
 
 def visitor_here(context: template.Context) -> str:
     """Stands for the visit in which this page is read, begun now if need be; "" for who is signed in."""
     request = context.get("request")
-    return "" if request is None else visits.begin(request)
+    return "" if request is None else feedback.begin_visit(request)
 
 
 def left_out(context: template.Context) -> list[str]:

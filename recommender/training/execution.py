@@ -34,12 +34,11 @@ from recommender import extras
 from recommender.engine.config import TrainConfig
 from recommender.engine.errors import BundleError, EngineError, TrainingCancelled
 from recommender.errors import NothingChanged, RecommenderError, TrainingError
-from recommender.feedback.personal_data import of_people_here
+from recommender.feedback import learnable_samples
 from recommender.models import ModelVersion, TrainingRun
 from recommender.notifications import tell_of_failure, tell_of_refusal
-from recommender.registry.promotion import bundle_folder, live_version, promote
-from recommender.registry.vector_index import send
-from recommender.source.declaration import get_source
+from recommender.registry import bundle_folder, live_version, promote, send_vectors
+from recommender.source import get_source
 from recommender.training.gate import Decision, decide, most_fallen, most_lost
 from recommender.training.parameters import Plan, plan_of
 from recommender.training.runs import is_stale, move, remove_work, requeue, take_over_work, work_folder
@@ -222,7 +221,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> _Learned:
     if stop.is_set():  # asked for while the bundle was being written
         raise TrainingCancelled("The run was cancelled.")
     found = other_answers(bundle_folder(_name(run)), report.samples)
-    journal.note(send(bundle_folder(_name(run))))
+    journal.note(send_vectors(bundle_folder(_name(run))))
     return _Learned(report, version.report if version else None, found)
 
 
@@ -332,7 +331,7 @@ def _judge(run: TrainingRun, report: Report, decision: Decision, journal: _Journ
             if now.cancel_requested or not TrainingRun.objects.active().filter(_ours(run), pk=run.pk).exists():
                 return TrainingCancelled("The run was cancelled, or another process has taken it over.")
             told = report.to_dict()
-            version = _new_version(run, {**told, "samples": of_people_here(told["samples"])}, decision)
+            version = _new_version(run, {**told, "samples": learnable_samples(told["samples"])}, decision)
             if decision.promote:
                 promote(version=version, by=run.started_by, reason=decision.reason)
             else:

@@ -22,9 +22,7 @@ from recommender.engine.data.encoders import as_number, as_text
 from recommender.engine.data.left_out import EXAMPLES, NOBODYS, ROW, VALUE, LeftOutCounter, write_left_out
 from recommender.engine.errors import EngineError, TrainingCancelled
 from recommender.errors import RecommenderError
-from recommender.source.declaration import RecommenderSource
-from recommender.source.times import unreadable
-from recommender.source.values import plain_value, unix_seconds
+from recommender.source import RecommenderSource, plain_value, unix_seconds, unreadable
 
 CHUNK = 5_000  # rows in memory at once: the size of a row group, and of what a server-side cursor fetches
 TIME = pa.timestamp("us", tz="UTC")

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from recommender.engine.evaluation.segments import KNOWN_SEGMENTS
-from recommender.reports.lines import score
+from recommender.reports import score
 
 RIVALS = {"live": "the live model", "popularity": "popularity"}
 COUNTED = {"users": "customers", "items": "items", "interactions": "interactions"}
@@ -35,7 +35,7 @@ def most_fallen() -> float:
     return float(getattr(settings, "RECOMMENDER_MOST_FALLEN", MOST_FALLEN))
 
 
-def rule() -> list[str]:
+def rule_in_words() -> list[str]:
     """What the gate asks, in sentences for the pages of the admin."""
     return [
         "The new model, the live model and a list of what sells most are scored on the same held-out purchases, which "

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun, TrainingSchedule
-from recommender.source.declaration import get_source
+from recommender.source import get_source
 
 log = structlog.get_logger("recommender.training.schedules")
 

@@ -157,7 +157,7 @@ def test_a_moment_that_is_in_no_calendar_stops_no_training_and_no_list(tmp_path,
     assert [part.sentence() for part in tables.left_out] == [
         f"interactions: 1 row is left out, because time is in no calendar (id {sold[1].pk})."
     ]
-    known = people.find(["ada"], max_history=1)["ada"]
+    known = people.find_customers(["ada"], max_history=1)["ada"]
     assert (len(known.person.history), known.person.purchases, known.bought) == (2, 2, {"lamp"})
 
 

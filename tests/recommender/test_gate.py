@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from recommender.training.gate import decide, rule
+from recommender.training.gate import decide, rule_in_words
 
 COUNTS = {"users": 500, "items": 200, "interactions": 9_000, "rated": 0}
 
@@ -179,7 +179,7 @@ def test_figures_measured_in_another_way_are_not_compared_and_the_reason_says_so
 
 def test_the_rule_names_the_fall_that_is_set(settings):
     settings.RECOMMENDER_MOST_FALLEN = 0.55
-    assert any("over 55% below" in sentence for sentence in rule())
+    assert any("over 55% below" in sentence for sentence in rule_in_words())
 
 
 # --- in segments ------------------------------------------------------------------------------------------------------
@@ -260,4 +260,4 @@ def test_every_reason_is_named_at_once():
 
 def test_the_rule_names_the_share_that_is_set(settings):
     settings.RECOMMENDER_MOST_LOST = 0.45
-    assert any("over 45% fewer" in sentence for sentence in rule())
+    assert any("over 45% fewer" in sentence for sentence in rule_in_words())

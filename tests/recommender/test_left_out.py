@@ -140,7 +140,7 @@ def test_an_exact_number_as_a_category_is_the_same_text_in_training_and_serving(
     assert tables.values["amount"].tolist() == ["7654321.5"]
     catalog = read_catalog(Priced(), None, Tally())
     assert "1234567" in catalog.values["price"].code_of
-    (live,) = people.find(["ada"]).values()
+    (live,) = people.find_customers(["ada"]).values()
     assert as_text("paid", live.person.history[-1].values["amount"]) == "7654321.5"
     for told in (1234567, 1234567.0, "1234567"):
         assert people.check_profile({"paid": told}) == {"paid": "1234567"}

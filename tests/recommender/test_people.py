@@ -26,7 +26,7 @@ def test_a_customer_has_the_features_that_training_saw(stocked, snapshot, bundle
     inference = Inference.open(bundle)
     tables = read_snapshot(snapshot)
     trained = TwoTowerDataset.build(tables, encoders=inference.encoders).user_columns_now()
-    found = people.find(tables.user_keys.tolist(), inference.max_history)
+    found = people.find_customers(tables.user_keys.tolist(), inference.max_history)
     served = inference.encoders.profile_columns([features(inference, found[key]) for key in tables.user_keys])
     assert set(served) == set(trained)
     for name, column in trained.items():
@@ -36,7 +36,7 @@ def test_a_customer_has_the_features_that_training_saw(stocked, snapshot, bundle
 @pytest.mark.parametrize("max_history", [1, 3, 7, 8, 100])
 def test_totals_are_of_all_purchases_however_few_are_read(stocked, bundle, max_history):
     inference = Inference.open(bundle)
-    whole, cut = (people.find(["C7"], n)["C7"] for n in (100, max_history))
+    whole, cut = (people.find_customers(["C7"], n)["C7"] for n in (100, max_history))
     assert features(inference, cut) == features(inference, whole)
     assert cut.bought == whole.bought
     assert len(whole.bought) == 8
@@ -48,55 +48,55 @@ def test_history_is_read_oldest_first_and_ties_in_the_order_they_were_stored(sto
     moment = timezone.now()
     for key, when in (("P9", moment), ("P3", moment - timedelta(days=1)), ("P1", moment)):
         Purchase.objects.create(customer=customer, product=Product.objects.get(key=key), time=when)
-    assert [event.item for event in people.find(["new"])["new"].person.history] == ["P3", "P9", "P1"]
+    assert [event.item for event in people.find_customers(["new"])["new"].person.history] == ["P3", "P9", "P1"]
 
 
 def test_the_latest_value_is_that_of_the_latest_purchase_even_when_it_is_missing(stocked, bundle):
     customer, product = Customer.objects.get(key="C0"), Product.objects.get(key="P1")
     Purchase.objects.create(customer=customer, product=product, feedback="Excellent", amount=Decimal("5.50"))
     inference = Inference.open(bundle)
-    before = features(inference, people.find(["C0"])["C0"])
+    before = features(inference, people.find_customers(["C0"])["C0"])
     assert (before["feedback"], before["total_purchases"]) == ("Excellent", 9)
     Purchase.objects.create(customer=customer, product=product, feedback="", amount=None)
-    after = features(inference, people.find(["C0"])["C0"])
+    after = features(inference, people.find_customers(["C0"])["C0"])
     assert (after["feedback"], after["total_purchases"]) == ("", 10)
     assert after["amount"] == before["amount"]
 
 
 def test_a_purchase_that_was_deleted_a_moment_ago_is_no_history(stocked):
-    assert people.find(["C1"])["C1"].bought
+    assert people.find_customers(["C1"])["C1"].bought
     Purchase.objects.filter(customer__key="C1").delete()
-    customer = people.find(["C1"])["C1"]
+    customer = people.find_customers(["C1"])["C1"]
     assert (list(customer.person.history), customer.bought) == ([], frozenset())
 
 
 def test_nothing_is_read_of_a_customer_who_opted_out(stocked):
     Customer.objects.filter(key="C0").update(personalisation=False)
-    found = people.find(["C0"])["C0"]
+    found = people.find_customers(["C0"])["C0"]
     assert not found.learnable
     assert (found.person.profile, list(found.person.history), found.bought) == ({}, [], frozenset())
 
 
 def test_many_customers_take_as_many_queries_as_one(stocked, django_assert_num_queries):
     with django_assert_num_queries(4):
-        assert len(people.find(["C1"], 100)) == 1
+        assert len(people.find_customers(["C1"], 100)) == 1
     with django_assert_num_queries(4):
-        assert len(people.find([f"C{n}" for n in range(40)], 100)) == 40
+        assert len(people.find_customers([f"C{n}" for n in range(40)], 100)) == 40
     with django_assert_num_queries(6):  # some bought more than is read: totals and what they bought are asked for
-        assert len(people.find([f"C{n}" for n in range(40)], 5)) == 40
+        assert len(people.find_customers([f"C{n}" for n in range(40)], 5)) == 40
 
 
 def test_keys_that_no_database_can_hold_belong_to_nobody(stocked):
-    assert people.find(["C\x000", "\udc80", "", "nobody"]) == {}
+    assert people.find_customers(["C\x000", "\udc80", "", "nobody"]) == {}
     assert may_be_learned_from("\x00") is None
 
 
 @pytest.mark.parametrize("key", ["it's", "100%s", "a; b", 'ada"'])
 def test_a_key_may_hold_quotes_and_percent_signs(stocked, key):
-    assert people.find([key]) == {}
+    assert people.find_customers([key]) == {}
     ada = Customer.objects.create(key=key, gender="F")
     Purchase.objects.create(customer=ada, product=Product.objects.get(key="P1"))
-    assert people.find([key])[key].bought == {"P1"}
+    assert people.find_customers([key])[key].bought == {"P1"}
 
 
 def test_a_user_is_told_by_their_customer(stocked):

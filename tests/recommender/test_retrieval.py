@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import Product
-from recommender.registry.vector_index import send
+from recommender.registry.vector_index import send_vectors
 from recommender.serving import live as serving
 from recommender.serving.recommendations import recommend, similar
 from tests.engine.test_milvus import milvus
@@ -70,12 +70,12 @@ def test_a_model_whose_items_cannot_be_sent_leaves_the_old_one_serving(by_milvus
     monkeypatch.setattr(milvus.MilvusClient, "list_collections", gone)
     promote("v2")
     assert recommend(customer="C2").model_version == "v1"
-    assert "v2 does not open: Milvus does not answer as it should: gone" in serving.problem()
+    assert "v2 does not open: Milvus does not answer as it should: gone" in serving.serving_problem()
 
 
 def test_a_training_run_sends_the_items_before_anybody_serves_them(trained, bundle, settings, tmp_path, monkeypatch):
     settings.RECOMMENDER_RETRIEVAL_ADDRESS = str(tmp_path / "items.db")
-    assert send(bundle) == "The retrieval server has the items."
+    assert send_vectors(bundle) == "The retrieval server has the items."
     filled = milvus._finished(milvus._client(settings.RECOMMENDER_RETRIEVAL_ADDRESS))
     monkeypatch.setattr(milvus, "_fill", lambda *args: pytest.fail("filled twice"))
     serving.forget()
@@ -83,9 +83,9 @@ def test_a_training_run_sends_the_items_before_anybody_serves_them(trained, bund
     assert len(filled) == 1
     settings.RECOMMENDER_RETRIEVAL_ADDRESS = "http://127.0.0.1:1"
     monkeypatch.setattr(milvus, "TIMEOUT", 1.0)
-    assert "The items are sent when this version is served." in send(bundle)
+    assert "The items are sent when this version is served." in send_vectors(bundle)
     settings.RECOMMENDER_RETRIEVAL_ADDRESS = ""
-    assert send(bundle) == "Every process searches the items itself."
+    assert send_vectors(bundle) == "Every process searches the items itself."
 
 
 def test_a_missing_client_is_said_in_a_sentence(trained, settings, monkeypatch):
@@ -93,4 +93,4 @@ def test_a_missing_client_is_said_in_a_sentence(trained, settings, monkeypatch):
     monkeypatch.setitem(sys.modules, "recommender.engine.bundle.milvus", None)
     serving.forget()
     assert recommend(customer="C2").source == "popular"
-    assert "pip install 'django-two-towers[milvus]'" in serving.problem()
+    assert "pip install 'django-two-towers[milvus]'" in serving.serving_problem()

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from customers.models import Customer
 from recommender.feedback import events, served_lists
-from recommender.feedback.served_lists import Recorder, new_id
+from recommender.feedback.served_lists import Recorder, new_list_id
 from recommender.models import Event, ServedList
 from recommender.serving.recommendations import popular, recommend
 from tests.waiting import until
@@ -20,7 +20,7 @@ SHARED = pytest.mark.django_db(transaction=True)  # the thread has a connection 
 
 
 def a_list(**told) -> ServedList:
-    return ServedList(id=new_id(), source="popular", items=["P1"], length=1, **told)
+    return ServedList(id=new_list_id(), source="popular", items=["P1"], length=1, **told)
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_an_event_may_come_before_its_list_is_on_record(trained, naps):
 
 @pytest.mark.parametrize("old", ["another version's", "an hour ago's"])
 def test_a_list_that_is_on_its_way_no_more_is_not_waited_for(trained, naps, old):
-    unknown = uuid.uuid4() if old == "another version's" else uuid.UUID(int=new_id().int - (3_600_000 << 80))
+    unknown = uuid.uuid4() if old == "another version's" else uuid.UUID(int=new_list_id().int - (3_600_000 << 80))
     event, _ = events.record_event(kind="click", item="P1", recommendation_id=unknown)
     assert event.recommendation is None
     assert Event.objects.count() == 1
@@ -168,7 +168,7 @@ def test_a_list_that_is_on_its_way_no_more_is_not_waited_for(trained, naps, old)
 
 
 def test_a_list_that_never_comes_is_waited_for_once(trained, naps):
-    event, _ = events.record_event(kind="click", item="P1", recommendation_id=new_id())
+    event, _ = events.record_event(kind="click", item="P1", recommendation_id=new_list_id())
     assert event.recommendation is None
     assert len(naps["seconds"]) == 1
 
@@ -178,13 +178,13 @@ def test_a_list_that_never_comes_is_waited_for_once(trained, naps):
 
 def test_ids_tell_when_and_never_meet(monkeypatch):
     before = time.time_ns() // 1_000_000
-    ids = [new_id() for _ in range(2_000)]
+    ids = [new_list_id() for _ in range(2_000)]
     after = time.time_ns() // 1_000_000
     assert len(set(ids)) == len(ids)
     assert all(each.version == 7 and each.variant == uuid.RFC_4122 for each in ids)
     assert all(before <= each.int >> 80 <= after for each in ids)
     monkeypatch.setattr(served_lists.secrets, "randbits", lambda bits: 2**bits - 1)
-    assert str(new_id())[13:] == "-7fff-bfff-ffffffffffff"
+    assert str(new_list_id())[13:] == "-7fff-bfff-ffffffffffff"
 
 
 def test_an_answer_has_such_an_id(trained):

@@ -26,8 +26,8 @@ def listed(**request) -> list[str]:
 
 
 def test_before_any_promotion_there_is_no_model(stocked):
-    assert serving.live() is None
-    assert serving.problem() == ""
+    assert serving.live_model() is None
+    assert serving.serving_problem() == ""
 
 
 def test_a_promoted_bundle_is_picked_up_without_restart(stocked, promote):
@@ -52,11 +52,11 @@ def test_a_bundle_that_does_not_open_leaves_the_old_one_serving(trained, promote
     else:
         promote("v2", broken=True)
     assert recommend(customer="C0").model_version == "v1"
-    assert "v2 does not open" in serving.problem()
+    assert "v2 does not open" in serving.serving_problem()
     assert "model_does_not_open" in caplog.text
     promote("v3")
     assert recommend(customer="C0").model_version == "v3"
-    assert serving.problem() == ""
+    assert serving.serving_problem() == ""
 
 
 @pytest.mark.parametrize(
@@ -80,16 +80,16 @@ def test_a_damaged_bundle_is_refused_in_a_sentence_and_the_one_before_serves(
     Promotion.objects.create(version=ModelVersion.objects.create(name="v2"))
     assert recommend(customer="C0").model_version == "v1"
     assert listed(customer="C0") == before
-    assert sentence in serving.problem()
+    assert sentence in serving.serving_problem()
 
 
 def test_a_broken_bundle_is_not_tried_at_every_request(trained, promote, monkeypatch):
     promote("v2", broken=True)
-    serving.live()
+    serving.live_model()
     tried = []
     monkeypatch.setattr(serving.Inference, "open", lambda path: tried.append(path))
     for _ in range(3):
-        serving.live()
+        serving.live_model()
     assert tried == []
 
 
@@ -97,7 +97,7 @@ def test_a_model_that_opens_and_answers_nobody_never_serves(trained, promote):
     promote("v2")
     planted.break_tower(settings.BUNDLE_ROOT / "v2", table="users.rating.weight")
     assert recommend(customer="C0").model_version == "v1"
-    assert "v2 does not open: The model opens but does not work" in serving.problem()
+    assert "v2 does not open: The model opens but does not work" in serving.serving_problem()
 
 
 def test_a_model_that_cannot_place_a_new_item_gives_way_to_one_that_can(trained, promote, caplog):
@@ -107,14 +107,14 @@ def test_a_model_that_cannot_place_a_new_item_gives_way_to_one_that_can(trained,
     Product.objects.create(key="new", name="Running thing new", category="Running")
     answer = recommend(customer="C0")
     assert (answer.source, answer.fallback_reason) == ("popular", "no_model")
-    assert "v2 cannot place the items created since" in serving.problem()
+    assert "v2 cannot place the items created since" in serving.serving_problem()
     promote("v3")
     assert recommend(customer="C0").model_version == "v3"
-    assert serving.problem() == ""
+    assert serving.serving_problem() == ""
     promote("v4")
     planted.break_tower(settings.BUNDLE_ROOT / "v4", tower="item_tower", table="features.1.weight")
     assert recommend(customer="C0").model_version == "v3"
-    assert "v4 cannot place the items created since" in serving.problem()
+    assert "v4 cannot place the items created since" in serving.serving_problem()
     assert caplog.text.count("model_cannot_place_items") == 2  # once for each, though several requests came by
 
 
@@ -122,7 +122,7 @@ def test_a_first_bundle_that_does_not_open_leaves_popular_lists(stocked, promote
     promote("v1", broken=True)
     answer = recommend(customer="C0")
     assert (answer.source, answer.fallback_reason) == ("popular", "no_model")
-    assert "v1 does not open" in serving.problem()
+    assert "v1 does not open" in serving.serving_problem()
 
 
 def test_the_database_is_asked_at_most_once_in_a_while(trained, monkeypatch, django_assert_num_queries):

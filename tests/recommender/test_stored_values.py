@@ -14,7 +14,7 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.engine.data.left_out import read_left_out
 from recommender.errors import RecommendationError
-from recommender.feedback.counts import amount_of, count_lately, has_revenue
+from recommender.feedback.counts import amount_of, count_recent_lists, has_revenue
 from recommender.feedback.events import record_event
 from recommender.monitoring import drift
 from recommender.serving import customers as people
@@ -90,7 +90,7 @@ def test_a_rating_beyond_five_costs_nobody_their_list(trained, source, stars):
     buy(ada, lamp, amount=Decimal(stars))
     answer = recommend(customer="C0")
     assert (answer.source, answer.fallback_reason) == ("two_tower", None)
-    assert all(event.rating is None for event in people.find(["C0"])["C0"].person.history)
+    assert all(event.rating is None for event in people.find_customers(["C0"])["C0"].person.history)
     assert 0 <= predict_rating(customer="C0", item="P1").rating <= 5
 
 
@@ -115,7 +115,7 @@ def test_text_that_is_no_number_is_missing_for_training_and_serving_alike(tmp_pa
     ada, lamp = Customer.objects.create(key="ada"), Product.objects.create(key="lamp", name="Lamp")
     for feedback in ("12,5", "7", ""):
         buy(ada, lamp, feedback=feedback, time=NOON + timedelta(days=len(feedback)))
-    person = people.find(["ada"])["ada"].person
+    person = people.find_customers(["ada"])["ada"].person
     assert person.profile == {"weight": None, "height": 180.0}
     assert [event.values["feedback"] for event in person.history] == [None, 7.0, None]
     export_snapshot(source=shop, folder=tmp_path / "s")
@@ -151,7 +151,7 @@ def test_a_broken_amount_is_no_revenue(paid):
 def test_a_shop_whose_moments_follow_a_relation_is_watched_and_counted(trained, source):
     shop = source(Related)
     assert has_revenue(shop)
-    assert count_lately() == 0
+    assert count_recent_lists() == 0
     assert drift.watch_drift(now=datetime.now(UTC))
 
 

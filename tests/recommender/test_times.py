@@ -74,7 +74,7 @@ def test_the_event_of_a_visitor_carries_the_servers_time(stocked, stranger, ada,
 def test_a_purchase_of_another_age_is_in_nobodys_history(eve, moment):
     buy(eve, "lamp", feedback="Good")
     buy(eve, "sofa", moment, feedback="Bad", amount=1000)
-    person = people.find(["eve"])["eve"].person
+    person = people.find_customers(["eve"])["eve"].person
     assert [event.item for event in person.history] == ["lamp"]
     assert person.history[-1].values["feedback"] == "Good"
 
@@ -82,14 +82,14 @@ def test_a_purchase_of_another_age_is_in_nobodys_history(eve, moment):
 def test_a_purchase_in_a_day_and_a_half_is_not_the_latest_yet(eve):
     buy(eve, "lamp", timezone.now() + timedelta(hours=23))
     buy(eve, "sofa", timezone.now() + timedelta(hours=36))
-    assert [event.item for event in people.find(["eve"])["eve"].person.history] == ["lamp"]
+    assert [event.item for event in people.find_customers(["eve"])["eve"].person.history] == ["lamp"]
 
 
 def test_however_many_lie_ahead_the_history_is_what_happened(eve):
     for n in range(7):
         buy(eve, "sofa", FAR_AHEAD + timedelta(minutes=n), amount=1)
         buy(eve, "lamp", NOON + timedelta(minutes=n), amount=10)
-    person = people.find(["eve"], max_history=5)["eve"].person
+    person = people.find_customers(["eve"], max_history=5)["eve"].person
     assert {event.item for event in person.history} == {"lamp"}
     assert (person.purchases, person.profile["amount"], person.profile["total_purchases"]) == (7, 70, 7)
 
@@ -134,14 +134,14 @@ def test_a_purchase_stored_twice_is_one_in_the_history_with_the_money_of_both(ev
     buy(eve, "lamp", amount=10, rating=4)
     buy(eve, "sofa", amount=1)
     buy(eve, "lamp", amount=5, feedback="Good")
-    person = people.find(["eve"])["eve"].person
+    person = people.find_customers(["eve"])["eve"].person
     assert [(event.item, event.rating, event.values["amount"]) for event in person.history] == [
         ("sofa", None, 1),
         ("lamp", 4.0, 15),
     ]
     for _ in range(3):
         buy(eve, "lamp", amount=5)
-    person = people.find(["eve"], max_history=4)["eve"].person
+    person = people.find_customers(["eve"], max_history=4)["eve"].person
     assert (person.purchases, person.profile["amount"], person.profile["total_purchases"]) == (2, 31, 2)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from recommender.feedback.counts import settle_lists
+from recommender.feedback import settle_lists
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recommender.errors import TrainingError
 from recommender.management.arguments import version_named
-from recommender.registry.promotion import promote
+from recommender.registry import promote
 
 
 class Command(BaseCommand):

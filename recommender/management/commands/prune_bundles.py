@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from recommender.management.arguments import whole_number
-from recommender.registry.pruning import prune_bundles
+from recommender.registry import prune_bundles
 
 
 class Command(BaseCommand):

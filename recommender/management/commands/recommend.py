@@ -9,8 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recommender.errors import RecommendationError
 from recommender.management.arguments import add_who, json_object
-from recommender.serving.answer import FALLBACK_REASONS, RecommendationList
-from recommender.serving.recommendations import recommend
+from recommender.serving import FALLBACK_REASONS, RecommendationList, recommend
 
 
 class Command(BaseCommand):

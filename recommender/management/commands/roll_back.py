@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recommender.errors import TrainingError
-from recommender.registry.promotion import roll_back
+from recommender.registry import roll_back
 
 
 class Command(BaseCommand):

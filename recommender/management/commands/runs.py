@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from recommender.management.arguments import whole_number
 from recommender.models import TrainingRun
-from recommender.reports.lines import score
+from recommender.reports import score
 
 
 class Command(BaseCommand):

@@ -15,9 +15,8 @@ from recommender.engine.config import LOSSES
 from recommender.errors import TrainingError
 from recommender.management.arguments import whole_number
 from recommender.models import ModelVersion, TrainingRun
-from recommender.reports.lines import ReportLines, lines_of
-from recommender.training.execution import Tell, execute_run
-from recommender.training.runs import start_run
+from recommender.reports import ReportLines, lines_of
+from recommender.training import Tell, execute_run, start_run
 
 PARAMETERS = ("loss", "epochs", "seed", "tune", "warm_start", "only_if_changed")
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from recommender.management.arguments import whole_number
 from recommender.models import ModelVersion
-from recommender.registry.promotion import live_version
-from recommender.reports.lines import interval, row_of, score
+from recommender.registry import live_version
+from recommender.reports import interval, row_of, score
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recommender.errors import TrainingError
 from recommender.models import DriftFinding
-from recommender.monitoring.drift import watch_drift
+from recommender.monitoring import watch_drift
 
 SHOWN = ("subject", "field", "measure", "value", "before", "counted", "level", "words")
 
