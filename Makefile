@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint format audit requirements wheel
+.PHONY: help demo shop test faults lint format audit requirements wheel
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -23,6 +23,12 @@ $(BIN)/python:
 
 demo: .venv/site.stamp ## a demo shop, trained and served at 127.0.0.1:8000; ARGS=--no-serve ends after sample lists
 	@$(BIN)/python manage.py demo $(ARGS)
+
+# Its database and models are its own; a DATABASE_URL or VAR_DIR that is set says where else they are.
+shop: export DATABASE_URL ?= sqlite:///$(CURDIR)/var/shop/db.sqlite3
+shop: export VAR_DIR ?= $(CURDIR)/var/shop
+shop: .venv/site.stamp ## an empty shop of your own, beside the demo's; ARGS=--no-serve makes database and admin account only
+	@$(BIN)/python manage.py shop $(ARGS)
 
 # Each of the two processes computes in one thread: several would wait for each other.
 test: .venv/dev.stamp ## the whole suite; reads DATABASE_URL and REDIS_URL; ARGS goes to pytest
