@@ -63,7 +63,7 @@ def weigh(
     found: list[Weighed] = []
     batch: list[list[tuple[Reason | None, Person]]] = []
     for number, (person, settled) in enumerate(people, 1):
-        batch.append([(None, person), *([] if settled is None else _evidence(person, settled))])
+        batch.append([(None, person), *([] if settled is None else _evidence(inference, person, settled))])
         if number == len(people) or sum(map(len, batch)) >= AT_ONCE:
             found += _weigh(inference, batch, catalog, row_of)
             batch = []
@@ -90,7 +90,7 @@ def _weigh(
     ]
 
 
-def _evidence(person: Person, settled: Collection[str]) -> list[tuple[Reason, Person]]:
+def _evidence(inference: Inference, person: Person, settled: Collection[str]) -> list[tuple[Reason, Person]]:
     """Each piece of evidence with the person as they would be without it."""
     fields = [name for name, value in person.profile.items() if name not in settled and not _missing(value)]
     bought = list(dict.fromkeys(e.item for e in reversed(person.history)))
@@ -101,9 +101,11 @@ def _evidence(person: Person, settled: Collection[str]) -> list[tuple[Reason, Pe
         purchases = None if person.purchases is None else person.purchases - gone
         without = replace(person, history=history, purchases=purchases)
         found.append((Reason("because_you_bought", item=item), without))
+    profile = inference.with_derived(person)  # once: without a field of the profile the history is the same
     for field in fields:
-        profile = {name: value for name, value in person.profile.items() if name != field}
-        found.append((Reason("because_of_your_profile", field=field), replace(person, profile=profile)))
+        own = inference.schema.aliases.get(field, field)
+        without = replace(person, profile={name: value for name, value in profile.items() if name != own})
+        found.append((Reason("because_of_your_profile", field=field), without))
     return found
 
 

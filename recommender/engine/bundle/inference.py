@@ -178,14 +178,12 @@ class Inference:
 
     def inputs(self, people: Sequence[Person], row_of: Mapping[str, int] | None = None) -> UserInputs:
         """People in numbers, as the user tower reads them."""
-        row_in = (self.row_of if row_of is None else row_of).get
-        histories, profiles, known = [], [], []
-        for person in people:
-            seen = [(row, e.time, e.rating) for e in person.history if (row := row_in(e.item)) is not None]
-            items, times, ratings = zip(*seen, strict=True) if seen else ((), (), ())
-            histories.append((np.array(items, np.int64), np.array(times, np.float64), np.array(ratings, np.float32)))
-            profiles.append(self.with_derived(person))
-            known.append(float(len(person.history) if person.purchases is None else person.purchases))
+        items = self.row_of if row_of is None else row_of
+        # Somebody with and without a field of their profile has one history, which is read once.
+        read = {id(person.history): _in_numbers(person.history, items) for person in people}
+        histories = [read[id(person.history)] for person in people]
+        profiles = [self.with_derived(person) for person in people]
+        known = [float(len(p.history) if p.purchases is None else p.purchases) for p in people]
         ids, numbers = self.encoders.encode_users(self.encoders.profile_columns(profiles), len(people))
         return UserInputs.of(histories, np.array(known), ids, numbers, self.max_history)
 
@@ -251,9 +249,9 @@ class Inference:
             if derived.take == "count":
                 profile[name] = float(len(person.history))
             elif derived.take == "sum":
-                told = (e.values.get(derived.column or "") for e in person.history)
-                found = (value if type(value) is float else as_number(name, value) for value in told)
-                profile[name] = math.fsum(value for value in found if abs(value) <= LARGEST_AMOUNT)  # nan is not
+                values = [event.values.get(derived.column or "") for event in person.history]
+                numbers = [value if type(value) is float else as_number(name, value) for value in values]
+                profile[name] = math.fsum(number for number in numbers if abs(number) <= LARGEST_AMOUNT)  # nan is not
             else:
                 profile[name] = person.history[-1].values.get(derived.column or "") if person.history else None
         return profile
@@ -282,6 +280,13 @@ class Inference:
         if not self.has_ratings:
             return np.full(rows.shape, np.nan, np.float32)
         return 5 / (1 + np.exp(-np.einsum("ur,ukr->uk", users.rate, self.items.rate[rows])))
+
+
+def _in_numbers(history: Sequence[Event], items: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of items int64 [n], times float64 [n] and ratings float32 [n] of the purchases of items that have a row."""
+    events = [(row, event.time, event.rating) for event in history if (row := items.get(event.item)) is not None]
+    rows, times, ratings = zip(*events, strict=True) if events else ((), (), ())
+    return np.array(rows, np.int64), np.array(times, np.float64), np.array(ratings, np.float32)
 
 
 def _run(tower: ort.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
