@@ -8,7 +8,8 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         # drf-spectacular finds the classes of the one once they are loaded; the others connect receivers and checks.
-        from recsite import database, logs, openapi, receivers, server  # noqa: F401
+        from recsite import database, logs, receivers, startup  # noqa: F401
+        from recsite.api import openapi  # noqa: F401
 
         if logs.LOG_JSON:
             logs.log_what_nobody_caught()

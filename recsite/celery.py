@@ -20,7 +20,7 @@ def _check_server(**_: Any) -> None:
     """A worker or a clock that nobody told whether this is production does not start."""
     from django.core.exceptions import ImproperlyConfigured
 
-    from recsite.server import check_server
+    from recsite.startup import check_server
 
     try:
         check_server()

@@ -1,7 +1,7 @@
 """Everything that is kept about a person, in all rooms of the house: handed to them as one document, and erased.
 
-PARTS and NOT_THEIRS name every model that has to do with a person. tests/test_privacy.py walks all models and fails on
-one that is in neither.
+PARTS and NOT_THEIRS name every model that has to do with a person. tests/recsite/test_privacy.py walks all models and
+fails on one that is in neither.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ env = environ.Env()
 
 # --- what kind of machine this is -------------------------------------------------------------------------------------
 
-DEBUG = env.bool("DEBUG", default=True)  # a server process must be told, see recsite/server.py
+DEBUG = env.bool("DEBUG", default=True)  # a server process must be told, see recsite/startup.py
 SECRET_KEY = env.str("SECRET_KEY", default="development-only-key")
 if not DEBUG:
     if "SECRET_KEY" not in env.ENVIRON:
@@ -74,10 +74,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "recsite.caching.private_by_default",
-    "recsite.bodies.check_bodies",
-    "recsite.moments.check_moments",
-    "recsite.limits.LimitPages",
+    "recsite.middleware.cache_headers.private_by_default",
+    "recsite.middleware.body_size.check_bodies",
+    "recsite.middleware.moments.check_moments",
+    "recsite.middleware.rate_limits.LimitPages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -87,8 +87,8 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "recsite.accounts.StaffSecondFactorMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "recsite.audit.AuditMiddleware",
-    "recsite.idempotency.IdempotencyMiddleware",  # the last one: it calls the view
+    "recsite.api.audit.AuditMiddleware",
+    "recsite.api.idempotency.IdempotencyMiddleware",  # the last one: it calls the view
 ]
 
 ROOT_URLCONF = "recsite.urls"
@@ -104,7 +104,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "recsite.context.site",
+                "recsite.context_processors.site",
                 "customers.context.customer",
             ],
         },
@@ -222,7 +222,7 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("favicon.svg")},
     ],
     "STYLES": [lambda request: static("admin.css")],
-    "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": "recsite.navigation.sidebar"},
+    "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": "recsite.admin.navigation.sidebar"},
 }
 IMPORT_EXPORT_USE_TRANSACTIONS = True
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
@@ -266,8 +266,8 @@ CELERY_TIMEZONE = TIME_ZONE
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "recsite.authentication.TokenAuthentication",
-        "recsite.authentication.SessionAuthentication",
+        "recsite.api.authentication.TokenAuthentication",
+        "recsite.api.authentication.SessionAuthentication",
     ],
     # Closed by default: each view opens itself.
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
@@ -275,7 +275,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["recommender.api.parsers.BoundedJSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "recsite.pagination.Pages",
+    "DEFAULT_PAGINATION_CLASS": "recsite.api.pagination.Pages",
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
@@ -286,8 +286,8 @@ KNOX_TOKEN_MODEL = "knox.AuthToken"
 REST_KNOX = {"TOKEN_TTL": timedelta(days=30)}  # tokens of people; the admin says how long a service account's keys last
 IDEMPOTENCY_KEPT = timedelta(hours=env.int("IDEMPOTENCY_HOURS", default=24))  # how long a call may be sent again
 DRF_STANDARDIZED_ERRORS = {
-    "EXCEPTION_HANDLER_CLASS": "recsite.problems.ProblemHandler",
-    "EXCEPTION_FORMATTER_CLASS": "recsite.problems.ProblemFormatter",
+    "EXCEPTION_HANDLER_CLASS": "recsite.api.problems.ProblemHandler",
+    "EXCEPTION_FORMATTER_CLASS": "recsite.api.problems.ProblemFormatter",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Recommender API",
@@ -295,7 +295,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "recsite.openapi.complete"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "recsite.api.openapi.complete"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.core.management import call_command
 
-from recsite import idempotency
+from recsite.api import idempotency
 
 
 @shared_task(ignore_result=True)

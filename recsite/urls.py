@@ -1,4 +1,4 @@
-"""Every address of the site. Each app brings its own; tests/test_access.py walks them all."""
+"""Every address of the site. Each app brings its own; tests/recsite/test_access.py walks them all."""
 
 from allauth.account.decorators import secure_admin_login
 from django.conf import settings
@@ -7,7 +7,8 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from catalog.urls import KeyConverter  # noqa: F401  (registers the `key` converter used below)
-from recsite import accounts, health, privacy_views, problems, tokens
+from recsite import accounts, health, privacy_views
+from recsite.api import problems, tokens
 
 # The admin signs in by the same door as everybody: with its limits, and the second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]

@@ -8,6 +8,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsite.settings")
 
 application = get_wsgi_application()
 
-from recsite.server import check_server  # noqa: E402  (needs the settings)
+from recsite.startup import check_server  # noqa: E402  (needs the settings)
 
 check_server()

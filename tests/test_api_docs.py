@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.models import Event
-from recsite import keys
+from recsite.api import keys
 from tests.recommender.shop import category_of
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

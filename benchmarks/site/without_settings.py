@@ -8,4 +8,4 @@ INSTALLED_APPS = [_bare.get(app, app) for app in INSTALLED_APPS if app != "recom
 REST_FRAMEWORK = {**REST_FRAMEWORK, "DEFAULT_THROTTLE_CLASSES": ["benchmarks.site.throttles.Counted"]}  # noqa: F405
 ROOT_URLCONF = "benchmarks.site.without_urls"
 # Pages are limited by a class of the recommender's, and none is asked for here.
-MIDDLEWARE = [each for each in MIDDLEWARE if each != "recsite.limits.LimitPages"]  # noqa: F405
+MIDDLEWARE = [each for each in MIDDLEWARE if each != "recsite.middleware.rate_limits.LimitPages"]  # noqa: F405

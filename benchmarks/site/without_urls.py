@@ -5,7 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from benchmarks.site.views import EmptyView
-from recsite import problems
+from recsite.api import problems
 
 urlpatterns = [
     path("benchmark/empty/", EmptyView.as_view()),

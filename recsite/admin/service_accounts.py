@@ -23,7 +23,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from recsite import keys
+from recsite.api import keys
 from recsite.models import ApiKey, ServiceAccount
 
 admin.site.unregister(AuthToken)  # knox's own page shows the key in a message, and knows neither names nor revocation

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 
 from tests.browser import staff
 from tests.browser.looks import follow, looks_right
-from tests.test_accounts import code_of
+from tests.recsite.test_accounts import code_of
 
 PASSWORD = "a long way home"  # of staff.sign_in
 

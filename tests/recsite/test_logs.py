@@ -19,9 +19,9 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.notifications import tell_of_failure
 from recsite import logs
-from tests.test_access import ADDRESSES
+from tests.recsite.test_access import ADDRESSES
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 KEY, ADDRESS, SEARCH, TOKEN = "Ada-K3Y-77", "ada.k3y77@shop.example", "s3archw0rd", "r3set-t0ken-9"
 COOKIE, BODY, OTHER = "c00kie-of-ada", "b0dy-of-ada", "bob-k3y-78"  # each in one place of a request alone
 PRIVATE = (KEY, ADDRESS, SEARCH, TOKEN, COOKIE, BODY, OTHER, "ada.k3y77%40")
@@ -114,7 +114,7 @@ def test_a_failure_is_logged_with_its_traceback(lines, logger, get):
 
 
 def test_a_request_that_fails_leaves_its_traceback(lines, settings, db):
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.test_logs.Failing"]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.recsite.test_logs.Failing"]
     assert Client(raise_request_exception=False).get("/products/").status_code == 500
     (line,) = (line for line in lines() if line["logger"] == "django.request")
     assert is_traceback(line, "RuntimeError", "process_view")
@@ -229,7 +229,7 @@ def visit_everything(user):
 )
 def test_no_address_of_the_site_writes_a_key_an_address_or_a_search_to_the_log(ada, log, settings, who, fails):
     if fails:
-        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.test_logs.Failing"]
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.recsite.test_logs.Failing"]
     settings.RECOMMENDER_THROTTLES = dict.fromkeys(("visitor", "user", "key"))
     user = {"a stranger": None, "the customer": ada, "an admin": User.objects.create_superuser("root")}[who]
     visit_everything(user)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from recsite.problems import refuse
+from recsite.api.problems import refuse
 
 NO_LENGTH = "Send the length of the body (Content-Length): a body that comes in chunks is not read."
 

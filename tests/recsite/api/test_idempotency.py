@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.models import Event
-from recsite import idempotency
+from recsite.api import idempotency
 from recsite.models import StoredAnswer
 from tests.problems import fields, problem
 

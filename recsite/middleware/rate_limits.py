@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from catalog.words import too_much
 from recommender.api.throttles import PageThrottle
-from recsite.problems import API, refuse
+from recsite.api.problems import API, refuse
 
 FREE = (API, "/static/", "/media/", "/health/", "/metrics")  # limited by their own throttles, or not at all
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 
-from recsite import server
+from recsite import startup
 from tests.ports import free_port
 from tests.test_deployment import answers
 from tests.waiting import until
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 KEY = secrets.token_urlsafe(50)
 
 
@@ -185,6 +185,6 @@ def test_a_page_says_that_no_email_can_be_sent(client, db, settings):
 def test_emails_that_are_printed_in_production_are_warned_of(settings):
     settings.DEBUG = False
     settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
-    assert [each.id for each in server.check_email()] == ["recsite.W002"]
+    assert [each.id for each in startup.check_email()] == ["recsite.W002"]
     settings.DEBUG = True
-    assert server.check_email() == []
+    assert startup.check_email() == []

@@ -11,7 +11,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, QueryDict
 
-from recsite.problems import API, MALFORMED, problem_response, refuse
+from recsite.api.problems import API, MALFORMED, problem_response, refuse
 
 FARTHEST = timedelta(hours=15, minutes=59)  # from UTC; in use are 14 hours and less
 YEARS = range(2, 9999)  # with a day before and a year after

@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from customers.models import Customer
-from recsite import keys
+from recsite.api import keys
 from recsite.wsgi import application
 
 CHECKS = [

@@ -1,5 +1,5 @@
-"""An example of everything that is sent and answered, by the name of its component. tests/test_openapi.py checks each
-against its schema."""
+"""An example of everything that is sent and answered, by the name of its component. tests/recsite/api/test_openapi.py
+checks each against its schema."""
 
 from typing import Any
 

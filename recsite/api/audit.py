@@ -5,9 +5,9 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponse
 
-from recsite.idempotency import METHODS, QUESTIONS
+from recsite.api.idempotency import METHODS, QUESTIONS
+from recsite.api.problems import API
 from recsite.logs import route
-from recsite.problems import API
 
 log = structlog.get_logger("recsite.audit")
 

@@ -6,9 +6,9 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
-from recsite.idempotency import HEADER, LONGEST, QUESTIONS
-from recsite.openapi_examples import EXAMPLES
-from recsite.problems import MALFORMED, MEDIA_TYPE, problem
+from recsite.api.idempotency import HEADER, LONGEST, QUESTIONS
+from recsite.api.openapi_examples import EXAMPLES
+from recsite.api.problems import MALFORMED, MEDIA_TYPE, problem
 
 WRITES = {"post", "put", "patch", "delete"}
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -36,7 +36,7 @@ IDEMPOTENCY = {
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
-    target_class = "recsite.authentication.TokenAuthentication"
+    target_class = "recsite.api.authentication.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
@@ -45,7 +45,7 @@ class TokenScheme(OpenApiAuthenticationExtension):
 
 
 class SessionScheme(OpenApiAuthenticationExtension):
-    target_class = "recsite.authentication.SessionAuthentication"
+    target_class = "recsite.api.authentication.SessionAuthentication"
     name = "session"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from structlog.testing import capture_logs
 
 from customers.models import Customer
-from recsite import keys
+from recsite.api import keys
 from recsite.models import ApiKey, ServiceAccount
 from tests.problems import fields, problem
 

@@ -22,8 +22,8 @@ from django_redis.cache import RedisCache
 from knox.models import AuthToken
 
 from recommender.client_address import client_address
-from recsite import keys
 from recsite.accounts import SignUpView
+from recsite.api import keys
 from recsite.cache import RETRY_SECONDS, RedisOrProcessCache
 
 pytestmark = pytest.mark.django_db

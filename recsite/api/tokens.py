@@ -14,8 +14,8 @@ from rest_framework.views import APIView
 from catalog.strict import storable
 from recommender.api.serializers import StrictSerializer
 from recsite.accounts import may_have_tokens, needs_second_factor
-from recsite.authentication import TokenAuthentication
-from recsite.problems import Problem
+from recsite.api.authentication import TokenAuthentication
+from recsite.api.problems import Problem
 
 
 class CredentialsSerializer(StrictSerializer):

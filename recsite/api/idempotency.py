@@ -17,8 +17,8 @@ from django.utils import timezone
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
+from recsite.api.problems import API, MALFORMED, problem_response
 from recsite.models import StoredAnswer
-from recsite.problems import API, MALFORMED, problem_response
 
 HEADER = "Idempotency-Key"
 LONGEST = 255
