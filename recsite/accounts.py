@@ -8,7 +8,6 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
-from allauth.account.internal.flows.login import record_authentication
 from allauth.account.models import EmailAddress
 from allauth.account.views import ConfirmEmailView as AllauthConfirmEmailView
 from allauth.account.views import EmailView as AllauthEmailView
@@ -19,6 +18,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -36,10 +36,10 @@ class AccountAdapter(DefaultAccountAdapter):
         return client_address(request) or "unknown"
 
     def get_reauthentication_methods(self, user: Any) -> list[dict]:
-        """How a person proves that they are still there. Where there is a second factor, the password is not enough:
-        it would add a factor of whoever knows it, or take away the one that is there."""
-        ways = super().get_reauthentication_methods(user)
-        return [way for way in ways if way["id"] != "reauthenticate"] if is_mfa_enabled(user) else ways
+        """How a person confirms that it is them. Where there is a second factor, the password is not enough: whoever
+        knows it could add a factor of their own, or remove the one that is there."""
+        methods = super().get_reauthentication_methods(user)
+        return [m for m in methods if m["id"] != "reauthenticate"] if is_mfa_enabled(user) else methods
 
     def send_mail(self, template_prefix: str, email: str, context: dict) -> None:
         """Emails are from the shop, by its name, and not from the host that answered."""
@@ -48,11 +48,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SignUpView(SignupView):
-    """allauth's, where the same form sent twice at once ends with one account and an ordinary message.
-
-    Usernames, and addresses in any spelling, are unique in the database: of two forms that are both found valid, the
-    second to be saved reads that the account is there.
-    """
+    """allauth's page. Of two equal forms sent at once, both valid, the second to be saved gets an ordinary message:
+    usernames, and addresses in any spelling, are unique in the database."""
 
     def form_valid(self, form: Any) -> HttpResponse:
         try:
@@ -63,6 +60,7 @@ class SignUpView(SignupView):
             return self.form_invalid(form)
 
 
+PROVED_FACTOR = "account_proved_factor"  # in a session: the factor that was set up in it
 ADDRESS_TAKEN = "Another account has this address. If that is yours, too, sign in to it or reset its password."
 
 
@@ -72,7 +70,7 @@ def is_address_taken(address: str, user: Any) -> bool:
 
 
 class OneAccountAnAddress:
-    """For a view of allauth that may give the user an address: one that another user has is refused with a sentence."""
+    """For a view of allauth that changes addresses: one that another user has is refused with a sentence."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -96,13 +94,12 @@ def revoke_tokens(user: Any) -> int:
     return AuthToken.objects.filter(user=user).delete()[0]
 
 
-def revoke_with_password(sender: Any, instance: Any, created: bool, **options: Any) -> None:
-    """After a user is saved: a new password, set by whatever door, ends every token. Django itself ends the sessions.
+class PasswordValidator(MinimumLengthValidator):
+    """Django's rule of length; and a new password, set at whatever door, ends every token. Django ends the sessions."""
 
-    `_password` holds a password that was set and not yet saved; a hash that is made anew at sign-in leaves it None.
-    """
-    if not created and instance._password is not None:
-        revoke_tokens(instance)
+    def password_changed(self, password: str, user: Any) -> None:
+        """Django calls this once a new password is saved, and not when it makes a hash anew at sign-in."""
+        revoke_tokens(user)
 
 
 def revoke_with_confirmation(sender: Any, request: Any, email_address: EmailAddress, **options: Any) -> None:
@@ -111,12 +108,12 @@ def revoke_with_confirmation(sender: Any, request: Any, email_address: EmailAddr
 
 
 def remember_new_factor(sender: Any, request: HttpRequest, user: Any, authenticator: Any, **options: Any) -> None:
-    """Somebody set up a second factor, and proved it. Tokens that a password alone has made end; this session goes on
-    as one that has the factor, and no other session does."""
+    """Somebody set up a second factor, and proved it. Tokens that a password alone has made end; this session counts
+    as signed in with the factor, and no other session does."""
     if authenticator.type == Authenticator.Type.RECOVERY_CODES:
         return  # they come with a factor and are none
     revoke_tokens(user)
-    record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type)
+    request.session[PROVED_FACTOR] = authenticator.pk
 
 
 def may_have_tokens(user: Any) -> bool:
@@ -131,18 +128,18 @@ def needs_second_factor(user: Any) -> bool:
     return is_mfa_enabled(user) or (settings.STAFF_MFA_REQUIRED and user.is_staff)
 
 
-def what_staff_lack(request: HttpRequest) -> str:
-    """What a session of staff lacks to work for the shop, as a sentence; "" where it lacks nothing.
+def missing_second_factor(request: Any, user: Any) -> str:
+    """What the session of a member of staff lacks to work for the shop, as a sentence; "" where it lacks nothing.
 
     Having a factor is not enough. The session has to have passed it: one that is older than the factor, perhaps of
     somebody who knew the password, has not.
     """
-    user = request.user
     if not (settings.STAFF_MFA_REQUIRED and user.is_staff):
         return ""
     if not is_mfa_enabled(user):
         return "Work in the admin takes a second factor. Set up an authenticator app or a passkey."
-    if any(record["method"] == "mfa" for record in get_authentication_records(request, user)):
+    passed = any(record["method"] == "mfa" for record in get_authentication_records(request, user))
+    if passed or PROVED_FACTOR in request.session:
         return ""
     return "Work in the admin takes your second factor, and you signed in without it. Confirm that it is you."
 
@@ -158,13 +155,13 @@ class StaffSecondFactorMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
-        where = request.resolver_match
-        if where is None or where.app_name != "admin" or where.url_name in ("login", "logout", "jsi18n"):
+        match = request.resolver_match
+        if match is None or match.app_name != "admin" or match.url_name in ("login", "logout", "jsi18n"):
             return None
-        lack = what_staff_lack(request)
-        if not lack:
+        problem = missing_second_factor(request, request.user)
+        if not problem:
             return None
-        messages.warning(request, lack)
+        messages.warning(request, problem)
         if not is_mfa_enabled(request.user):
             return redirect("mfa_index")
         query = urlencode({"next": request.get_full_path()}) if request.method == "GET" else ""
@@ -182,9 +179,9 @@ def tokens(request: HttpRequest) -> HttpResponse:
 @login_required
 def revoke(request: HttpRequest) -> HttpResponse:
     """End one token, by its digest, or with none all of them."""
-    theirs = tokens_of(request.user)
+    chosen = tokens_of(request.user)
     digest = request.POST.get("token")
-    ended = (theirs.filter(digest=digest) if digest else theirs).delete()[0]
+    ended = (chosen.filter(digest=digest) if digest else chosen).delete()[0]
     messages.success(request, f"{ended} token{'' if ended == 1 else 's'} ended.")
     return redirect("account-tokens")
 

@@ -12,4 +12,4 @@ class SiteConfig(AppConfig):
         from recsite.api import openapi  # noqa: F401
 
         if logs.LOG_JSON:
-            logs.log_what_nobody_caught()
+            logs.log_uncaught_errors()

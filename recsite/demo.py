@@ -1,4 +1,4 @@
-"""The demo shop: what `make demo` fills, teaches and shows before it serves. See management/commands/demo.py."""
+"""The demo shop: what `make demo` fills, trains and shows before it serves. See management/commands/demo.py."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from types import FrameType
 
 from django.contrib.auth.models import User
 
 from catalog.selectors import products_by_key
 from customers.models import Customer
-from customers.seeding import ShopSize, seed_shop
+from customers.seeding import ShopSize
 from customers.selectors import purchases_of
 from recommender import serving
 from recommender.models import TrainingRun
@@ -30,12 +29,12 @@ from recommender.serving import RecommendationList, predict_rating, recommend
 from recommender.training import Tell, execute_run, start_run
 
 SIZE = ShopSize(customers=800, products=320, purchases=16_000, seed=0)  # a seed that nobody gives by hand
-KNOWN = (6, 7)  # customers by number: a runner and a gardener
+CUSTOMERS = (6, 7)  # by number: a runner and a gardener
 PROFILE = {"Age": 28, "Gender": "Female", "Country": "UK"}
-LISTED, LATELY = 5, 4
+LIST_LENGTH, PURCHASES_SHOWN = 5, 4
 HOST = "127.0.0.1"
-STARTS_WITHIN = 60.0  # seconds
-ENDS_WITHIN = 10.0  # seconds that a process gets to end by itself
+START_SECONDS = 60.0
+END_SECONDS = 10.0  # that a process gets to end by itself
 
 
 class DemoRefused(Exception):
@@ -51,10 +50,6 @@ class Login:
 # --- the shop ---------------------------------------------------------------------------------------------------------
 
 
-def fill(until: datetime, progress: Callable[[int], None]) -> None:
-    seed_shop(size=SIZE, until=until, progress=progress)
-
-
 def logins() -> tuple[Login, Login]:
     """An admin and a customer with a history, each with a password that is new every time and kept nowhere."""
     admin, customer = Login("demo-admin", secrets.token_urlsafe(9)), Login("demo-customer", secrets.token_urlsafe(9))
@@ -62,17 +57,17 @@ def logins() -> tuple[Login, Login]:
         user, _ = User.objects.update_or_create(username=login.name, defaults=rights)
         user.set_password(login.password)
         user.save()
-    Customer.objects.filter(key=SIZE.customer_key(KNOWN[0])).update(user=user)
+    Customer.objects.filter(key=SIZE.customer_key(CUSTOMERS[0])).update(user=user)
     return admin, customer
 
 
-def knows_the_shop() -> str | None:
+def trained_version() -> str | None:
     """The live version, if it has learned from the demo's products: then there is nothing to train."""
     live = serving.live_model()
     return live.version if live is not None and SIZE.product_key(0) in live.inference.row_of else None
 
 
-def teach(tell: Tell) -> str:
+def train(tell: Tell) -> str:
     """Train as `manage.py train` does, and name the version that is live then."""
     run = execute_run(run=start_run(parameters={}), tell=tell)
     if run.state != TrainingRun.State.PROMOTED:
@@ -85,14 +80,14 @@ def teach(tell: Tell) -> str:
 
 def samples() -> Iterator[str]:
     """Lists for two customers and a bare profile, with what the customers bought lately, and the rating of a pair."""
-    keys = [SIZE.customer_key(number) for number in KNOWN]
+    keys = [SIZE.customer_key(number) for number in CUSTOMERS]
     for customer in Customer.objects.filter(key__in=keys).order_by("pk"):
         yield f"{customer.name} ({customer.key}) lately bought"
-        yield from (f"           {purchase.product.name}" for purchase in purchases_of(customer)[:LATELY])
+        yield from (f"           {purchase.product.name}" for purchase in purchases_of(customer)[:PURCHASES_SHOWN])
         yield "and is shown, with the rating that we expect,"
-        yield from _named(recommend(customer=customer.key, count=LISTED, scenario="demo"))
+        yield from _named(recommend(customer=customer.key, count=LIST_LENGTH, scenario="demo"))
     yield f"Somebody of whom only {json.dumps(PROFILE)} is known is shown"
-    yield from _named(recommend(profile=PROFILE, count=LISTED, scenario="demo"))
+    yield from _named(recommend(profile=PROFILE, count=LIST_LENGTH, scenario="demo"))
     item = SIZE.product_key(1)
     rating = predict_rating(customer=keys[0], item=item).rating
     if rating is not None:
@@ -124,26 +119,13 @@ def check_port(port: int) -> None:
 
 def processes(port: int) -> dict[str, list[str]]:
     """What serves a shop: the site, a worker for training alone, and one for everything else with the clock in it."""
-    celery = [
-        sys.executable,
-        "-m",
-        "celery",
-        "-q",
-        "-A",
-        "recsite",
-        "worker",
-        "--loglevel",
-        "WARNING",
-        "--without-mingle",
-    ]
-    return {
-        "site": [
-            *[sys.executable, "-m", "gunicorn", "recsite.wsgi", "--bind", f"{HOST}:{port}"],
-            *["--worker-class", "gthread", "--threads", "4", "--log-level", "warning"],
-        ],
-        "training worker": [*celery, "-Q", "training", "--pool", "solo", "-n", "training@%h"],
-        "worker": [*celery, "-Q", "default", "--pool", "threads", "--concurrency", "2", "-B", "-n", "default@%h"],
+    worker = "celery -q -A recsite worker --loglevel WARNING --without-mingle"
+    commands = {
+        "site": f"gunicorn recsite.wsgi --bind {HOST}:{port} --worker-class gthread --threads 4 --log-level warning",
+        "training worker": f"{worker} -Q training --pool solo -n training@%h",
+        "worker": f"{worker} -Q default --pool threads --concurrency 2 -B -n default@%h",
     }
+    return {name: [sys.executable, "-m", *command.split()] for name, command in commands.items()}
 
 
 def serve(commands: Mapping[str, list[str]], port: int, ready: Callable[[], None]) -> str:
@@ -152,22 +134,22 @@ def serve(commands: Mapping[str, list[str]], port: int, ready: Callable[[], None
     ready : called once the site answers at the port.
     """
     running: dict[str, subprocess.Popen[bytes]] = {}
-    with _signals() as seen:
+    with _signals() as signals:
         try:
             for name, command in commands.items():
                 # In a session of its own: Ctrl-C reaches this process alone, which then ends the others in order,
                 # and what a process started itself can be ended with it.
                 running[name] = subprocess.Popen(command, start_new_session=True, env={**os.environ, "DEBUG": "1"})
-            told, deadline = False, time.monotonic() + STARTS_WITHIN
-            while not seen:
+            answers, deadline = False, time.monotonic() + START_SECONDS
+            while not signals:
                 dead = next((name for name, process in running.items() if process.poll() is not None), None)
                 if dead is not None:
                     raise DemoRefused(f"The {dead} ended with status {running[dead].returncode}; the rest was stopped.")
-                if not told and _answers(port):
-                    told = True
+                if not answers and _answers(port):
+                    answers = True
                     ready()
-                if not told and time.monotonic() > deadline:
-                    raise DemoRefused(f"The site did not answer within {STARTS_WITHIN:.0f} seconds.")
+                if not answers and time.monotonic() > deadline:
+                    raise DemoRefused(f"The site did not answer within {START_SECONDS:.0f} seconds.")
                 time.sleep(0.2)
             return "Stopped."
         finally:
@@ -184,15 +166,15 @@ def _answers(port: int) -> bool:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """A list that is empty until somebody wants the end. Handlers are as before afterwards."""
-    seen: list[int] = []
+    """A list that is empty until a signal asks for the end. The handlers of before are put back."""
+    received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
+        received.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield seen
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -201,7 +183,7 @@ def _signals() -> Iterator[list[int]]:
 def _stop(running: list[subprocess.Popen[bytes]]) -> None:
     for process in running:
         process.terminate()
-    deadline = time.monotonic() + ENDS_WITHIN
+    deadline = time.monotonic() + END_SECONDS
     for process in running:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(deadline - time.monotonic(), 0.1))

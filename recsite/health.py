@@ -24,7 +24,7 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when lists can be served: the database answers, and no model was promoted yet or one is open.
 
-    A promoted model that does not open is told, but is no reason to turn visitors away while the one before serves.
+    A promoted model that does not open is reported, and is no reason to turn visitors away while the one before serves.
     Nor is a cache that does not answer: `degraded` names it, and each process counts its limits by itself until then.
     """
     try:

@@ -7,9 +7,10 @@ password reset. What an exception says is kept without the values that it quotes
 import copy
 import json
 import logging
-import math
 import re
+import reprlib
 import sys
+import textwrap
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -71,34 +72,34 @@ def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for each in value.values():
-            yield from _strings(each)
+        for inner in value.values():
+            yield from _strings(inner)
     elif isinstance(value, list):
-        for each in value:
-            yield from _strings(each)
+        for inner in value:
+            yield from _strings(inner)
 
 
 def _traceback(exc_info: Any) -> str:
-    """The traceback as Python prints it: no local variables, and no values in what the exceptions say."""
-    told = traceback.TracebackException(*exc_info)
-    for each in _chain(told):
-        text = getattr(each, "_str", "") or ""
-        of_code = each.exc_type is not None and issubclass(each.exc_type, _OF_CODE)
-        # Where Python keeps what str(error) said; nothing public changes it before it is printed.
-        each._str = without_request(without_addresses(text) if of_code else without_values(text))  # type: ignore[attr-defined]
-        each.__notes__ = [without_request(without_values(str(note))) for note in each.__notes__ or ()]
-    return "".join(told.format()).rstrip()
+    """The traceback as Python prints it: no local variables, and no values in what the errors say."""
+    return "" if exc_info[1] is None else "".join(_parts(exc_info[1], set())).rstrip()
 
 
-def _chain(told: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
-    yield told
-    for each in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
-        if each is not None:
-            yield from _chain(each)
+def _parts(error: BaseException, seen: set[int]) -> Iterator[str]:
+    seen.add(id(error))
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None and id(before) not in seen:
+        yield from _parts(before, seen)
+        yield "\nThe direct cause of:\n\n" if error.__cause__ else "\nWhile this was handled, another one occurred:\n\n"
+    yield "Traceback (most recent call last):\n"
+    yield from traceback.format_tb(error.__traceback__)
+    hide = without_addresses if isinstance(error, _OF_CODE) else without_values
+    yield without_request(hide("".join(traceback.format_exception_only(error))))
+    for inner in getattr(error, "exceptions", ()):
+        yield textwrap.indent("".join(_parts(inner, seen)), "  | ")
 
 
 def _hide_values(logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Errors told as a field, `error=str(error)`, say what a traceback may say."""
+    """Errors in a field, `error=str(error)`, say what a traceback may say."""
     of_processes = _NODES.match(str(event.get("logger", "")))
     for name, value in event.items():
         if name in ("error", "why") and isinstance(value, str):
@@ -127,8 +128,8 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
             request = getattr(record, "request", None)
             if isinstance(request, HttpRequest):
                 text = _with_route(text, request)
-                found = {value for value in _sent(request) if len(value) >= SHORTEST}
-                _values.set(tuple(sorted(found, key=len, reverse=True)))
+                values_sent = {value for value in _sent(request) if len(value) >= SHORTEST}
+                _values.set(tuple(sorted(values_sent, key=len, reverse=True)))
                 if record.exc_info:
                     text = without_request(text)
             elif record.name == "gunicorn.error" and text.startswith(("Error handling request", "Invalid request")):
@@ -143,34 +144,24 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
 
 def _with_route(text: str, request: HttpRequest) -> str:
     """Django's lines about a request, "Not Found: /products/1/", with the route in place of the path."""
-    for written in (request.get_full_path(), request.path, request.META.get("HTTP_REFERER", "")):
-        for each in {written, written.encode("unicode_escape").decode("ascii")}:
-            if len(each) > 1:
-                text = text.replace(each, route(request))
+    for address in (request.get_full_path(), request.path, request.META.get("HTTP_REFERER", "")):
+        for written in {address, address.encode("unicode_escape").decode("ascii")}:
+            if len(written) > 1:
+                text = text.replace(written, route(request))
     return text
 
 
-def _json(event: Any, **given: Any) -> str:
-    """JSON whatever is in it: keys of any type, numbers that JSON lacks, what cannot even say what it is."""
+_repr = reprlib.Repr()  # of whatever refers to itself or fails to say what it is
+_repr.maxstring = _repr.maxother = 500
+
+
+def _json(event: dict[str, Any], **_: Any) -> str:
+    """JSON whatever is in it: fields that JSON cannot hold (NaN, keys that are no text) become text."""
     try:
         return json.dumps(event, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        return json.dumps(_plain(event), allow_nan=False)
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if depth < 8 and isinstance(value, dict):
-        return {str(key): _plain(each, depth + 1) for key, each in value.items()}
-    if depth < 8 and isinstance(value, list | tuple | set | frozenset):
-        return [_plain(each, depth + 1) for each in value]
-    try:
-        return str(value)
-    except Exception as error:  # noqa: BLE001 (of any class)
-        return f"<{type(value).__name__}: {type(error).__name__}>"
+        plain = {name: value if isinstance(value, str | int) else _repr.repr(value) for name, value in event.items()}
+        return json.dumps(plain, allow_nan=False)
 
 
 _SHARED: list[structlog.types.Processor] = [
@@ -194,13 +185,13 @@ structlog.configure(
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
-    """For what is told often while a server is away: one line, with the error in it."""
+    """For what is logged often while a server is away: one line, with the error in it."""
     if record.exc_info:
         record.msg, record.args, record.exc_info = f"{record.msg}: {record.exc_info[1]}", (), None
     return True
 
 
-def log_what_nobody_caught() -> None:
+def log_uncaught_errors() -> None:
     """What ends a command or a thread is a line of the log, too, where the log is read by a machine."""
 
     def log(kind: type[BaseException], error: BaseException | None, where: Any, name: str) -> None:
@@ -212,9 +203,9 @@ def log_what_nobody_caught() -> None:
         else:
             log(kind, error, where, "process_failed")
 
-    def of_thread(told: threading.ExceptHookArgs) -> None:
-        if told.exc_type is not SystemExit:
-            log(told.exc_type, told.exc_value, told.exc_traceback, "thread_failed")
+    def of_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not SystemExit:
+            log(args.exc_type, args.exc_value, args.exc_traceback, "thread_failed")
 
     sys.excepthook, threading.excepthook = of_process, of_thread
     logging.captureWarnings(True)

@@ -7,13 +7,13 @@ fails on one that is in neither.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
@@ -43,22 +43,30 @@ NOT_THEIRS = {
 }
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One part of the document: rows of a model, with every field but those that are secret or say the same again."""
 
     model: type[Model]
     rows: Callable[[User, Customer | None], QuerySet[Any]]
     without: tuple[str, ...] = ()
 
-    def of(self, user: User, customer: Customer | None) -> list[dict[str, Any]]:
+    def values(self, user: User, customer: Customer | None) -> list[dict[str, Any]]:
         fields = [field for field in self.model._meta.concrete_fields if field.name not in self.without]
-        return [{field.name: _told(getattr(row, field.name)) for field in fields} for row in self.rows(user, customer)]
+        rows = self.rows(user, customer)
+        return [{field.name: _plain(getattr(row, field.name)) for field in fields} for row in rows]
 
 
-def _recommender_part(name: str, model: type[Model]) -> Part:
+def _of_customer(model: type[Model], lookup: str, *without: str, related: str = "") -> Part:
     def rows(user: User, customer: Customer | None) -> QuerySet[Any]:
-        return feedback.personal_data_of(customer.key)[name] if customer else model._default_manager.none()
+        found = model.objects.filter(**{lookup: customer.pk}) if customer else model.objects.none()
+        return found.select_related(related) if related else found
+
+    return Part(model, rows, without)
+
+
+def _of_recommender(name: str, model: type[Model]) -> Part:
+    def rows(user: User, customer: Customer | None) -> QuerySet[Any]:
+        return feedback.personal_data_of(customer.key)[name] if customer else model.objects.none()
 
     return Part(model, rows, without=("customer",))
 
@@ -69,32 +77,12 @@ PARTS = {
         lambda user, _: User.objects.filter(pk=user.pk),
         without=("password", "is_staff", "is_superuser", "is_active"),
     ),
-    "email_addresses": Part(
-        EmailAddress, lambda user, _: EmailAddress.objects.filter(user=user), without=("id", "user")
-    ),
-    "api_keys": Part(
-        AuthToken, lambda user, _: AuthToken.objects.filter(user=user), without=("digest", "token_key", "user")
-    ),
-    "profile": Part(
-        Customer,
-        lambda _, customer: Customer.objects.filter(pk=customer.pk if customer else None),
-        without=("id", "user"),
-    ),
-    "purchases": Part(
-        Purchase,
-        lambda _, customer: Purchase.objects.filter(
-            customer_id=customer.pk if customer else None, customer__isnull=False
-        ).select_related("product"),
-        without=("customer",),
-    ),
-    "cart": Part(
-        CartItem,
-        lambda _, customer: CartItem.objects.filter(customer_id=customer.pk if customer else None).select_related(
-            "product"
-        ),
-        without=("id", "customer"),
-    ),
-    **{name: _recommender_part(name, model) for name, model in feedback.PERSONAL_MODELS.items()},
+    "email_addresses": Part(EmailAddress, lambda user, _: EmailAddress.objects.filter(user=user), ("id", "user")),
+    "api_keys": Part(AuthToken, lambda user, _: AuthToken.objects.filter(user=user), ("digest", "token_key", "user")),
+    "profile": _of_customer(Customer, "pk", "id", "user"),
+    "purchases": _of_customer(Purchase, "customer", "customer", related="product"),
+    "cart": _of_customer(CartItem, "customer", "id", "customer", related="product"),
+    **{name: _of_recommender(name, model) for name, model in feedback.PERSONAL_MODELS.items()},
 }
 
 
@@ -106,17 +94,17 @@ def everything_about(user: User, *, visit: dict[str, Any], now: datetime) -> dic
     customer = customer_of(user)
     return {
         "made": now,
-        **{name: part.of(user, customer) for name, part in PARTS.items()},
+        **{name: part.values(user, customer) for name, part in PARTS.items()},
         "this_visit": {name: value for name, value in visit.items() if not name.startswith(("_", "account_"))},
     }
 
 
-def _told(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """A related row by what the shop calls it, not by its number in the database."""
     if not isinstance(value, Model):
         return value.name if hasattr(value, "storage") else value
-    called = {name: getattr(value, name) for name in ("key", "name") if hasattr(value, name)}
-    return called or str(value.pk)
+    names = {name: getattr(value, name) for name in ("key", "name") if hasattr(value, name)}
+    return names or str(value.pk)
 
 
 # --- erasure ----------------------------------------------------------------------------------------------------------
@@ -135,17 +123,17 @@ def delete_account(user: User) -> None:
 def erase_customer(customer: Customer) -> None:
     """Before the row goes: what the recommender keeps, and how the admin's log calls the customer."""
     feedback.erase_personal_data(customer.key)
-    _name_no_more(Customer, [customer.pk])
-    _name_no_more(Purchase, customer.purchases.values_list("pk", flat=True))
+    _erase_names(Customer, [customer.pk])
+    _erase_names(Purchase, customer.purchases.values_list("pk", flat=True))
 
 
 def erase_user(user: User) -> None:
     """Before the row goes: sessions, which no foreign key ties to the user, and how the admin's log calls the user."""
-    _name_no_more(User, [user.pk])
-    gone = [s.pk for s in Session.objects.iterator() if s.get_decoded().get("_auth_user_id") == str(user.pk)]
-    Session.objects.filter(pk__in=gone).delete()
+    _erase_names(User, [user.pk])
+    sessions = [s.pk for s in Session.objects.iterator() if s.get_decoded().get(SESSION_KEY) == str(user.pk)]
+    Session.objects.filter(pk__in=sessions).delete()
 
 
-def _name_no_more(model: type[Model], pks: Any) -> None:
+def _erase_names(model: type[Model], pks: Any) -> None:
     entries = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(model))
     entries.filter(object_id__in=[str(pk) for pk in pks]).update(object_repr="(erased)")

@@ -3,7 +3,7 @@
 from allauth.account.signals import email_confirmed
 from allauth.mfa.signals import authenticator_added
 from django.contrib.auth.models import User
-from django.db.models.signals import post_save, pre_delete
+from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -32,6 +32,5 @@ def erase_user(instance: User, **sent: object) -> None:
     privacy.erase_user(instance)
 
 
-post_save.connect(accounts.revoke_with_password, sender=User)
 email_confirmed.connect(accounts.revoke_with_confirmation)
 authenticator_added.connect(accounts.remember_new_factor)

@@ -18,7 +18,7 @@ env = environ.Env()
 
 # --- what kind of machine this is -------------------------------------------------------------------------------------
 
-DEBUG = env.bool("DEBUG", default=True)  # a server process must be told, see recsite/startup.py
+DEBUG = env.bool("DEBUG", default=True)  # a server process needs it set, see recsite/startup.py
 SECRET_KEY = env.str("SECRET_KEY", default="development-only-key")
 if not DEBUG:
     if "SECRET_KEY" not in env.ENVIRON:
@@ -163,13 +163,10 @@ AUTHENTICATION_BACKENDS = [
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "recsite.accounts.PasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = reverse_lazy("account_login")
 LOGIN_REDIRECT_URL = reverse_lazy("home")

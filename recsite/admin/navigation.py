@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import reverse
 
 # group: (model, icon from Material Symbols)
 GROUPS = {
@@ -33,18 +32,18 @@ GROUPS = {
 
 def sidebar(request: HttpRequest) -> list[dict[str, object]]:
     pages = {
-        model._meta.label: page for model, page in admin.site._registry.items() if page.has_view_permission(request)
+        page["model"]._meta.label: page
+        for app in admin.site.get_app_list(request)
+        for page in app["models"]
+        if page["admin_url"]
     }
     groups = []
     for title, models in GROUPS.items():
-        items = [link_to(pages[label], icon) for label, icon in models if label in pages]
+        items = [
+            {"title": pages[label]["name"], "icon": icon, "link": pages[label]["admin_url"]}
+            for label, icon in models
+            if label in pages
+        ]
         if items:
             groups.append({"title": title, "separator": True, "items": items})
     return groups
-
-
-def link_to(page: admin.ModelAdmin, icon: str) -> dict[str, object]:
-    about = page.model._meta
-    name = str(about.verbose_name_plural)
-    link = reverse(f"admin:{about.app_label}_{about.model_name}_changelist")
-    return {"title": name[:1].upper() + name[1:], "icon": icon, "link": link}

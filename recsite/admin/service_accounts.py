@@ -1,6 +1,8 @@
 """Service accounts and their keys in the admin."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -8,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
@@ -84,9 +86,10 @@ class ServiceAccountForm(forms.ModelForm):
     def clean_rights(self) -> list[Permission]:
         given = list(self.cleaned_data["rights"])
         before = set(self.instance.user.user_permissions.filter(keys.RIGHTS)) if self.instance.pk else set()
-        beyond = sorted(keys.word(right) for right in before ^ set(given) if not self.by.has_perm(keys.word(right)))
-        if beyond:
-            raise forms.ValidationError(f"You cannot give or take what you may not do yourself: {', '.join(beyond)}.")
+        try:
+            keys.check_may_change(before ^ set(given), by=self.by)
+        except keys.KeyRefused as error:
+            raise forms.ValidationError(str(error)) from None
         return given
 
 
@@ -115,7 +118,7 @@ class RotateForm(forms.Form):
 @admin.register(ServiceAccount)
 class ServiceAccountAdmin(ModelAdmin):
     form = ServiceAccountForm
-    list_display = ["name", "purpose", "how", "working_keys", "created"]
+    list_display = ["name", "purpose", "state", "working_keys", "created"]
     list_display_links = ["name"]
     list_select_related = ["user"]
     search_fields = ["user__username", "purpose"]
@@ -139,7 +142,7 @@ class ServiceAccountAdmin(ModelAdmin):
         return str(account)
 
     @display(description="State", label={"on": "success", "off": "warning"})
-    def how(self, account: ServiceAccount) -> str:
+    def state(self, account: ServiceAccount) -> str:
         return "on" if account.user.is_active else "off"
 
     @display(description="Keys that work", ordering="works")
@@ -152,20 +155,19 @@ class ServiceAccountAdmin(ModelAdmin):
         return type("Form", (form,), {"by": request.user})
 
     def save_model(self, request: HttpRequest, account: ServiceAccount, form: ServiceAccountForm, change: bool) -> None:
-        told = form.cleaned_data
+        data, by = form.cleaned_data, request.user
         if change:
             account.save()
-            keys.set_rights(account=account, given=told["rights"], by=request.user)
+            keys.set_rights(account=account, given=data["rights"], by=by)
         else:
-            made = keys.create_account(
-                name=told["name"], purpose=told["purpose"], given=told["rights"], by=request.user
-            )
+            made = keys.create_account(name=data["name"], purpose=data["purpose"], given=data["rights"], by=by)
             account.pk, account.user = made.pk, made.user
-        keys.set_active(account=account, active=told["active"], by=request.user)
+        keys.set_active(account=account, active=data["active"], by=by)
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context=None) -> HttpResponse:
-        made = ApiKey.objects.filter(account=object_id).select_related("created_by", "revoked_by")
-        more = {"keys": made, "may": {each: request.user.has_perm(f"recsite.{each}_apikey") for each in MAY}}
+        account_keys = ApiKey.objects.filter(account=object_id).select_related("created_by", "revoked_by")
+        may = {verb: request.user.has_perm(f"recsite.{verb}_apikey") for verb in ("add", "change", "delete")}
+        more = {"keys": account_keys, "may": may}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
     def get_urls(self):
@@ -186,70 +188,71 @@ class ServiceAccountAdmin(ModelAdmin):
         account = self.get_object(request, object_id)
         if account is None:
             raise Http404(f"There is no service account {object_id}.")
-        form = KeyForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                key, text = keys.make_key(account=account, by=request.user, **form.cleaned_data)
-            except keys.KeyRefused as error:
-                form.add_error(None, str(error))
-            else:
-                return self.shown_once(request, key, text)
-        return self.page(request, "key_form.html", f"A new key for {account}", account, form=form, verb="Make the key")
+
+        def make(**options: Any) -> HttpResponse:
+            key, text = keys.make_key(account=account, by=request.user, **options)
+            return self.key_page(request, key, text)
+
+        return self.form_page(request, account, f"A new key for {account}", KeyForm, make, verb="Make the key")
 
     def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
         key = self.key(request, pk, "change")
-        form = RotateForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                new, text = keys.rotate_key(key=key, by=request.user, **form.cleaned_data)
-            except keys.KeyRefused as error:
-                form.add_error(None, str(error))
-            else:
-                return self.shown_once(request, new, text, before=key)
-        title = f"Rotate the key {key.name}"
+
+        def rotate(**options: Any) -> HttpResponse:
+            new, text = keys.rotate_key(key=key, by=request.user, **options)
+            return self.key_page(request, new, text, before=key)
+
         words = f"A new key takes the place of {key.start}..., with the same name and as long a life."
-        return self.page(request, "key_form.html", title, key.account, form=form, verb="Rotate", words=words)
+        title = f"Rotate the key {key.name}"
+        return self.form_page(request, key.account, title, RotateForm, rotate, verb="Rotate", words=words)
 
     def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
         key = self.key(request, pk, "delete")
-        form = forms.Form(request.POST if request.method == "POST" else None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                keys.revoke_key(key=key, by=request.user)
-            except keys.KeyRefused as error:
-                form.add_error(None, str(error))
-            else:
-                messages.success(request, f"The key {key.name} ({key.start}...) is revoked.")
-                return redirect(page_of(key.account))
-        title = f"Revoke the key {key.name}"
+
+        def revoke() -> HttpResponse:
+            keys.revoke_key(key=key, by=request.user)
+            messages.success(request, f"The key {key.name} ({key.start}...) is revoked.")
+            return redirect(page_of(key.account))
+
         words = f"Whoever sends {key.start}... is turned away from now on. This cannot be undone."
-        context = {"form": form, "verb": "Revoke", "words": words, "danger": True}
-        return self.page(request, "key_form.html", title, key.account, **context)
+        context = {"verb": "Revoke", "words": words, "danger": True}
+        return self.form_page(request, key.account, f"Revoke the key {key.name}", forms.Form, revoke, **context)
 
     # --- within ---
 
     def key(self, request: HttpRequest, pk: int, verb: str) -> ApiKey:
         if not request.user.has_perm(f"recsite.{verb}_apikey"):
             raise PermissionDenied
-        key = ApiKey.objects.filter(pk=pk).select_related("account__user").first()
-        if key is None:
-            raise Http404(f"There is no key {pk}.")
-        return key
+        return get_object_or_404(ApiKey.objects.select_related("account__user"), pk=pk)
 
-    def shown_once(self, request: HttpRequest, key: ApiKey, text: str, before: ApiKey | None = None) -> HttpResponse:
+    def form_page(
+        self,
+        request: HttpRequest,
+        account: ServiceAccount,
+        title: str,
+        form_class: type[forms.Form],
+        act: Callable[..., HttpResponse],
+        **context: object,
+    ) -> HttpResponse:
+        """A page with a form; sent and valid, what `act` answers. What it refuses is said at the form."""
+        form = form_class(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                return act(**form.cleaned_data)
+            except keys.KeyRefused as error:
+                form.add_error(None, str(error))
+        return self.page(request, "key_form.html", title, account, form=form, **context)
+
+    def key_page(self, request: HttpRequest, key: ApiKey, text: str, before: ApiKey | None = None) -> HttpResponse:
         """The one page that shows the key: the answer to the form itself, which no cache keeps."""
-        return self.page(
-            request, "key_shown.html", f"The key {key.name}", key.account, key=key, text=text, before=before
-        )
+        context = {"key": key, "text": text, "before": before}
+        return self.page(request, "key_shown.html", f"The key {key.name}", key.account, **context)
 
     def page(
         self, request: HttpRequest, template: str, title: str, account: ServiceAccount, **context: object
     ) -> HttpResponse:
         frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "account": account}
         return TemplateResponse(request, f"admin/recsite/{template}", {**frame, "back": page_of(account), **context})
-
-
-MAY = ("add", "change", "delete")
 
 
 def page_of(account: ServiceAccount) -> str:

@@ -25,12 +25,12 @@ RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 def may_manage(by: Any, user: User) -> bool:
-    """Whether a member of staff may do everything that the user may, were the user active."""
+    """Whether a member of staff has every permission that the user has, or would have if active."""
     if by.is_superuser:
         return True
-    asked = User.objects.get(pk=user.pk)  # as stored: the form of the request may be in `user` already
-    asked.is_active = True
-    return not asked.is_superuser and asked.get_all_permissions() <= by.get_all_permissions()
+    stored = User.objects.get(pk=user.pk)  # the form of the request may be in `user` already
+    stored.is_active = True
+    return not stored.is_superuser and stored.get_all_permissions() <= by.get_all_permissions()
 
 
 class SuperuserOnly:

@@ -19,8 +19,8 @@ class AuditMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         if request.method in METHODS and request.path.startswith(API):
-            found = request.resolver_match
-            if found is not None and found.url_name not in QUESTIONS and request.user.is_authenticated:
+            match = request.resolver_match
+            if match is not None and match.url_name not in QUESTIONS and request.user.is_authenticated:
                 token = getattr(request, "auth", None)  # DRF leaves it on Django's request
                 log.info(
                     "api_call",

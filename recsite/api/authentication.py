@@ -7,7 +7,7 @@ from rest_framework.authentication import get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
-from recsite.accounts import what_staff_lack
+from recsite.accounts import missing_second_factor
 from recsite.models import ApiKey
 
 
@@ -25,18 +25,18 @@ class TokenAuthentication(KnoxAuthentication):
         # knox's tokens are letters and digits. Anything else could not be decoded, or asked a database for.
         if not (token.isascii() and token.decode().isprintable()):
             raise AuthenticationFailed("Invalid token.")
-        user, found = super().authenticate_credentials(token)
-        if settings.STAFF_MFA_REQUIRED and user.is_staff and not ApiKey.objects.filter(token=found).exists():
+        user, stored = super().authenticate_credentials(token)
+        if settings.STAFF_MFA_REQUIRED and user.is_staff and not ApiKey.objects.filter(token=stored).exists():
             # A password made it, before its owner worked here or before a second factor was asked for.
             raise AuthenticationFailed("Staff sign in with a second factor. Programs of the shop use an API key.")
-        return user, found
+        return user, stored
 
 
 class SessionAuthentication(DrfSessionAuthentication):
     """The site's session. Staff who have to have a second factor do nothing here before they signed in with it."""
 
     def authenticate(self, request: Request) -> tuple | None:
-        found = super().authenticate(request)
-        if found is not None and (lack := what_staff_lack(request._request)):
-            raise PermissionDenied(lack)
-        return found
+        signed_in = super().authenticate(request)
+        if signed_in is not None and (problem := missing_second_factor(request, signed_in[0])):
+            raise PermissionDenied(problem)
+        return signed_in

@@ -26,13 +26,13 @@ LEASE = timedelta(minutes=2)  # longer than any call takes: gunicorn ends a work
 IN_FLIGHT = "urn:problem-type:recsite:idempotency-key-in-flight"
 REUSED = "urn:problem-type:recsite:idempotency-key-reused"
 METHODS = {"POST", "PUT", "PATCH", "DELETE"}
-# Sent by POST, but to ask again costs nothing.
+# Names of addresses that are sent by POST and change nothing.
 QUESTIONS = {
     "api-recommendations",
     "api-recommendations-batch",
     "api-ratings",
     "api-cart-recommendations",
-    "api-tokens",  # a secret is not kept to be told again
+    "api-tokens",  # a secret is not kept to be shown again
 }
 
 
@@ -59,58 +59,56 @@ class IdempotencyMiddleware:
             words = f"{HEADER}: 1 to {LONGEST} printable ASCII characters."
             errors = [{"field": HEADER, "code": "invalid", "detail": words}]
             return problem_response(status=400, detail=words, kind=MALFORMED, errors=errors)
-        user = who_asks(request, view)
+        user = user_of(request, view)
         if user is None:
-            return None  # The view turns strangers away. Visitors, who may tell events, have `event_id`.
-        claim = claim_of(user, key, request_hash(request))
+            return None  # The view turns strangers away. Visitors, who may send events, have `event_id`.
+        claim = claim_or_answer(user, key, request_hash(request))
         if isinstance(claim, HttpResponse):
             return claim
         return answer_once(claim, lambda: view(request, *args, **kwargs))
 
 
-def who_asks(request: HttpRequest, view: Callable) -> Any:
+def user_of(request: HttpRequest, view: Callable) -> Any:
     """The user that the view itself will find; None for a stranger or a token that does not hold."""
-    of_view = getattr(view, "cls", None)
-    if of_view is None:
+    view_class = getattr(view, "cls", None)
+    if view_class is None:
         return None
-    asked = Request(request, authenticators=[each() for each in of_view.authentication_classes])
     try:
-        return asked.user if asked.user.is_authenticated else None
+        user = Request(request, authenticators=[kind() for kind in view_class.authentication_classes]).user
     except APIException:
         return None
+    return user if user.is_authenticated else None
 
 
 def request_hash(request: HttpRequest) -> str:
-    told = f"{request.method} {request.get_full_path()}\n".encode()
-    return hashlib.sha256(told + request.body).hexdigest()
+    return hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode() + request.body).hexdigest()
 
 
-def claim_of(user: Any, key: str, asked: str) -> StoredAnswer | HttpResponse:
+def claim_or_answer(user: Any, key: str, digest: str) -> StoredAnswer | HttpResponse:
     """The right to answer this call; else what is to be answered at once: what was answered before, 409 or 422."""
     now = timezone.now()
-    fresh = {"request_hash": asked, "started": now, "status": None, "content_type": "", "body": b""}
+    fresh = {"request_hash": digest, "started": now, "status": None, "content_type": "", "body": b""}
     try:
         with transaction.atomic():
             return StoredAnswer.objects.create(user=user, key=key, **fresh)
     except IntegrityError:
-        found = StoredAnswer.objects.filter(user=user, key=key).first()
-    if found is not None:
-        lasts = LEASE if found.status is None else settings.IDEMPOTENCY_KEPT
-        if found.started > now - lasts:
-            return again(found, asked)
-        # Too old to count: whoever is first to put their name on it has it.
-        if StoredAnswer.objects.filter(pk=found.pk, started=found.started).update(**fresh):
-            return StoredAnswer(pk=found.pk, user=user, key=key, **fresh)
-    return in_flight()  # The other one has just given it up, or taken it over.
+        stored = StoredAnswer.objects.filter(user=user, key=key).first()
+    if stored is not None:
+        if stored.started > now - (LEASE if stored.status is None else settings.IDEMPOTENCY_KEPT):
+            return repeated(stored, digest)
+        # Too old to count: the first call that changes the row has it.
+        if StoredAnswer.objects.filter(pk=stored.pk, started=stored.started).update(**fresh):
+            return StoredAnswer(pk=stored.pk, user=user, key=key, **fresh)
+    return in_flight()  # The other call has just given it up, or taken it over.
 
 
-def again(found: StoredAnswer, asked: str) -> HttpResponse:
-    if found.request_hash != asked:
+def repeated(stored: StoredAnswer, digest: str) -> HttpResponse:
+    if stored.request_hash != digest:
         words = f"This {HEADER} was sent with another method, address or body. Each call takes a key of its own."
         return problem_response(status=422, detail=words, kind=REUSED)
-    if found.status is None:
+    if stored.status is None:
         return in_flight()
-    response = HttpResponse(bytes(found.body), status=found.status, content_type=found.content_type or None)
+    response = HttpResponse(bytes(stored.body), status=stored.status, content_type=stored.content_type or None)
     response["Idempotent-Replayed"] = "true"
     return response
 
@@ -123,7 +121,7 @@ def in_flight() -> HttpResponse:
 
 
 def answer_once(claim: StoredAnswer, view: Callable[[], Any]) -> HttpResponse:
-    """What the view answers, kept together with what it did. What was refused is not kept, and may be sent mended."""
+    """What the view answers, kept together with what it did. A refusal is not kept: the call may be sent mended."""
     kept = False
     try:
         with transaction.atomic():

@@ -48,16 +48,20 @@ def create_account(*, name: str, purpose: str, given: Iterable[Permission], by: 
 
 
 def set_rights(*, account: ServiceAccount, given: Iterable[Permission], by: User) -> None:
-    """From now on the account may do this. Nobody gives or takes what they may not do themselves."""
+    """From now on the account may do this, and nothing else."""
     before, after = set(account.user.user_permissions.filter(RIGHTS)), set(given)
-    not_theirs = sorted(word(right) for right in before ^ after if not by.has_perm(word(right)))
-    if not_theirs:
-        raise KeyRefused(f"You cannot give or take what you may not do yourself: {', '.join(not_theirs)}.")
+    check_may_change(before ^ after, by=by)
     account.user.user_permissions.remove(*(before - after))
     account.user.user_permissions.add(*(after - before))
     if before != after:
-        told = {"account": str(account), "by": by.pk}
-        log.info("service_account_rights", **told, rights=sorted(map(word, after)))
+        log.info("service_account_rights", account=str(account), by=by.pk, rights=sorted(map(label, after)))
+
+
+def check_may_change(rights: Iterable[Permission], *, by: User) -> None:
+    """KeyRefused for rights that one may neither give nor take."""
+    beyond = sorted(label(right) for right in rights if not by.has_perm(label(right)))
+    if beyond:
+        raise KeyRefused(f"You cannot give or take what you may not do yourself: {', '.join(beyond)}.")
 
 
 def set_active(*, account: ServiceAccount, active: bool, by: User) -> None:
@@ -69,7 +73,7 @@ def set_active(*, account: ServiceAccount, active: bool, by: User) -> None:
     log.info("service_account_switched", account=str(account), active=active, by=by.pk)
 
 
-def word(right: Permission) -> str:
+def label(right: Permission) -> str:
     """recommender.recommend_for_anyone"""
     return f"{right.content_type.app_label}.{right.codename}"
 
@@ -134,6 +138,6 @@ def end(key: ApiKey, by: User) -> None:
     key.save(update_fields=["token", "revoked", "revoked_by"])
 
 
-def record(account: ServiceAccount, by: User, words: str, event: str, **told: str) -> None:
+def record(account: ServiceAccount, by: User, words: str, event: str, **fields: str) -> None:
     LogEntry.objects.log_actions(by.pk, [account], CHANGE, change_message=words, single_object=True)
-    log.info(event, account=str(account), by=by.pk, **told)
+    log.info(event, account=str(account), by=by.pk, **fields)

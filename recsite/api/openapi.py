@@ -1,18 +1,21 @@
 """What the OpenAPI document says of every operation alike: how one signs in, which problems may come back, examples."""
 
+import json
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.urls import Resolver404, resolve
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
-from recsite.api.idempotency import HEADER, LONGEST, QUESTIONS
-from recsite.api.openapi_examples import EXAMPLES
+from customers.profile import PROFILE
+from recsite.api.idempotency import HEADER, LONGEST, METHODS, QUESTIONS
 from recsite.api.problems import MALFORMED, MEDIA_TYPE, problem
 
-WRITES = {"post", "put", "patch", "delete"}
+READ_ONLY = {"id", "created", "updated"}
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
-SAID = {
+DESCRIPTIONS = {
     400: "Malformed: `errors` names the fields.",
     401: "Not signed in, and no key or token that holds.",
     403: "Not allowed; or, with a session, without its CSRF token.",
@@ -53,28 +56,42 @@ class SessionScheme(OpenApiAuthenticationExtension):
         return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME, "description": words}
 
 
+def examples() -> dict[str, Any]:
+    """An example of everything that is sent and answered, by the name of its component: examples.json, and what
+    follows from it. tests/recsite/api/test_openapi.py checks each against its schema."""
+    rows = json.loads((Path(__file__).parent / "examples.json").read_text())
+    rows["Customer"] |= {field.name: field.example for field in PROFILE}
+    rows["BatchAnswer"]["results"][0]["answer"] = rows["ListAnswer"]
+    rows["RunDetail"] = {**rows["Run"], "curve": [], "log": "epoch 3: NDCG@10 .101"}
+    rows["VersionDetail"] = {**rows["Version"], "report": {"users": 943}}
+    for name in ("Product", "Customer", "Purchase"):
+        rows[f"{name}OrList"] = [{field: value for field, value in rows[name].items() if field not in READ_ONLY}]
+    for name in ("Product", "Customer", "Purchase", "Run", "Version"):
+        rows[f"Paginated{name}List"] = {"next": None, "results": [rows[name]]}
+    return rows
+
+
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """A hook of drf-spectacular: adds what views need not say each for itself."""
-    questions = {path for path, _, _, view in generator._get_paths_and_endpoints() if name_of(path, view) in QUESTIONS}
+    """A hook of drf-spectacular: adds to every operation what no view has to say by itself."""
+    shown = examples()
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
-            changes = method in WRITES and path not in questions
+            changes = method.upper() in METHODS and url_name(path) not in QUESTIONS
             if changes:
                 operation.setdefault("parameters", []).append(IDEMPOTENCY)
             for status in problems_of(path, operation, changes):
                 add_problem(operation["responses"], status)
-            for answer in operation["responses"].values():
-                for media in answer.get("content", {}).values():
-                    add_example(media)
-            for media in operation.get("requestBody", {}).get("content", {}).values():
-                add_example(media)
+            body = operation.get("requestBody", {})
+            for part in (body, *operation["responses"].values()):
+                for media in part.get("content", {}).values():
+                    add_example(media, shown)
+            for media in body.get("content", {}).values():
                 close(component(media["schema"]), result["components"]["schemas"])
     return result
 
 
-def name_of(path: str, view: Any) -> str | None:
-    from django.urls import Resolver404, resolve
-
+def url_name(path: str) -> str | None:
+    """None for a path whose parameters are not text: such calls are no questions."""
     try:
         return resolve(path.replace("{", "").replace("}", "")).url_name
     except Resolver404:
@@ -82,26 +99,26 @@ def name_of(path: str, view: Any) -> str | None:
 
 
 def problems_of(path: str, operation: dict[str, Any], changes: bool) -> list[int]:
-    found = [401, 403, 406, 429]
+    statuses = [401, 403, 406, 429]
     if operation.get("parameters") or "requestBody" in operation:
-        found.append(400)
+        statuses.append(400)
     if "{" in path:
-        found.append(404)
+        statuses.append(404)
     if "requestBody" in operation:
-        found += [411, 413, 415]
+        statuses += [411, 413, 415]
     if changes:
-        found += [409, 422]
-    return sorted(found)
+        statuses += [409, 422]
+    return sorted(statuses)
 
 
 def add_problem(responses: dict[str, Any], status: int) -> None:
     answer = responses.setdefault(str(status), {})
-    answer.setdefault("description", SAID[status])
+    answer.setdefault("description", DESCRIPTIONS[status])
     kind = MALFORMED if status == 400 else "about:blank"
     errors = [{"field": "count", "code": "min_value", "detail": "Ensure this value is greater than or equal to 1."}]
     example = problem(
         status=status,
-        detail="count: Ensure this value is greater than or equal to 1." if status == 400 else SAID[status],
+        detail="count: Ensure this value is greater than or equal to 1." if status == 400 else DESCRIPTIONS[status],
         kind=kind,
         errors=errors if status == 400 else None,
     )
@@ -109,12 +126,12 @@ def add_problem(responses: dict[str, Any], status: int) -> None:
     answer["content"] = {MEDIA_TYPE: {"schema": PROBLEM, "examples": {name: {"value": example}}}}
 
 
-def add_example(media: dict[str, Any]) -> None:
+def add_example(media: dict[str, Any], shown: dict[str, Any]) -> None:
     """Where a body or an answer is a component or a list of them, its example."""
     schema = media.get("schema", {})
     name = component(schema) or component(schema.get("items", {}))
-    if name in EXAMPLES and "examples" not in media:
-        media["examples"] = {name: {"value": EXAMPLES[name] if component(schema) else [EXAMPLES[name]]}}
+    if name in shown and "examples" not in media:
+        media["examples"] = {name: {"value": shown[name] if component(schema) else [shown[name]]}}
 
 
 def component(schema: dict[str, Any]) -> str:

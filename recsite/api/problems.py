@@ -57,13 +57,13 @@ class ProblemFormatter(ExceptionFormatter):
         errors = error_response.errors
         kind = getattr(self.exc, "problem_type", PLAIN)
         if not isinstance(self.exc, ValidationError) or not errors:
-            said = errors[0].detail if errors else str(self.exc.default_detail)
-            return problem(status=self.exc.status_code, detail=said, kind=kind)
-        told = field_errors(self.exc.detail)
-        first = told[0]
+            detail = errors[0].detail if errors else str(self.exc.default_detail)
+            return problem(status=self.exc.status_code, detail=detail, kind=kind)
+        by_field = field_errors(self.exc.detail)
+        first = by_field[0]
         detail = first["detail"] if first["field"] is None else f"{first['field']}: {first['detail']}"
         kind = getattr(self.exc, "problem_type", MALFORMED)
-        return problem(status=self.exc.status_code, detail=detail, kind=kind, errors=told)
+        return problem(status=self.exc.status_code, detail=detail, kind=kind, errors=by_field)
 
 
 class ProblemHandler(ExceptionHandler):

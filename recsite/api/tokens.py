@@ -22,12 +22,12 @@ class CredentialsSerializer(StrictSerializer):
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=128, trim_whitespace=False, style={"input_type": "password"})
 
-    def validate(self, told: dict[str, str]) -> dict:
+    def validate(self, attrs: dict[str, str]) -> dict:
         """Signs in through allauth, which holds back who guesses passwords."""
-        if not all(map(storable, told.values())):
+        if not all(map(storable, attrs.values())):
             raise serializers.ValidationError("Text that no name or password holds.")
         try:
-            user = get_adapter().authenticate(self.context["request"]._request, **told)
+            user = get_adapter().authenticate(self.context["request"], **attrs)
         except ValidationError as error:
             raise serializers.ValidationError(error.messages) from None
         if user is None or not user.is_active:
@@ -58,9 +58,9 @@ class TokensView(APIView):
         responses={201: TokenAnswer, 400: Problem},
     )
     def post(self, request: Request) -> Response:
-        told = CredentialsSerializer(data=request.data, context={"request": request})
-        told.is_valid(raise_exception=True)
-        token, text = AuthToken.objects.create(told.validated_data["user"])
+        credentials = CredentialsSerializer(data=request.data, context={"request": request})
+        credentials.is_valid(raise_exception=True)
+        token, text = AuthToken.objects.create(credentials.validated_data["user"])
         answer = {"token": text, "expiry": token.expiry}
         return Response(TokenAnswer(answer).data, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
 

@@ -1,7 +1,7 @@
-"""Moments in an address that no database can be asked for: refused before a view asks.
+"""Times in a query string that a database cannot compare: refused before a view runs.
 
-Filters of the API and lists of the admin, those of other packages among them, hand moments on as they came. PostgreSQL
-fails at an offset of 16 hours, SQLite at a moment before or after the years that UTC has, and Django at year 10000.
+Filters of the API and lists of the admin, those of other packages among them, pass times on unchecked. PostgreSQL fails
+at an offset of 16 hours, SQLite at a time outside of the years that UTC has, and Django at year 10000.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,19 +34,19 @@ def check_moments(get_response: Callable[[HttpRequest], HttpResponse]) -> Callab
     return middleware
 
 
-def moments(asked: QueryDict) -> Iterator[tuple[str, str]]:
-    """Names and values that may be moments or years: whole ones, those of a list, and a day with its time of day."""
-    for name, values in asked.lists():
+def moments(query: QueryDict) -> Iterator[tuple[str, str]]:
+    """Names and values that may be times or years: whole ones, those of a list, and a day with its time of day."""
+    for name, values in query.lists():
         for value in values:
             for text in dict.fromkeys([value, *value.split(",")]):
                 if text.strip()[:1].isdigit():
                     yield name, text
             if name.endswith("_0"):
-                yield name, f"{value} {asked.get(f'{name[:-1]}1', '')}"
+                yield name, f"{value} {query.get(f'{name[:-1]}1', '')}"
 
 
 def moment_problem(text: str) -> str:
-    """Why a database cannot be asked for this moment; empty where it can, or where it is no moment."""
+    """Why a database cannot compare this time; empty where it can, or where the text is no time."""
     try:
         moment = forms.DateTimeField().to_python(text)
     except ValidationError:

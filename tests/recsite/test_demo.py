@@ -121,7 +121,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_every_process_and_what_it_started(tmp_path, monkeypatch, end):
-    monkeypatch.setattr(demo, "ENDS_WITHIN", 0.5)
+    monkeypatch.setattr(demo, "END_SECONDS", 0.5)
     port, marker = free_port(), tmp_path / "worker"
     commands = {"site": python(SITE, port=port), "worker": python(STUBBORN, marker=str(marker))}
 
@@ -150,6 +150,6 @@ def test_when_one_process_ends_the_others_do_not_go_on_alone():
 
 
 def test_a_site_that_never_answers_is_not_waited_for_for_ever(monkeypatch):
-    monkeypatch.setattr(demo, "STARTS_WITHIN", 0.5)
+    monkeypatch.setattr(demo, "START_SECONDS", 0.5)
     with pytest.raises(demo.DemoRefused, match="did not answer within"):
         demo.serve({"site": python("import time; time.sleep(60)")}, free_port(), ready=lambda: None)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from customers.errors import SeedRefused
+from customers.seeding import seed_shop
 from recommender.errors import TrainingError
 from recommender.management.commands.train import progress_bar
 from recsite import demo
@@ -48,11 +49,11 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         today = timezone.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         with tqdm(total=demo.SIZE.purchases, desc="Purchases", unit="") as bar:
-            demo.fill(today, bar.update)
-        version = demo.knows_the_shop()
+            seed_shop(size=demo.SIZE, until=today, progress=bar.update)
+        version = demo.trained_version()
         if version is None:
             with progress_bar() as tell:
-                version = demo.teach(tell)
+                version = demo.train(tell)
         self.stdout.write(f"\nModel {version} is live.")
 
     def serve(self, port: int) -> None:
