@@ -1,8 +1,8 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
-from customers.importing import movielens
-from customers.importing.report import Import, ImportCommand
+from customers.importing.command import Import, ImportCommand
+from customers.importing.formats import movielens
 
 
 class Command(ImportCommand):

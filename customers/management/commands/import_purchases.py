@@ -1,23 +1,22 @@
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from pathlib import Path
 
-from customers.importing import mapped
-from customers.importing.report import Import, ImportCommand
+from customers.importing.command import TableCommand
+from customers.importing.formats import FORMATS
+from customers.importing.formats.generic import MEANING
 from customers.importing.rows import FIELDS
-from customers.importing.tables import open_table
 
 
-class Command(ImportCommand):
+class Command(TableCommand):
     help = "\n".join(
         [
             "Imports any CSV or parquet file of purchases, customers or products, by a map of its columns to our",
             "fields.",
-            mapped.MEANING,
+            MEANING,
             f"FIELD is one of: {', '.join(FIELDS)}.",
             "",
             "quantity counts 1 where empty, and fractions are rounded up; price is one unit's, amount the whole row's",
             "(price times quantity where not mapped). customer.age may be a range (45-54, 65+). Without external_id a",
-            "row is known by its content. Left out and told: rows that cannot be read, repeats of an external_id's",
+            "row is known by its content. Left out and named: rows that cannot be read, repeats of an external_id's",
             "row, and what was cancelled (external_id C123, order_status Cancelled) or has a quantity, price or amount",
             "of nothing or less.",
             "",
@@ -33,15 +32,10 @@ class Command(ImportCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("file", type=Path)
-        parser.add_argument("--map", action="append", required=True, metavar="COLUMN=FIELD", dest="pairs")
+        parser.add_argument(
+            "--format", choices=FORMATS, default="generic", help="Whose export it is (default: any, by --map)."
+        )
+        parser.add_argument("--map", action="append", metavar="COLUMN=FIELD", dest="pairs")
         parser.add_argument(
             "--day-first", action="store_true", help="8/3/2023 is the 8th of March (default: August 3rd)."
         )
-        parser.add_argument("--encoding", default="utf-8", help="How a CSV file is written (default: utf-8).")
-
-    def import_with(self, run: Import, options: dict) -> None:
-        with open_table(options["file"], encoding=options["encoding"]) as table:
-            column_of = mapped.parse_map(options["pairs"], table)
-            entry = mapped.reader(column_of, day_first=options["day_first"])
-            run.take(table.rows, entry, name=table.path.name, size=table.size, prefix="import")

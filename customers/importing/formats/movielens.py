@@ -12,8 +12,8 @@ from itertools import compress
 from pathlib import Path
 
 from customers.errors import FileRefused, RowRefused
+from customers.importing.files import Row
 from customers.importing.rows import Entry, read_entry
-from customers.importing.tables import Row
 
 OCCUPATIONS = (
     "other", "academic/educator", "artist", "clerical/admin", "college/grad student", "customer service",
@@ -42,11 +42,11 @@ def parts_of(folder: Path) -> list[Part]:
         raise FileRefused(f"There is no folder {folder}.")
     for marker, parts in (("u.data", _ml_100k), ("ratings.dat", _ml_1m)):
         if (folder / marker).is_file():
-            found = parts(folder)
-            missing = [part.name for part in found if not (folder / part.name).is_file()]
+            files = parts(folder)
+            missing = [part.name for part in files if not (folder / part.name).is_file()]
             if missing:
                 raise FileRefused(f"{folder} has {marker} but not {' or '.join(missing)}.")
-            return found
+            return files
     raise FileRefused(f"{folder} holds neither ml-100k (u.data, u.user, u.item) nor ml-1m (ratings.dat, ...).")
 
 
@@ -89,8 +89,8 @@ def _film(key: str, title: str, genres: list[str]) -> Entry:
 
 
 def _person(key: str, age: str, gender: str, occupation: str) -> Entry:
-    said = {"customer": key, "customer.age": age, "customer.gender": gender, "customer.segment": occupation}
-    return read_entry(said, columns=_WORDS)
+    values = {"customer": key, "customer.age": age, "customer.gender": gender, "customer.segment": occupation}
+    return read_entry(values, columns=_WORDS)
 
 
 def _ml_100k(folder: Path) -> list[Part]:

@@ -7,15 +7,18 @@ stored either: what was paid is Total_Amount.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.utils.text import slugify
 
 from customers.errors import RowRefused
 from customers.importing import cells
+from customers.importing.files import Table, need_columns
 from customers.importing.rows import Entry, read_entry
 from customers.profile import PROFILE
 
+PREFIX = "retail"
 NEEDED = ["Transaction_ID", "Customer_ID", "Date", "Product_Category", "Product_Brand", "Product_Type"]
 _COLUMN_OF = {
     "time": "Date",
@@ -38,14 +41,19 @@ _COLUMN_OF = {
 _SLUG_KEEPS = re.compile(r"[A-Za-z0-9 &'’.,-]*")
 
 
+def reader(table: Table, options: Mapping[str, Any]) -> Callable[[Mapping[str, str]], Entry]:
+    need_columns(table, NEEDED, "the retail CSV")
+    return entry
+
+
 def entry(row: Mapping[str, str]) -> Entry:
     """One line of the file. The file has no product key, so one is made of category, brand, type and name."""
-    said = {field: row[column] for field, column in _COLUMN_OF.items() if column in row}
+    values = {field: row[column] for field, column in _COLUMN_OF.items() if column in row}
     day, clock = cells.text(row["Date"]), cells.text(row.get("Time", ""))
-    said["time"] = f"{day} {clock}" if day and clock and ":" not in day else day
+    values["time"] = f"{day} {clock}" if day and clock and ":" not in day else day
     described = ("product.category", "product.brand", "product.type", "product.name")
-    said["product"] = product_key([cells.text(said.get(field, "")) for field in described])
-    return read_entry(said, columns=_COLUMN_OF, month=row.get("Month", ""))
+    values["product"] = product_key([cells.text(values.get(field, "")) for field in described])
+    return read_entry(values, columns=_COLUMN_OF, month=row.get("Month", ""))
 
 
 def product_key(parts: list[str]) -> str:

@@ -1,10 +1,13 @@
 """Any table, by a map from its columns to our fields."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from customers.errors import FileRefused
+from customers.importing.files import Table
 from customers.importing.rows import FIELDS, PURCHASE_FIELDS, Entry, read_entry
-from customers.importing.tables import Table
+
+PREFIX = "import"
 
 MEANING = """
 What is mapped says what a run does:
@@ -51,9 +54,12 @@ def _check_meaning(column_of: Mapping[str, str]) -> None:
         raise FileRefused(f"Only {key} is mapped. Map some {key}.* fields, or what else makes a purchase.")
 
 
-def reader(column_of: Mapping[str, str], *, day_first: bool) -> Callable[[Mapping[str, str]], Entry]:
+def reader(table: Table, options: Mapping[str, Any]) -> Callable[[Mapping[str, str]], Entry]:
+    """options : `pairs`, each COLUMN=FIELD, and `day_first`."""
+    column_of = parse_map(options["pairs"] or [], table)
+
     def entry(row: Mapping[str, str]) -> Entry:
-        said = {field: row[column] for field, column in column_of.items()}
-        return read_entry(said, columns=column_of, day_first=day_first)
+        values = {field: row[column] for field, column in column_of.items()}
+        return read_entry(values, columns=column_of, day_first=options["day_first"])
 
     return entry

@@ -1,8 +1,9 @@
-"""What every import command does around its format: progress bar, bad rows, summary."""
+"""What every import command does around its format: progress bar, refused rows, summary."""
 
 import csv
 import sys
 from argparse import ArgumentParser
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -15,19 +16,20 @@ from tqdm import tqdm
 
 from catalog.spreadsheets import disarmed
 from customers.errors import FileRefused, RowRefused
+from customers.importing.files import Row, open_table
+from customers.importing.formats import FORMATS
 from customers.importing.rows import Entry
-from customers.importing.store import CHUNK, PurchaseIds, Stored, store_chunk
-from customers.importing.tables import Row
+from customers.importing.store import CHUNK, PurchaseIds, store_chunk
 
-SHOWN = 20  # bad rows told on the terminal; --errors keeps them all
+SHOWN = 20  # refused rows on the terminal; --errors keeps them all
 
 
 class Import:
-    """One run: rows in, counts out. Bad rows go to the terminal and, all of them, to the errors file."""
+    """One run: rows in, counts out. Refused rows go to the terminal and, all of them, to the errors file."""
 
     def __init__(self, *, quiet: bool, errors: TextIO | None) -> None:
-        self.stored = Stored()
-        self.rows = self.bad = 0
+        self.counts: Counter[str] = Counter()
+        self.rows = self.refused = 0
         self.first_reason = ""
         self.quiet = quiet
         self.errors = csv.writer(errors) if errors else None
@@ -42,7 +44,7 @@ class Import:
         with tqdm(total=size, desc=name, unit="", unit_scale=True, disable=self.quiet or None) as bar:
             good = self._good(rows, entry, name, PurchaseIds(prefix=prefix), bar)
             while chunk := list(islice(good, CHUNK)):
-                store_chunk(chunk, self.stored)
+                store_chunk(chunk, self.counts)
                 reset_queries()  # with DEBUG on, Django keeps the text of the last 9,000
 
     def _good(
@@ -63,22 +65,22 @@ class Import:
                 yield read, id_
 
     def _refuse(self, name: str, line: int, reason: str) -> None:
-        self.bad += 1
+        self.refused += 1
         reason = _one_line(reason)
         self.first_reason = self.first_reason or f"line {line}: {reason}"
         if self.errors:
             self.errors.writerow([disarmed(name), line, disarmed(reason)])
-        if self.bad <= SHOWN:
+        if self.refused <= SHOWN:
             tqdm.write(f"{name} line {line}: {reason}", file=sys.stderr)
 
     def summary(self) -> str:
-        s = self.stored
+        n = self.counts
         return "\n".join(
             [
-                f"{self.rows:,} rows read, {self.bad:,} left out.",
-                f"Customers: {s.customers_new:,} new, {s.customers_changed:,} changed.",
-                f"Products:  {s.products_new:,} new, {s.products_changed:,} changed.",
-                f"Purchases: {s.purchases_new:,} new, {s.purchases_repeated:,} there already.",
+                f"{self.rows:,} rows read, {self.refused:,} left out.",
+                f"Customers: {n['customers new']:,} new, {n['customers changed']:,} changed.",
+                f"Products:  {n['products new']:,} new, {n['products changed']:,} changed.",
+                f"Purchases: {n['purchases new']:,} new, {n['purchases repeated']:,} there already.",
             ]
         )
 
@@ -94,16 +96,31 @@ class ImportCommand(BaseCommand):
             errors = stack.enter_context(_opened(options["errors"])) if options["errors"] else None
             run = Import(quiet=options["verbosity"] == 0, errors=errors)
             self.import_with(run, options)
-            if run.bad > SHOWN:
-                told = f"All are in {options['errors']}." if errors else "--errors FILE writes them all."
-                self.stderr.write(f"... and {run.bad - SHOWN:,} more rows left out. {told}")
-            if run.rows and run.bad == run.rows:
+            if run.refused > SHOWN:
+                where = f"All are in {options['errors']}." if errors else "--errors FILE writes them all."
+                self.stderr.write(f"... and {run.refused - SHOWN:,} more rows left out. {where}")
+            if run.rows and run.refused == run.rows:
                 raise FileRefused(f"Not one of {run.rows:,} rows could be imported. {run.first_reason}.")
             if options["verbosity"]:
                 self.stdout.write(run.summary())
 
     def import_with(self, run: Import, options: dict) -> None:
         raise NotImplementedError
+
+
+class TableCommand(ImportCommand):
+    """A command that imports one file, of the format that its option `format` names."""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--encoding", default="utf-8", help="How a CSV file is written (default: utf-8).")
+
+    def import_with(self, run: Import, options: dict) -> None:
+        format_ = FORMATS[options["format"]]
+        with open_table(options["file"], encoding=options["encoding"]) as table:
+            entry = format_.reader(table, options)
+            run.take(table.rows, entry, name=table.path.name, size=table.size, prefix=format_.PREFIX)
 
 
 @contextmanager
