@@ -14,8 +14,8 @@ class CommonestValues(DropdownFilter):
     """The commonest values of a field, with counts: a shop may have thousands of brands."""
 
     def lookups(self, request, model_admin):
-        found = facet(Product.objects.all(), self.parameter_name)
-        return [(value, f"{value} ({products})") for value, products in found]
+        rows = facet(Product.objects.all(), self.parameter_name)
+        return [(value, f"{value} ({products})") for value, products in rows]
 
     def queryset(self, request, queryset):
         return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
@@ -55,7 +55,7 @@ class ProductAdmin(SheetAdmin):
     ]
 
     def get_readonly_fields(self, request, obj=None):
-        """The key is told once."""
+        """The key never changes."""
         return [*self.readonly_fields, "key"] if obj else self.readonly_fields
 
     def save_model(self, request, obj, form, change):

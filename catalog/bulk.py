@@ -36,7 +36,7 @@ class BulkResult(serializers.Serializer):
 
 
 def documents_bulk_create(serializer: type[serializers.Serializer]):
-    """Class decorator: tells the API's schema that `create` takes one row or a list of them."""
+    """Class decorator: says in the API's schema that `create` takes one row or a list of them."""
     name = serializer.__name__.removesuffix("Serializer")
     body = PolymorphicProxySerializer(
         component_name=f"{name}OrList",
@@ -56,7 +56,7 @@ def documents_bulk_create(serializer: type[serializers.Serializer]):
 class BulkCreateMixin:
     """A view set's `create`, for one row or many. `lookup_field` names what a stored row is called."""
 
-    own_id_field = "key"  # what a row is known by to whoever sends it
+    own_id_field = "key"  # the sender's own name of a row
 
     def create(self, request: Request) -> Response:
         if isinstance(request.data, list):
@@ -71,7 +71,7 @@ class BulkCreateMixin:
     def create_many(self, rows: list[object]) -> dict[str, object]:
         if len(rows) > MOST_ROWS:
             raise serializers.ValidationError({"non_field_errors": [f"{len(rows)} rows; at most {MOST_ROWS} at once."]})
-        context = {**self.get_serializer_context(), **self.known_rows(rows)}
+        context = {**self.get_serializer_context(), **self.related_rows(rows)}
         # In the order of their own ids, not of the list: of two lists that are sent at once, with rows in common, one
         # then waits for the other instead of each for the other.
         in_order = sorted(enumerate(rows), key=lambda row: self.own_id(row[1]))
@@ -79,7 +79,7 @@ class BulkCreateMixin:
         counts = Counter(result["status"] for result in results)
         return {**{name: counts[name] for name in ("created", "repeated", "refused")}, "results": results}
 
-    def known_rows(self, rows: list[object]) -> dict[str, object]:
+    def related_rows(self, rows: list[object]) -> dict[str, object]:
         """What the rows refer to, looked up at once for the serializer's context."""
         return {}
 
@@ -94,11 +94,17 @@ class BulkCreateMixin:
                 stored = serializer.save()
         except serializers.ValidationError as error:
             return {"row": number, "status": "refused", "id": None, "errors": field_errors(error.detail)}
-        told = "repeated" if getattr(serializer, "repeated", False) else "created"
-        return {"row": number, "status": told, "id": str(getattr(stored, self.lookup_field)), "errors": []}
+        outcome = "repeated" if getattr(serializer, "repeated", False) else "created"
+        return {"row": number, "status": outcome, "id": str(getattr(stored, self.lookup_field)), "errors": []}
 
 
 def field_errors(detail: object) -> list[dict[str, str | None]]:
     """What is wrong by field, of the `detail` of a ValidationError; see FieldError."""
-    told = [(None if each.attr == "non_field_errors" else each.attr, each) for each in flatten_errors(detail)]
-    return [{"field": field, "code": each.code or "invalid", "detail": each.detail} for field, each in told]
+    return [
+        {
+            "field": None if error.attr == "non_field_errors" else error.attr,
+            "code": error.code or "invalid",
+            "detail": error.detail,
+        }
+        for error in flatten_errors(detail)
+    ]

@@ -1,4 +1,4 @@
-"""What can go wrong with the catalog, in words for the person who asked."""
+"""What can go wrong with the catalog."""
 
 
 class CatalogError(Exception):
@@ -6,4 +6,4 @@ class CatalogError(Exception):
 
 
 class ProductInUse(CatalogError):
-    """The product cannot be deleted, because purchases speak of it."""
+    """The product cannot be deleted, because it was bought."""

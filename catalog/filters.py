@@ -77,14 +77,14 @@ PARTS = {  # of a search, in words
 }
 
 
-def wider(asked: Mapping[str, str], products: QuerySet[Product]) -> list[Wider]:
+def wider(query: Mapping[str, str], products: QuerySet[Product]) -> list[Wider]:
     """What a search that finds nothing would find without one of its parts, the most first."""
-    told = {name: value for name, value in asked.items() if value and name != "page"}
-    found = []
+    query = {name: value for name, value in query.items() if value and name != "page"}
+    searches = []
     for names, words in PARTS.items():
-        rest = {name: value for name, value in told.items() if name not in names}
-        if len(rest) < len(told) and rest.keys() - {"ordering"}:
-            products_found = ProductFilter(rest, queryset=products).qs.count()
-            if products_found:
-                found.append(Wider(words, urlencode(rest), products_found))
-    return sorted(found, key=lambda search: -search.products)
+        rest = {name: value for name, value in query.items() if name not in names}
+        if len(rest) < len(query) and rest.keys() - {"ordering"}:
+            count = ProductFilter(rest, queryset=products).qs.count()
+            if count:
+                searches.append(Wider(words, urlencode(rest), count))
+    return sorted(searches, key=lambda search: -search.products)

@@ -17,9 +17,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 WIDTHS = (240, 480, 960)  # pixels: an order's picture, a card, a product's page, each on a sharp screen, too
 QUALITY = 80
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")  # none of them can hold a script
-MOST_MEGABYTES = 10
-MOST_PIXELS = 40_000_000
-MOST_HIGH = 16_383  # pixels: no WebP is higher
+MAX_MEGABYTES = 10
+MAX_PIXELS = 40_000_000
+MAX_HEIGHT = 16_383  # pixels: no WebP is higher
 FOLDER = "sizes"
 # One picture at a time is opened to be shown: of the largest, pixels alone take some hundred megabytes.
 _one_at_a_time = threading.Lock()
@@ -33,16 +33,16 @@ class PictureBroken(Exception):
 
 def validate_picture(upload: File) -> None:
     """Of a new upload: ValidationError for what is no picture of the known formats, or too large to be sized down."""
-    if getattr(upload, "_committed", False):  # stored long ago, and perhaps not here any more
+    if upload.closed:  # stored before, and perhaps not there any more
         return
-    if upload.size > MOST_MEGABYTES << 20:
-        raise ValidationError(f"The picture has {upload.size / (1 << 20):.1f} MB; up to {MOST_MEGABYTES} are taken.")
+    if upload.size > MAX_MEGABYTES << 20:
+        raise ValidationError(f"The picture has {upload.size / (1 << 20):.1f} MB; up to {MAX_MEGABYTES} are taken.")
     try:
         upload.seek(0)
         with Image.open(upload.file or BytesIO(), formats=FORMATS) as image:
             width, height = image.size
-            if width * height > MOST_PIXELS:
-                millions = MOST_PIXELS // 1_000_000
+            if width * height > MAX_PIXELS:
+                millions = MAX_PIXELS // 1_000_000
                 raise ValidationError(f"The picture has {width} x {height} pixels; up to {millions} million are taken.")
             image.load()
     except BROKEN:
@@ -60,7 +60,7 @@ def sized(storage: Storage, name: str, width: int) -> str:
     if not storage.exists(target):
         try:
             with _one_at_a_time, storage.open(name) as upload, Image.open(upload, formats=FORMATS) as image:
-                if image.width * image.height > MOST_PIXELS:
+                if image.width * image.height > MAX_PIXELS:
                     raise PictureBroken(f"{name} has {image.width} x {image.height} pixels.")
                 saved = storage.save(target, ContentFile(_shrunk(image, width)))
             if saved != target:  # another process was faster
@@ -85,11 +85,11 @@ def delete_sizes(storage: Storage, name: str) -> None:
 def _shrunk(image: Image.Image, width: int) -> bytes:
     profile = image.info.get("icc_profile") if image.mode == "RGB" else None
     image.draft("RGB", (2 * width, 2 * width))  # a JPEG is read no larger than it has to be
-    kept = "RGBA" if image.has_transparency_data else "RGB"
-    plain = image if image.mode == kept else image.convert(kept)
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    plain = image if image.mode == mode else image.convert(mode)
     smaller = min(plain.size) // (2 * width)  # times, before anything is copied
     plain = ImageOps.exif_transpose(plain.reduce(smaller) if smaller > 1 else plain)
-    share = min(1, width / plain.width, MOST_HIGH / plain.height)
+    share = min(1, width / plain.width, MAX_HEIGHT / plain.height)
     if share < 1:
         size = [max(1, round(side * share)) for side in plain.size]
         plain = plain.resize((size[0], size[1]), Image.Resampling.LANCZOS)

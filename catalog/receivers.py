@@ -1,4 +1,4 @@
-"""What follows from a change of the catalog: the files of a picture go with their product."""
+"""The files of a picture are deleted with their product."""
 
 from typing import Any
 

@@ -9,9 +9,5 @@ class ProductResource(SheetResource):
 
     class Meta:
         model = Product
-        import_id_fields = ["key"]
         fields = ["key", "name", "category", "brand", "type", "price", "description", "active"]
         export_order = fields
-        skip_unchanged = True
-        report_skipped = False
-        clean_model_instances = True  # a bad row is told by its field, as in a form

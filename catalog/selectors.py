@@ -1,4 +1,4 @@
-"""What the pages and the API ask of the catalog."""
+"""Queries of the catalog, for pages and API."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -65,8 +65,8 @@ def _rated() -> QuerySet:
 
 def spelled_like(text: str, products: QuerySet[Product]) -> list[str]:
     """Categories, brands and types that a search may have meant, the likeliest first."""
-    known = {found.value.casefold(): found.value for name in SEARCHED[1:] for found in facet(products, name)}
-    return [known[close] for close in get_close_matches(text.casefold().strip(), known, n=3, cutoff=0.7)]
+    values = {row.value.casefold(): row.value for name in SEARCHED[1:] for row in facet(products, name)}
+    return [values[close] for close in get_close_matches(text.casefold().strip(), values, n=3, cutoff=0.7)]
 
 
 def products_by_key(keys: Iterable[str]) -> dict[str, Product]:

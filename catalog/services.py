@@ -1,4 +1,4 @@
-"""What changes the catalog."""
+"""Changes of the catalog."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def update_product(*, product: Product, **changes: object) -> Product:
 
 
 def take_off_sale(*, products: QuerySet[Product]) -> int:
-    """Show and recommend these nowhere from now on. How many that changed."""
+    """Show and recommend these nowhere from now on; how many that changed."""
     return products.filter(active=True).update(active=False, updated=timezone.now())
 
 
@@ -47,7 +47,7 @@ def put_on_sale(*, products: QuerySet[Product]) -> int:
 
 
 def delete_product(*, product: Product) -> None:
-    """Forget a product that was never bought. ProductInUse for any other: what was bought of it still counts."""
+    """Delete a product that was never bought. ProductInUse for any other: its purchases still count."""
     try:
         product.delete()
     except ProtectedError as error:

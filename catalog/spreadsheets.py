@@ -65,7 +65,7 @@ class SpreadsheetCSV(CSV):
 
 
 class ExactDateTimeWidget(DateTimeWidget):
-    """Moments to the microsecond and with their offset; read in that form or as the admin's forms read them."""
+    """Times to the microsecond and with their offset; read in that form or as the admin's forms read them."""
 
     def clean(self, value: Any, row: Any = None, **kwargs: object) -> Any:
         try:
@@ -85,7 +85,7 @@ class ExactDateTimeWidget(DateTimeWidget):
 
 
 class PlainNumber:
-    """Numbers as they are: the format tells them from text by their type. What is none is refused, by its field."""
+    """Numbers keep their type in a file; what is no number is refused, by its field."""
 
     def clean(self, value: Any, row: Any = None, **kwargs: object) -> Any:
         try:
@@ -133,7 +133,7 @@ class TextWidget(CharWidget):
 
 
 class KeyOfWidget(ForeignKeyWidget):
-    """A row of another table by its key. One that is not there is told by its key."""
+    """A row of another table by its key."""
 
     def clean(self, value: Any, row: Any = None, **kwargs: object) -> Model | None:
         try:
@@ -143,7 +143,13 @@ class KeyOfWidget(ForeignKeyWidget):
 
 
 class SheetResource(ModelResource):
-    """Rows of a file. A new row takes the right to add, a changed one the right to change."""
+    """Rows of a file, found again by their key. A new row takes the right to add, a changed one the right to change."""
+
+    class Meta:
+        import_id_fields: list[str] = ["key"]
+        skip_unchanged = True
+        report_skipped = False
+        clean_model_instances = True  # a wrong value is named by its field, as in a form
 
     WIDGETS_MAP = {
         **ModelResource.WIDGETS_MAP,
@@ -159,10 +165,10 @@ class SheetResource(ModelResource):
     def before_save_instance(self, instance: Model, row: Any, user: Any = None, **kwargs: object) -> None:
         verb = "add" if instance._state.adding else "change"
         about = self._meta.model._meta
-        right = f"{about.app_label}.{verb}_{about.model_name}"
-        if user is not None and not user.has_perm(right):
-            done = "would be added" if verb == "add" else "would be changed"
-            raise ValidationError(f"This {about.verbose_name} {done}, which takes the permission {right}.")
+        permission = f"{about.app_label}.{verb}_{about.model_name}"
+        if user is not None and not user.has_perm(permission):
+            change = "would be added" if verb == "add" else "would be changed"
+            raise ValidationError(f"This {about.verbose_name} {change}, which takes the permission {permission}.")
 
 
 class SheetAdmin(ModelAdmin, ImportExportModelAdmin):

@@ -1,6 +1,7 @@
-"""Serializers that say no: a field nobody knows is a mistake worth hearing about, not one to swallow."""
+"""Serializers that refuse what they do not know: a misspelt field is an error by its name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -49,27 +50,31 @@ class StrictModelSerializer(serializers.ModelSerializer):
     def to_internal_value(self, data: object) -> dict:
         if isinstance(data, Mapping):
             unknown = sorted(printable(str(name)) for name in data if name not in self.fields)
+            names = ", ".join(name for name, field in self.fields.items() if not field.read_only)
             if unknown:
-                known = ", ".join(name for name, field in self.fields.items() if not field.read_only)
-                raise serializers.ValidationError({name: [f"Unknown field. There are: {known}."] for name in unknown})
+                raise serializers.ValidationError({name: [f"Unknown field. There are: {names}."] for name in unknown})
         return super().to_internal_value(data)
 
     def create(self, validated_data: dict) -> object:
-        try:
+        with django_errors_as_api_errors():
             return self.save_new(**validated_data)
-        except ValidationError as error:
-            raise serializers.ValidationError(serializers.as_serializer_error(error)) from error
 
     def update(self, instance: object, validated_data: dict) -> object:
         if validated_data.get("key") not in (None, getattr(instance, "key", None)):
             raise serializers.ValidationError({"key": [f"A key never changes; this row's is {instance.key}."]})
-        try:
+        with django_errors_as_api_errors():
             return self.save_changes(instance, **validated_data)
-        except ValidationError as error:
-            raise serializers.ValidationError(serializers.as_serializer_error(error)) from error
 
     def save_new(self, **fields: object) -> object:
-        raise NotImplementedError(f"{type(self).__name__} does not say how to save a new row.")
+        raise NotImplementedError
 
     def save_changes(self, instance: object, **changes: object) -> object:
-        raise NotImplementedError(f"{type(self).__name__} does not say how to save changes.")
+        raise NotImplementedError
+
+
+@contextmanager
+def django_errors_as_api_errors() -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        raise serializers.ValidationError(serializers.as_serializer_error(error)) from error

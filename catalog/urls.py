@@ -1,21 +1,16 @@
 """The shop's window: home, search, product pages; and the catalog's part of the API."""
 
 from django.urls import include, path, register_converter
+from django.urls.converters import StringConverter
 from rest_framework.routers import SimpleRouter
 
 from catalog import api, views
 
 
-class KeyConverter:
+class KeyConverter(StringConverter):
     """A key of the shop in an address: slashes and spaces are welcome, only NUL, which PostgreSQL refuses, is not."""
 
     regex = r"[^\x00]+"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
 
 
 register_converter(KeyConverter, "key")

@@ -1,4 +1,4 @@
-"""Pages anyone may read. What they know of the reader comes through the tags of `recommendations` and `customers`."""
+"""Pages anyone may read. What is the reader's own comes from the tags of `recommendations` and `customers`."""
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.paginator import Paginator
@@ -23,9 +23,9 @@ LEAST_RATINGS = [("", "Any"), ("4", "4 and up"), ("3", "3 and up"), ("2", "2 and
 NARROWING = ("q", "category", "brand", "type", "min_price", "max_price", "min_rating")
 
 
-def least_ratings(asked: str) -> list[tuple[str, str]]:
-    """What the form offers, and what the address asks for, where that is something else."""
-    return LEAST_RATINGS if asked in dict(LEAST_RATINGS) else [*LEAST_RATINGS, (asked, f"{asked} and up")]
+def least_ratings(chosen: str) -> list[tuple[str, str]]:
+    """What the form offers, and what the address says where that is something else."""
+    return LEAST_RATINGS if chosen in dict(LEAST_RATINGS) else [*LEAST_RATINGS, (chosen, f"{chosen} and up")]
 
 
 @require_safe
@@ -35,24 +35,24 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def product_list(request: HttpRequest) -> HttpResponse:
-    """Search with filters. A filter that makes no sense (a price of "cheap") is said, and left out."""
+    """Search with filters. One that makes no sense (a price of "cheap") is left out, with a message."""
     on_sale = products_for_sale()
     search = ProductFilter(request.GET, queryset=on_sale)
     page = Paginator(search.qs, PAGE_SIZE).get_page(request.GET.get("page"))
-    asked = search.form.cleaned_data  # only what made sense
-    category = asked.get("category")
-    narrowed = any(asked.get(name) not in (None, "") for name in NARROWING)
-    least_rating = "" if asked.get("min_rating") is None else f"{asked['min_rating'].normalize():f}"
+    query = search.form.cleaned_data  # only what made sense
+    category = query.get("category")
+    narrowed = any(query.get(name) not in (None, "") for name in NARROWING)
+    least_rating = "" if query.get("min_rating") is None else f"{query['min_rating'].normalize():f}"
     form = search.form
     context = {
         "errors": [
-            text if name == "q" else f"{form.fields[name].label}: {text}"  # a search says itself that it is one
+            text if name == "q" else f"{form.fields[name].label}: {text}"  # the message of q says that it is a search
             for name, texts in form.errors.items()
             for text in texts
         ],
         "narrowed": narrowed,
         "ratings": least_ratings(least_rating),
-        "asked": asked,
+        "query": query,
         "least_rating": least_rating,
         "page": page,
         "orders": ORDERS,
@@ -60,9 +60,9 @@ def product_list(request: HttpRequest) -> HttpResponse:
         "brands": facet(on_sale.filter(category=category) if category else on_sale, "brand"),
     }
     if narrowed and not page.object_list:
-        sound = {name: request.GET[name] for name in asked if name in request.GET}
+        sound = {name: request.GET[name] for name in query if name in request.GET}
         context["wider"] = wider(sound, on_sale)
-        context["meant"] = spelled_like(asked["q"], on_sale) if asked.get("q") else []
+        context["meant"] = spelled_like(query["q"], on_sale) if query.get("q") else []
     return render(request, "catalog/products.html", context)
 
 
@@ -74,7 +74,7 @@ def product_page(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_safe
 def picture(request: HttpRequest, name: str, width: int = WIDTHS[-1]) -> FileResponse:
-    """A product's picture in WebP, for whoever has its address. The upload itself is never sent, whatever it holds."""
+    """A product's picture in WebP. The upload itself is never sent, whatever it holds."""
     if width not in WIDTHS:
         raise Http404
     image = Product._meta.get_field("image")

@@ -1,4 +1,4 @@
-"""How much may be searched for at once: every word costs a pass through the table."""
+"""Limits of a search: every word costs a pass through the table."""
 
 LONGEST, MOST_WORDS = 200, 12
 

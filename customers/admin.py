@@ -42,7 +42,7 @@ class CustomerAdmin(LongTableAdmin):
     ]
 
     def get_readonly_fields(self, request, obj=None):
-        """The key is told once."""
+        """The key never changes."""
         return [*self.readonly_fields, "key"] if obj else self.readonly_fields
 
     @admin.display(description="Purchases")

@@ -12,7 +12,7 @@ from catalog.selectors import products_by_key
 from catalog.strict import OtherContent, StrictModelSerializer, TextField, printable, storable
 from customers import profile, services
 from customers.errors import PurchaseChanged
-from customers.models import Customer, Purchase
+from customers.models import PURCHASE_FIELDS, Customer, Purchase
 from customers.selectors import customers_by_key
 
 
@@ -45,32 +45,30 @@ class CustomerSerializer(StrictModelSerializer):
 
 
 class KeyField(serializers.SlugRelatedField):
-    """A row told by its key. A list of rows has its keys looked up at once (`known_rows`)."""
+    """A row by its key. rows : the name in the context of the rows by key, where a list's were read at once."""
 
-    def __init__(self, known: str = "", **kwargs: object) -> None:
-        self.known = known
+    def __init__(self, rows: str = "", **kwargs: object) -> None:
+        self.rows = rows
         super().__init__(slug_field="key", **kwargs)
 
     def to_internal_value(self, data: object) -> object:
         if not isinstance(data, str) or not storable(data):
             raise serializers.ValidationError(f"A key is text; this is {printable(repr(data))}.")
-        known = self.context.get(self.known)
-        if known is not None and data in known:
-            return known[data]
-        return super().to_internal_value(data)
+        row = self.context.get(self.rows, {}).get(data)
+        return super().to_internal_value(data) if row is None else row
 
 
 class PurchaseSerializer(StrictModelSerializer):
     """One product bought once by one customer."""
 
     customer = KeyField(
-        known="customers",
+        rows="customers",
         queryset=Customer.objects.all(),
         allow_null=True,
         help_text="The customer's key. null, which cannot be sent: the buyer was deleted, the sale stays in the books.",
     )
-    product = KeyField(known="products", queryset=Product.objects.all(), help_text="The product's key.")
-    # Not DRF's unique check: a purchase told twice is no mistake but a retry.
+    product = KeyField(rows="products", queryset=Product.objects.all(), help_text="The product's key.")
+    # Not DRF's unique check: a purchase sent twice is no mistake but a retry.
     external_id = TextField(
         max_length=100,
         required=False,
@@ -80,21 +78,7 @@ class PurchaseSerializer(StrictModelSerializer):
 
     class Meta:
         model = Purchase
-        fields = [
-            "id",
-            "external_id",
-            "customer",
-            "product",
-            "time",
-            "quantity",
-            "amount",
-            "rating",
-            "feedback",
-            "shipping_method",
-            "payment_method",
-            "order_status",
-            "personalisation",
-        ]
+        fields = ["id", "external_id", *PURCHASE_FIELDS]
 
     def validate_customer(self, customer: Customer | None) -> Customer:
         if customer is None:
@@ -137,8 +121,8 @@ class PurchaseFilter(django_filters.FilterSet):
 
 def keys_in(rows: list[object], field: str) -> set[str]:
     """The keys that rows name, as far as they can be keys: the rest is left to validation."""
-    told = [row.get(field) for row in rows if isinstance(row, dict)]
-    return {key for key in told if isinstance(key, str) and storable(key)}
+    keys = [row.get(field) for row in rows if isinstance(row, dict)]
+    return {key for key in keys if isinstance(key, str) and storable(key)}
 
 
 @extend_schema_view(
@@ -178,7 +162,7 @@ class PurchaseViewSet(BulkCreateMixin, viewsets.ModelViewSet):
     def get_queryset(self) -> QuerySet[Purchase]:
         return Purchase.objects.select_related("customer", "product")
 
-    def known_rows(self, rows: list[object]) -> dict[str, object]:
+    def related_rows(self, rows: list[object]) -> dict[str, object]:
         return {
             "customers": customers_by_key(keys_in(rows, "customer")),
             "products": products_by_key(keys_in(rows, "product")),

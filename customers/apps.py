@@ -10,7 +10,7 @@ class CustomersConfig(AppConfig):
 
         from customers.carts import bring_cart
         from customers.models import Customer
-        from customers.services import forget_what_they_said
+        from customers.services import erase_opinions
 
         user_logged_in.connect(bring_cart, dispatch_uid="customers.bring_cart")
-        pre_delete.connect(forget_what_they_said, sender=Customer, dispatch_uid="customers.forget_what_they_said")
+        pre_delete.connect(erase_opinions, sender=Customer, dispatch_uid="customers.erase_opinions")

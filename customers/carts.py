@@ -1,10 +1,10 @@
-"""What somebody means to buy: a visitor's cart lies in their session, a customer's in the database, on every device.
+"""Carts: a visitor's is in their session, a customer's in the database and so on every device.
 
     cart = cart_of(request)
     cart.put(product, quantity=2)
     cart.lines()
 
-Who signs up or signs in takes the session's cart along (`take_over`). Checking out is a service: see services.py.
+Signing up and signing in bring the session's cart along (`take_over`). checkout.py makes an order of a cart.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from customers.selectors import customer_of
 from customers.services import customer_for
 
 MOST_LINES = 50
-_NAME = "cart"
+_SESSION_KEY = "cart"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class CartLine:
 
 
 class Cart:
-    """What is in a cart, the latest last, and what may be done to it. Where it is kept is the subclasses' business."""
+    """The lines of a cart, the latest last, and how they change. Subclasses say where they are stored."""
 
     def lines(self) -> list[CartLine]:
         raise NotImplementedError
@@ -66,11 +66,10 @@ class Cart:
         """So many pieces more. CartRefused for what is not for sale, or does not fit in."""
         if not product.active:
             raise CartRefused(f"{product.name} is no longer for sale.")
-        held = {line.product.pk: line for line in self.lines()}
-        if product.pk not in held and len(held) >= MOST_LINES:
+        quantities = {line.product.pk: line.quantity for line in self.lines()}
+        if product.pk not in quantities and len(quantities) >= MOST_LINES:
             raise CartRefused(f"A cart holds up to {MOST_LINES} products. Take one out, or check out first.")
-        before = held[product.pk].quantity if product.pk in held else 0
-        self._keep(product, checked_quantity(before + quantity))
+        self._store(product, checked_quantity(quantities.get(product.pk, 0) + quantity))
 
     def change(self, quantities: Mapping[int, int]) -> None:
         """Pieces by product id, 0 to take it out; products that are not in the cart are passed over."""
@@ -79,13 +78,13 @@ class Cart:
             if quantity == 0:
                 self.remove([line.product.pk])
             elif quantity != line.quantity:
-                self._keep(line.product, checked_quantity(quantity))
+                self._store(line.product, checked_quantity(quantity))
 
     def remove(self, products: Iterable[int]) -> None:
         """Take products (ids) out."""
         raise NotImplementedError
 
-    def _keep(self, product: Product, quantity: int) -> None:
+    def _store(self, product: Product, quantity: int) -> None:
         raise NotImplementedError
 
 
@@ -96,22 +95,22 @@ class SessionCart(Cart):
         self.session = session
 
     def lines(self) -> list[CartLine]:
-        held = self.session.get(_NAME, {})
-        products = products_by_pk(int(pk) for pk in held)
+        stored = self.session.get(_SESSION_KEY, {})
+        products = products_by_pk(int(pk) for pk in stored)
         return [
             CartLine(products[int(pk)], quantity, None if price is None else Decimal(price))
-            for pk, (quantity, price) in held.items()
+            for pk, (quantity, price) in stored.items()
             if int(pk) in products
         ]
 
     def remove(self, products: Iterable[int]) -> None:
-        gone = {str(pk) for pk in products}
-        self.session[_NAME] = {pk: line for pk, line in self.session.get(_NAME, {}).items() if pk not in gone}
+        stored, out = self.session.get(_SESSION_KEY, {}), {str(pk) for pk in products}
+        self.session[_SESSION_KEY] = {pk: line for pk, line in stored.items() if pk not in out}
 
-    def _keep(self, product: Product, quantity: int) -> None:
-        held, pk = dict(self.session.get(_NAME, {})), str(product.pk)
-        price = held[pk][1] if pk in held else None if product.price is None else str(product.price)
-        self.session[_NAME] = {**held, pk: [quantity, price]}
+    def _store(self, product: Product, quantity: int) -> None:
+        stored, pk = self.session.get(_SESSION_KEY, {}), str(product.pk)
+        price = stored[pk][1] if pk in stored else None if product.price is None else str(product.price)
+        self.session[_SESSION_KEY] = {**stored, pk: [quantity, price]}
 
 
 class CustomerCart(Cart):
@@ -127,7 +126,7 @@ class CustomerCart(Cart):
     def remove(self, products: Iterable[int]) -> None:
         CartItem.objects.filter(customer=customer_of(self.user), product__in=list(products)).delete()
 
-    def _keep(self, product: Product, quantity: int) -> None:
+    def _store(self, product: Product, quantity: int) -> None:
         CartItem.objects.update_or_create(
             customer=customer_for(user=self.user),
             product=product,
@@ -150,20 +149,20 @@ def take_over(*, session: SessionBase, user: AbstractBaseUser) -> None:
 
     What does not fit in any more is left out, and what was withdrawn meanwhile.
     """
-    brought = SessionCart(session).lines()
-    session.pop(_NAME, None)
-    if not brought:
+    lines = SessionCart(session).lines()
+    session.pop(_SESSION_KEY, None)
+    if not lines:
         return
     with transaction.atomic():
         customer = customer_for(user=user)
-        held = {line.product.pk: line.quantity for line in lines_of(customer)}
-        for line in brought:
-            if line.for_sale and (line.product.pk in held or len(held) < MOST_LINES):
-                held[line.product.pk] = max(line.quantity, held.get(line.product.pk, 0))
+        quantities = {line.product.pk: line.quantity for line in lines_of(customer)}
+        for line in lines:
+            if line.for_sale and (line.product.pk in quantities or len(quantities) < MOST_LINES):
+                quantities[line.product.pk] = max(line.quantity, quantities.get(line.product.pk, 0))
                 CartItem.objects.update_or_create(
                     customer=customer,
                     product=line.product,
-                    defaults={"quantity": held[line.product.pk]},
+                    defaults={"quantity": quantities[line.product.pk]},
                     create_defaults={"quantity": line.quantity, "price": line.price_then},
                 )
 
@@ -184,9 +183,9 @@ def total_of(lines: Iterable[CartLine]) -> Decimal:
 
 
 def fingerprint(lines: Iterable[CartLine]) -> str:
-    """Changes with every product, quantity and price of what can be bought: who orders has seen what they order."""
-    seen = sorted((line.product.pk, line.quantity, str(line.product.price)) for line in buyable(lines))
-    return hashlib.sha256(repr(seen).encode()).hexdigest()[:32]
+    """Changes with every product, quantity and price of what can be bought: an order is of the cart that was shown."""
+    parts = sorted((line.product.pk, line.quantity, str(line.product.price)) for line in buyable(lines))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def checked_quantity(quantity: int) -> int:

@@ -1,8 +1,8 @@
-"""What can go wrong with customers and purchases, in words for the person who asked."""
+"""What can go wrong with customers and purchases, each as a sentence that a page may show."""
 
 
 class CustomersError(Exception):
-    """The family. Its text is a sentence that a page may show."""
+    """The family."""
 
 
 class NotForSale(CustomersError):

@@ -58,6 +58,13 @@ class Customer(models.Model):
         return self.name or self.key
 
 
+# What API, import and export say of a purchase beside its ids.
+PURCHASE_FIELDS = (
+    *("customer", "product", "time", "quantity", "amount", "rating"),
+    *("feedback", "shipping_method", "payment_method", "order_status", "personalisation"),
+)
+
+
 class PurchaseQuerySet(models.QuerySet["Purchase"]):
     def learnable(self) -> "PurchaseQuerySet":
         """Those that lists and models may know of."""

@@ -7,7 +7,7 @@ from import_export.fields import Field
 from catalog.models import Product
 from catalog.spreadsheets import KeyOfWidget, SheetResource, TextWidget
 from customers import profile
-from customers.models import Customer, Purchase
+from customers.models import PURCHASE_FIELDS, Customer, Purchase
 
 
 class CustomerResource(SheetResource):
@@ -15,16 +15,12 @@ class CustomerResource(SheetResource):
 
     class Meta:
         model = Customer
-        import_id_fields = ["key"]
         fields = ["key", "name", *profile.NAMES, "personalisation"]
         export_order = fields
-        skip_unchanged = True
-        report_skipped = False
-        clean_model_instances = True
 
 
 class PurchaseResource(SheetResource):
-    """One row a purchase. With an external id it is found again by that; without, only where all that the row says is
+    """One row a purchase. With an external id it is found again by that; without, only where everything in the row is
     stored already, and never changed: the same file twice, or an export, changes nothing."""
 
     external_id = Field("external_id", "external_id", TextWidget(allow_blank=False))
@@ -34,24 +30,8 @@ class PurchaseResource(SheetResource):
     class Meta:
         model = Purchase
         import_id_fields: list[str] = []  # see get_instance
-        fields = [
-            "external_id",
-            "customer",
-            "product",
-            "time",
-            "quantity",
-            "amount",
-            "rating",
-            "feedback",
-            "shipping_method",
-            "payment_method",
-            "order_status",
-            "personalisation",
-        ]
+        fields = ["external_id", *PURCHASE_FIELDS]
         export_order = fields
-        skip_unchanged = True
-        report_skipped = False
-        clean_model_instances = True
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -74,15 +54,16 @@ class PurchaseResource(SheetResource):
         if not row.get("time"):
             return None
         try:
-            said = {field.attribute: field.clean(row) for field in self.get_import_fields() if field.column_name in row}
+            fields = [field for field in self.get_import_fields() if field.column_name in row]
+            values = {field.attribute: field.clean(row) for field in fields}
         except ValueError:
             return None  # the import itself says what is wrong
-        # As many alike in the file as are stored are those; one more is new.
-        stored = Purchase.objects.filter(**said).order_by("pk")
-        alike = next((purchase for purchase in stored.iterator() if purchase.pk not in self.taken), None)
-        if alike is not None:
-            self.taken.add(alike.pk)
-        return alike
+        # As many equal rows in the file as are stored are those; one more is new.
+        equal = Purchase.objects.filter(**values).order_by("pk")
+        purchase = next((purchase for purchase in equal.iterator() if purchase.pk not in self.taken), None)
+        if purchase is not None:
+            self.taken.add(purchase.pk)
+        return purchase
 
     def after_save_instance(self, instance: Purchase, row: dict[str, Any], **kwargs: object) -> None:
         self.taken.add(instance.pk)

@@ -146,10 +146,10 @@ def _counts() -> tuple[int, int, int]:
 
 
 def _ids(model: type[Product] | type[Customer], keys: list[str]) -> list[int]:
-    found: dict[str, int] = {}
+    ids: dict[str, int] = {}
     for chunk in chunked(keys):
-        found.update(model.objects.filter(key__in=chunk).values_list("key", "pk"))
-    return [found[key] for key in keys]
+        ids.update(model.objects.filter(key__in=chunk).values_list("key", "pk"))
+    return [ids[key] for key in keys]
 
 
 # --- products ---------------------------------------------------------------------------------------------------------

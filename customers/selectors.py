@@ -1,4 +1,4 @@
-"""What the pages and the API ask about customers and their purchases."""
+"""Queries of customers and their purchases, for pages and API."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -25,7 +25,7 @@ class RatingSummary(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What was bought together. number : None for a purchase that was told by itself."""
+    """What was bought together. number : None for a purchase that was recorded by itself."""
 
     number: UUID | None
     time: datetime
@@ -34,8 +34,8 @@ class Order(NamedTuple):
     @property
     def amount(self) -> Decimal | None:
         """Paid in all, as far as it is known."""
-        known = [purchase.amount for purchase in self.purchases if purchase.amount is not None]
-        return sum(known, Decimal(0)) if known else None
+        amounts = [purchase.amount for purchase in self.purchases if purchase.amount is not None]
+        return sum(amounts, Decimal(0)) if amounts else None
 
 
 def customer_of(user: object) -> Customer | None:
@@ -83,15 +83,15 @@ def latest_purchase(*, customer: Customer | None, product: Product) -> Purchase 
 
 
 def rating_summary(product: Product) -> RatingSummary:
-    found = Purchase.objects.filter(product=product).opinions().aggregate(average=Avg("rating"), count=Count("rating"))
-    return RatingSummary(found["average"], found["count"])
+    ratings = Purchase.objects.filter(product=product).opinions()
+    return RatingSummary(**ratings.aggregate(average=Avg("rating"), count=Count("rating")))
 
 
 def rating_summaries(products: Iterable[Product]) -> dict[int, RatingSummary]:
     """What people gave each of these products, by its primary key. One query; none for those nobody rated."""
-    rated = Purchase.objects.filter(product__in=list(products)).opinions().order_by()
-    found = rated.values_list("product").annotate(average=Avg("rating"), count=Count("rating"))
-    return {product: RatingSummary(average, count) for product, average, count in found}
+    ratings = Purchase.objects.filter(product__in=list(products)).opinions().order_by()
+    rows = ratings.values_list("product").annotate(average=Avg("rating"), count=Count("rating"))
+    return {product: RatingSummary(average, count) for product, average, count in rows}
 
 
 def suggestions(field: str) -> list[str]:

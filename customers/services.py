@@ -1,4 +1,4 @@
-"""What changes customers and purchases. Each service guards its own preconditions and validates before it saves."""
+"""Changes of customers and purchases. Each service checks its own preconditions and validates before it saves."""
 
 import secrets
 from decimal import Decimal, InvalidOperation
@@ -52,13 +52,13 @@ def customer_for(*, user: AbstractBaseUser) -> Customer:
 
 
 def set_personalisation(*, customer: Customer, wanted: bool) -> Customer:
-    """Consent, given or taken back. From the next list on it holds."""
+    """Consent, given or withdrawn. It holds from the next list on."""
     return update_customer(customer=customer, personalisation=wanted)
 
 
-def forget_what_they_said(sender: type[Customer], instance: Customer, **kwargs: object) -> None:
-    """A receiver of `pre_delete`, whoever deletes a customer: what was sold stays in the books, of nobody; what the
-    person thought of it goes with them."""
+def erase_opinions(sender: type[Customer], instance: Customer, **kwargs: object) -> None:
+    """A receiver of `pre_delete`, whoever deletes a customer: the sales stay in the books, of nobody; ratings and
+    feedback are erased."""
     Purchase.objects.filter(customer=instance).update(rating=None, feedback="")
 
 
@@ -77,7 +77,7 @@ def buy(*, customer: Customer, product: Product, quantity: int = 1, **order: obj
 
 
 def record_purchase(**fields: object) -> Purchase:
-    """A purchase as told by whoever saw it happen. ValidationError names the field that is wrong."""
+    """A purchase, as a till or another program reports it. ValidationError names the field that is wrong."""
     purchase = Purchase(**fields)
     purchase.full_clean()
     purchase.save()
@@ -97,17 +97,17 @@ def record_purchase_once(*, external_id: str | None, **fields: object) -> tuple[
             with transaction.atomic():
                 return record_purchase(external_id=external_id, **fields), True
         except (IntegrityError, ValidationError):
-            # Sent twice at once: the other one was stored between our look and our save. Else the caller hears why.
+            # Sent twice at once: the other one was stored between our look and our save. Else it is an error.
             stored = Purchase.objects.filter(external_id=external_id).first()
             if stored is None:
                 raise
-    differ = [name for name, value in fields.items() if getattr(stored, name) != value]
-    if differ:
-        raise PurchaseChanged({name: differs(getattr(stored, name), fields[name]) for name in differ})
+    changes = {name: (getattr(stored, name), value) for name, value in fields.items() if getattr(stored, name) != value}
+    if changes:
+        raise PurchaseChanged({name: difference(*values) for name, values in changes.items()})
     return stored, False
 
 
-def differs(stored: object, sent: object) -> str:
+def difference(stored: object, sent: object) -> str:
     """How a field that was sent again is not as it is stored, in words."""
     words = ["nothing" if value in (None, "") else getattr(value, "key", value) for value in (stored, sent)]
     return "This external id is stored with {!s}, and was sent again with {!s}.".format(*words)
@@ -123,7 +123,7 @@ def update_purchase(*, purchase: Purchase, **changes: object) -> Purchase:
 
 
 def set_purchases_personalisation(*, purchases: QuerySet[Purchase], wanted: bool) -> int:
-    """Let lists and models know of purchases, or know of them no more; how many that changed. The orders stay."""
+    """Let lists and models use purchases, or keep these from them; how many that changed. The orders stay."""
     return purchases.exclude(personalisation=wanted).update(personalisation=wanted)
 
 

@@ -43,12 +43,12 @@ def changed(customer: Customer, what: str) -> str:
 # --- cart and orders --------------------------------------------------------------------------------------------------
 
 
-def pieces(told: object) -> int:
+def pieces(sent: object) -> int:
     """A number of pieces as a form sends it. CartRefused for anything else."""
     try:
-        return int(str(told).strip())
+        return int(str(sent).strip())
     except ValueError:
-        raise CartRefused(f"A number of pieces is a whole number; this was {str(told)[:20]!r}.") from None
+        raise CartRefused(f"A number of pieces is a whole number; this was {str(sent)[:20]!r}.") from None
 
 
 @require_POST
@@ -74,19 +74,19 @@ def add_to_cart(request: HttpRequest, key: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def cart(request: HttpRequest) -> HttpResponse:
     """What is in the cart; sent back, it is changed."""
-    held = cart_of(request)
+    shopping_cart = cart_of(request)
     if request.method == "POST":
         try:
             if "remove" in request.POST:
-                held.remove([pieces(request.POST["remove"])])
+                shopping_cart.remove([pieces(request.POST["remove"])])
             else:
-                lines = held.lines()
-                sent = {line.product.pk: request.POST.get(f"quantity-{line.product.pk}") for line in lines}
-                held.change({pk: pieces(told) for pk, told in sent.items() if told is not None})
+                fields = {f"quantity-{line.product.pk}": line.product.pk for line in shopping_cart.lines()}
+                sent = {fields[name]: pieces(value) for name, value in request.POST.items() if name in fields}
+                shopping_cart.change(sent)
         except CustomersError as error:
             messages.error(request, str(error))
         return redirect("cart")
-    lines = held.lines()
+    lines = shopping_cart.lines()
     context = {
         "lines": lines,
         "for_sale": [line.product.key for line in lines if line.for_sale],
@@ -144,10 +144,10 @@ def orders(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def order(request: HttpRequest, number: UUID) -> HttpResponse:
-    found = order_of(customer_of(request.user), number)
-    if found is None:
+    placed = order_of(customer_of(request.user), number)
+    if placed is None:
         raise Http404("This customer has no such order.")
-    return render(request, "customers/order.html", {"order": found})
+    return render(request, "customers/order.html", {"order": placed})
 
 
 # --- the profile ------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def here(context: template.Context) -> str:
 
 @register.inclusion_tag("customers/cart_button.html", takes_context=True)
 def cart_button(context: template.Context, product: Product, *, choose: bool = False) -> dict[str, object]:
-    """choose : whether to ask how many. Inside a recommended list, the list is told with it."""
+    """choose : whether the form has a field for how many. Inside a recommended list, the list's id is sent with it."""
     return {
         "product": product,
         "choose": choose,
@@ -45,8 +45,8 @@ def ratings_of(product: Product) -> RatingSummary:
 @register.simple_tag
 def ratings_of_all(products: Iterable[Product]) -> list[tuple[Product, RatingSummary | None]]:
     """Each product with what people gave it."""
-    found = rating_summaries(products)
-    return [(product, found.get(product.pk)) for product in products]
+    summaries = rating_summaries(products)
+    return [(product, summaries.get(product.pk)) for product in products]
 
 
 @register.simple_tag(takes_context=True)

@@ -177,7 +177,7 @@ def test_what_is_no_sound_picture_is_refused(form, name, content, said):
 
 
 def test_a_picture_of_too_many_megabytes_is_refused(form, monkeypatch):
-    monkeypatch.setattr(pictures, "MOST_MEGABYTES", 0)
+    monkeypatch.setattr(pictures, "MAX_MEGABYTES", 0)
     product, page = form("lamp.jpg", written())
     assert product is None
     assert "MB; up to 0 are taken" in page

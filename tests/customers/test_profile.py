@@ -67,10 +67,10 @@ from django.test.utils import setup_test_environment; setup_test_environment()
 from django.contrib.auth.models import User
 from django.test import Client
 from catalog.models import Product
-from customers.importing import retail
+from customers.importing.formats import retail
 from customers.models import Customer
 from customers.resources import CustomerResource
-from recommender.source import get_source
+from recommender.source.declaration import get_source
 
 
 # import and seeding
