@@ -141,7 +141,10 @@ def test_a_purchase_stored_twice_is_one_in_the_history_with_the_money_of_both(ev
     ]
     for _ in range(3):
         buy(eve, "lamp", amount=5)
-    person = people.find_customers(["eve"], max_history=4)["eve"].person
+    person = people.find_customers(["eve"], max_history=4)["eve"].person  # as many rows, and fewer purchases
+    assert [(event.item, event.values["amount"]) for event in person.history] == [("sofa", 1), ("lamp", 30)]
+    person = people.find_customers(["eve"], max_history=0)["eve"].person
+    assert [(event.item, event.values["amount"]) for event in person.history] == [("lamp", 30)]
     assert (person.purchases, person.profile["amount"], person.profile["total_purchases"]) == (2, 31, 2)
 
 
