@@ -5,7 +5,8 @@ Every one works without JavaScript; for htmx, a dismissed card makes way for a l
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -19,7 +20,7 @@ from recommender import feedback
 from recommender.errors import RecommendationError
 from recommender.feedback import forget_views
 from recommender.models import TWO_TOWER
-from recommender.serving import CART, Explanation, Source, items_by_key, sentence
+from recommender.serving import CART, KINDS, SOURCES, Explanation, items_by_key, sentence
 from recommender.serving import why as reasons_for
 from recommender.source import customer_key_of, get_source, item_exists
 
@@ -42,7 +43,7 @@ def why(request: HttpRequest, key: str) -> HttpResponse:
         named = items_by_key(get_source(), [key, *about, *(r.item for r, _ in explained.evidence if r.item)])
     except RecommendationError as error:
         raise Http404(error.message) from None
-    if key not in named or source not in get_args(Source):
+    if key not in named or source not in SOURCES:
         raise Http404(f"There is no item {key!r}.")
     evidence = [
         {"reason": reason, "words": words, "share": share, "item": named.get(reason.item or "")}
@@ -55,8 +56,7 @@ def why(request: HttpRequest, key: str) -> HttpResponse:
     context = {
         "key": key,
         "item": named[key],
-        "source": source,
-        "about": [named[item] for item in about if item in named],
+        "because": because_of(source, [str(named[item]) for item in about if item in named]),
         "personal": personal,
         "evidence": evidence,
         "fallback_reason": explained.fallback_reason,
@@ -113,6 +113,12 @@ def forget_view(request: HttpRequest, key: str) -> HttpResponse:
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
+
+
+def because_of(source: str, about: Sequence[str]) -> str:
+    """Why an item is in a list that is not personal, in a sentence."""
+    kind = next(kind for kind in KINDS.values() if kind.source == source)
+    return kind.why.format(", ".join(about))
 
 
 def _explained(request: HttpRequest, key: str, in_cart: list[str]) -> Explanation:

@@ -108,7 +108,7 @@ from django.test import Client
 from django.utils import timezone
 from django.contrib.auth.models import User
 from music.models import Listener, Play, Song
-from recommender.recommendations import recommend
+from recommender.serving import recommend
 
 songs = [Song.objects.create(genre="jazz") for _ in range(3)]
 Play.objects.create(listener=Listener.objects.create(country="UK"), song=songs[1], played=timezone.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any, get_args
+from typing import Any
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_serializer
@@ -14,7 +14,7 @@ from recommender.engine.data.encoders import as_text
 from recommender.errors import TrainingError
 from recommender.models import Event, ModelVersion, TrainingRun
 from recommender.registry import report_for
-from recommender.serving import FALLBACK_REASONS, MAX_COUNT, UNRATED_REASONS, ListRequest, Source
+from recommender.serving import FALLBACK_REASONS, MAX_COUNT, SOURCES, UNRATED_REASONS, ListRequest
 from recommender.source import get_source, validate_time
 from recommender.training import plan_of
 
@@ -231,7 +231,7 @@ class ListAnswer(serializers.Serializer):
     recommendation_id = serializers.UUIDField(help_text="Send it with the events that follow.")
     model_version = serializers.CharField(allow_null=True)
     source = serializers.CharField(  # type: ignore[assignment]
-        help_text="What made the list: " + ", ".join(get_args(Source)) + "."
+        help_text="What made the list: " + ", ".join(SOURCES) + "."
     )
     fallback_reason = serializers.CharField(
         allow_null=True, help_text="Why the list is not personal: " + ", ".join(FALLBACK_REASONS) + "."

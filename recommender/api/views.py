@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from recommender import feedback
+from recommender import feedback, serving
 from recommender.api import serializers as forms
 from recommender.api.access import MayAskForAnyone, check_may_ask_for, may_ask_for_anyone
 from recommender.api.parsers import BoundedJSONParser
@@ -23,20 +23,10 @@ from recommender.api.throttles import KeyThrottle, UserThrottle, VisitorThrottle
 from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import record_event
 from recommender.models import Event
-from recommender.serving import (
-    ListRequest,
-    also_viewed,
-    bought_together,
-    cart,
-    popular,
-    predict_rating,
-    recently_viewed,
-    recommend,
-    recommend_many,
-    similar,
-    trending,
-)
+from recommender.serving import KINDS, ListRequest, predict_rating, recommend, recommend_many
 from recommender.source import customer_key_of
+
+FOR_YOU, CART = KINDS["for_you"], KINDS["cart"]
 
 MALFORMED = OpenApiResponse(description="Malformed: `errors` names the fields.")
 STRANGER = OpenApiResponse(description="Not signed in, and no API key.")
@@ -81,8 +71,8 @@ class RecommendationsView(RecommenderView):
     permission_classes = [AllowAny]
 
     @extend_schema(
-        summary="A list for a customer, a profile or this visitor",
-        description="With neither customer nor profile, the list is for whoever is signed in, or for this visit.",
+        summary=FOR_YOU.summary,
+        description=FOR_YOU.description,
         tags=["recommendations"],
         request=forms.ListRequestSerializer,
         responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
@@ -152,93 +142,54 @@ class ShelfView(RecommenderView):
         return asked | {"exclude": exclude, "visitor": feedback.begin_visit(request)}
 
 
-class PopularView(ShelfView):
-    @extend_schema(
-        summary="What most people buy",
-        tags=["recommendations"],
-        parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
-    )
-    def get(self, request: Request) -> Response:
-        return Response(popular(**self.restricted(request)).to_dict())
+class KindView(ShelfView):
+    """GET of a list of one kind: the same for everybody but for what somebody bought, dismissed or looked at."""
 
+    kind: serving.ListKind
 
-class TrendingView(ShelfView):
-    @extend_schema(
-        summary="What sells more than it used to",
-        description="Popular items where nothing does.",
-        tags=["recommendations"],
-        parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
-    )
-    def get(self, request: Request) -> Response:
-        return Response(trending(**self.restricted(request)).to_dict())
-
-
-class RecentlyViewedView(ShelfView):
-    @extend_schema(
-        summary="What a customer or this visitor looked at within a day, the latest first",
-        tags=["recommendations"],
-        parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
-    )
-    def get(self, request: Request) -> Response:
-        asked = self.restricted(request)
-        answer = recently_viewed(feedback.viewed_here(request), **asked | {"customer": whose(request, asked)})
-        return Response(answer.to_dict())
-
-
-class ItemListView(ShelfView):
-    """A list that belongs to an item, the same for everybody but for what somebody bought or dismissed."""
-
-    def answer(self, request: Request, key: str, made_by: Any) -> Response:
+    def answer(self, request: Request, item: str | None = None) -> Response:
+        kind, options = self.kind, self.restricted(request)
+        about: Any = item
+        if kind.takes == "customer":
+            about = options.pop("customer", None) or customer_key_of(request.user)
+        elif kind.takes == "session_items":
+            about = feedback.viewed_here(request)
+            options["customer"] = whose(request, options)
         try:
-            return Response(made_by(key, **self.restricted(request)).to_dict())
+            return Response(serving.make_list(kind.name, about, **options).to_dict())
         except RecommendationError as error:
             raise NotFound(error.message) if error.field == "item" else error from None
 
 
-class SimilarView(ItemListView):
-    @extend_schema(
-        summary="Items like this one",
+def view_of(kind: serving.ListKind) -> type[KindView]:
+    """The view of a kind of list, described for the API's document."""
+    responses: dict[int, Any] = {200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS}
+    if kind.takes == "item":
+        responses[404] = UNKNOWN_ITEM
+    described = extend_schema(
+        summary=kind.summary,
+        description=kind.description or None,
         tags=["recommendations"],
         parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS, 404: UNKNOWN_ITEM},
+        responses=responses,
     )
-    def get(self, request: Request, key: str) -> Response:
-        return self.answer(request, key, similar)
 
+    def get(self: KindView, request: Request) -> Response:
+        return self.answer(request)
 
-class BoughtTogetherView(ItemListView):
-    @extend_schema(
-        summary="What buyers of this item buy, too",
-        description="Similar items where too few people bought this one with something else.",
-        tags=["recommendations"],
-        parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS, 404: UNKNOWN_ITEM},
-    )
-    def get(self, request: Request, key: str) -> Response:
-        return self.answer(request, key, bought_together)
+    def get_of_item(self: KindView, request: Request, key: str) -> Response:
+        return self.answer(request, key)
 
-
-class AlsoViewedView(ItemListView):
-    @extend_schema(
-        summary="What viewers of this item look at, too",
-        description="Similar items where too few people looked at this one and at something else.",
-        tags=["recommendations"],
-        parameters=[forms.ListQuery],
-        responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS, 404: UNKNOWN_ITEM},
-    )
-    def get(self, request: Request, key: str) -> Response:
-        return self.answer(request, key, also_viewed)
+    method = described(get_of_item if kind.takes == "item" else get)
+    return type(f"{type(kind).__name__}View", (KindView,), {"kind": kind, "get": method})
 
 
 class CartView(RecommenderView):
     permission_classes = [AllowAny]
 
     @extend_schema(
-        summary="What goes with a cart",
-        description="Whose cart: a customer's or a profile's; nobody named: whoever is signed in, or this visitor.",
+        summary=CART.summary,
+        description=CART.description,
         tags=["recommendations"],
         request=forms.CartSerializer,
         responses={200: forms.ListAnswer, 400: MALFORMED, 401: STRANGER, 403: NOT_YOURS},
@@ -248,7 +199,7 @@ class CartView(RecommenderView):
         customer = whose(request, asked)
         asked["exclude"] = [*asked.get("exclude", ()), *not_wanted(request, customer, asked)]
         asked |= {"customer": customer, "visitor": feedback.begin_visit(request)}
-        return Response(cart(**asked).to_dict())
+        return Response(serving.make_list(CART.name, asked.pop("items"), **asked).to_dict())
 
 
 class DismissalsView(RecommenderView):

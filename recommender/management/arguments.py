@@ -10,8 +10,8 @@ from django.core.management.base import CommandError, CommandParser
 from recommender.models import ModelVersion
 
 
-def add_who(parser: CommandParser) -> None:
-    who = parser.add_mutually_exclusive_group(required=True)
+def add_who(parser: CommandParser, *, required: bool = True) -> None:
+    who = parser.add_mutually_exclusive_group(required=required)
     who.add_argument("--customer", metavar="KEY", help="the customer's key")
     who.add_argument("--profile", metavar="JSON", help='any part of a profile: \'{"Age": 28, "Country": "UK"}\'')
 

@@ -1,36 +1,21 @@
-"""The shapes that cross the one door: what is asked, and what is answered.
+"""The shapes of what the door answers.
 
 `to_dict` is the one form of an answer: the API sends it and the commands print it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-MAX_COUNT = 100
-LONGEST_SCENARIO = 50
-
-Source = Literal["two_tower", "popular", "trending", "bought_together", "also_viewed", "recently_viewed"]
-TRENDING: Source = "trending"
-BOUGHT_TOGETHER: Source = "bought_together"
-ALSO_VIEWED: Source = "also_viewed"
-RECENTLY_VIEWED: Source = "recently_viewed"
-FALLBACK_REASONS = {
+# Why a list of any kind is not personal; kinds add their own (`kinds.FALLBACK_REASONS` holds all).
+SHARED_FALLBACK_REASONS = {
     "no_model": "No model has been promoted yet.",
     "anonymous": "Nothing is known of this visitor.",
     "unknown_customer": "There is no customer of this key.",
     "opted_out": "This customer opted out of personalisation.",
     "experiment": "An experiment is under way that shows some people what is popular.",
     "model_failed": "The model did not answer; see the log.",
-    "never_bought_together": "Too few people bought this with something else.",
-    "never_viewed_together": "Too few people looked at this and at something else.",
-    "never_bought": "This customer bought nothing yet.",
-    "never_viewed": "Nothing was looked at lately.",
-    "new_item": "This item was created a moment ago; items of the same kind stand in.",
-    "nothing_alike": "Nothing is known of what goes with this item.",
-    "nothing_trends": "Nothing sells better than it used to.",
 }
 UNRATED_REASONS = {
     "nobody_rated": "Nobody has rated anything yet.",
@@ -77,7 +62,7 @@ class RecommendationList:
 
     recommendation_id: str
     model_version: str | None
-    source: Source
+    source: str
     fallback_reason: str | None
     next_page_token: str | None
     items: tuple[Recommendation, ...]
@@ -120,32 +105,3 @@ class RatingPrediction(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         rating = None if self.rating is None else round(self.rating, 2)
         return {"rating": rating, "model_version": self.model_version, "fallback_reason": self.fallback_reason}
-
-
-@dataclass(frozen=True)
-class ListRequest:
-    """What is asked of `recommend`.
-
-    customer : a key.   profile : any part of one, instead of a customer.   session_items : keys of what is being
-    looked at (in the scenario "cart": of what is in the cart), the latest last; they count as the latest history.
-    filter : field -> allowed values.   exclude : keys not to list.   diversity : 0 (best first) to 1 (all different).
-    rotation : 0 (always the same order) to 1: how far items of nearly the same score change places from day to day.
-    page_token : `next_page_token` of the page before, to go on without repeating an item.
-    visitor : for nobody known, what tells this visit from others (`visits.begin`): who they are to an experiment, and
-    whose clicks count for the list.
-    reasons : whether to say why each item is there, which costs about as much as the rest of a customer's list.
-    """
-
-    customer: str | None = None
-    profile: Mapping[str, object] | None = None
-    session_items: Sequence[str] = ()
-    count: int = 10
-    exclude_purchased: bool = True
-    exclude: Sequence[str] = ()
-    filter: Mapping[str, Sequence[str]] | None = None
-    diversity: float = 0.0
-    rotation: float = 0.0
-    page_token: str | None = None
-    scenario: str = "home"
-    reasons: bool = True
-    visitor: str = ""

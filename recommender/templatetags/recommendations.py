@@ -25,7 +25,7 @@ sees the page dismissed. No list is kept: where a site keeps fragments itself, `
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,17 +38,10 @@ from recommender import feedback, serving
 from recommender.errors import RecommendationError
 from recommender.feedback import record_by
 from recommender.models import POPULAR, Event
-from recommender.serving import CART, RecommendationList, items_by_key, sentence
+from recommender.serving import RecommendationList, items_by_key, sentence
 from recommender.source import customer_key_of, get_source, may_be_learned_from
 
 register = template.Library()
-
-# What a list of popular items says of itself, so that nobody takes it for their own.
-ABOUT_POPULAR = {
-    "no_model": "What most people buy. Lists of your own come as soon as the shop has learned from its purchases.",
-    "opted_out": "What most people buy: personalisation is off.",
-}
-ABOUT_OTHERS = "What most people buy."
 
 
 @dataclass(frozen=True)
@@ -62,126 +55,61 @@ class Card:
     list_is: str
 
 
-@register.inclusion_tag("recommender/list.html", takes_context=True)
-def recommendations(
-    context: template.Context, *, count: int = 10, scenario: str = "home", title: str = "", **whom: object
-) -> dict[str, Any]:
-    """A customer's list; with no customer, one from what this visitor looked at, or what is popular.
+MISSING = object()
+NOTHING: dict[str, Any] = {"cards": [], "empty": ""}
 
-    With no title of yours, the list is called what it is: "For you", or "Popular now".
+
+def list_tag(kind: serving.ListKind) -> Any:
+    """The template tag of a kind of list: `{% similar_items item=product.key count=6 title="Like this" %}`.
+
+    item, items : what the list is about, where its kind is about something.   without : an item that is not to be
+    listed, such as the one that the page itself is about.   title : {} in that of `because_you_bought` stands for what
+    was bought.   A list about an item that does not exist, or about nothing, is left out.
     """
-    key = whose("recommendations", whom)
-    looked_at = () if key else feedback.viewed_here(context.get("request"))
-    unwanted = () if key else not_wanted(context)  # a customer's are read with the customer
-    visitor = "" if key else visitor_here(context)
-    answer = serving.recommend(
-        customer=key, session_items=looked_at, count=count, scenario=scenario, exclude=unwanted, visitor=visitor
-    )
-    about = ABOUT_POPULAR.get(answer.fallback_reason or "", ABOUT_OTHERS) if answer.source == POPULAR else ""
-    called = title or ("Popular now" if answer.source == POPULAR else "For you")
-    return page(context, answer, called, about, empty="There is nothing to recommend yet.")
+
+    def tag(
+        context: template.Context,
+        *,
+        item: object = MISSING,
+        items: Any = MISSING,
+        without: object = None,
+        count: int = kind.page_count,
+        scenario: str = kind.scenario or kind.name,
+        title: str = "",
+        **whom: object,
+    ) -> dict[str, Any]:
+        key = whose(kind.tag, whom)
+        for name, given, taken in (("item", item, kind.takes == "item"), ("items", items, kind.is_cart)):
+            if (given is MISSING) is taken:
+                raise template.TemplateSyntaxError(f"{kind.tag} takes {'' if taken else 'no '}{name}=.")
+        about: Any = None
+        if kind.takes == "item":
+            about = str(item)
+        elif kind.is_cart:
+            about = [str(inside) for inside in items]
+        elif kind.takes == "session_items" and not (key and kind.personal):
+            about = feedback.viewed_here(context.get("request"))
+        if (kind.is_cart and not about) or (kind.takes == "customer" and key is None):
+            return NOTHING
+        above = [] if kind.repeats_above else shown(context)
+        left_out = [*above, *not_wanted(context), *([] if without is None else [str(without)])]
+        who = {"customer": key, "visitor": "" if key else visitor_here(context)}
+        try:
+            answer = serving.make_list(
+                kind.name, about, count, stand_in=kind.stands_in, exclude=left_out, scenario=scenario, **who
+            )
+        except RecommendationError:
+            if kind.takes != "item":
+                raise
+            return NOTHING  # the page is about something else
+        of = [str(item)] if kind.takes == "item" else list(about) if kind.is_cart else []
+        return page(context, kind, answer, title, of)
+
+    return tag
 
 
-@register.inclusion_tag("recommender/list.html", takes_context=True)
-def because_you_bought(
-    context: template.Context, *, count: int = 6, title: str = "Because you bought {}", **whom: object
-) -> dict[str, Any]:
-    """Items like what the customer bought last; nothing for who bought nothing, opted out, or is not known.
-
-    title : {} in it stands for what was bought.
-    """
-    key = whose("because_you_bought", whom)
-    if key is None:
-        return NOTHING
-    answer = serving.because_you_bought(key, count, exclude=left_out(context))
-    bought = {reason.item for listed in answer.items for reason in listed.reasons if reason.item}
-    named = items_by_key(get_source(), bought)
-    # What every item is there for is said once, above them.
-    once = replace(answer, items=tuple(replace(listed, reasons=()) for listed in answer.items))
-    if not named:
-        return NOTHING
-    return page(context, once, title.format(*named.values()), about="", empty="", of=sorted(named))
-
-
-@register.inclusion_tag("recommender/list.html", takes_context=True)
-def popular_items(
-    context: template.Context, *, count: int = 10, scenario: str = "popular", title: str = "Popular", **whom: object
-) -> dict[str, Any]:
-    """What most people buy, without what the customer has already."""
-    key = whose("popular_items", whom)
-    visitor = "" if key else visitor_here(context)
-    answer = serving.popular(count, customer=key, scenario=scenario, exclude=left_out(context), visitor=visitor)
-    return page(context, answer, title, about=ABOUT_OTHERS, empty="")
-
-
-@register.inclusion_tag("recommender/list.html", takes_context=True)
-def trending_items(
-    context: template.Context, *, count: int = 10, scenario: str = "trending", title: str = "Trending", **whom: object
-) -> dict[str, Any]:
-    """What sells more than it used to; what is popular, and says so, where nothing does."""
-    key = whose("trending_items", whom)
-    visitor = "" if key else visitor_here(context)
-    answer = serving.trending(count, customer=key, scenario=scenario, exclude=left_out(context), visitor=visitor)
-    return page(context, answer, title, about=ABOUT_OTHERS if answer.source == POPULAR else "", empty="")
-
-
-@register.inclusion_tag("recommender/list.html", takes_context=True)
-def recently_viewed(
-    context: template.Context,
-    *,
-    without: object = None,
-    count: int = 10,
-    title: str = "Recently viewed",
-    **whom: object,
-) -> dict[str, Any]:
-    """What the customer, or this visitor, looked at within a day; nothing where that is nothing.
-
-    without : the item that the page itself is about.
-    """
-    key, looked_at = whose("recently_viewed", whom), feedback.viewed_here(context.get("request"))
-    unwanted = [*not_wanted(context), *([] if without is None else [str(without)])]
-    visitor = "" if key else visitor_here(context)
-    answer = serving.recently_viewed(looked_at, count, customer=key, exclude=unwanted, visitor=visitor)
-    return page(context, answer, title, about="", empty="", repeats=True)
-
-
-@register.inclusion_tag("recommender/list.html", takes_context=True)
-def similar_items(context: template.Context, *, item: object, count: int = 6, title: str = "Similar") -> dict[str, Any]:
-    return item_list(context, serving.similar, item, count, title, exclude=left_out(context))
-
-
-@register.inclusion_tag("recommender/list.html", takes_context=True)
-def bought_together(
-    context: template.Context, *, item: object, count: int = 4, title: str = "Often bought together"
-) -> dict[str, Any]:
-    """What buyers of the item buy, too; nothing where that is not known, for similar items are another list."""
-    return item_list(context, serving.co_purchased, item, count, title, exclude=not_wanted(context))
-
-
-@register.inclusion_tag("recommender/list.html", takes_context=True)
-def also_viewed(
-    context: template.Context, *, item: object, count: int = 4, title: str = "Others also looked at"
-) -> dict[str, Any]:
-    """What viewers of the item look at, too; nothing where that is not known."""
-    return item_list(context, serving.co_viewed, item, count, title, exclude=not_wanted(context))
-
-
-@register.inclusion_tag("recommender/list.html", takes_context=True)
-def goes_with_cart(
-    context: template.Context,
-    *,
-    items: Iterable[object],
-    count: int = 4,
-    title: str = "Goes with your cart",
-    **whom: object,
-) -> dict[str, Any]:
-    """What suits what is in a cart (keys, the latest last) and whoever fills it; nothing for an empty cart."""
-    key, inside = whose("goes_with_cart", whom), [str(item) for item in items]
-    if not inside:
-        return NOTHING
-    visitor = "" if key else visitor_here(context)
-    answer = serving.cart(inside, count, customer=key, exclude=not_wanted(context), visitor=visitor)
-    return page(context, answer, title, about="", empty="", of=inside, scenario=CART)
+for _kind in serving.KINDS.values():
+    register.inclusion_tag("recommender/list.html", takes_context=True, name=_kind.tag)(list_tag(_kind))
 
 
 @register.simple_tag
@@ -220,9 +148,6 @@ def list_for(context: template.Context, **whom: object) -> str:
 # --- within -----------------------------------------------------------------------------------------------------------
 
 
-NOTHING: dict[str, Any] = {"cards": [], "empty": ""}
-
-
 def whose(tag: str, whom: dict[str, object]) -> str | None:
     """The key of the customer that a tag's `for=` names, a word that Python keeps for itself; None for nobody."""
     unknown = set(whom) - {"for"}
@@ -235,17 +160,6 @@ def whose(tag: str, whom: dict[str, object]) -> str | None:
         return customer_key_of(customer)
     # Templates give numbers, where keys are primary keys, and "" for what they do not know.
     return None if customer in (None, "") else str(customer)
-
-
-def item_list(
-    context: template.Context, made_by: Any, item: object, count: int, title: str, **options: Any
-) -> dict[str, Any]:
-    """A list under a product: left out where there is nothing to show, for the page is about something else."""
-    try:
-        answer = made_by(str(item), count, visitor=visitor_here(context), **options)
-        return page(context, answer, title, about="", empty="", of=[str(item)])
-    except RecommendationError:
-        return NOTHING
 
 
 def shown(context: template.Context) -> list[str]:
@@ -264,29 +178,25 @@ def visitor_here(context: template.Context) -> str:
     return "" if request is None else feedback.begin_visit(request)
 
 
-def left_out(context: template.Context) -> list[str]:
-    return [*shown(context), *not_wanted(context)]
-
-
 def page(
-    context: template.Context,
-    answer: RecommendationList,
-    title: str,
-    about: str,
-    empty: str,
-    repeats: bool = False,
-    of: Sequence[str] = (),
-    scenario: str = "",
+    context: template.Context, kind: serving.ListKind, answer: RecommendationList, title: str, of: Sequence[str]
 ) -> dict[str, Any]:
     """What list.html needs, beside everything the page itself has: the cards are the site's own.
 
-    of, scenario : the items that the list is about, and how, for the page that says why.
-    repeats : whether lists further down may show these items again.
+    of : the items that the list is about, for the page that says why.
     """
     source = get_source()
+    popular = answer.source == POPULAR
+    title = title or (kind.title_when_popular if popular and kind.title_when_popular else kind.title)
     reasons = [reason for listed in answer.items for reason in listed.reasons]
     named = items_by_key(source, [*(i.item for i in answer.items), *(r.item for r in reasons if r.item)])
-    said = {"source": answer.source, "of": of, "scenario": scenario}
+    if "{}" in title:  # what every item is there for is said once, above them
+        of = sorted({reason.item for reason in reasons if reason.item in named})
+        if not of:
+            return NOTHING
+        title = title.format(*(named[item] for item in of))
+        answer = replace(answer, items=tuple(replace(listed, reasons=()) for listed in answer.items))
+    said = {"source": answer.source, "of": of, "scenario": kind.scenario if kind.is_cart else ""}
     list_is = urlencode({name: value for name, value in said.items() if value}, doseq=True)
     cards = [
         Card(
@@ -299,12 +209,12 @@ def page(
         for listed in answer.items
         if listed.item in named
     ]
-    if not repeats:
+    if not kind.may_be_repeated:
         context.render_context["recommended"] = [*shown(context), *(listed.item for listed in answer.items)]
     own = {
         "title": title,
-        "about": about,
-        "empty": empty,
+        "about": kind.about_popular(answer.fallback_reason) if popular else "",
+        "empty": kind.empty,
         "cards": cards,
         "recommendation_id": answer.recommendation_id,
     }

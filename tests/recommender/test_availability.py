@@ -9,16 +9,17 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
+from recommender.errors import RecommendationError
 from recommender.feedback import dismissals
 from recommender.feedback.events import record_event
 from recommender.models import Event
-from recommender.serving import availability
+from recommender.serving import ListRequest, predict_rating, recommend, recommend_many, recommendations, why
 from recommender.serving import live as serving
-from recommender.serving import recommendations as door
-from recommender.serving.answer import ListRequest
 from recommender.serving.catalog import SLICE, changed_slice, read_catalog, read_tally
-from recommender.serving.recommendations import recommend, recommend_many, similar
+from recommender.serving.rules import availability
 from recommender.source.declaration import get_source
+from tests.recommender import lists
+from tests.recommender.lists import similar
 from tests.recommender.test_recommendations import keys
 
 
@@ -50,19 +51,19 @@ LISTS = {
     "all that is left": lambda: recommend(customer="C0", count=100),
     "of a profile": lambda: recommend(profile={"gender": "F"}),
     "of a visit": lambda: recommend(session_items=["P2"]),
-    "popular": lambda: door.popular(customer="C0"),
+    "popular": lambda: lists.popular(customer="C0"),
     "nobody known": lambda: recommend(),
     "diverse": lambda: recommend(customer="C0", diversity=0.5, rotation=0.5),
     "similar": lambda: similar("P3"),
-    "because you bought": lambda: door.because_you_bought("C0"),
-    "bought together": lambda: door.bought_together("P3"),
-    "co-purchased": lambda: door.co_purchased("P3"),
-    "also viewed": lambda: door.also_viewed("P13"),
-    "co-viewed": lambda: door.co_viewed("P13"),
-    "recently viewed": lambda: door.recently_viewed(customer="C2", exclude_purchased=False),
-    "recently viewed, by a visitor": lambda: door.recently_viewed(["P1", "P2", "P3"]),
-    "trending": lambda: door.trending(),
-    "cart": lambda: door.cart(["P3"]),
+    "because you bought": lambda: lists.because_you_bought("C0"),
+    "bought together": lambda: lists.bought_together("P3"),
+    "co-purchased": lambda: lists.co_purchased("P3"),
+    "also viewed": lambda: lists.also_viewed("P13"),
+    "co-viewed": lambda: lists.co_viewed("P13"),
+    "recently viewed": lambda: lists.recently_viewed(customer="C2", exclude_purchased=False),
+    "recently viewed, by a visitor": lambda: lists.recently_viewed(["P1", "P2", "P3"]),
+    "trending": lambda: lists.trending(),
+    "cart": lambda: lists.cart(["P3"]),
     "batch": lambda: recommend_many([ListRequest(customer="C0"), ListRequest(customer="C4")])[0],
     "next page": lambda: recommend(customer="C0", page_token=recommend(customer="C0", count=3).next_page_token),
 }
@@ -103,13 +104,13 @@ def test_where_everything_was_withdrawn_a_list_is_empty(not_looking):
 
 def test_a_product_that_is_withdrawn_while_the_list_is_made_is_not_in_it(watching, monkeypatch):
     best = keys(recommend(customer="C0"))[0]
-    reach = door._reach
+    reach = recommendations.reach
 
     def withdraw_meanwhile(plan):
         Product.objects.filter(key=best).update(active=False)
         return reach(plan)
 
-    monkeypatch.setattr(door, "_reach", withdraw_meanwhile)
+    monkeypatch.setattr(recommendations, "reach", withdraw_meanwhile)
     assert best not in keys(recommend(customer="C0"))
 
 
@@ -221,21 +222,21 @@ def test_a_product_created_a_second_ago_has_similar_ones(new, client):
     assert {kind[key] for key in keys(answer)} == {"Running"}
     for address in ("similar", "bought-together", "also-viewed"):
         assert client.get(f"/api/v1/products/new/{address}/").status_code == 200
-    assert keys(door.also_viewed("new"))
+    assert keys(lists.also_viewed("new"))
 
 
 def test_a_product_created_a_second_ago_has_a_predicted_rating_and_may_be_dismissed(new):
-    assert 0 <= door.predict_rating(customer="C0", item="new").rating <= 5
-    assert door.predict_rating(customer="C0", item="new").model_version == "v1"
-    assert door.why("new", customer="C0").fallback_reason == "new_item"
+    assert 0 <= predict_rating(customer="C0", item="new").rating <= 5
+    assert predict_rating(customer="C0", item="new").model_version == "v1"
+    assert why("new", customer="C0").fallback_reason == "new_item"
     dismissals.dismiss(item="new", customer="C0")
-    assert door.cart(["new"], 5).items
+    assert lists.cart(["new"], 5).items
 
 
 @pytest.mark.parametrize("key", ["nothing", "", "a\x00b", "\ud800", "NEW", "new "])
 def test_what_is_no_product_is_still_refused(new, key):
-    for ask in (lambda: similar(key), lambda: door.also_viewed(key), lambda: door.bought_together(key)):
-        with pytest.raises(door.RecommendationError, match="There is no item"):
+    for ask in (lambda: similar(key), lambda: lists.also_viewed(key), lambda: lists.bought_together(key)):
+        with pytest.raises(RecommendationError, match="There is no item"):
             ask()
-    with pytest.raises(door.RecommendationError, match="There is no item"):
+    with pytest.raises(RecommendationError, match="There is no item"):
         record_event(kind="view", item=key, customer=Customer.objects.first().key)

@@ -8,10 +8,11 @@ from rest_framework.test import APIClient
 
 from catalog.models import Product
 from customers.models import Customer
+from recommender import serving
 from recommender.errors import RecommendationError
 from recommender.feedback import dismissals
 from recommender.models import Dismissal, Event
-from recommender.serving import recommendations
+from tests.recommender import lists
 from tests.recommender.shop import PRODUCTS
 
 
@@ -39,15 +40,15 @@ def test_no_list_of_a_customer_holds_what_they_dismissed(trained, learnable):
     for key in ("P0", "P4", "P5"):
         Event.objects.create(kind="view", item=key, customer="C2")
     doors = [
-        lambda n: recommendations.recommend(customer="C2", count=n),
-        lambda n: recommendations.cart(["P1"], n, customer="C2"),
-        lambda n: recommendations.popular(n, customer="C2"),
-        lambda n: recommendations.trending(n, customer="C2"),
-        lambda n: recommendations.similar("P1", n, customer="C2"),
-        lambda n: recommendations.bought_together("P1", n, customer="C2"),
-        lambda n: recommendations.also_viewed("P1", n, customer="C2"),
-        lambda n: recommendations.recently_viewed((), n, customer="C2"),
-        lambda n: recommendations.because_you_bought("C2", n),
+        lambda n: serving.recommend(customer="C2", count=n),
+        lambda n: lists.cart(["P1"], n, customer="C2"),
+        lambda n: lists.popular(n, customer="C2"),
+        lambda n: lists.trending(n, customer="C2"),
+        lambda n: lists.similar("P1", n, customer="C2"),
+        lambda n: lists.bought_together("P1", n, customer="C2"),
+        lambda n: lists.also_viewed("P1", n, customer="C2"),
+        lambda n: lists.recently_viewed((), n, customer="C2"),
+        lambda n: lists.because_you_bought("C2", n),
     ]
     for door in doors:
         before = keys(door(100))
@@ -58,9 +59,9 @@ def test_no_list_of_a_customer_holds_what_they_dismissed(trained, learnable):
 
 
 def test_another_customer_is_shown_it_all_the_same(trained):
-    first = keys(recommendations.recommend(customer="C6", count=1))[0]
+    first = keys(serving.recommend(customer="C6", count=1))[0]
     dismissals.dismiss(customer="C2", item=first)
-    assert keys(recommendations.recommend(customer="C6", count=1)) == [first]
+    assert keys(serving.recommend(customer="C6", count=1)) == [first]
 
 
 def test_said_twice_it_is_kept_once_and_taken_back_once(trained):

@@ -22,10 +22,10 @@ from recommender.feedback.visits import visitor_of
 from recommender.models import Arm, Event, Experiment, Exposure, ModelVersion, Promotion, ServedList
 from recommender.registry import promotion as versions
 from recommender.registry.pruning import prune_bundles
+from recommender.serving import ListRequest, recommend, recommend_many
 from recommender.serving import live as serving
-from recommender.serving.answer import ListRequest
-from recommender.serving.recommendations import cart, recommend, recommend_many, similar
 from tests import planted
+from tests.recommender.lists import cart, similar
 
 pytestmark = pytest.mark.django_db
 LIVE, POPULAR, VERSION = Arm.Model.LIVE, Arm.Model.POPULAR, Arm.Model.VERSION

@@ -9,14 +9,8 @@ from customers.services import buy, create_customer, rate_purchase, set_personal
 from recommender.engine.bundle.inference import Inference, Person
 from recommender.feedback.events import record_event
 from recommender.serving import live as serving
-from recommender.serving.recommendations import (
-    also_viewed,
-    bought_together,
-    popular,
-    predict_rating,
-    recommend,
-    similar,
-)
+from recommender.serving import predict_rating, recommend
+from tests.recommender.lists import also_viewed, bought_together, popular, similar
 from tests.recommender.shop import category_of
 from tests.recommender.test_recommendations import categories, keys
 

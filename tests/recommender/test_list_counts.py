@@ -15,13 +15,13 @@ from django.utils import timezone
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import tasks
+from recommender import serving, tasks
 from recommender.feedback import counts as list_counts
 from recommender.feedback.counts import BUCKETS, bucket_of, count_lists, prune_lists
 from recommender.feedback.events import record_event
 from recommender.feedback.results import list_results
 from recommender.models import Event, ListCount, ModelVersion, ServedList
-from recommender.serving import recommendations as door
+from tests.recommender import lists
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 DAY = NOON.date()
@@ -239,15 +239,15 @@ def test_a_year_of_lists_costs_one_query(django_assert_num_queries):
 
 
 DOORS = {
-    "home": lambda: door.recommend(customer="C0"),
-    "batch": lambda: door.recommend_many([door.ListRequest(customer="C0", scenario="batch")]),
-    "cart": lambda: door.cart(["P3"], customer="C0"),
-    "popular": lambda: door.popular(customer="C0"),
-    "trending": lambda: door.trending(customer="C0"),
-    "similar": lambda: door.similar("P3", customer="C0"),
-    "bought_together": lambda: door.bought_together("P3", customer="C0"),
-    "also_viewed": lambda: door.also_viewed("P3", customer="C0"),
-    "recently_viewed": lambda: door.recently_viewed(["P3"], customer="C0"),
+    "home": lambda: serving.recommend(customer="C0"),
+    "batch": lambda: serving.recommend_many([serving.ListRequest(customer="C0", scenario="batch")]),
+    "cart": lambda: lists.cart(["P3"], customer="C0"),
+    "popular": lambda: lists.popular(customer="C0"),
+    "trending": lambda: lists.trending(customer="C0"),
+    "similar": lambda: lists.similar("P3", customer="C0"),
+    "bought_together": lambda: lists.bought_together("P3", customer="C0"),
+    "also_viewed": lambda: lists.also_viewed("P3", customer="C0"),
+    "recently_viewed": lambda: lists.recently_viewed(["P3"], customer="C0"),
 }
 
 
@@ -314,13 +314,13 @@ def test_a_list_that_is_not_on_record_makes_it_a_view(client, trained, given):
 
 
 def test_a_link_passed_on_is_no_click_of_whom_the_list_was_for(client, trained):
-    shown = door.recommend(customer="C0", count=3)
+    shown = serving.recommend(customer="C0", count=3)
     client.get(f"/products/{shown.items[0].item}/?list={shown.recommendation_id}")
     assert Event.objects.get().kind == "view"
 
 
 def test_an_item_that_the_list_did_not_hold_was_not_clicked_in_it(client, trained):
-    shown = door.popular(3)
+    shown = lists.popular(3)
     other = next(f"P{n}" for n in range(48) if f"P{n}" not in [row.item for row in shown.items])
     client.get(f"/products/{other}/?list={shown.recommendation_id}")
     assert Event.objects.get().kind == "view"
@@ -366,7 +366,7 @@ def test_a_visitors_click_on_what_the_list_did_not_hold_counts_for_nothing(clien
 
 
 def test_a_visitors_click_on_a_list_of_somebody_else_counts_for_nothing(client, trained):
-    theirs = door.recommend(customer="C0", count=3)
+    theirs = serving.recommend(customer="C0", count=3)
     tell(client, theirs.recommendation_id, theirs.items[0].item)
     listed, items = shown_to(Client())
     tell(client, listed, items[0])
@@ -392,7 +392,7 @@ def test_a_page_counts_clicks_of_its_reader_alone(client, trained):
 
 
 def test_a_customers_click_counts_on_their_own_list_once(client, trained):
-    mine, theirs = door.recommend(customer="C0", count=3), door.recommend(customer="C1", count=3)
+    mine, theirs = serving.recommend(customer="C0", count=3), serving.recommend(customer="C1", count=3)
     user = User.objects.create_user("ada")
     Customer.objects.filter(key="C0").update(user=user)
     client.force_login(user)
@@ -414,7 +414,7 @@ def test_who_signs_in_still_clicks_on_what_they_were_shown_before(client, traine
 
 
 def test_a_list_made_for_nobody_in_particular_is_its_first_visitors(trained):
-    made, first, second = door.popular(3), Client(), Client()
+    made, first, second = lists.popular(3), Client(), Client()
     tell(first, made.recommendation_id, made.items[0].item)
     tell(second, made.recommendation_id, made.items[1].item)
     assert clicks() == (1, 1)
@@ -423,7 +423,7 @@ def test_a_list_made_for_nobody_in_particular_is_its_first_visitors(trained):
 
 
 def test_two_clicks_at_once_count_once(trained, monkeypatch):
-    made = door.popular(3)
+    made = lists.popular(3)
     monkeypatch.setattr(
         "recommender.feedback.events._is_counted", lambda *row: False
     )  # both look before either is stored

@@ -13,10 +13,11 @@ from customers.selectors import rating_summaries, rating_summary
 from recommender.models import Event
 from recommender.monitoring import drift
 from recommender.serving import live as serving
-from recommender.serving import together
+from recommender.serving import predict_rating
 from recommender.serving.catalog import read_tally
-from recommender.serving.recommendations import also_viewed, bought_together, popular, predict_rating, trending
+from recommender.serving.kinds import together
 from recommender.source.declaration import get_source
+from tests.recommender.lists import also_viewed, bought_together, popular, trending
 from tests.recommender.shop import START
 from tests.recommender.test_recommendations import keys
 

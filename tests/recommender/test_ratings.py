@@ -12,7 +12,7 @@ from customers.models import Customer, Purchase
 from recommender.engine.bundle.inference import Inference
 from recommender.errors import RecommendationError
 from recommender.serving import live as serving
-from recommender.serving.recommendations import predict_rating, recommend
+from recommender.serving import predict_rating, recommend
 
 WHO = {
     "a customer with a history": {"customer": "C0"},

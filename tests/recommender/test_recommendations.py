@@ -14,19 +14,10 @@ from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.errors import ProfileError
 from recommender.errors import RecommendationError
 from recommender.models import ServedList
+from recommender.serving import ListRequest, predict_rating, ranking, recommend, recommend_many
 from recommender.serving import live as serving
-from recommender.serving import recommendations
-from recommender.serving.answer import ListRequest
-from recommender.serving.recommendations import (
-    because_you_bought,
-    bought_together,
-    popular,
-    predict_rating,
-    recommend,
-    recommend_many,
-    similar,
-)
 from recommender.source.declaration import get_source
+from tests.recommender.lists import because_you_bought, bought_together, popular, similar
 from tests.recommender.shop import PRODUCTS, category_of
 
 
@@ -336,7 +327,7 @@ def test_a_page_token_of_somebody_elses_making_is_refused(stocked, token):
 @pytest.mark.parametrize("who", [{"customer": "C0"}, {}])
 def test_rotation_shows_other_items_on_other_days_and_the_same_ones_all_day(trained, monkeypatch, who):
     def on(day: int) -> list[str]:
-        monkeypatch.setattr(recommendations.timezone, "localdate", lambda: date(2026, 11, day))
+        monkeypatch.setattr(ranking.timezone, "localdate", lambda: date(2026, 11, day))
         return keys(recommend(**who, count=5, rotation=1.0))
 
     assert on(1) == on(1)

@@ -8,8 +8,9 @@ from django.utils import timezone
 from catalog.models import Product
 from recommender.registry.vector_index import send_vectors
 from recommender.serving import live as serving
-from recommender.serving.recommendations import recommend, similar
+from recommender.serving import recommend
 from tests.engine.test_milvus import milvus
+from tests.recommender.lists import similar
 from tests.recommender.test_recommendations import keys
 
 ASKED = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recommender.serving.catalog import digest
-from recommender.serving.rotation import rotated
+from recommender.serving.ranking import rotated
 
 TODAY = date(2026, 11, 25)
 DIGESTS = np.array([digest(f"P{n}") for n in range(50)], dtype=np.uint64)

@@ -11,14 +11,14 @@ from customers.models import Customer, Purchase
 from recommender.errors import RecommendationError
 from recommender.models import Event, ServedList
 from recommender.serving import live as serving
-from recommender.serving.recommendations import (
+from recommender.serving import recommend
+from tests.recommender.lists import (
     also_viewed,
     bought_together,
     cart,
     co_purchased,
     popular,
     recently_viewed,
-    recommend,
     similar,
     trending,
 )

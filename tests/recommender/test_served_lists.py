@@ -13,7 +13,8 @@ from customers.models import Customer
 from recommender.feedback import events, served_lists
 from recommender.feedback.served_lists import Recorder, new_list_id
 from recommender.models import Event, ServedList
-from recommender.serving.recommendations import popular, recommend
+from recommender.serving import recommend
+from tests.recommender.lists import popular
 from tests.waiting import until
 
 SHARED = pytest.mark.django_db(transaction=True)  # the thread has a connection of its own

@@ -16,7 +16,7 @@ from customers.models import Customer, Purchase
 from recommender.engine.bundle.inference import Person
 from recommender.models import ModelVersion, Promotion
 from recommender.serving import live as serving
-from recommender.serving.recommendations import recommend
+from recommender.serving import recommend
 from tests import planted
 from tests.waiting import until
 

@@ -9,7 +9,7 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.models import ModelVersion, Promotion
-from recommender.serving.recommendations import predict_rating, recommend
+from recommender.serving import predict_rating, recommend
 from recommender.source.declaration import get_source
 from recommender.training.export import export_snapshot
 from tests.conftest import QUICK

@@ -18,13 +18,14 @@ from recommender.feedback.counts import amount_of, count_recent_lists, has_reven
 from recommender.feedback.events import record_event
 from recommender.monitoring import drift
 from recommender.serving import customers as people
+from recommender.serving import predict_rating, recommend
 from recommender.serving.catalog import Tally, read_catalog, read_newer, read_tally
-from recommender.serving.recommendations import popular, predict_rating, recommend, similar
 from recommender.source.checks import check_source
 from recommender.source.declaration import Sum, get_source
 from recommender.source.values import unix_seconds
 from recommender.training.export import export_snapshot
 from recsite.source import ShopSource
+from tests.recommender.lists import popular, similar
 from tests.recommender.test_source import problems
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

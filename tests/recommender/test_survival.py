@@ -14,7 +14,7 @@ from recommender.errors import TrainingError
 from recommender.models import ModelVersion, TrainingRun
 from recommender.registry.promotion import bundle_folder, live_version
 from recommender.serving import live as serving
-from recommender.serving.recommendations import recommend
+from recommender.serving import recommend
 from recommender.training import execution as training
 from recommender.training import runs
 from tests.recommender import shop

@@ -16,10 +16,10 @@ from recommender.models import Event
 from recommender.serving import customers as people
 from recommender.serving import live as serving
 from recommender.serving.catalog import read_tally
-from recommender.serving.recommendations import also_viewed, popular
-from recommender.serving.together import bought_with
+from recommender.serving.kinds.together import bought_with
 from recommender.source.declaration import get_source
 from recommender.source.times import credible
+from tests.recommender.lists import also_viewed, popular
 from tests.recommender.test_api import ada, stranger  # noqa: F401 (fixtures)
 from tests.recommender.test_recommendations import keys
 

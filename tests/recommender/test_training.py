@@ -18,7 +18,7 @@ from recommender.models import ModelVersion, Promotion, TrainingRun
 from recommender.registry import promotion as versions
 from recommender.reports.lines import score
 from recommender.serving import live as serving
-from recommender.serving.recommendations import recommend
+from recommender.serving import recommend
 from recommender.training import execution as training
 from recommender.training import runs
 from recommender.training.export import export_snapshot

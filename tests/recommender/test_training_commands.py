@@ -14,7 +14,7 @@ from recommender.engine.evaluation.report import Report
 from recommender.engine.training import pipeline
 from recommender.models import Promotion, TrainingRun
 from recommender.registry import promotion as versions
-from recommender.serving.recommendations import recommend
+from recommender.serving import recommend
 from recommender.training import execution as training
 from tests.recommender import planted_runs, shop
 

@@ -22,7 +22,7 @@ from recommender.feedback import personal_data
 from recommender.models import Dismissal, Event, ModelVersion, ServedList
 from recommender.serving import customers as people
 from recommender.serving import live as serving
-from recommender.serving import recommendations
+from recommender.serving import predict_rating, recommend, why
 from recommender.source.declaration import get_source
 from recommender.training.export import export_snapshot
 from recsite import privacy
@@ -78,12 +78,12 @@ def test_the_history_is_ones_own_in_pages_and_empty_at_first(client, ada):
 def test_a_purchase_left_out_changes_the_next_list_and_is_no_more_recommended(here, ada):
     product = Product.objects.get(key="P3")
     purchase = Purchase.objects.create(customer=ada, product=product)
-    before = recommendations.recommend(customer="C2", count=10)
+    before = recommend(customer="C2", count=10)
     here.post(reverse("count-purchase", args=[purchase.pk]), {"wanted": "no"})
-    after = recommendations.recommend(customer="C2", count=100)
+    after = recommend(customer="C2", count=100)
     assert [i.score for i in after.items[:10]] != [i.score for i in before.items]
     assert "P3" not in keys(after), "bought is bought"
-    assert "P3" in keys(recommendations.recommend(customer="C2", count=100, exclude_purchased=False))
+    assert "P3" in keys(recommend(customer="C2", count=100, exclude_purchased=False))
     known = people.find_customers(["C2"])["C2"]
     assert "P3" in known.bought
     assert "P3" not in {event.item for event in known.person.history}
@@ -91,14 +91,14 @@ def test_a_purchase_left_out_changes_the_next_list_and_is_no_more_recommended(he
     assert "Garden thing 3" in here.get("/orders/").content.decode(), "the order stays"
 
     here.post(reverse("count-purchase", args=[purchase.pk]), {"wanted": "yes"})
-    again = recommendations.recommend(customer="C2", count=10)
+    again = recommend(customer="C2", count=10)
     assert [(i.item, round(i.score, 3)) for i in again.items] == [(i.item, round(i.score, 3)) for i in before.items]
 
 
 def test_leaving_everything_out_leaves_the_profile(here, ada):
     for product in {p.product.key for p in Purchase.objects.filter(customer=ada)}:
         here.post(reverse("count-product", args=[product]), {"wanted": "no"})
-    answer = recommendations.recommend(customer="C2", count=5)
+    answer = recommend(customer="C2", count=5)
     assert answer.source == "two_tower"
     assert not any(reason.kind == "because_you_bought" for item in answer.items for reason in item.reasons)
 
@@ -117,11 +117,11 @@ def test_a_view_is_erased_and_shapes_no_list(here):
     for key in ("P3", "P3", "P7"):
         Event.objects.create(kind="view", item=key, customer="C2")
     Event.objects.create(kind="view", item="P3", customer="C6")
-    shaped = recommendations.recommend(customer="C2", count=10)
+    shaped = recommend(customer="C2", count=10)
     here.post(reverse("forget-view", args=["P3"]))
     here.post(reverse("forget-view", args=["P7"]))
     assert list(Event.objects.values_list("customer", flat=True)) == ["C6"]
-    assert keys(recommendations.recommend(customer="C2", count=10)) != keys(shaped)
+    assert keys(recommend(customer="C2", count=10)) != keys(shaped)
 
 
 def test_a_visitor_is_forgotten_to_have_looked_at_something(client, trained):
@@ -135,9 +135,9 @@ def test_a_visitor_is_forgotten_to_have_looked_at_something(client, trained):
 def test_the_next_list_follows_the_profile(here, ada):
     Purchase.objects.filter(customer=ada).update(personalisation=False)
     here.post("/account/", {"gender": "F", "country": "UK"})
-    as_a_woman = recommendations.recommend(customer="C2", count=6)
+    as_a_woman = recommend(customer="C2", count=6)
     here.post("/account/", {"gender": "M", "country": "UK"})
-    as_a_man = recommendations.recommend(customer="C2", count=6)
+    as_a_man = recommend(customer="C2", count=6)
     assert {category_of(key) for key in keys(as_a_woman)[:3]} <= {"Running", "Kitchen"}
     assert {category_of(key) for key in keys(as_a_man)[:3]} <= {"Books", "Garden"}
 
@@ -158,8 +158,8 @@ def test_opting_out_is_one_click_and_back_one_more(here):
 
 
 def test_why_names_the_evidence_strongest_first_and_leads_to_it(here):
-    listed = recommendations.recommend(customer="C2", count=1).items[0]
-    found = recommendations.why(listed.item, customer="C2")
+    listed = recommend(customer="C2", count=1).items[0]
+    found = why(listed.item, customer="C2")
     assert found.evidence[0][0] == listed.reasons[0], "the page and the card say the same"
     shares = [share for _, share in found.evidence]
     assert shares == sorted(shares, reverse=True)
@@ -174,12 +174,12 @@ def test_why_names_the_evidence_strongest_first_and_leads_to_it(here):
 
 def test_taking_the_strongest_reason_away_lowers_the_item(here):
     """What the page says is true: without the evidence the score falls, and by more than without the next."""
-    item = recommendations.recommend(customer="C2", count=1).items[0].item
+    item = recommend(customer="C2", count=1).items[0].item
 
     def score() -> float:
-        return next(i.score for i in recommendations.recommend(customer="C2", count=100).items if i.item == item)
+        return next(i.score for i in recommend(customer="C2", count=100).items if i.item == item)
 
-    products = [r.item for r, _ in recommendations.why(item, customer="C2").evidence if r.item]
+    products = [r.item for r, _ in why(item, customer="C2").evidence if r.item]
     whole, without = score(), {}
     for bought in (products[0], products[-1]):
         here.post(reverse("count-product", args=[bought]), {"wanted": "no"})
@@ -191,7 +191,7 @@ def test_taking_the_strongest_reason_away_lowers_the_item(here):
 
 def test_a_profile_that_is_the_reason_can_be_changed_from_there(here, ada):
     Purchase.objects.filter(customer=ada).update(personalisation=False)
-    first = recommendations.recommend(customer="C2", count=1).items[0]
+    first = recommend(customer="C2", count=1).items[0]
     page = here.get(reverse("why", args=[first.item])).content.decode()
     assert "Because of your gender" in page
     assert 'href="/account/#id_gender"' in page
@@ -214,7 +214,7 @@ def test_why_speaks_of_the_list_it_was_in(client, trained, asked, says):
 
 
 def test_from_why_one_comes_back_to_where_one_was_whatever_one_did_there(here):
-    listed = recommendations.recommend(customer="C2", count=1).items[0]
+    listed = recommend(customer="C2", count=1).items[0]
     page = here.get(reverse("why", args=[listed.item]), headers={"referer": "http://testserver/products/?page=2"})
     bought = listed.reasons[0].item
     assert reverse("count-product", args=[bought]) in page.content.decode()
@@ -452,7 +452,7 @@ def test_the_next_snapshot_does_not_hold_the_person(known_everywhere, tmp_path):
 def test_the_live_model_which_learned_from_the_person_serves_nothing_of_them(known_everywhere):
     known_everywhere.post("/account/delete/", {"confirmation": PASSWORD})
     assert serving.live_model() is not None
-    answer = recommendations.recommend(customer="C2", count=5)
+    answer = recommend(customer="C2", count=5)
     assert (answer.source, answer.fallback_reason) == ("popular", "unknown_customer")
     assert not ServedList.objects.filter(customer="C2").exists()
 
@@ -488,8 +488,8 @@ def test_logs_name_no_customer(ada, monkeypatch, caplog, capsys):
     catalog = serving.catalog()
     monkeypatch.setattr(type(catalog.placed), "weigh", breaks)
     monkeypatch.setattr(type(catalog.placed), "encode", breaks)
-    assert recommendations.recommend(customer="C2", count=3).fallback_reason == "model_failed"
-    recommendations.predict_rating(customer="C2", item="P1")
+    assert recommend(customer="C2", count=3).fallback_reason == "model_failed"
+    predict_rating(customer="C2", item="P1")
     told = caplog.text + "".join(capsys.readouterr())
     assert "model_failed" in told
     assert "C2" not in told

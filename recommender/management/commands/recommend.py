@@ -9,14 +9,23 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recommender.errors import RecommendationError
 from recommender.management.arguments import add_who, json_object
-from recommender.serving import FALLBACK_REASONS, RecommendationList, recommend
+from recommender.models import POPULAR
+from recommender.serving import FALLBACK_REASONS, KINDS, RecommendationList, make_list
 
 
 class Command(BaseCommand):
-    help = "Prints the list of a customer or of a bare profile."
+    help = "Prints a list: that of a customer or of a bare profile, or one of another kind."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add_who(parser)
+        kinds = "; ".join(f"{kind.name}: {kind.summary}" for kind in KINDS.values())
+        parser.add_argument("--kind", choices=KINDS, default="for_you", help=kinds)
+        parser.add_argument(
+            "--item",
+            action="append",
+            metavar="KEY",
+            help="what the list is about; of a cart, each thing in it",
+        )
+        add_who(parser, required=False)
         parser.add_argument("--count", type=int, default=10, metavar="K", help="how many items (default 10)")
         parser.add_argument(
             "--include-purchased", action="store_true", help="list what the customer already bought, too"
@@ -24,11 +33,19 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object, as the API answers it")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        kind, items = KINDS[options["kind"]], options["item"] or []
+        about = items[-1] if kind.takes == "item" and items else items if kind.takes == "session_items" else None
+        if kind.takes == "item" and about is None:
+            raise CommandError(f"--kind {kind.name} needs --item KEY.")
+        if not (options["customer"] or options["profile"]) and kind.name in ("for_you", "because_you_bought"):
+            raise CommandError("one of the arguments --customer --profile is required")
         try:
-            answer = recommend(
+            answer = make_list(
+                kind.name,
+                about,
+                options["count"],
                 customer=options["customer"],
                 profile=json_object("--profile", options["profile"]),
-                count=options["count"],
                 exclude_purchased=not options["include_purchased"],
                 scenario="command",
             )
@@ -37,13 +54,13 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(answer.to_dict()))
         else:
-            self.stdout.write(as_table(answer))
+            self.stdout.write(as_table(answer, kind.summary))
 
 
-def as_table(answer: RecommendationList) -> str:
+def as_table(answer: RecommendationList, summary: str) -> str:
     """The list for people."""
-    title = f"From model {answer.model_version}."
-    if answer.fallback_reason:
+    title = f"From model {answer.model_version}." if answer.model_version else f"{summary}."
+    if answer.source == POPULAR and answer.fallback_reason:
         title = f"What most people buy. {FALLBACK_REASONS[answer.fallback_reason]}"
     lines = [title, "", f"{'item':<24} {'score':>9} {'rating':>7}  why"]
     for listed in answer.items:

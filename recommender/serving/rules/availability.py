@@ -1,4 +1,4 @@
-"""Whether items exist and may be listed, asked of the database. The catalog in memory is a second old, or more."""
+"""Whether items may be listed, asked of the database. The catalog in memory is a second old, or more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recommender.serving.catalog import LiveCatalog, NewItem, available, read_new_item
+from recommender.serving.catalog import LiveCatalog, available
 from recommender.source import CompiledQuery, RecommenderSource, get_source
 
 AT_ONCE = 500  # primary keys in one query
@@ -25,13 +25,6 @@ def withdrawn(rows: np.ndarray, catalog: LiveCatalog) -> np.ndarray:
         keys.update((pk, str(key)) for pk, key in query.rows(pks[start : start + AT_ONCE]))
     gone = [keys.get(pk) != catalog.keys[row] for pk, row in zip(pks, rows.tolist(), strict=True)]
     return rows[np.array(gone, dtype=bool)]
-
-
-def new_item(key: object, catalog: LiveCatalog) -> NewItem | None:
-    """The item of this key, where it is in the database and not yet in the catalog; else None. One query."""
-    if not isinstance(key, str) or catalog.knows(key):
-        return None
-    return read_new_item(get_source(), key)
 
 
 @lru_cache(maxsize=8)

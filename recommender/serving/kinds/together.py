@@ -7,7 +7,8 @@ many there are, and what was sold a second ago is in it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ from django.db.models import Case, Count, F, Q, QuerySet, When
 
 from recommender.models import Event
 from recommender.serving.catalog import LiveCatalog, learned_from
+from recommender.serving.context import ListContext
+from recommender.serving.kinds.kind import Attempt, ListKind, among, primary_key_of
+from recommender.serving.kinds.similar import Similar
 from recommender.source import credible, credible_moments, get_source
 
 PEOPLE = 200  # the latest buyers or viewers of an item
@@ -24,6 +28,50 @@ SHRINKAGE = 3.0
 LATEST_VIEWS = 20_000  # of anything, by anybody: how often an item is looked at
 ROUNDS, LOUDEST = 4, 100  # queries for people behind those who have very many rows; of whom so many are left out
 COUNT_EVERY = 300  # seconds between two counts of them
+
+
+class BoughtTogether(ListKind):
+    """What buyers of this item also buy, more than one would expect; similar items where that is unknown."""
+
+    name = "bought_together"
+    summary = "What buyers of this item buy, too"
+    description = "Similar items where too few people bought this one with something else."
+    source = "bought_together"
+    fallback_reasons = {"never_bought_together": "Too few people bought this with something else."}
+    takes = "item"
+    path = "products/<item_key:key>/bought-together/"
+    tag = "bought_together"
+    title = "Often bought together"
+    page_count = 4
+    stands_in = False
+    repeats_above = True
+    why = "People who bought {} bought it, too, more often than one would expect."
+
+    def together(self, context: ListContext) -> Together:
+        return bought_with([primary_key_of(context.request.item, context.catalog)], context.catalog)
+
+    def attempts(self, context: ListContext) -> Iterator[Attempt]:
+        yield Attempt(self.source, among(context, *self.together(context)), last_resort=False)
+        for attempt in Similar().attempts(context):
+            yield replace(attempt, fallback=next(iter(self.fallback_reasons)))
+
+
+class AlsoViewed(BoughtTogether):
+    """What viewers of this item also look at, more than one would expect; similar items where that is unknown."""
+
+    name = "also_viewed"
+    summary = "What viewers of this item look at, too"
+    description = "Similar items where too few people looked at this one and at something else."
+    source = "also_viewed"
+    fallback_reasons = {"never_viewed_together": "Too few people looked at this and at something else."}
+    path = "products/<item_key:key>/also-viewed/"
+    tag = "also_viewed"
+    title = "Others also looked at"
+    why = "People who looked at {} looked at it, too, more often than one would expect."
+
+    def together(self, context: ListContext) -> Together:
+        primary_key_of(context.request.item, context.catalog)  # refuses the key of no item
+        return viewed_with(str(context.request.item), context.catalog)
 
 
 class Together(NamedTuple):

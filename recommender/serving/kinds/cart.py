@@ -1,0 +1,41 @@
+"""What goes with a cart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from recommender.errors import RecommendationError
+from recommender.serving.context import ListContext
+from recommender.serving.kinds.for_you import ForYou
+from recommender.serving.kinds.kind import Attempt, among, primary_key_of
+from recommender.serving.kinds.together import bought_with
+
+
+class Cart(ForYou):
+    """What goes with a cart, for whoever fills it; before any model, what people buy with the things in it."""
+
+    name = "cart"
+    scenario = "cart"
+    summary = "What goes with a cart"
+    description = "Whose cart: a customer's or a profile's; nobody named: whoever is signed in, or this visitor."
+    is_cart = True
+    path = "cart/recommendations/"
+    tag = "goes_with_cart"
+    title = "Goes with your cart"
+    title_when_popular = about = empty = ""
+    page_count = 4
+
+    def attempts(self, context: ListContext) -> Iterator[Attempt]:
+        if context.fallback == "no_model":
+            inside = [pk for key in context.request.session_items if (pk := _known(key, context)) is not None]
+            if inside:
+                found = among(context, *bought_with(inside, context.catalog))
+                yield Attempt("bought_together", found, "no_model", last_resort=False)
+        yield from super().attempts(context)
+
+
+def _known(item: str, context: ListContext) -> object:
+    try:
+        return primary_key_of(item, context.catalog)
+    except RecommendationError:
+        return None  # what was in the cart is gone from the shop

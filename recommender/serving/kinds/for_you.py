@@ -1,0 +1,42 @@
+"""The personal list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from recommender.models import POPULAR, TWO_TOWER
+from recommender.serving.context import ListContext
+from recommender.serving.kinds.kind import Attempt, Candidates, ListKind, popular_items
+
+
+class ForYou(ListKind):
+    """What the two towers say; what is popular, where they may know nothing of who asks, or do not answer."""
+
+    name = "for_you"
+    scenario = "home"
+    summary = "A list for a customer, a profile or this visitor"
+    description = "With neither customer nor profile, the list is for whoever is signed in, or for this visit."
+    source = TWO_TOWER
+    personal = True
+    path = "recommendations/"
+    request_body = True
+    takes = "session_items"
+    tag = "recommendations"
+    title = "For you"
+    title_when_popular = "Popular now"
+    about = "What most people buy."
+    empty = "There is nothing to recommend yet."
+    repeats_above = True
+    why = "The same people like it who like {}."
+
+    def attempts(self, context: ListContext) -> Iterator[Attempt]:
+        encoded, placed = context.encoded, context.catalog.placed
+        if encoded is not None and placed is not None:
+
+            def find(reach: int) -> Candidates:
+                rows, scores = placed.index.top_k(encoded.user.rank, reach, mask=context.allowed)
+                listed = rows[0] >= 0
+                return Candidates(rows[0][listed], scores[0][listed], int(context.allowed.sum()))
+
+            yield Attempt(TWO_TOWER, find, person=encoded)
+        yield Attempt(POPULAR, popular_items(context), context.fallback or "model_failed")

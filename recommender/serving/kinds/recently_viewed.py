@@ -1,0 +1,30 @@
+"""What somebody looked at lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from recommender.serving.context import ListContext
+from recommender.serving.kinds.kind import Attempt, ListKind, among, nothing
+
+
+class RecentlyViewed(ListKind):
+    """What a customer looked at within a day, or a visitor by their session (the latest last): the latest first."""
+
+    name = "recently_viewed"
+    summary = "What a customer or this visitor looked at within a day, the latest first"
+    source = "recently_viewed"
+    fallback_reasons = {"never_viewed": "Nothing was looked at lately."}
+    takes = "session_items"
+    path = "recommendations/recently-viewed/"
+    tag = "recently_viewed"
+    title = "Recently viewed"
+    repeats_above = may_be_repeated = True
+    why = "You looked at it within the last day."
+
+    def attempts(self, context: ListContext) -> Iterator[Attempt]:
+        rows = context.catalog.rows(reversed(context.looked_at))
+        yield Attempt(self.source, among(context, rows, np.arange(len(rows), 0.0, -1)), last_resort=False)
+        yield Attempt(self.source, nothing(context), "never_viewed")

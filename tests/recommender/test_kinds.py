@@ -1,0 +1,46 @@
+"""A kind of list is one class: everything that the outside knows of it comes from there."""
+
+from pathlib import Path
+
+import pytest
+from django.template import engines
+from django.urls import resolve
+
+from recommender.models import ServedList
+from recommender.serving import FALLBACK_REASONS, KINDS, SOURCES, make_list
+from tests.recommender.lists import recently_viewed
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_every_kind_has_an_address_a_tag_and_a_line_in_the_documents(kind):
+    address = kind.path.replace("<item_key:key>", "P1")
+    assert resolve(f"/api/v1/{address}")
+    libraries = engines["django"].engine.template_libraries
+    assert kind.tag in libraries["recommendations"].tags
+    api, pages = ((DOCS / name).read_text(encoding="utf-8") for name in ("api.md", "plugging_in.md"))
+    assert kind.path.replace("<item_key:key>", "{key}") in api
+    assert f"`{kind.tag}`" in pages
+    assert kind.source in SOURCES
+    for reason, sentence in kind.fallback_reasons.items():
+        assert FALLBACK_REASONS[reason] == sentence
+        assert f"`{reason}`" in api
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_every_kind_goes_by_its_name_in_results(trained, kind):
+    about = {"item": "P1", "session_items": ["P1"], "customer": "C0"}.get(kind.takes)
+    answer = make_list(kind.name, about)
+    assert answer.items
+    assert answer.source in SOURCES
+    assert ServedList.objects.get().scenario == (kind.scenario or kind.name)
+
+
+def test_a_list_that_is_about_nothing_known_says_why(trained):
+    assert recently_viewed(["no such item"]).fallback_reason == "never_viewed"
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(KeyError):
+        make_list("nonesuch")
