@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from tests.ports import free_port
-from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,31 +70,6 @@ def test_several_workers_share_what_they_import_and_one_has_no_copy_behind_it(tm
     with site(tmp_path, workers=1) as (_, workers):
         assert len(workers) == 1
         assert own_part(workers[0]) > 0.8
-
-
-def core(pid):
-    """The one that a worker is pinned to: the last it does before it takes requests, while the site answers already by
-    whichever worker was first."""
-    until(lambda: len(os.sched_getaffinity(int(pid))) == 1, seconds=60)
-    return os.sched_getaffinity(int(pid))
-
-
-def cores(pid):
-    """What each thread of a process may run on."""
-    return [os.sched_getaffinity(int(thread)) for thread in os.listdir(f"/proc/{pid}/task")]
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="asks Linux")
-def test_each_worker_answers_on_a_core_of_its_own_and_opens_models_on_any(tmp_path):
-    ours = os.sched_getaffinity(0)
-    with site(tmp_path, workers=2) as (_, workers):
-        pinned = [core(pid) for pid in workers]
-        assert len(set.union(*pinned)) == min(2, len(ours))
-        for pid, own in zip(workers, pinned, strict=True):
-            assert ours in cores(pid), "the thread that follows what is promoted"
-            assert all(each in (own, ours) for each in cores(pid))
-    with site(tmp_path, workers=1, PIN_WORKERS="0") as (_, workers):
-        assert all(each == ours for each in cores(workers[0]))
 
 
 def test_a_body_in_chunks_is_refused_and_not_taken_for_none(tmp_path):

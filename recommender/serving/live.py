@@ -8,8 +8,6 @@ does. A model that does not open is logged and the old one goes on serving. No t
 
 from __future__ import annotations
 
-import ctypes
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -47,7 +45,6 @@ LOOKING_SHARE = 0.1  # of its time that a watch looks, at most: counting a huge 
 # Seconds of a look in which items are compared with the catalog: so many, or as long as the hint took that all of them
 # together give, where a catalog is large.
 COMPARE_FOR = 0.01
-GIVE_BACK_EVERY = 10.0  # seconds between two looks at the memory that answers no longer need
 RETRY_EVERY = 30.0  # seconds before a model that did not open is tried again: its files may have arrived
 # Counting every purchase again corrects what counting only the new ones misses (deleted, late or withdrawn ones). It is
 # done every ten minutes, and never for more than a hundredth of the time where counting is slow.
@@ -92,7 +89,7 @@ class Process:
         self._lock = threading.Lock()
         self._watch = threading.Thread(target=self._look_again_and_again, name="recommender-watch", daemon=True)
         self._served: Served | None = None
-        self._checked = self._gave_back = float("-inf")
+        self._checked = float("-inf")
         self._items_changed = False
 
     def served(self) -> Served:
@@ -125,19 +122,11 @@ class Process:
             started = time.monotonic()
             close_old_connections()
             try:
-                self._look()
+                with self._lock:
+                    self._refreshed()
             except DatabaseError as error:
                 log.warning("database_does_not_answer", error=str(error))
             time.sleep(max(CHECK_EVERY, (time.monotonic() - started) / LOOKING_SHARE))
-
-    def _look(self) -> None:
-        with self._lock:
-            shown = self._served.catalog.shown if self._served else None
-            served = self._refreshed()
-        replaced = served.catalog.shown is not shown  # else the same catalog counts more purchases at most
-        if replaced or time.monotonic() - self._gave_back >= GIVE_BACK_EVERY:
-            _give_back()
-            self._gave_back = time.monotonic()
 
     def forget(self) -> None:
         with self._lock:
@@ -188,16 +177,6 @@ def items_changed() -> None:
 def max_history(catalog: LiveCatalog) -> int:
     """The purchases of a customer that the model of a catalog reads."""
     return catalog.live.inference.max_history if catalog.live else MAX_HISTORY
-
-
-def _give_back() -> None:
-    """Return to the system what reading a catalog or large answers took for a moment, and what is served no longer.
-
-    Glibc keeps most of it otherwise: a dozen megabytes and more at 100,000 items, three of answers with reasons.
-    Elsewhere nothing happens. It takes a millisecond or a few.
-    """
-    if os.name == "posix" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
 
 
 # --- one look at the database -----------------------------------------------------------------------------------------

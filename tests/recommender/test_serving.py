@@ -301,32 +301,6 @@ def test_a_watch_outlives_a_database_that_is_away(monkeypatch, caplog):
     assert "the connection is closed" in caplog.text
 
 
-def test_what_reading_a_catalog_took_is_given_back_and_a_purchase_reads_none(trained, monkeypatch):
-    given_back = []
-    monkeypatch.setattr(serving, "_give_back", lambda: given_back.append(process.served().catalog))
-    process = serving.Process()
-    process._look()
-    Purchase.objects.create(customer=Customer.objects.first(), product=Product.objects.get(key="P0"))
-    process._look()
-    assert len(given_back) == 1
-    Product.objects.create(key="new", name="New", category="Garden")
-    process._look()
-    assert len(given_back) == 2
-    assert given_back[1].knows("new"), "what it replaced was let go before"
-
-
-def test_what_answers_took_is_given_back_every_now_and_then(trained, monkeypatch):
-    given_back = []
-    monkeypatch.setattr(serving, "_give_back", lambda: given_back.append(1))
-    process = serving.Process()
-    for _ in range(3):
-        process._look()
-    assert len(given_back) == 1
-    monkeypatch.setattr(serving, "GIVE_BACK_EVERY", 0.0)
-    process._look()
-    assert len(given_back) == 2
-
-
 def test_a_price_that_changes_leaves_the_items_vectors_as_they_are(trained):
     Product.objects.create(key="new", name="New", category="Garden")
     before = serving.catalog()
