@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 
 from recommender.engine.bundle.storage import read_manifest
@@ -14,6 +12,7 @@ from recommender.engine.errors import BundleError
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion
 from recommender.notifications import tell_of_promotion
+from recommender.registry.storage import bundle_folder
 from recommender.source import get_source
 
 if TYPE_CHECKING:
@@ -91,7 +90,3 @@ def _make_live(version: ModelVersion, action: str, by: User | None, reason: str)
         tell_of_promotion(promotion)
     log.info("promotion", version=version.name, action=str(action), by=by.pk if by else None, reason=reason)
     return promotion
-
-
-def bundle_folder(version: str) -> Path:
-    return Path(settings.BUNDLE_ROOT) / version

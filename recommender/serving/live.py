@@ -12,18 +12,16 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.errors import EngineError
 from recommender.experiments import RunningArm, RunningExperiment, running_experiment
 from recommender.models import Promotion
-from recommender.registry import collection_for
+from recommender.registry import bundle_folder, collection_for
 from recommender.serving.catalog import (
     Live,
     LiveCatalog,
@@ -251,7 +249,7 @@ def _opened(pk: int, name: str, old: Served | None) -> Live | None:
 
 
 def _open(pk: int, name: str) -> Live:
-    inference = Inference.open(Path(settings.BUNDLE_ROOT) / name)
+    inference = Inference.open(bundle_folder(name))
     return Live(pk, name, inference, collection_for(inference))
 
 

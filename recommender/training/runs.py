@@ -20,6 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from recommender import registry
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
 from recommender.notifications import tell_of_failure
@@ -154,7 +155,7 @@ def move(run: TrainingRun, state: str, *, only: Q | None = None, **changes: Any)
 
 def work_folder(run: TrainingRun) -> Path:
     """Snapshot and checkpoints of a run, kept until it ends: a run whose process died goes on from them."""
-    return Path(settings.BUNDLE_ROOT) / ".work" / f"{run.pk}.{run.attempt}"
+    return registry.work_folder(run.pk, run.attempt)
 
 
 def take_over_work(run: TrainingRun) -> None:

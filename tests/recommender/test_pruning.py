@@ -10,7 +10,7 @@ from django.core.management import call_command
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recommender.registry import promotion as versions
-from recommender.registry import pruning
+from recommender.registry import storage
 from recommender.registry.pruning import prune_bundles
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ def version(name, bundles, promoted=False):
 
 def aged(folder):
     folder.mkdir(parents=True)
-    then = time.time() - 2 * pruning.LEFT_BEHIND
+    then = time.time() - 2 * storage.LEFT_BEHIND
     os.utime(folder, (then, then))
     return folder
 
