@@ -16,7 +16,7 @@ from recommender.models import Event, ModelVersion, TrainingRun
 from recommender.registry import report_for
 from recommender.serving import FALLBACK_REASONS, MAX_COUNT, SOURCES, UNRATED_REASONS, ListRequest
 from recommender.source import get_source, validate_time
-from recommender.training import plan_of
+from recommender.training import read_parameters
 
 MOST_REQUESTS = 1_000  # in one batch
 MOST_KEYS = 1_000  # in one list of a request
@@ -59,7 +59,7 @@ class KeysField(serializers.ListField):
         super().__init__(child=KeyField(), max_length=MOST_KEYS, **options)
 
 
-class ProfileField(serializers.DictField):
+class FeaturesField(serializers.DictField):
     """Any part of a profile or an item description, in the spelling of the models or of the aliases.
 
     Names and types are checked by the recommender itself, which knows them.
@@ -72,7 +72,7 @@ class ProfileField(serializers.DictField):
 
 class WhoSerializer(StrictSerializer):
     customer = KeyField(required=False, allow_null=True, help_text="A key. You yourself, unless you hold an API key.")
-    profile = ProfileField(
+    profile = FeaturesField(
         required=False, allow_null=True, help_text='Instead of a customer: {"Age": 28, "Gender": "Female"}'
     )
 
@@ -164,7 +164,7 @@ class ListQuery(StrictSerializer):
 
 class RatingRequestSerializer(WhoSerializer):
     item = KeyField(required=False, allow_null=True)
-    item_features = ProfileField(
+    item_features = FeaturesField(
         required=False, allow_null=True, help_text='Instead of an item: {"Product_Brand": "Apple"}'
     )
 
@@ -346,7 +346,7 @@ class StartRunSerializer(StrictSerializer):
 
     def validate_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
         try:
-            plan_of(parameters)
+            read_parameters(parameters)
         except TrainingError as error:
             raise serializers.ValidationError(str(error)) from None
         return parameters

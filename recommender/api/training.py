@@ -24,7 +24,7 @@ from recommender.training import queue_run
 NOT_NOW = OpenApiResponse(description="Not now: what `detail` says stands in the way.")
 
 
-class Conflict(APIException):
+class StateConflict(APIException):
     """The request makes sense, but not in the state things are in."""
 
     status_code = status.HTTP_409_CONFLICT
@@ -35,7 +35,7 @@ class TrainingView(viewsets.ReadOnlyModelViewSet):
     permission_classes = [StaffMay]
 
     def handle_exception(self, error: Exception) -> Response:
-        return super().handle_exception(Conflict(str(error)) if isinstance(error, TrainingError) else error)
+        return super().handle_exception(StateConflict(str(error)) if isinstance(error, TrainingError) else error)
 
 
 @extend_schema_view(

@@ -46,7 +46,7 @@ def refusal(error: RecommendationError) -> ValidationError:
     return ValidationError({error.field: [error.message]})
 
 
-class Conflict(ValidationError):
+class ContentConflict(ValidationError):
     """What was sent stands against what is stored: `detail` says by field how they differ."""
 
     status_code = status.HTTP_409_CONFLICT
@@ -281,7 +281,7 @@ class EventsView(RecommenderView):
         try:
             event, new = record_event(session=session, sender=sender, visitors=visitors, **told)
         except EventChanged as error:
-            raise Conflict({name: [words] for name, words in error.fields.items()}) from None
+            raise ContentConflict({name: [words] for name, words in error.fields.items()}) from None
         if event is not None and new and told["customer"] is None and event.kind in (Event.Kind.VIEW, Event.Kind.CLICK):
             feedback.remember_view(request, event.item)
         body = {"event_id": told.get("event_id"), "recorded": event is not None}

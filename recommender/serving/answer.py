@@ -38,7 +38,7 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Recommendation:
+class ListedItem:
     """One item of a list. score : higher is better, comparable within one list only. rating : predicted, 0 to 5."""
 
     item: str
@@ -65,7 +65,7 @@ class RecommendationList:
     source: str
     fallback_reason: str | None
     next_page_token: str | None
-    items: tuple[Recommendation, ...]
+    items: tuple[ListedItem, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -75,7 +75,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Facet:
+class FilterField:
     """A field to filter by, in numbers, so that a filter costs next to nothing. codes : int32 [n].
 
     code_of : value -> code; "", what is missing, is 0.
@@ -85,7 +85,7 @@ class Facet:
     code_of: Mapping[str, int]
 
     @classmethod
-    def of(cls, column: Iterable[str]) -> Facet:
+    def of(cls, column: Iterable[str]) -> FilterField:
         values = list(column)
         code_of = {value: code for code, value in enumerate(dict.fromkeys(["", *values]))}
         return cls(np.array([code_of[value] for value in values], dtype=np.int32), code_of)
@@ -175,7 +175,7 @@ class LiveCatalog:
     shown: np.ndarray
     pks: np.ndarray
     row_of_pk: dict[Any, int]
-    values: Mapping[str, Facet]
+    values: Mapping[str, FilterField]
     digests: np.ndarray
     newest: np.ndarray
     purchases: np.ndarray
@@ -301,7 +301,7 @@ def read_catalog(
         shown=np.array(table.shown, dtype=bool),
         pks=_objects(table.pks),
         row_of_pk={pk: row for row, pk in enumerate(table.pks) if pk is not None},
-        values={name: Facet.of(columns[name]) for name in source.item_filters},
+        values={name: FilterField.of(columns[name]) for name in source.item_filters},
         digests=np.array([digest(key) for key in keys], dtype=np.uint64),
         newest=table.newest(),
         purchases=nothing,

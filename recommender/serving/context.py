@@ -16,7 +16,7 @@ from recommender.errors import RecommendationError
 from recommender.experiments import RunningArm
 from recommender.serving import live
 from recommender.serving.catalog import LiveCatalog
-from recommender.serving.customers import Customer, check_profile, find_customers
+from recommender.serving.customers import CustomerContext, check_profile, find_customers
 from recommender.serving.paging import read_token
 from recommender.serving.request import ListRequest, check_request
 from recommender.serving.rules.restrictions import allowed_rows
@@ -43,7 +43,7 @@ class ListContext:
 
     request: ListRequest
     catalog: LiveCatalog
-    customer: Customer | None
+    customer: CustomerContext | None
     person: Person | None
     fallback: str | None
     looked_at: tuple[str, ...]
@@ -96,7 +96,7 @@ def with_encoded(contexts: Sequence[ListContext]) -> list[ListContext]:
 
 
 def _read_context(
-    request: ListRequest, customers: Mapping[str, Customer], catalog: LiveCatalog, in_cart: bool
+    request: ListRequest, customers: Mapping[str, CustomerContext], catalog: LiveCatalog, in_cart: bool
 ) -> ListContext:
     profile = None if request.profile is None else check_profile(request.profile)
     customer = customers.get(request.customer) if request.customer is not None else None
@@ -111,7 +111,7 @@ def _read_context(
 
 def _person_of(
     request: ListRequest,
-    customer: Customer | None,
+    customer: CustomerContext | None,
     profile: Profile | None,
     looked_at: Sequence[str],
     catalog: LiveCatalog,
@@ -137,7 +137,7 @@ def _person_of(
     return Person(profile or {}, session), None
 
 
-def _arm_of(request: ListRequest, customers: Mapping[str, Customer], served: live.Served) -> RunningArm | None:
+def _arm_of(request: ListRequest, customers: Mapping[str, CustomerContext], served: live.Served) -> RunningArm | None:
     """The arm of whom the list is for: a customer who agrees to it, or a visitor who can be told from others."""
     if served.running is None or request.profile is not None:
         return None

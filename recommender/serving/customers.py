@@ -45,7 +45,7 @@ MAX_HISTORY = 100  # purchases read when no model says how many it reads
 
 
 @dataclass(frozen=True)
-class Customer:
+class CustomerContext:
     """A customer the shop knows.
 
     person : what the engine may know of them.
@@ -64,14 +64,14 @@ class Customer:
     dismissed: frozenset[str] = frozenset()
 
 
-def find_customers(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, Customer]:
+def find_customers(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, CustomerContext]:
     """The customers of these keys, those that exist.
 
     Four queries; one more where purchases are withheld, and one where a customer has more than `max_history` purchases.
     """
     source = get_source()
     wanted = [key for key in dict.fromkeys(keys) if is_customer_key(key, source)]
-    customers: dict[str, Customer] = {}
+    customers: dict[str, CustomerContext] = {}
     for start in range(0, len(wanted), AT_ONCE):
         customers |= _read_customers(source, wanted[start : start + AT_ONCE], max_history)
     return customers
@@ -119,7 +119,7 @@ def _check_fields(
     return checked
 
 
-def _read_customers(source: RecommenderSource, keys: list[str], max_history: int) -> dict[str, Customer]:
+def _read_customers(source: RecommenderSource, keys: list[str], max_history: int) -> dict[str, CustomerContext]:
     rows = _customers_query(source).rows(keys)
     learnable = [pk for pk, _, agrees, *_ in rows if agrees]
     # One purchase more than the model reads: the time that passed since that one is read, too.
@@ -134,7 +134,7 @@ def _read_customers(source: RecommenderSource, keys: list[str], max_history: int
     for pk, raw_key, agrees, _, *values in rows:
         key, history = str(raw_key), histories.get(pk, [])
         bought = frozenset(event.item for event in history) | withheld.get(pk, frozenset())
-        customers[key] = Customer(
+        customers[key] = CustomerContext(
             key=key,
             pk=pk,
             learnable=bool(agrees),

@@ -10,7 +10,7 @@ import numpy as np
 from recommender.engine.bundle import explain
 from recommender.engine.bundle.explain import Weighed
 from recommender.errors import RecommendationError
-from recommender.serving.answer import Explanation, Reason, Recommendation
+from recommender.serving.answer import Explanation, ListedItem, Reason
 from recommender.serving.context import ListContext, read_contexts, with_encoded
 from recommender.serving.kinds.kind import new_item, row_of
 from recommender.serving.ratings import why_unrated
@@ -41,7 +41,7 @@ def why(item: str, **request: Any) -> Explanation:
     return Explanation(tuple(zip(reasons, shares, strict=True)), None)
 
 
-def explained(context: ListContext, person: Weighed, rows: np.ndarray, scores: np.ndarray) -> list[Recommendation]:
+def explained(context: ListContext, person: Weighed, rows: np.ndarray, scores: np.ndarray) -> list[ListedItem]:
     """The rows as recommendations, with the rating this person would give and the evidence that lifted each."""
     catalog = context.catalog
     assert catalog.placed is not None
@@ -50,7 +50,7 @@ def explained(context: ListContext, person: Weighed, rows: np.ndarray, scores: n
     if why_unrated(catalog) is not None:
         ratings = [None] * len(rows)
     return [
-        Recommendation(catalog.keys[row], score, rating, _reasons(evidence, context))
+        ListedItem(catalog.keys[row], score, rating, _reasons(evidence, context))
         for row, score, rating, evidence in zip(rows, scores.tolist(), ratings, person.reasons(listed), strict=True)
     ]
 

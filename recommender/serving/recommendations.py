@@ -23,7 +23,7 @@ from recommender.errors import RecommendationError
 from recommender.feedback import bucket_of, new_list_id, record_lists
 from recommender.models import TWO_TOWER, ServedList
 from recommender.serving import live
-from recommender.serving.answer import Recommendation, RecommendationList
+from recommender.serving.answer import ListedItem, RecommendationList
 from recommender.serving.context import ListContext, read_contexts, with_encoded
 from recommender.serving.explanation import explained
 from recommender.serving.kinds import KINDS
@@ -162,7 +162,7 @@ class _Draft:
             items = explained(context, attempt.person, self.rows, self.scores)
         else:
             listed = zip(self.rows.tolist(), self.scores.tolist(), strict=True)
-            items = [Recommendation(catalog.keys[row], float(score), None, attempt.reasons) for row, score in listed]
+            items = [ListedItem(catalog.keys[row], float(score), None, attempt.reasons) for row, score in listed]
         return RecommendationList(
             recommendation_id=str(new_list_id()),
             model_version=catalog.live.version if attempt.source == TWO_TOWER and catalog.live else None,

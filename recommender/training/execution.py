@@ -40,7 +40,7 @@ from recommender.notifications import tell_of_failure, tell_of_refusal
 from recommender.registry import bundle_folder, live_version, promote, send_vectors
 from recommender.source import get_source
 from recommender.training.gate import Decision, decide, most_fallen, most_lost
-from recommender.training.parameters import Plan, plan_of
+from recommender.training.parameters import RunParameters, read_parameters
 from recommender.training.runs import is_stale, move, remove_work, requeue, take_over_work, work_folder
 
 if TYPE_CHECKING:  # at run time the engine is imported where it is used: it brings torch along
@@ -188,7 +188,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> _Learned:
     from recommender.engine.training.samples import other_answers
     from recommender.training.export import export_snapshot
 
-    folder, plan = work_folder(run), plan_of(run.parameters)
+    folder, plan = work_folder(run), read_parameters(run.parameters)
     snapshot = folder / "snapshot"
     try:
         version = _despite_outages(live_version)
@@ -225,7 +225,7 @@ def _learn(run: TrainingRun, journal: _Journal, stop: Event) -> _Learned:
     return _Learned(report, version.report if version else None, found)
 
 
-def _config(plan: Plan, live: Path | None) -> TrainConfig:
+def _config(plan: RunParameters, live: Path | None) -> TrainConfig:
     """The settings of a run. A warm start takes those of the live bundle where none are given."""
     from recommender.engine.training.warm_start import settings_of
 

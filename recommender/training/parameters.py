@@ -14,7 +14,7 @@ MOST_TRIALS = 1_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunParameters:
     """What a run's parameters ask for. settings : those of TrainConfig that are not to take their defaults.
 
     tune : so many trials of other settings first.   warm_start : go on from the live version, its weights and settings.
@@ -27,7 +27,7 @@ class Plan:
     only_if_changed: bool = False
 
 
-def plan_of(parameters: Mapping[str, Any]) -> Plan:
+def read_parameters(parameters: Mapping[str, Any]) -> RunParameters:
     """TrainingError names the parameter that is unknown, of the wrong type or out of range."""
     options = {"tune": int, "warm_start": bool, "only_if_changed": bool}
     kinds = {f.name: type(f.default) for f in fields(TrainConfig)} | options
@@ -37,7 +37,7 @@ def plan_of(parameters: Mapping[str, Any]) -> Plan:
         kind = kinds[name]
         if not (type(value) is kind or (kind is float and type(value) is int)):
             raise TrainingError(f"{name} is {value!r}; it must be {_A[kind]}.")
-    plan = Plan(
+    plan = RunParameters(
         settings={name: value for name, value in parameters.items() if name not in options},
         **{name: value for name, value in parameters.items() if name in options},
     )

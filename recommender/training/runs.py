@@ -24,7 +24,7 @@ from recommender import registry
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
 from recommender.notifications import tell_of_failure
-from recommender.training.parameters import plan_of
+from recommender.training.parameters import read_parameters
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -40,9 +40,9 @@ MOST_ATTEMPTS = 3  # a run that kills every process is not tried for ever
 def start_run(*, parameters: Mapping[str, Any], started_by: User | None = None) -> TrainingRun:
     """A queued run. TrainingError when a parameter makes no sense or another run is active.
 
-    parameters : any of TrainConfig's settings by name, and those of Plan.
+    parameters : any of TrainConfig's settings by name, and those of RunParameters.
     """
-    plan_of(parameters)
+    read_parameters(parameters)
     fail_stale_runs()
     run = TrainingRun(parameters=dict(parameters), started_by=started_by)
     try:

@@ -2,7 +2,7 @@
 
 from recommender.models import POPULAR
 from recommender.serving.answer import SHARED_FALLBACK_REASONS
-from recommender.serving.kinds.cart import Cart
+from recommender.serving.kinds.cart import GoesWithCart
 from recommender.serving.kinds.for_you import ForYou
 from recommender.serving.kinds.kind import ListKind
 from recommender.serving.kinds.popular import Popular
@@ -22,7 +22,7 @@ KINDS: dict[str, ListKind] = {
         Similar(),
         BoughtTogether(),
         AlsoViewed(),
-        Cart(),
+        GoesWithCart(),
     )
 }
 

@@ -11,7 +11,7 @@ from recommender.serving.kinds.kind import Attempt, among, primary_key_of
 from recommender.serving.kinds.together import bought_with
 
 
-class Cart(ForYou):
+class GoesWithCart(ForYou):
     """What goes with a cart, for whoever fills it; before any model, what people buy with the things in it."""
 
     name = "cart"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from recommender.serving.catalog import LiveCatalog
-from recommender.serving.customers import Customer
+from recommender.serving.customers import CustomerContext
 from recommender.serving.request import ListRequest
 
 
 def allowed_rows(
-    request: ListRequest, customer: Customer | None, catalog: LiveCatalog, shown: np.ndarray
+    request: ListRequest, customer: CustomerContext | None, catalog: LiveCatalog, shown: np.ndarray
 ) -> np.ndarray:
     """bool [items]: available, within the filter, not excluded, not dismissed, not bought already, on no earlier page.
 
