@@ -8,7 +8,7 @@ from django.utils import timezone
 from recommender.models import Experiment, ListCount, Promotion
 from tests.browser.looks import fits, follow
 from tests.browser.staff import sign_in
-from tests.recommender.test_experiments import people_of
+from tests.recommender.experiments.test_experiments import people_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -20,7 +20,7 @@ from recommender.serving.rules import availability
 from recommender.source.declaration import get_source
 from tests.recommender import lists
 from tests.recommender.lists import similar
-from tests.recommender.test_recommendations import keys
+from tests.recommender.serving.test_recommendations import keys
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from recommender.models import ServedList
 from recommender.serving import FALLBACK_REASONS, KINDS, SOURCES, make_list
 from tests.recommender.lists import recently_viewed
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))

@@ -18,7 +18,7 @@ from recommender.serving import recommend
 from recommender.training import execution as training
 from tests.recommender import planted_runs, shop
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 State = TrainingRun.State
 
 

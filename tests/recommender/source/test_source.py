@@ -17,7 +17,7 @@ from recommender.source.checks import problems_of
 from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
 from recsite.source import ShopSource
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SEED_FIELDS = [
     *("Age", "Gender", "Country", "City", "State", "Income", "Customer_Segment"),
     *("Feedback", "Shipping_Method", "Payment_Method", "Order_Status", "Total_Purchases", "Amount"),
@@ -115,7 +115,7 @@ def test_a_misspelt_attribute_is_reported():
 @pytest.mark.parametrize("attribute", ["customer_categorical", "item_filters"])
 def test_one_name_where_a_list_is_wanted_is_reported(attribute):
     assert problems(**{attribute: "gender"}) == [
-        f"tests.recommender.test_source.Broken: {attribute} must be a list of field names, not 'gender'."
+        f"tests.recommender.source.test_source.Broken: {attribute} must be a list of field names, not 'gender'."
     ]
 
 
@@ -150,7 +150,7 @@ def test_features_that_make_no_sense_are_reported(attributes, said):
 
 
 def test_manage_check_fails_and_names_the_line_to_mend(settings):
-    settings.RECOMMENDER_SOURCE = "tests.recommender.test_source.Misspelt"
+    settings.RECOMMENDER_SOURCE = "tests.recommender.source.test_source.Misspelt"
     get_source.cache_clear()
     try:
         with pytest.raises(CommandError, match=r"test_source\.Misspelt: item_categorical names 'catgory'"):

@@ -19,9 +19,9 @@ from recommender.serving.catalog import read_tally
 from recommender.serving.kinds.together import bought_with
 from recommender.source.declaration import get_source
 from recommender.source.times import credible
+from tests.recommender.api.test_api import ada, stranger  # noqa: F401 (fixtures)
 from tests.recommender.lists import also_viewed, popular
-from tests.recommender.test_api import ada, stranger  # noqa: F401 (fixtures)
-from tests.recommender.test_recommendations import keys
+from tests.recommender.serving.test_recommendations import keys
 
 EVENTS = "/api/v1/events/"
 FAR_AHEAD, LONG_AGO = datetime(9998, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)

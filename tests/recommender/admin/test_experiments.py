@@ -12,7 +12,7 @@ from recommender.experiments.results import results_of
 from recommender.models import Experiment, Exposure, ModelVersion, Promotion
 from recommender.registry import promotion as versions
 from tests.recommender.answers import text_of
-from tests.recommender.test_experiments import LIVE, begun, of, people_of, plan, running
+from tests.recommender.experiments.test_experiments import LIVE, begun, of, people_of, plan, running
 
 pytestmark = pytest.mark.django_db
 LIST, PLAN = "/admin/recommender/experiment/", "/admin/recommender/experiment/plan/"

@@ -22,8 +22,8 @@ from tests.recommender.lists import (
     similar,
     trending,
 )
+from tests.recommender.serving.test_recommendations import bought_by, categories, keys
 from tests.recommender.shop import category_of
-from tests.recommender.test_recommendations import bought_by, categories, keys
 
 
 def sell(product: str, *customers: str, days_ago: float = 0) -> None:

@@ -11,8 +11,8 @@ from recommender.feedback.events import record_event
 from recommender.serving import live as serving
 from recommender.serving import predict_rating, recommend
 from tests.recommender.lists import also_viewed, bought_together, popular, similar
+from tests.recommender.serving.test_recommendations import categories, keys
 from tests.recommender.shop import category_of
-from tests.recommender.test_recommendations import categories, keys
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from recommender.serving import recommend
 from recommender.training import execution as training
 from recommender.training import runs
 from tests.recommender import shop
-from tests.recommender.test_training import SMALL
+from tests.recommender.training.test_execution import SMALL
 
 State = TrainingRun.State
 

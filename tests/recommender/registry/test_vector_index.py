@@ -11,7 +11,7 @@ from recommender.serving import live as serving
 from recommender.serving import recommend
 from tests.engine.test_milvus import milvus
 from tests.recommender.lists import similar
-from tests.recommender.test_recommendations import keys
+from tests.recommender.serving.test_recommendations import keys
 
 ASKED = [
     {"customer": "C2"},

@@ -26,7 +26,7 @@ from recommender.source.values import unix_seconds
 from recommender.training.export import export_snapshot
 from recsite.source import ShopSource
 from tests.recommender.lists import popular, similar
-from tests.recommender.test_source import problems
+from tests.recommender.source.test_source import problems
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -126,7 +126,7 @@ def test_text_that_is_no_number_is_missing_for_training_and_serving_alike(tmp_pa
 def test_a_sum_of_text_is_told_by_check():
     features = {"customer_numerical": ["paid"], "customer_from_interactions": {"paid": Sum("feedback")}}
     assert problems(**features) == [
-        "tests.recommender.test_source.Broken: customer_from_interactions['paid']: Sum('feedback') adds up a "
+        "tests.recommender.source.test_source.Broken: customer_from_interactions['paid']: Sum('feedback') adds up a "
         "CharField, which holds no numbers."
     ]
 

@@ -12,7 +12,7 @@ from recommender import tasks
 from recommender.models import TrainingRun
 from recommender.training import queueing, runs
 from tests.recommender import shop
-from tests.recommender.test_training import SMALL
+from tests.recommender.training.test_execution import SMALL
 
 State = TrainingRun.State
 
