@@ -13,7 +13,7 @@ from django.utils import timezone
 from customers.models import Customer, Purchase
 from customers.seeding import ShopSize, seed_shop
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
