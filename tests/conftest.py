@@ -17,8 +17,7 @@ from recommender.api import access
 from recommender.engine.config import TrainConfig
 from recommender.models import ModelVersion, Promotion
 from recommender.serving import live as serving
-from tests import planted
-from tests.recommender import shop
+from tests import planted, shop
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = TrainConfig(dim=16, profile_rank=4, rating_dim=4, epochs=8, learning_rate=1e-2, batch_targets=512, bootstrap=50)

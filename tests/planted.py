@@ -25,6 +25,31 @@ def write_snapshot(folder: Path, users: dict, items: dict, interactions: dict, *
     return folder
 
 
+def write_shop(
+    folder: Path, rows: list[tuple], *, users: dict | None = None, items: dict | None = None, **schema: object
+) -> Path:
+    """A snapshot of purchases: rows of (user, item, time) or (user, item, time, rating).
+
+    users, items : columns, the keys first; the keys that the rows name where not given.
+    """
+    user, item, time, *rating = (list(column) for column in zip(*rows, strict=True))
+    purchases = {"user": user, "item": item, "time": time}
+    if rating:
+        purchases["rating"] = pa.array(rating[0], pa.float64())
+    users, items = users or {"user": sorted(set(user))}, items or {"item": sorted(set(item))}
+    return write_snapshot(folder, users, items, purchases, **schema)
+
+
+def even_and_odd(users: int, items: int, each: int) -> list[tuple]:
+    """Rows: even people rate even items 5 and odd items 1, odd people the other way round."""
+    rng = np.random.default_rng(0)
+    return [
+        (f"u{u}", f"i{i}", float(n), 5.0 if (u + i) % 2 == 0 else 1.0)
+        for u in range(users)
+        for n, i in enumerate(rng.permutation(items)[:each])
+    ]
+
+
 def tastes(folder: Path, *, users: int = 120, items: int = 60, each: int = 10, seed: int = 0) -> Path:
     """Everybody buys items of one kind of four only. Gender F leans to kinds A and B, M to C and D; age says nothing.
     A purchase of the own kind's first item is rated 5, any other 3, half of them not at all.
@@ -41,12 +66,11 @@ def tastes(folder: Path, *, users: int = 120, items: int = 60, each: int = 10, s
         for n, i in enumerate(rng.permutation(mine)[:each]):
             rated = rng.random() < 0.5
             rows.append((f"u{u}", f"i{i}", 1.7e9 + 86_400.0 * n + u, (5.0 if i < 4 else 3.0) if rated else None))
-    user, item, time, rating = (list(c) for c in zip(*rows, strict=True))
-    return write_snapshot(
+    return write_shop(
         folder,
-        {"user": [f"u{u}" for u in range(users)], "gender": genders, "age": ages},
-        {"item": [f"i{i}" for i in range(items)], "kind": [KINDS[i % 4] for i in range(items)]},
-        {"user": user, "item": item, "time": time, "rating": pa.array(rating, pa.float64())},
+        rows,
+        users={"user": [f"u{u}" for u in range(users)], "gender": genders, "age": ages},
+        items={"item": [f"i{i}" for i in range(items)], "kind": [KINDS[i % 4] for i in range(items)]},
         user_categorical=["gender"],
         user_numerical=["age"],
         item_categorical=["kind"],

@@ -168,7 +168,7 @@ from django.test import Client
 settings.ALLOWED_HOSTS = ["*"]
 from django.contrib.auth.models import User
 from recommender.models import ModelVersion, Promotion
-from tests.recommender.shop import stock_the_shop
+from tests.shop import stock_the_shop
 stock_the_shop()
 shutil.copytree({bundle!r}, {root!r} + "/v1")
 Promotion.objects.create(version=ModelVersion.objects.create(name="v1"))

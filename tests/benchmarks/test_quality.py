@@ -140,18 +140,8 @@ def test_ease_is_the_same_from_the_side_of_people_as_from_the_side_of_items(tmp_
 def test_sasrec_learns_what_follows_what(tmp_path: Path):
     """Everybody walks around a circle of items from a place of their own: the order alone says what comes next."""
     users, items, steps = 120, 30, 9
-    walk = [(u, (u * 7 + n) % items, 1.7e9 + 86_400.0 * n) for u in range(users) for n in range(steps)]
-    folder = planted.write_snapshot(
-        tmp_path / "circle",
-        {"user": [f"u{u}" for u in range(users)]},
-        {"item": [f"i{i}" for i in range(items)]},
-        {
-            "user": [f"u{u}" for u, _, _ in walk],
-            "item": [f"i{i}" for _, i, _ in walk],
-            "time": [t for _, _, t in walk],
-        },
-    )
-    tables = read_snapshot(folder)
+    walk = [(f"u{u}", f"i{(u * 7 + n) % items}", 1.7e9 + 86_400.0 * n) for u in range(users) for n in range(steps)]
+    tables = read_snapshot(planted.write_shop(tmp_path / "circle", walk))
     data = TwoTowerDataset.build(tables, split(tables, "last-out", 1))
 
     found = quality.choose("sasrec", data, [{"dim": 32, "blocks": 1, "dropout": 0.1}])

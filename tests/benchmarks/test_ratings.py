@@ -14,21 +14,7 @@ from tests import planted
 
 
 def tables_of_tastes(folder: Path):
-    """Even people rate even items 5 and odd ones 1, odd people the other way round."""
-    rng = np.random.default_rng(0)
-    rows = [
-        (f"u{u}", f"i{i}", float(n), 5.0 if (u + i) % 2 == 0 else 1.0)
-        for u in range(80)
-        for n, i in enumerate(rng.permutation(30)[:15])
-    ]
-    user, item, time, rating = (list(c) for c in zip(*rows, strict=True))
-    planted.write_snapshot(
-        folder,
-        {"user": sorted(set(user))},
-        {"item": sorted(set(item))},
-        {"user": user, "item": item, "time": time, "rating": rating},
-    )
-    return read_snapshot(folder)
+    return read_snapshot(planted.write_shop(folder, planted.even_and_odd(users=80, items=30, each=15)))
 
 
 def test_ours_finds_planted_tastes_and_is_calibrated(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

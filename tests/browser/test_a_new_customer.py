@@ -4,7 +4,7 @@ import pytest
 
 from customers.models import Customer, Purchase
 from tests.browser.looks import follow, no_sideways_scrolling
-from tests.recommender.shop import category_of
+from tests.shop import category_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -11,7 +11,7 @@ from catalog.models import Product
 from customers.models import CartItem, Customer, Purchase
 from tests.browser.conftest import WIDTHS
 from tests.browser.looks import follow, looks_right, picture
-from tests.recommender.shop import category_of
+from tests.shop import category_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "correct-horse-9"

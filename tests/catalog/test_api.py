@@ -1,25 +1,16 @@
 """The catalog's endpoints, as another program calls them."""
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 from rest_framework.test import APIClient
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from tests.problems import fields, problem
+from tests.shop import caller
 
 pytestmark = pytest.mark.django_db
 PRODUCTS = "/api/v1/products/"
-
-
-def caller(*permissions):
-    """A client signed in as a user with these permissions on products."""
-    user = User.objects.create_user(f"caller-{len(permissions)}-{User.objects.count()}")
-    user.user_permissions.set(Permission.objects.filter(codename__in=[f"{name}_product" for name in permissions]))
-    client = APIClient()
-    client.force_authenticate(user)
-    return client
 
 
 def test_anyone_reads_what_is_for_sale():
@@ -33,7 +24,7 @@ def test_anyone_reads_what_is_for_sale():
 
 def test_those_who_may_view_products_see_withdrawn_ones_too():
     Product.objects.create(key="P2", name="Gone", active=False)
-    assert caller("view").get(f"{PRODUCTS}P2/").json()["active"] is False
+    assert caller("view_product").get(f"{PRODUCTS}P2/").json()["active"] is False
 
 
 @pytest.mark.parametrize("key", ["a/b", "two words", "50%", "ключ"])
@@ -48,7 +39,7 @@ def test_a_key_may_hold_any_characters(key):
     [(12345, "12345"), (12345.0, "12345"), (1e22, "1" + 22 * "0"), (0.5, "0.5"), ("12345.0", "12345.0")],
 )
 def test_a_key_that_is_sent_as_a_number_has_one_text(sent, key):
-    client = caller("add")
+    client = caller("add_product")
     assert client.post(PRODUCTS, {"key": sent, "name": sent, "category": sent}, format="json").status_code == 201
     product = Product.objects.get()
     assert (product.key, product.name, product.category) == (key, key, key)
@@ -83,26 +74,26 @@ def test_writing_takes_permission():
     row = {"key": "P1", "name": "Lamp"}
     assert APIClient().post(PRODUCTS, row).status_code == 401
     assert caller().post(PRODUCTS, row).status_code == 403
-    assert caller("add").post(PRODUCTS, row).status_code == 201
-    assert caller("add").delete(f"{PRODUCTS}P1/").status_code == 403
+    assert caller("add_product").post(PRODUCTS, row).status_code == 201
+    assert caller("add_product").delete(f"{PRODUCTS}P1/").status_code == 403
     assert Product.objects.get().name == "Lamp"
 
 
 def test_every_mistake_is_named_by_its_field():
-    response = caller("add").post(PRODUCTS, {"key": "", "price": -1, "active": "perhaps", "colour": "red"})
+    response = caller("add_product").post(PRODUCTS, {"key": "", "price": -1, "active": "perhaps", "colour": "red"})
     assert fields(response) == ["colour"]
-    response = caller("add").post(PRODUCTS, {"key": "", "price": -1, "active": "perhaps"})
+    response = caller("add_product").post(PRODUCTS, {"key": "", "price": -1, "active": "perhaps"})
     assert set(fields(response)) == {"key", "name", "price", "active"}
 
 
 @pytest.mark.parametrize("body", ["text", 7, None, True])
 def test_a_body_that_is_no_object_is_refused(body):
-    assert caller("add").post(PRODUCTS, body, format="json").status_code == 400
+    assert caller("add_product").post(PRODUCTS, body, format="json").status_code == 400
 
 
 def test_a_key_is_taken_once_and_never_changes():
     Product.objects.create(key="P1", name="Lamp")
-    client = caller("add", "change")
+    client = caller("add_product", "change_product")
     assert fields(client.post(PRODUCTS, {"key": "P1", "name": "Other"})) == ["key"]
     assert fields(client.patch(f"{PRODUCTS}P1/", {"key": "P9"})) == ["key"]
     assert client.patch(f"{PRODUCTS}P1/", {"price": "7.50"}).json()["price"] == "7.50"
@@ -118,7 +109,7 @@ def test_a_list_is_answered_row_by_row_and_keeps_the_good_rows():
         {"key": "P0", "name": "x"},
         {"key": "P3", "name": "Pan"},
     ]
-    response = caller("add").post(PRODUCTS, rows)
+    response = caller("add_product").post(PRODUCTS, rows)
     assert response.status_code == 200
     body = response.json()
     assert (body["created"], body["repeated"], body["refused"]) == (2, 0, 3)
@@ -130,13 +121,13 @@ def test_a_list_is_answered_row_by_row_and_keeps_the_good_rows():
 
 
 def test_a_key_twice_in_one_list_is_refused_the_second_time():
-    body = caller("add").post(PRODUCTS, [{"key": "P", "name": "One"}, {"key": "P", "name": "Two"}]).json()
+    body = caller("add_product").post(PRODUCTS, [{"key": "P", "name": "One"}, {"key": "P", "name": "Two"}]).json()
     assert [row["status"] for row in body["results"]] == ["created", "refused"]
     assert Product.objects.get().name == "One"
 
 
 def test_a_list_too_long_is_refused_whole():
-    response = caller("add").post(PRODUCTS, [{"key": str(n), "name": "x"} for n in range(1001)])
+    response = caller("add_product").post(PRODUCTS, [{"key": str(n), "name": "x"} for n in range(1001)])
     assert fields(response) == [None]
     assert "1001 rows" in response.json()["detail"]
     assert not Product.objects.exists()
@@ -144,7 +135,7 @@ def test_a_list_too_long_is_refused_whole():
 
 def test_a_product_that_was_bought_is_not_deleted():
     product = Product.objects.create(key="P", name="Lamp")
-    client = caller("delete")
+    client = caller("delete_product")
     Purchase.objects.create(customer=Customer.objects.create(key="C"), product=product)
     response = client.delete(f"{PRODUCTS}P/")
     assert "active" in problem(response, 409)["detail"]

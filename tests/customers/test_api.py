@@ -3,23 +3,16 @@
 import json
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from tests.problems import fields, problem
+from tests.shop import caller
 
 pytestmark = pytest.mark.django_db
 CUSTOMERS, PURCHASES = "/api/v1/customers/", "/api/v1/purchases/"
-
-
-def caller(*codenames):
-    user = User.objects.create_user(f"caller{User.objects.count()}")
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    client = APIClient()
-    client.force_authenticate(user)
-    return client
 
 
 @pytest.fixture

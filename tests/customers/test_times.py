@@ -17,7 +17,8 @@ from customers.models import Customer, Purchase
 from customers.resources import PurchaseResource
 from customers.services import rate_purchase
 from recommender.source import times as recommender_times
-from tests.customers.test_api import PURCHASES, caller
+from tests.customers.test_api import PURCHASES
+from tests.shop import caller
 
 pytestmark = pytest.mark.django_db
 WRONG = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2206-03-01T00:00:00Z", "9999-12-31T23:59:59Z"]

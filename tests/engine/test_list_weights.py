@@ -30,9 +30,7 @@ EACH = 24  # purchases of everybody
 def dataset(folder, history_of):
     """80 people who buy what `history_of` says, in that order."""
     rows = [(f"u{u:02}", item, float(n)) for u in range(80) for n, item in enumerate(history_of(u))]
-    user, item, time = (list(column) for column in zip(*rows, strict=True))
-    interactions = {"user": user, "item": item, "time": time}
-    planted.write_snapshot(folder, {"user": sorted(set(user))}, {"item": sorted(set(item))}, interactions)
+    planted.write_shop(folder, rows)
     tables = read_snapshot(folder)
     return TwoTowerDataset.build(tables, split(tables, "last-out"))
 

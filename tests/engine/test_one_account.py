@@ -1,7 +1,6 @@
 """One account with very many rows does not decide what others are shown."""
 
 import numpy as np
-import pyarrow as pa
 
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.config import TrainConfig
@@ -26,13 +25,13 @@ def shop(folder, *, users=120, items=40, each=8, extra=()):
         for n, i in enumerate(rng.choice(items, each, replace=False, p=share / share.sum()))
     ]
     rows += extra
-    user, item, time, rating = (list(c) for c in zip(*rows, strict=True))
-    keys = sorted(set(user))
-    return planted.write_snapshot(
+    keys = sorted({user for user, *_ in rows})
+    kinds = ["A" if i < items // 2 else "B" for i in range(items)]
+    return planted.write_shop(
         folder,
-        {"user": keys, "country": ["Nowhere" if key == "many" else "UK" for key in keys]},
-        {"item": [f"i{i:02}" for i in range(items)], "kind": ["A" if i < items // 2 else "B" for i in range(items)]},
-        {"user": user, "item": item, "time": time, "rating": pa.array(rating, pa.float64())},
+        rows,
+        users={"user": keys, "country": ["Nowhere" if key == "many" else "UK" for key in keys]},
+        items={"item": [f"i{i:02}" for i in range(items)], "kind": kinds},
         user_categorical=["country"],
         user_numerical=["purchases"],
         item_categorical=["kind"],

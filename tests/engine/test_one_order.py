@@ -23,13 +23,8 @@ def shop(folder, *, people=300, order=5, come_back=0.0, seed=0):
         for n in range(orders):
             at = 1.7e9 + 3600.0 * person + 2.6e6 * n
             rows += [(f"u{person}", f"i{item}", at) for item in mine[n * order : (n + 1) * order]]
-    user, item, time = (list(column) for column in zip(*rows, strict=True))
-    return planted.write_snapshot(
-        folder,
-        {"user": [f"u{n}" for n in range(people)]},
-        {"item": [f"i{n}" for n in range(ITEMS)]},
-        {"user": user, "item": item, "time": time},
-    )
+    users, items = {"user": [f"u{n}" for n in range(people)]}, {"item": [f"i{n}" for n in range(ITEMS)]}
+    return planted.write_shop(folder, rows, users=users, items=items)
 
 
 def of_own_kind(bundle, users):

@@ -27,14 +27,13 @@ def leaning(folder, *, says=True, users=300, items=40, each=6):
     for u in range(users):
         mine = np.where(np.arange(items) % 2 == u % 2, 6.0, 1.0) * weight
         rows += [(f"u{u}", f"i{i}", 1.7e9 + n) for n, i in enumerate(rng.choice(items, each, False, mine / mine.sum()))]
-    user, item, time = (list(c) for c in zip(*rows, strict=True))
     gender = ["FM"[u % 2] if says else "FM"[int(rng.integers(0, 2))] for u in range(users)]
     return load(
-        planted.write_snapshot(
+        planted.write_shop(
             folder,
-            {"user": [f"u{u}" for u in range(users)], "gender": gender},
-            {"item": [f"i{i}" for i in range(items)]},
-            {"user": user, "item": item, "time": time},
+            rows,
+            users={"user": [f"u{u}" for u in range(users)], "gender": gender},
+            items={"item": [f"i{i}" for i in range(items)]},
             user_categorical=["gender"],
         )
     )

@@ -1,7 +1,6 @@
 """Ratings in closed form, on planted tastes: what is known of a person decides what they are predicted to say."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from recommender.engine.config import TrainConfig
@@ -17,25 +16,13 @@ ONE_EPOCH = TrainConfig(dim=8, profile_rank=2, rating_dim=4, epochs=1)
 
 def even_and_odd(folder, *, users=200, items=40, each=12, told=True):
     """Even people rate even items 5 and odd items 1, odd people the other way round; their profiles may tell."""
-    rng = np.random.default_rng(0)
-    rows = [
-        (f"u{u}", f"i{i}", float(n), 5.0 if (u + i) % 2 == 0 else 1.0)
-        for u in range(users)
-        for n, i in enumerate(rng.permutation(items)[:each])
-    ]
     kinds = [("even" if u % 2 == 0 else "odd") if told else "any" for u in range(users)]
-    return read(folder, rows, kinds)
+    return read(folder, planted.even_and_odd(users, items, each), kinds)
 
 
 def read(folder, rows, kinds):
-    user, item, time, rating = (list(c) for c in zip(*rows, strict=True))
-    planted.write_snapshot(
-        folder,
-        {"user": [f"u{u}" for u in range(len(kinds))], "kind": kinds},
-        {"item": sorted(set(item))},
-        {"user": user, "item": item, "time": time, "rating": pa.array(rating, pa.float64())},
-        user_categorical=["kind"],
-    )
+    users = {"user": [f"u{u}" for u in range(len(kinds))], "kind": kinds}
+    planted.write_shop(folder, rows, users=users, user_categorical=["kind"])
     tables = read_snapshot(folder)
     return TwoTowerDataset.build(tables, split(tables, "last-out"))
 

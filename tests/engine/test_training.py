@@ -137,17 +137,7 @@ def test_the_label_of_a_held_out_purchase_cannot_be_seen(tmp_path):
 
 
 def test_ratings_beat_the_means_where_taste_decides_them(tmp_path):
-    rng = np.random.default_rng(0)
-    rows = []
-    for u in range(200):
-        for n, i in enumerate(rng.permutation(40)[:12]):
-            liked = (u + i) % 2 == 0  # even people like even items, odd people odd ones
-            rows.append((f"u{u}", f"i{i}", float(n), 5.0 if liked else 1.0))
-    user, item, time, rating = (list(c) for c in zip(*rows, strict=True))
-    planted.write_snapshot(
-        tmp_path, {"user": sorted(set(user))}, {"item": sorted(set(item))},
-        {"user": user, "item": item, "time": time, "rating": rating},
-    )  # fmt: skip
+    planted.write_shop(tmp_path, planted.even_and_odd(users=200, items=40, each=12))
     data = load(tmp_path)
     trained = train_two_tower_model(data, replace(QUICK, rating_dim=8, epochs=30))
     ratings = evaluate(TorchScorer(trained.model, data), data, how="last-out", at_most=500, resamples=100).ratings

@@ -48,7 +48,7 @@ def break_it(made: World, times: int, seed: int, only: list[str]) -> Iterator[li
     from django.core.management import call_command
 
     from tests.faults.trials import FAULTS, trial, undisturbed
-    from tests.recommender.shop import stock_the_shop
+    from tests.shop import stock_the_shop
 
     call_command("migrate", verbosity=0)
     stock_the_shop()

@@ -26,7 +26,7 @@ from recommender.serving import predict_rating, recommend, why
 from recommender.source.declaration import get_source
 from recommender.training.export import export_snapshot
 from recsite import privacy
-from tests.recommender.shop import category_of
+from tests.shop import category_of
 
 PASSWORD = "correct-horse-9"
 

@@ -14,7 +14,7 @@ from customers.models import Customer, Purchase
 from recommender.api.throttles import VisitorThrottle
 from recommender.models import Event, ServedList
 from tests.problems import fields, problem
-from tests.recommender.shop import PRODUCTS, category_of
+from tests.shop import PRODUCTS, category_of
 
 LISTS = "/api/v1/recommendations/"
 SHAPE = {"recommendation_id", "model_version", "source", "fallback_reason", "next_page_token", "items"}

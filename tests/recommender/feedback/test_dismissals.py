@@ -13,7 +13,7 @@ from recommender.errors import RecommendationError
 from recommender.feedback import dismissals
 from recommender.models import Dismissal, Event
 from tests.recommender import lists
-from tests.recommender.shop import PRODUCTS
+from tests.shop import PRODUCTS
 
 
 def keys(answer) -> list[str]:

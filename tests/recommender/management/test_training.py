@@ -16,7 +16,8 @@ from recommender.models import Promotion, TrainingRun
 from recommender.registry import promotion as versions
 from recommender.serving import recommend
 from recommender.training import execution as training
-from tests.recommender import planted_runs, shop
+from tests import shop
+from tests.recommender import planted_runs
 
 ROOT = Path(__file__).resolve().parents[3]
 State = TrainingRun.State

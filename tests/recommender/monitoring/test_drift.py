@@ -15,7 +15,7 @@ from customers.models import Customer, Purchase
 from recommender.errors import TrainingError
 from recommender.models import DriftFinding, Event, ServedList, TrainingRun
 from recommender.monitoring import drift
-from tests.recommender.shop import START
+from tests.shop import START
 
 pytestmark = pytest.mark.django_db
 NOW = START + timedelta(days=8)

@@ -12,7 +12,7 @@ from recommender.serving import live as serving
 from recommender.serving import predict_rating, recommend
 from tests.recommender.lists import also_viewed, bought_together, popular, similar
 from tests.recommender.serving.test_recommendations import categories, keys
-from tests.recommender.shop import category_of
+from tests.shop import category_of
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from recommender.serving.kinds import together
 from recommender.source.declaration import get_source
 from tests.recommender.lists import also_viewed, bought_together, popular, trending
 from tests.recommender.serving.test_recommendations import keys
-from tests.recommender.shop import START
+from tests.shop import START
 
 MANY = 2_000
 

@@ -18,7 +18,7 @@ from recommender.serving import ListRequest, predict_rating, ranking, recommend,
 from recommender.serving import live as serving
 from recommender.source.declaration import get_source
 from tests.recommender.lists import because_you_bought, bought_together, popular, similar
-from tests.recommender.shop import PRODUCTS, category_of
+from tests.shop import PRODUCTS, category_of
 
 
 def keys(answer) -> list[str]:

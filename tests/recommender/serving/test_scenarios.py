@@ -23,7 +23,7 @@ from tests.recommender.lists import (
     trending,
 )
 from tests.recommender.serving.test_recommendations import bought_by, categories, keys
-from tests.recommender.shop import category_of
+from tests.shop import category_of
 
 
 def sell(product: str, *customers: str, days_ago: float = 0) -> None:

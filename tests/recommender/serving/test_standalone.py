@@ -12,8 +12,8 @@ from recommender.models import ModelVersion, Promotion
 from recommender.serving import predict_rating, recommend
 from recommender.source.declaration import get_source
 from recommender.training.export import export_snapshot
+from tests import shop
 from tests.conftest import QUICK
-from tests.recommender import shop
 
 SHORT = 5  # purchases that the model reads: some customers bought more than that
 PROFILES = [{}, {"Age": 28, "Gender": "F", "Country": "UK"}, {"age": "61"}, {"gender": "X", "Total_Purchases": 3}]

@@ -9,7 +9,7 @@ from django.db import connection, connections
 from customers.models import Customer, Purchase
 from recommender.models import ServedList
 from recommender.source.compiled_query import CompiledQuery
-from tests.recommender import shop
+from tests import shop
 
 
 def test_the_rows_are_those_of_the_queryset_for_any_values(stocked):

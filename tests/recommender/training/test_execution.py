@@ -22,8 +22,7 @@ from recommender.serving import recommend
 from recommender.training import execution as training
 from recommender.training import runs
 from recommender.training.export import export_snapshot
-from tests import planted
-from tests.recommender import shop
+from tests import planted, shop
 
 SMALL = {
     "epochs": 8,

@@ -19,7 +19,7 @@ from recommender.serving import customers as people
 from recommender.source.declaration import Latest
 from recommender.training.export import CHUNK, export_snapshot
 from recsite.source import ShopSource
-from tests.recommender import shop
+from tests import shop
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -23,7 +23,7 @@ from recommender.source.declaration import Latest, RecommenderSource
 from recommender.source.values import plain_value
 from recommender.training.export import export_snapshot
 from recsite.source import ShopSource
-from tests.recommender import shop
+from tests import shop
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from recommender.errors import TrainingError
 from recommender.models import TrainingRun, TrainingSchedule
 from recommender.training import queueing, runs, schedules
 from recsite.celery import app
-from tests.recommender import shop
+from tests import shop
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday

@@ -17,7 +17,7 @@ from recommender.serving import live as serving
 from recommender.serving import recommend
 from recommender.training import execution as training
 from recommender.training import runs
-from tests.recommender import shop
+from tests import shop
 from tests.recommender.training.test_execution import SMALL
 
 State = TrainingRun.State

@@ -11,7 +11,7 @@ from kombu import pools
 from recommender import tasks
 from recommender.models import TrainingRun
 from recommender.training import queueing, runs
-from tests.recommender import shop
+from tests import shop
 from tests.recommender.training.test_execution import SMALL
 
 State = TrainingRun.State

@@ -16,7 +16,8 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from customers.resources import PurchaseResource
 from recommender.models import DriftFinding, Event, ListCount
-from tests.customers.test_api import CUSTOMERS, PURCHASES, caller
+from tests.customers.test_api import CUSTOMERS, PURCHASES
+from tests.shop import caller
 
 pytestmark = pytest.mark.django_db
 

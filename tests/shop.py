@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+from django.contrib.auth.models import Permission, User
+from rest_framework.test import APIClient
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
@@ -78,9 +80,9 @@ def stock_the_shop() -> None:
 def write_snapshot(folder: Path) -> Path:
     """The same shop as the engine reads it."""
     import pyarrow as pa  # a web process that serves this shop has none
-    import pyarrow.parquet as pq
 
-    folder.mkdir(parents=True)
+    from tests import planted
+
     source, bought = get_source(), rows()
     static = [profile_of(c) for c in range(CUSTOMERS)]
     users = {name: [p.get(name) for p in static] for name in source.static_features}
@@ -104,8 +106,7 @@ def write_snapshot(folder: Path) -> Path:
         "feedback": [r.feedback for r in bought],
         **{name: pa.nulls(len(bought), pa.string()) for name in ("shipping_method", "payment_method", "order_status")},
     }
-    for name, columns in (("users", users), ("items", items), ("interactions", interactions)):
-        pq.write_table(pa.table(columns), folder / f"{name}.parquet")
+    planted.write_snapshot(folder, users, items, interactions)
     source.schema().write(folder)
     return folder
 
@@ -114,3 +115,12 @@ def _typed(name, values, source):
     import pyarrow as pa
 
     return pa.array(values, pa.float64() if name in source.customer_numerical else pa.string())
+
+
+def caller(*codenames: str) -> APIClient:
+    """Another program, signed in as a user with these permissions."""
+    user = User.objects.create_user(f"caller{User.objects.count()}")
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client = APIClient()
+    client.force_authenticate(user)
+    return client
