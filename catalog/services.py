@@ -1,5 +1,6 @@
 """Changes of the catalog."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.core.files.storage import Storage
@@ -29,12 +30,17 @@ def save_new(row: Model) -> Any:
     return row
 
 
-def update_product(*, product: Product, **changes: object) -> Product:
+def save_changes(row: Model, changes: Mapping[str, object], *, unchecked: Collection[str] = ()) -> Any:
+    """The row with these changes, checked and stored. unchecked : fields that are not looked at."""
     for field, value in changes.items():
-        setattr(product, field, value)
-    product.full_clean()
-    product.save()
-    return product
+        setattr(row, field, value)
+    row.full_clean(exclude=unchecked)
+    row.save()
+    return row
+
+
+def update_product(*, product: Product, **changes: object) -> Product:
+    return save_changes(product, changes)
 
 
 def take_off_sale(*, products: QuerySet[Product]) -> int:

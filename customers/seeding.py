@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from django.db import transaction
@@ -62,8 +63,7 @@ class ShopSize:
         return f"S{self.seed}-C{number + 1}"
 
 
-@dataclass(frozen=True)
-class Shelf:
+class Shelf(NamedTuple):
     """The products as arrays, for drawing purchases: all of length n, in the order of the products."""
 
     interest: np.ndarray  # int
@@ -75,8 +75,7 @@ class Shelf:
     price: np.ndarray  # float
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NamedTuple):
     interests: np.ndarray  # int, one to three
     generosity: float  # stars
     shipping: str
@@ -84,8 +83,7 @@ class Person:
     eagerness: float  # share of all purchases, any scale
 
 
-@dataclass(frozen=True)
-class Seeded:
+class Seeded(NamedTuple):
     customers: int
     products: int
     purchases: int
@@ -94,8 +92,8 @@ class Seeded:
 def seed_shop(*, size: ShopSize, until: datetime, progress: Callable[[int], None] = lambda n: None) -> Seeded:
     """Store the shop of this size and seed; how many rows were new. A second call adds nothing.
 
-    Rows that are there already are kept as they are, so a shop seeded yesterday is not moved to today. The same seed in
-    another size would be another shop under the same keys: SeedRefused, as for days when no purchase can have been.
+    Rows that are stored stay as they are, so a shop seeded yesterday is not moved to today. The same seed in another
+    size would be another shop under the same keys: SeedRefused, as for days when nothing can have been bought.
     """
     if until < EARLIEST + SPAN or time_problem(until):
         raise SeedRefused(f"--until is {until.date()}; it can be from mid-1971 to tomorrow.")
@@ -129,7 +127,7 @@ def _another_size_is_stored(size: ShopSize) -> bool:
     purchases = Purchase.objects.filter(external_id__startswith=f"seed-{size.seed}-")
     if purchases.exists():
         return purchases.exclude(external_id__startswith=size.purchase_prefix).exists()
-    # Nothing was bought there, so the number of rows is all there is to tell sizes apart.
+    # Without purchases, the numbers of customers and products show the size.
     customers = Customer.objects.filter(key__startswith=f"S{size.seed}-C").count()
     products = Product.objects.filter(key__startswith=f"S{size.seed}-P").count()
     return customers not in (0, size.customers) or products not in (0, size.products)
@@ -224,7 +222,7 @@ def make_customers(
         income = BY_NAME["income"].choices[rng.choice(3, p=(0.3, 0.45, 0.25))]
         country, state, city = PLACES[rng.integers(len(PLACES))]
         odds = np.array([_odds(interest, age, woman, income) for interest in interests])
-        some = min(len(interests), 1 + int(rng.choice(3, p=(0.45, 0.4, 0.15))))
+        tastes = min(len(interests), 1 + int(rng.choice(3, p=(0.45, 0.4, 0.15))))
         eagerness = float(rng.gamma(2.0))
         premium = eagerness + {"Low": -0.5, "Medium": 0.0, "High": 0.8}[income] + rng.normal(0, 0.4)
         names = WOMEN if woman else MEN
@@ -248,7 +246,7 @@ def make_customers(
         )
         people.append(
             Person(
-                interests=rng.choice(len(interests), size=some, replace=False, p=odds / odds.sum()),
+                interests=rng.choice(len(interests), size=tastes, replace=False, p=odds / odds.sum()),
                 generosity=float(rng.normal(0, 0.35)),
                 shipping=SHIPPING[rng.choice(3, p=(0.3, 0.3, 0.4) if income == "High" else (0.6, 0.3, 0.1))],
                 payment=PAYMENTS[rng.choice(4, p=(0.4, 0.25, 0.3, 0.05) if age < 45 else (0.3, 0.35, 0.1, 0.25))],
@@ -279,17 +277,16 @@ def make_purchases(
     eagerness = np.array([person.eagerness for person in people])
     counts = rng.multinomial(size.purchases, eagerness / eagerness.sum())
     number = 0
-    for who, (person, count) in enumerate(zip(people, counts, strict=True)):
+    for customer, (person, count) in enumerate(zip(people, counts, strict=True)):
         joined = rng.uniform(0, 0.6)
-        times = np.sort(rng.uniform(joined, 1.0, count))
-        for moment, (item, wanted) in zip(times, _basket(person, shelf, interests, int(count), rng), strict=True):
-            time = until - SPAN * (1.0 - float(moment))
-            quantity = (
-                int(rng.integers(1, 6)) if interests[shelf.interest[item]].repeats else 1 + int(rng.random() < 0.08)
-            )
-            rating = _rating(person, shelf, item, wanted, rng)
+        shares = np.sort(rng.uniform(joined, 1.0, count))  # of SPAN
+        for share, (item, suits) in zip(shares, _basket(person, shelf, interests, int(count), rng), strict=True):
+            time = until - SPAN * (1.0 - float(share))
+            repeats = interests[shelf.interest[item]].repeats
+            quantity = int(rng.integers(1, 6)) if repeats else 1 + int(rng.random() < 0.08)
+            rating = _rating(person, shelf, item, suits, rng)
             yield Purchase(
-                customer_id=who,
+                customer_id=customer,
                 product_id=item,
                 time=time.replace(microsecond=0),
                 quantity=quantity,
@@ -308,25 +305,25 @@ def _basket(
     person: Person, shelf: Shelf, interests: tuple[Interest, ...], count: int, rng: np.random.Generator
 ) -> Iterator[tuple[int, bool]]:
     """(product, whether it lies within the person's interests), `count` times, in the order of buying."""
-    mine = {int(interest): shelf.of_interest[int(interest)] for interest in person.interests}  # rows of the shelf
-    odds = {interest: shelf.popularity[rows] for interest, rows in mine.items()}  # fall when bought and not used up
-    last_kind = dict.fromkeys(mine, -1)
+    rows_of = {int(interest): shelf.of_interest[int(interest)] for interest in person.interests}  # rows of the shelf
+    odds = {interest: shelf.popularity[rows] for interest, rows in rows_of.items()}  # fall when bought and not used up
+    last_kind = dict.fromkeys(rows_of, -1)
     for _ in range(count):
         if rng.random() < WITHIN_INTERESTS:
             interest = int(person.interests[rng.integers(len(person.interests))])
             following = (last_kind[interest] + 1) % len(interests[interest].kinds)
-            suits = shelf.kind[mine[interest]] == following
-            place = _draw(np.cumsum(np.where(suits, odds[interest] * NEXT_KIND, odds[interest])), rng)
-            item = int(mine[interest][place])
+            is_next = shelf.kind[rows_of[interest]] == following
+            place = _draw(np.cumsum(np.where(is_next, odds[interest] * NEXT_KIND, odds[interest])), rng)
+            item = int(rows_of[interest][place])
         else:
             item = _draw(shelf.popularity_so_far, rng)
             interest = int(shelf.interest[item])
             place = int(np.searchsorted(shelf.of_interest[interest], item))
-        if interest in mine:
+        if interest in rows_of:
             last_kind[interest] = int(shelf.kind[item])
             if not interests[interest].repeats:
                 odds[interest][place] = ALREADY_BOUGHT
-        yield item, interest in mine
+        yield item, interest in rows_of
 
 
 def _draw(odds_so_far: np.ndarray, rng: np.random.Generator) -> int:
@@ -334,9 +331,9 @@ def _draw(odds_so_far: np.ndarray, rng: np.random.Generator) -> int:
     return min(int(place), len(odds_so_far) - 1)
 
 
-def _rating(person: Person, shelf: Shelf, item: int, wanted: bool, rng: np.random.Generator) -> int | None:
+def _rating(person: Person, shelf: Shelf, item: int, suits: bool, rng: np.random.Generator) -> int | None:
     """Whole stars, 1 to 5; None for the third of all purchases that nobody rates."""
-    stars = (4.2 if wanted else 2.7) + shelf.quality[item] + person.generosity + rng.normal(0, 0.45)
+    stars = (4.2 if suits else 2.7) + shelf.quality[item] + person.generosity + rng.normal(0, 0.45)
     return int(np.clip(round(stars), 1, 5)) if rng.random() < 0.67 else None
 
 

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from catalog.models import Product
-from catalog.services import save_new
+from catalog.services import save_changes, save_new
 from customers.errors import NotForSale, PurchaseChanged, RatingRefused
 from customers.models import Customer, Purchase
 from customers.selectors import customer_of
@@ -31,11 +31,7 @@ def create_customer(**fields: object) -> Customer:
 
 
 def update_customer(*, customer: Customer, **changes: object) -> Customer:
-    for field, value in changes.items():
-        setattr(customer, field, value)
-    customer.full_clean()
-    customer.save()
-    return customer
+    return save_changes(customer, changes)
 
 
 def customer_for(*, user: AbstractBaseUser) -> Customer:
@@ -114,12 +110,8 @@ def difference(stored: object, sent: object) -> str:
 
 
 def update_purchase(*, purchase: Purchase, **changes: object) -> Purchase:
-    for field, value in changes.items():
-        setattr(purchase, field, value)
     # A purchase stored before times were bounded can still be rated, or cancelled.
-    purchase.full_clean(exclude=[] if "time" in changes else ["time"])
-    purchase.save()
-    return purchase
+    return save_changes(purchase, changes, unchecked=() if "time" in changes else ["time"])
 
 
 def set_purchases_personalisation(*, purchases: QuerySet[Purchase], wanted: bool) -> int:

@@ -304,25 +304,23 @@ SPECTACULAR_SETTINGS = {
 
 RECOMMENDER_SOURCE = "recsite.source.ShopSource"
 SILENCED_SYSTEM_CHECKS = ["recommender.I006"]  # the extra `milvus`, which only RETRIEVAL_ADDRESS needs
-RECOMMENDER_KEEP_BUNDLES = env.int("KEEP_BUNDLES", default=10)
-# Who gets an email when a run fails, is refused or a version goes live: addresses, comma-separated; empty: nobody.
-RECOMMENDER_NOTIFY = env.list("NOTIFY", default=[])
-RECOMMENDER_NOTIFY_OF = env.list("NOTIFY_OF", default=["failure", "refusal", "promotion"])
-# A new model that learned from so much less than the live one is refused: a part of the data may be missing.
-RECOMMENDER_MOST_LOST = env.float("MOST_LOST", default=0.3)
-RECOMMENDER_MOST_FALLEN = env.float("MOST_FALLEN", default=0.4)
-# A list is kept so many days, what it brought for ever. A purchase is credited to the last list in which the customer
-# clicked on the item no more than so many days before.
-RECOMMENDER_KEEP_LISTS = env.int("KEEP_LISTS", default=90)
-RECOMMENDER_ATTRIBUTION_DAYS = env.int("ATTRIBUTION_DAYS", default=7)
-# A Milvus server that searches the items, http://user:password@host:19530/database; empty: every process itself.
-RECOMMENDER_RETRIEVAL_ADDRESS = env.str("RETRIEVAL_ADDRESS", default="")
-# Calls by one visitor (by address), by one signed-in user and by one API key; empty: as many as they like.
-RECOMMENDER_THROTTLES = {
-    "page": env.str("THROTTLE_PAGE", default="600/min") or None,  # pages, by address
-    "visitor": env.str("THROTTLE_VISITOR", default="300/min") or None,
-    "user": env.str("THROTTLE_USER", default="1200/min") or None,
-    "key": env.str("THROTTLE_KEY", default="6000/min") or None,
+# Set where the environment sets them: the defaults are the recommender's own. docs/operations.md has both.
+for name, read in {
+    "KEEP_BUNDLES": env.int,
+    "NOTIFY": env.list,
+    "NOTIFY_OF": env.list,
+    "MOST_LOST": env.float,
+    "MOST_FALLEN": env.float,
+    "KEEP_LISTS": env.int,
+    "ATTRIBUTION_DAYS": env.int,
+    "RETRIEVAL_ADDRESS": env.str,
+}.items():
+    if name in env.ENVIRON:
+        vars()[f"RECOMMENDER_{name}"] = read(name)
+RECOMMENDER_THROTTLES = {  # an empty one: as many calls as they like
+    scope: env.str(f"THROTTLE_{scope.upper()}") or None
+    for scope in ("page", "visitor", "user", "key")
+    if f"THROTTLE_{scope.upper()}" in env.ENVIRON
 }
 
 # --- safety and logs --------------------------------------------------------------------------------------------------

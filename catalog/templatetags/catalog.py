@@ -50,14 +50,6 @@ def stars(rating: float | Decimal | None) -> Stars | None:
     return Stars(f"{float(rating):.1f} out of 5", shapes)
 
 
-@register.simple_tag(takes_context=True)
-def page_link(context: template.Context, number: int) -> str:
-    """The address of another page of the same search."""
-    query = context["request"].GET.copy()
-    query["page"] = number
-    return f"?{query.urlencode()}"
-
-
 @register.filter
 def srcset(image: FieldFile) -> str:
     """The addresses of a picture in the sizes in which it is shown, with their widths, for <img srcset>."""

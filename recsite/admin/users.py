@@ -8,7 +8,8 @@ from typing import Any
 
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.models import EmailAddress
-from django.apps import apps
+from allauth.mfa.admin import AuthenticatorAdmin as AllauthAuthenticatorAdmin
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -46,7 +47,7 @@ class SuperuserOnly:
         return request.user.is_superuser and super().has_delete_permission(request, obj)
 
 
-admin.site.unregister([User, Group, EmailAddress])
+admin.site.unregister([User, Group, EmailAddress, Authenticator])
 
 
 class ChangeForm(UserChangeForm):
@@ -93,14 +94,8 @@ class EmailAddressAdmin(SuperuserOnly, AllauthEmailAddressAdmin, ModelAdmin):
         return actions
 
 
-if apps.is_installed("allauth.mfa"):
-    from allauth.mfa.admin import AuthenticatorAdmin as AllauthAuthenticatorAdmin
-    from allauth.mfa.models import Authenticator
+@admin.register(Authenticator)
+class AuthenticatorAdmin(SuperuserOnly, AllauthAuthenticatorAdmin, ModelAdmin):
+    """Second factors: whoever could change somebody's would have theirs."""
 
-    admin.site.unregister(Authenticator)
-
-    @admin.register(Authenticator)
-    class AuthenticatorAdmin(SuperuserOnly, AllauthAuthenticatorAdmin, ModelAdmin):
-        """Second factors: whoever could change somebody's would have theirs."""
-
-        exclude = ["data"]  # the secret itself
+    exclude = ["data"]  # the secret itself
