@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from django.core.management import get_commands
 from django.urls import Resolver404, resolve
 
 from recommender.engine.config import TrainConfig
+from recommender.serving import FALLBACK_REASONS, KINDS, UNRATED_REASONS
 from tests.docs.blocks import PAGES as DOCS
 from tests.docs.blocks import ROOT
 
@@ -58,6 +60,16 @@ def test_every_make_target_is_there(page):
     assert set(re.findall(r"`?make ([a-z]+)\b[^`\n]*`", TEXTS[page])) <= targets
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_name_of_the_code_is_there(page):
+    """`recommender.room.name` and `room.name(...)`, as one would import it."""
+    named = re.findall(r"`((?:recommender|recsite|catalog|customers)(?:\.[a-z_]\w*)+)(?:\([^`]*\))?`", TEXTS[page])
+    permissions = {name for name in named if re.fullmatch(r"recommender\.[a-z]+_[a-z_]+", name)}
+    for name in set(named) - permissions:
+        if not name.endswith((".py", ".html")):
+            resolve_name(name)  # ImportError or AttributeError where there is no such thing
+
+
 def test_every_variable_of_the_settings_is_in_operations_and_the_other_way_round():
     settings = (ROOT / "recsite" / "settings.py").read_text(encoding="utf-8") + "".join(
         (ROOT / name).read_text(encoding="utf-8") for name in ("recsite/logs.py", "recsite/database.py")
@@ -82,6 +94,28 @@ def test_every_address_of_the_api_is_there(page):
             pytest.fail(f"{address} is no address")
         assert found.view_name != "catch-all"
         assert "NoSuchAddress" not in repr(found.func), f"{address} is no address of the API"
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_kind_of_list_is_described(kind):
+    api, pages = TEXTS["docs/api.md"], TEXTS["docs/plugging_in.md"]
+    assert re.sub(r"<\w+:(\w+)>", r"{\1}", kind.path) in api
+    assert f"`{kind.source}`" in api
+    assert f"`{kind.tag}`" in pages
+
+
+def test_every_fallback_reason_is_explained():
+    missing = [reason for reason in (*FALLBACK_REASONS, *UNRATED_REASONS) if f"`{reason}`" not in TEXTS["docs/api.md"]]
+    assert missing == []
+
+
+def test_every_error_that_pages_name_is_there():
+    """`manage.py check` and the log: ids and events, as the code has them."""
+    code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("rec*/**/*.py"))
+    for page, text in TEXTS.items():
+        for name in re.findall(r"`((?:recsite|recommender)\.[EWI]\d+)`", text):
+            room, _, number = name.partition(".")
+            assert number in code or number[1:] in code, f"{page}: {room} has no check {number}"
 
 
 def test_the_settings_of_a_run_that_are_named_are_there():

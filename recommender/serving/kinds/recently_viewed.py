@@ -14,7 +14,7 @@ class RecentlyViewed(ListKind):
     """What a customer looked at within a day, or a visitor by their session (the latest last): the latest first."""
 
     name = "recently_viewed"
-    summary = "What a customer or this visitor looked at within a day, the latest first"
+    summary = "What a customer looked at within a day, or a visitor in this visit, the latest first"
     source = "recently_viewed"
     fallback_reasons = {"never_viewed": "Nothing was looked at lately."}
     takes = "session_items"
@@ -22,7 +22,7 @@ class RecentlyViewed(ListKind):
     tag = "recently_viewed"
     title = "Recently viewed"
     repeats_above = may_be_repeated = True
-    why = "You looked at it within the last day."
+    why = "You looked at it lately."
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         rows = context.catalog.rows(reversed(context.looked_at))
