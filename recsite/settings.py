@@ -317,10 +317,9 @@ for name, read in {
 }.items():
     if name in env.ENVIRON:
         vars()[f"RECOMMENDER_{name}"] = read(name)
+_rates = {"THROTTLE_PAGE": env.str, "THROTTLE_VISITOR": env.str, "THROTTLE_USER": env.str, "THROTTLE_KEY": env.str}
 RECOMMENDER_THROTTLES = {  # an empty one: as many calls as they like
-    scope: env.str(f"THROTTLE_{scope.upper()}") or None
-    for scope in ("page", "visitor", "user", "key")
-    if f"THROTTLE_{scope.upper()}" in env.ENVIRON
+    name.removeprefix("THROTTLE_").lower(): read(name) or None for name, read in _rates.items() if name in env.ENVIRON
 }
 
 # --- safety and logs --------------------------------------------------------------------------------------------------

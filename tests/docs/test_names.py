@@ -74,7 +74,8 @@ def test_every_variable_of_the_settings_is_in_operations_and_the_other_way_round
     settings = (ROOT / "recsite" / "settings.py").read_text(encoding="utf-8") + "".join(
         (ROOT / name).read_text(encoding="utf-8") for name in ("recsite/logs.py", "recsite/database.py")
     )
-    read = set(re.findall(r"env\.\w+(?:\.get)?\(\s*\"([A-Z_]+)\"", settings))
+    read = set(re.findall(r"env\.\w+(?:\.get)?\(\s*\"([A-Z_]+)\"|\"([A-Z_]+)\": env\.\w+", settings))
+    read = {name for pair in read for name in pair if name}
     table = TEXTS["docs/operations.md"].partition("## Settings")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", table, re.MULTILINE)
     assert read - set(re.findall(r"`([A-Z_]+)`", table)) == set()
