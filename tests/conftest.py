@@ -41,11 +41,11 @@ def pytest_configure() -> None:
 def _a_process_that_just_started(monkeypatch):
     """Nothing that one test made this process remember is there in the next; the database is looked at each time."""
     monkeypatch.setattr(serving, "CHECK_EVERY", 0.0)
-    serving.forget()
+    serving.forget_live_state()
     access.forget()
     cache.clear()
     yield
-    serving.forget()
+    serving.forget_live_state()
 
 
 @pytest.fixture(scope="session")

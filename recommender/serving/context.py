@@ -66,15 +66,15 @@ def read_contexts(
     personal : whether the list is made for whom it is shown to, who may then be in an experiment.   cart : whether it
     is a cart's.
     """
-    served = live.served()
-    customers = find_customers([r.customer for r in requests if isinstance(r.customer, str)], served.max_history)
+    state = live.live_state()
+    customers = find_customers([r.customer for r in requests if isinstance(r.customer, str)], state.max_history)
     contexts: list[ListContext | RecommendationError] = []
     for request in requests:
         try:
             check_request(request)
-            arm = _arm_of(request, customers, served) if personal else None
+            arm = _arm_of(request, customers, state) if personal else None
             asked = replace(request, **arm.settings) if arm else request
-            context = _read_context(asked, customers, served.catalog_for(arm), cart or request.scenario == CART)
+            context = _read_context(asked, customers, state.catalog_for(arm), cart or request.scenario == CART)
         except RecommendationError as error:
             contexts.append(error)
             continue
@@ -137,16 +137,16 @@ def _person_of(
     return Person(profile or {}, session), None
 
 
-def _arm_of(request: ListRequest, customers: Mapping[str, CustomerContext], served: live.Served) -> RunningArm | None:
+def _arm_of(request: ListRequest, customers: Mapping[str, CustomerContext], state: live.LiveState) -> RunningArm | None:
     """The arm of whom the list is for: a customer who agrees to it, or a visitor who can be told from others."""
-    if served.running is None or request.profile is not None:
+    if state.running is None or request.profile is not None:
         return None
     if request.customer is None:
-        return served.running.arm_of(request.visitor, request.scenario)
+        return state.running.arm_of(request.visitor, request.scenario)
     customer = customers.get(request.customer)
     if customer is None or not customer.learnable:
         return None
-    return served.running.arm_of(customer.key, request.scenario)
+    return state.running.arm_of(customer.key, request.scenario)
 
 
 def _encode(contexts: Sequence[ListContext], catalog: LiveCatalog) -> dict[int, Weighed]:

@@ -46,7 +46,7 @@ def explained(context: ListContext, person: Weighed, rows: np.ndarray, scores: n
     catalog = context.catalog
     assert catalog.placed is not None
     listed = catalog.placed.vectors[rows]
-    ratings: list[float | None] = catalog.placed.live.inference.ratings(person.user, listed)[0].tolist()
+    ratings: list[float | None] = catalog.placed.model.inference.ratings(person.user, listed)[0].tolist()
     if why_unrated(catalog) is not None:
         ratings = [None] * len(rows)
     return [

@@ -1,9 +1,9 @@
-"""What this process serves: the promoted model, opened once, beside the catalog as it is now.
+"""The live state of this process: the promoted model, opened once, beside the catalog as it is now.
 
 Every process asks the database once a second whether another model was promoted or an item changed, and swaps both in
-one assignment; whoever is making a list keeps the object it took. Where `keep_watch` was called, as gunicorn's workers
-do, a thread of its own looks, so that no request waits for a model that opens; elsewhere the first request of a second
-does. A model that does not open is logged and the old one goes on serving. No torch here.
+one assignment; a request keeps the state it took. Where `keep_watch` was called, as in gunicorn's workers, a thread of
+its own asks, so that no request waits for a model that opens; elsewhere the first request of a second does. A model
+that does not open is logged, and the one before goes on serving. No torch here.
 """
 
 from __future__ import annotations
@@ -22,26 +22,18 @@ from recommender.engine.errors import EngineError
 from recommender.experiments import RunningArm, RunningExperiment, running_experiment
 from recommender.models import Promotion
 from recommender.registry import bundle_folder, collection_for
-from recommender.serving.catalog import (
-    Live,
-    LiveCatalog,
-    Placed,
-    Tally,
-    catalog_state,
-    changed_slice,
-    read_catalog,
-    read_newer,
-    read_tally,
-)
+from recommender.serving.catalog import LiveCatalog, LiveModel, PlacedModel
 from recommender.serving.customers import MAX_HISTORY
+from recommender.serving.reading import catalog_state, changed_slice, read_catalog
+from recommender.serving.tally import Tally, read_newer, read_tally
 from recommender.source import RecommenderSource, get_source
 
 log = structlog.get_logger("recommender.serving.live")
 
-CHECK_EVERY = 1.0  # seconds between two looks at the database
-LOOKING_SHARE = 0.1  # of its time that a watch looks, at most: counting a huge catalog takes a while
-# Seconds of a look in which items are compared with the catalog: so many, or as long as the hint took that all of them
-# together give, where a catalog is large.
+CHECK_EVERY = 1.0  # seconds between two refreshes
+REFRESHING_SHARE = 0.1  # of its time that the thread refreshes, at most: counting a huge catalog takes a while
+# Seconds of a refresh in which items are compared with the catalog: so many, or as long as `catalog_state` took, where
+# a catalog is large.
 COMPARE_FOR = 0.01
 RETRY_EVERY = 30.0  # seconds before a model that did not open is tried again: its files may have arrived
 # Counting every purchase again corrects what counting only the new ones misses (deleted, late or withdrawn ones). It is
@@ -50,25 +42,29 @@ RECOUNT_EVERY, RECOUNT_SHARE = 600.0, 0.01
 
 
 @dataclass(frozen=True)
-class Served:
-    """Everything known at one moment. A refresh makes the next one from it.
+class LiveState:
+    """Everything that lists are made from at one moment. A refresh makes the next one from it.
 
-    running : the experiment that runs.   beside : the catalog as other versions than the live one see it, by the
-    version's pk, for the experiment's arms. unopened : versions that an arm wants and that do not open, with when they
-    are tried again; the live one stands in for them.
+    catalog : as the live model sees it.   items_state : what `catalog_state` said when it was read.
+    tally : the purchases it counts, all of which are counted again at `recount_at`.
+    promotion : pk of the newest one.   problem : why its model is not the live one, a sentence; it is tried again at
+    `retry_at`.
+    running : the experiment that runs.   beside : the catalog as the versions of its arms see it, by the version's pk.
+    unopened : versions of arms that do not open -> when they are tried again; the live one stands in for them.
+    next_slice : number of the part of the catalog that is compared with the database next.
     """
 
     catalog: LiveCatalog
-    state: tuple[Any, ...]
+    items_state: tuple[Any, ...]
     tally: Tally
     recount_at: float
     promotion: int | None = None
-    problem: str = ""  # with that promotion's model, which is tried again at `retry_at`
+    problem: str = ""
     retry_at: float = 0.0
     running: RunningExperiment | None = None
     beside: Mapping[int, LiveCatalog] = field(default_factory=dict)
     unopened: Mapping[int, float] = field(default_factory=dict)
-    next_slice: int = 0  # of the catalog, to be compared with the database
+    next_slice: int = 0
 
     @property
     def max_history(self) -> int:
@@ -81,41 +77,51 @@ class Served:
 
 
 class Process:
-    """The one of this process is `PROCESS`. Safe for many threads: one of them refreshes, the others keep what is."""
+    """Holds the live state and refreshes it. The one of this process is `PROCESS`.
+
+    Safe for many threads: one of them refreshes, the others keep the state there is.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watch = threading.Thread(target=self._look_again_and_again, name="recommender-watch", daemon=True)
-        self._served: Served | None = None
+        self._watch = threading.Thread(target=self._refresh_forever, name="recommender-watch", daemon=True)
+        self._state: LiveState | None = None
         self._checked = float("-inf")
         self._items_changed = False
 
-    def served(self) -> Served:
-        served = self._served
-        if served is not None and (self._watch.is_alive() or time.monotonic() - self._checked < CHECK_EVERY):
-            return served
-        # Whoever has nothing to serve waits for the first look; everybody else serves what there is meanwhile.
-        if not self._lock.acquire(blocking=served is None):
-            assert served is not None
-            return served
+    def state(self) -> LiveState:
+        state = self._state
+        if state is not None and (self._watch.is_alive() or time.monotonic() - self._checked < CHECK_EVERY):
+            return state
+        # A request without a state waits for the first one; all others go on with the one there is.
+        if not self._lock.acquire(blocking=state is None):
+            assert state is not None
+            return state
         try:
-            if self._served is None or time.monotonic() - self._checked >= CHECK_EVERY:
+            if self._state is None or time.monotonic() - self._checked >= CHECK_EVERY:
                 return self._refreshed()
-            return self._served
+            return self._state
         finally:
             self._lock.release()
-
-    def _refreshed(self) -> Served:
-        """What there is now. For whoever holds the lock."""
-        items_changed, self._items_changed = self._items_changed, False
-        self._served = _refresh(self._served, items_changed)
-        self._checked = time.monotonic()
-        return self._served
 
     def keep_watch(self) -> None:
         self._watch.start()
 
-    def _look_again_and_again(self) -> None:
+    def forget(self) -> None:
+        with self._lock:
+            self._state, self._checked = None, float("-inf")
+
+    def items_changed(self) -> None:
+        self._items_changed, self._checked = True, float("-inf")
+
+    def _refreshed(self) -> LiveState:
+        """The state as of now. The lock is held."""
+        items_changed, self._items_changed = self._items_changed, False
+        self._state = _refresh(self._state, items_changed)
+        self._checked = time.monotonic()
+        return self._state
+
+    def _refresh_forever(self) -> None:
         while True:
             started = time.monotonic()
             close_old_connections()
@@ -124,51 +130,44 @@ class Process:
                     self._refreshed()
             except DatabaseError as error:
                 log.warning("database_does_not_answer", error=str(error))
-            time.sleep(max(CHECK_EVERY, (time.monotonic() - started) / LOOKING_SHARE))
-
-    def forget(self) -> None:
-        with self._lock:
-            self._served, self._checked = None, float("-inf")
-
-    def items_changed(self) -> None:
-        self._items_changed, self._checked = True, float("-inf")
+            time.sleep(max(CHECK_EVERY, (time.monotonic() - started) / REFRESHING_SHARE))
 
 
 PROCESS = Process()
 
 
-def catalog() -> LiveCatalog:
-    """The catalog and the model that serves it, `catalog().live`, as one object that never changes under its reader."""
-    return PROCESS.served().catalog
+def live_state() -> LiveState:
+    """The live state, as one object that never changes under its reader."""
+    return PROCESS.state()
 
 
-def served() -> Served:
-    """The same with the experiment that runs, and the models of its arms."""
-    return PROCESS.served()
+def live_catalog() -> LiveCatalog:
+    """The catalog of the live state. Its model is `live_catalog().live`."""
+    return PROCESS.state().catalog
 
 
-def live_model() -> Live | None:
+def live_model() -> LiveModel | None:
     """The promoted model, open; None before the first promotion, or when no promoted model opens here."""
-    return catalog().live
+    return live_catalog().live
 
 
 def serving_problem() -> str:
     """Why the model that was promoted last is not the one that serves, as a sentence; "" when it is."""
-    return PROCESS.served().problem
+    return PROCESS.state().problem
 
 
 def keep_watch() -> None:
-    """From now on a thread looks at the database once a second. For a process that serves, once, after any fork."""
+    """From now on a thread refreshes the live state. For a process that serves, once, after any fork."""
     PROCESS.keep_watch()
 
 
-def forget() -> None:
-    """Look at everything anew at the next request: for tests, and for a command that just promoted."""
+def forget_live_state() -> None:
+    """Read everything anew at the next request: for tests, and for a command that just promoted."""
     PROCESS.forget()
 
 
 def items_changed() -> None:
-    """An item of the catalog is not what it was: the next look, which is due where requests look, reads all again."""
+    """A list met an item that is not as the catalog has it: the next refresh, due at once, reads the catalog again."""
     PROCESS.items_changed()
 
 
@@ -177,67 +176,90 @@ def max_history(catalog: LiveCatalog) -> int:
     return catalog.live.inference.max_history if catalog.live else MAX_HISTORY
 
 
-# --- one look at the database -----------------------------------------------------------------------------------------
+# --- one refresh ------------------------------------------------------------------------------------------------------
 
 
-def _refresh(old: Served | None, items_changed: bool = False) -> Served:
-    """items_changed : a list found that items of the catalog are not what they were."""
-    source = get_source()
-    now = time.monotonic()
-    promotion, current, problem = _promoted(old, now)
-    asked = time.monotonic()
-    state = catalog_state(source)
-    compare_for = max(COMPARE_FOR, time.monotonic() - asked)
-    if old is None or now >= old.recount_at:
-        tally, newer = read_tally(source), None
-        recount_at = now + max(RECOUNT_EVERY, (time.monotonic() - now) / RECOUNT_SHARE)
-    else:
-        newer = read_newer(source, old.tally.last)
-        tally, recount_at = old.tally.plus(newer) if newer.counts else old.tally, old.recount_at
-    same_items, next_slice = old is not None and state == old.state and not items_changed, 0
+def _refresh(old: LiveState | None, items_changed: bool = False) -> LiveState:
+    """The state as of now, made from the one before.
+
+    items_changed : a list met items that are not as the catalog has them.
+    """
+    source, now = get_source(), time.monotonic()
+    promotion, model, problem = _promoted(old, now)
+    began = time.monotonic()
+    items_state = catalog_state(source)
+    compare_for = max(COMPARE_FOR, time.monotonic() - began)
+    tally, newer, recount_at = _count_purchases(source, old, now)
+    same_items, next_slice = old is not None and items_state == old.items_state and not items_changed, 0
     if old is not None and same_items:
         changed, next_slice = changed_slice(source, old.catalog.slices, old.next_slice, compare_for)
         same_items = not changed
-    places = [each.placed for each in (old.catalog, *old.beside.values()) if each.placed] if old else []
-    if old is None or current is not old.catalog.live or not same_items:
-        before = old.catalog.live if old and old.catalog.live is not current else None
-        fresh, unplaced = _placed(source, [current, before], tally, places)
-        problem = unplaced or problem
+    if old is not None and same_items and model is old.catalog.live:
+        catalog = _counted(old.catalog, tally, newer)
     else:
-        fresh = _counted_on(old.catalog, tally, newer)
+        before = old.catalog.live if old and old.catalog.live is not model else None
+        catalog, unplaced = _read_with_first(source, [model, before], tally, _placements(old))
+        problem = unplaced or problem
     running = running_experiment()
     beside, unopened = {}, {}
-    for pk, name in _versions_beside(running, fresh.live):
+    for pk, name in _versions_beside(running, catalog.live):
         known = old.beside.get(pk) if old else None
         if known is not None and same_items:
-            beside[pk] = _counted_on(known, tally, newer)
+            beside[pk] = _counted(known, tally, newer)
             continue
         try_at = old.unopened.get(pk, now) if old else now
-        opened = known.live if known else _opened(pk, name, old) if now >= try_at else None
-        catalog, unplaced = _placed(source, [opened], tally, places) if opened else (None, "")
-        if catalog is None or unplaced:
+        opened = known.live if known else _open_for_arm(pk, name, old) if now >= try_at else None
+        as_seen, unplaced = _read_with_first(source, [opened], tally, _placements(old)) if opened else (None, "")
+        if as_seen is None or unplaced:
             unopened[pk] = try_at if try_at > now else now + RETRY_EVERY
         else:
-            beside[pk] = catalog
-    told_before = old is not None and (old.promotion, old.problem) == (promotion, problem)
-    retry_at = old.retry_at if old is not None and told_before and now < old.retry_at else now + RETRY_EVERY
-    return Served(fresh, state, tally, recount_at, promotion, problem, retry_at, running, beside, unopened, next_slice)
+            beside[pk] = as_seen
+    same_problem = old is not None and (old.promotion, old.problem) == (promotion, problem)
+    retry_at = old.retry_at if old is not None and same_problem and now < old.retry_at else now + RETRY_EVERY
+    return LiveState(
+        catalog=catalog,
+        items_state=items_state,
+        tally=tally,
+        recount_at=recount_at,
+        promotion=promotion,
+        problem=problem,
+        retry_at=retry_at,
+        running=running,
+        beside=beside,
+        unopened=unopened,
+        next_slice=next_slice,
+    )
 
 
-def _counted_on(catalog: LiveCatalog, tally: Tally, newer: Tally | None) -> LiveCatalog:
+def _count_purchases(source: RecommenderSource, old: LiveState | None, now: float) -> tuple[Tally, Tally | None, float]:
+    """All purchases counted; those alone that are new since `old`, None where all were counted anew; and when all are
+    counted again."""
+    if old is None or now >= old.recount_at:
+        tally = read_tally(source)
+        return tally, None, now + max(RECOUNT_EVERY, (time.monotonic() - now) / RECOUNT_SHARE)
+    newer = read_newer(source, old.tally.last)
+    return old.tally.plus(newer) if newer.counts else old.tally, newer, old.recount_at
+
+
+def _placements(old: LiveState | None) -> list[PlacedModel]:
+    """The models of a state, each with the vectors that it gave the items."""
+    return [catalog.placed for catalog in (old.catalog, *old.beside.values()) if catalog.placed] if old else []
+
+
+def _counted(catalog: LiveCatalog, tally: Tally, newer: Tally | None) -> LiveCatalog:
     """The catalog with what was bought since. newer : that alone; None where everything was counted anew."""
     if newer is None:
-        return catalog.counting_only(tally)
-    return catalog.counting(newer) if newer.counts else catalog
+        return catalog.with_tally(tally)
+    return catalog.with_more(newer) if newer.counts else catalog
 
 
-def _versions_beside(running: RunningExperiment | None, live: Live | None) -> list[tuple[int, str]]:
+def _versions_beside(running: RunningExperiment | None, live: LiveModel | None) -> list[tuple[int, str]]:
     """Primary keys and names of the versions that the arms want and that are not live."""
     wanted = {arm.version: arm.version_name for arm in (running.arms if running else ()) if arm.version is not None}
     return [(pk, name) for pk, name in wanted.items() if live is None or live.pk != pk]
 
 
-def _opened(pk: int, name: str, old: Served | None) -> Live | None:
+def _open_for_arm(pk: int, name: str, old: LiveState | None) -> LiveModel | None:
     """The model of an arm; None, and the log says why, when it does not open."""
     if old is not None and old.catalog.live is not None and old.catalog.live.pk == pk:
         return old.catalog.live  # it served until now
@@ -248,45 +270,45 @@ def _opened(pk: int, name: str, old: Served | None) -> Live | None:
         return None
 
 
-def _open(pk: int, name: str) -> Live:
+def _open(pk: int, name: str) -> LiveModel:
     inference = Inference.open(bundle_folder(name))
-    return Live(pk, name, inference, collection_for(inference))
+    return LiveModel(pk, name, inference, collection_for(inference))
 
 
-def _placed(
-    source: RecommenderSource, models: list[Live | None], tally: Tally, places: list[Placed]
+def _read_with_first(
+    source: RecommenderSource, models: list[LiveModel | None], tally: Tally, placements: list[PlacedModel]
 ) -> tuple[LiveCatalog, str]:
     """The catalog with the first of the models that can place the items created since; with none, where none can.
 
-    And what is wrong with the first model, if it is not that one. places : where models placed the items until now.
+    And what is wrong with the first model, if it is not that one. placements : of items, as models placed them before.
     """
     problem = ""
-    for live in filter(None, models):
-        before = next((each for each in places if each.live is live), None)
+    for model in filter(None, models):
+        before = next((placed for placed in placements if placed.model is model), None)
         try:
-            return read_catalog(source, live, tally, before), problem
+            return read_catalog(source, model, tally, before), problem
         except EngineError as error:
-            log.error("model_cannot_place_items", version=live.version, error=str(error))
-            problem = problem or f"Version {live.version} cannot place the items created since: {error}"
+            log.error("model_cannot_place_items", version=model.version, error=str(error))
+            problem = problem or f"Version {model.version} cannot place the items created since: {error}"
     return read_catalog(source, None, tally), problem
 
 
-def _promoted(old: Served | None, now: float) -> tuple[int | None, Live | None, str]:
+def _promoted(old: LiveState | None, now: float) -> tuple[int | None, LiveModel | None, str]:
     """The newest promotion, the model to serve from now on, and what is wrong with its own if that is another."""
-    serving = old.catalog.live if old else None
+    current = old.catalog.live if old else None
     promotion = Promotion.objects.select_related("version").order_by("-pk").first()
     if promotion is None:
         return None, None, ""
-    if serving is not None and serving.pk == promotion.version_id:
-        return promotion.pk, serving, ""
+    if current is not None and current.pk == promotion.version_id:
+        return promotion.pk, current, ""
     if old is not None and old.problem and old.promotion == promotion.pk and now < old.retry_at:
-        return promotion.pk, serving, old.problem
+        return promotion.pk, current, old.problem
     name = promotion.version.name
     beside = old.beside.get(promotion.version_id) if old else None
     try:
         opened = (beside.live if beside else None) or _open(promotion.version_id, name)
     except EngineError as error:
         log.error("model_does_not_open", version=name, error=str(error))
-        return promotion.pk, serving, f"Version {name} does not open: {error}"
-    log.info("model_serves", version=opened.version, before=serving.version if serving else None)
+        return promotion.pk, current, f"Version {name} does not open: {error}"
+    log.info("model_serves", version=opened.version, before=current.version if current else None)
     return promotion.pk, opened, ""

@@ -37,7 +37,7 @@ def predict_rating(
     check_who(customer, profile)
     if (item is None) == (item_features is None):
         raise RecommendationError("item", "Give either an item or item_features.")
-    catalog = live.catalog()
+    catalog = live.live_catalog()
     checked = check_profile({} if profile is None else profile)
     features = check_item({} if item_features is None else item_features)
     created = None if item is None else new_item(item, catalog)
@@ -57,7 +57,7 @@ def predict_rating(
     if placed is None:
         return RatingPrediction(mean, None, unknown or "no_model")
     person = Person(checked) if known is None else known.person
-    inference = placed.live.inference
+    inference = placed.model.inference
     try:
         user = placed.encode([person])
         described = inference.encode_items([features]) if row is None else placed.vectors[row : row + 1]
@@ -65,13 +65,13 @@ def predict_rating(
         log.error("model_failed", error=str(error))
         return RatingPrediction(mean, None, unknown or "model_failed")
     nobody = "anonymous" if customer is None and profile is None else None
-    return RatingPrediction(float(inference.ratings(user, described)[0, 0]), placed.live.version, unknown or nobody)
+    return RatingPrediction(float(inference.ratings(user, described)[0, 0]), placed.model.version, unknown or nobody)
 
 
 def why_unrated(catalog: LiveCatalog) -> str | None:
     """Why no rating can be predicted, a key of UNRATED_REASONS; None where ratings can be."""
     if not catalog.has_ratings:
         return "nobody_rated"
-    if catalog.placed is not None and not catalog.placed.live.inference.has_ratings:
+    if catalog.placed is not None and not catalog.placed.model.inference.has_ratings:
         return "model_without_ratings"
     return None

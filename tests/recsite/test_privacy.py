@@ -485,7 +485,7 @@ def test_logs_name_no_customer(ada, monkeypatch, caplog, capsys):
     def breaks(*args: object, **kwargs: object) -> None:
         raise EngineError("The tower fell.")
 
-    catalog = serving.catalog()
+    catalog = serving.live_catalog()
     monkeypatch.setattr(type(catalog.placed), "weigh", breaks)
     monkeypatch.setattr(type(catalog.placed), "encode", breaks)
     assert recommend(customer="C2", count=3).fallback_reason == "model_failed"

@@ -11,8 +11,9 @@ import numpy as np
 from recommender.engine.bundle.explain import Weighed
 from recommender.errors import RecommendationError
 from recommender.serving.answer import Reason
-from recommender.serving.catalog import LiveCatalog, NewItem, read_new_item
+from recommender.serving.catalog import LiveCatalog
 from recommender.serving.context import ListContext
+from recommender.serving.reading import NewItem, read_new_item
 from recommender.source import get_source
 
 ABOUT_POPULAR = {

@@ -10,9 +10,10 @@ import numpy as np
 
 from recommender.models import POPULAR, TWO_TOWER
 from recommender.serving.answer import Reason
-from recommender.serving.catalog import LiveCatalog, NewItem
+from recommender.serving.catalog import LiveCatalog
 from recommender.serving.context import ListContext
 from recommender.serving.kinds.kind import Attempt, Candidates, ListKind, among, new_item, nothing, row_of
+from recommender.serving.reading import NewItem
 
 LATEST_BOUGHT = 5  # purchases that are looked at for one of which it is known what goes with it
 

@@ -16,10 +16,11 @@ from django.core.cache import cache
 from django.db.models import Case, Count, F, Q, QuerySet, When
 
 from recommender.models import Event
-from recommender.serving.catalog import LiveCatalog, learned_from
+from recommender.serving.catalog import LiveCatalog
 from recommender.serving.context import ListContext
 from recommender.serving.kinds.kind import Attempt, ListKind, among, primary_key_of
 from recommender.serving.kinds.similar import Similar
+from recommender.serving.tally import learned_from
 from recommender.source import credible, credible_moments, get_source
 
 PEOPLE = 200  # the latest buyers or viewers of an item

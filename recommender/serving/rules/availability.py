@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from recommender.serving.catalog import LiveCatalog, available
+from recommender.serving.catalog import LiveCatalog
+from recommender.serving.reading import available
 from recommender.source import CompiledQuery, RecommenderSource, get_source
 
 AT_ONCE = 500  # primary keys in one query

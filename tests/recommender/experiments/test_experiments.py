@@ -166,7 +166,7 @@ def test_an_experiment_costs_a_request_no_query(trained, promote, monkeypatch):
     monkeypatch.setattr(serving, "CHECK_EVERY", 60.0)
 
     def queries_of_a_list():
-        serving.forget()
+        serving.forget_live_state()
         recommend(customer="C0")
         with CaptureQueriesContext(
             connection,
@@ -197,11 +197,11 @@ def test_both_models_follow_what_is_bought_and_created(trained, promote):
     other = promote("v2")
     Promotion.objects.create(version=trained)
     running(of(trained), of(other))
-    before = serving.served()
+    before = serving.live_state()
     assert set(before.beside) == {other.pk}
     Product.objects.create(key="new", name="Running thing new", category="Running")
     Purchase.objects.create(customer=Customer.objects.create(key="newcomer"), product=Product.objects.get(key="P0"))
-    after = serving.served()
+    after = serving.live_state()
     for catalog in (after.catalog, after.beside[other.pk]):
         assert "new" in catalog.row_of
         assert catalog.purchases.sum() == before.catalog.purchases.sum() + 1
@@ -212,10 +212,10 @@ def test_a_promotion_meanwhile_opens_nothing_twice(trained, promote, monkeypatch
     other = promote("v2")
     Promotion.objects.create(version=trained)
     running(of(trained), of(other))
-    before = serving.served()
+    before = serving.live_state()
     monkeypatch.setattr(serving.Inference, "open", lambda path: pytest.fail(f"opened {path}"))
     Promotion.objects.create(version=other)
-    after = serving.served()
+    after = serving.live_state()
     assert after.catalog.live is before.beside[other.pk].live
     assert after.beside[trained.pk].live is before.catalog.live
 
@@ -224,9 +224,9 @@ def test_when_it_is_over_its_models_are_let_go(trained, promote):
     other = promote("v2")
     Promotion.objects.create(version=trained)
     experiment = running(of(trained), of(other))
-    assert serving.served().beside
+    assert serving.live_state().beside
     experiments.stop_experiment(experiment=experiment)
-    assert not serving.served().beside
+    assert not serving.live_state().beside
     assert {recommend(customer=f"C{n}").model_version for n in range(20)} == {"v1"}
 
 

@@ -25,12 +25,12 @@ ASKED = [
 def by_milvus(trained, settings, tmp_path, monkeypatch):
     settings.RECOMMENDER_RETRIEVAL_ADDRESS = str(tmp_path / "items.db")
     monkeypatch.setattr(milvus, "FEW", 0)
-    serving.forget()
-    assert isinstance(serving.catalog().placed.index, milvus.MilvusIndex)
+    serving.forget_live_state()
+    assert isinstance(serving.live_catalog().placed.index, milvus.MilvusIndex)
 
 
 def answers() -> list:
-    serving.forget()
+    serving.forget_live_state()
     lists = [recommend(**asked) for asked in ASKED] + [similar("P1", 5), similar("P1", 5, filter={"brand": [""]})]
     assert {answer.source for answer in lists} == {"two_tower"}
     return [[(item.item, round(item.score, 4), item.reasons) for item in answer.items] for answer in lists]
@@ -79,7 +79,7 @@ def test_a_training_run_sends_the_items_before_anybody_serves_them(trained, bund
     assert send_vectors(bundle) == "The retrieval server has the items."
     filled = milvus._finished(milvus._client(settings.RECOMMENDER_RETRIEVAL_ADDRESS))
     monkeypatch.setattr(milvus, "_fill", lambda *args: pytest.fail("filled twice"))
-    serving.forget()
+    serving.forget_live_state()
     assert recommend(customer="C2").source == "two_tower"
     assert len(filled) == 1
     settings.RECOMMENDER_RETRIEVAL_ADDRESS = "http://127.0.0.1:1"
@@ -92,6 +92,6 @@ def test_a_training_run_sends_the_items_before_anybody_serves_them(trained, bund
 def test_a_missing_client_is_said_in_a_sentence(trained, settings, monkeypatch):
     settings.RECOMMENDER_RETRIEVAL_ADDRESS = "http://milvus:19530"
     monkeypatch.setitem(sys.modules, "recommender.engine.bundle.milvus", None)
-    serving.forget()
+    serving.forget_live_state()
     assert recommend(customer="C2").source == "popular"
     assert "pip install 'django-two-towers[milvus]'" in serving.serving_problem()

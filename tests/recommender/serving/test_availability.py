@@ -15,8 +15,9 @@ from recommender.feedback.events import record_event
 from recommender.models import Event
 from recommender.serving import ListRequest, predict_rating, recommend, recommend_many, recommendations, why
 from recommender.serving import live as serving
-from recommender.serving.catalog import SLICE, changed_slice, read_catalog, read_tally
+from recommender.serving.reading import SLICE_ITEMS, changed_slice, read_catalog
 from recommender.serving.rules import availability
+from recommender.serving.tally import read_tally
 from recommender.source.declaration import get_source
 from tests.recommender import lists
 from tests.recommender.lists import similar
@@ -35,7 +36,7 @@ def views(trained):
 @pytest.fixture
 def not_looking(views, monkeypatch):
     """The process holds the catalog that it read a while ago, and does not look for changes."""
-    serving.catalog()
+    serving.live_catalog()
     monkeypatch.setattr(serving, "CHECK_EVERY", 600.0)
     monkeypatch.setattr(serving, "items_changed", lambda: None)
 
@@ -43,7 +44,7 @@ def not_looking(views, monkeypatch):
 @pytest.fixture
 def watching(views):
     """The process looks for changes at every request, and has compared nothing since it read the catalog."""
-    return serving.catalog()
+    return serving.live_catalog()
 
 
 LISTS = {
@@ -175,14 +176,14 @@ def test_a_row_that_was_written_in_a_long_transaction_is_noticed(watching):
 
 def test_a_large_catalog_is_compared_part_by_part_and_every_part_comes_by(db):
     source = get_source()
-    Product.objects.bulk_create([Product(key=f"K{n}", name="x", category="A") for n in range(2 * SLICE + 10)])
+    Product.objects.bulk_create([Product(key=f"K{n}", name="x", category="A") for n in range(2 * SLICE_ITEMS + 10)])
     catalog = read_catalog(source, None, read_tally(source))
     assert [part.after is None for part in catalog.slices] == [True, False, False]
     assert [part.last is None for part in catalog.slices] == [False, False, True]
     changed, at = changed_slice(source, catalog.slices, 0, seconds=0)
     assert (changed, at) == (False, 1)
     assert changed_slice(source, catalog.slices, 0, seconds=60) == (False, 3)
-    for key in (f"K{n}" for n in random.Random(0).sample(range(2 * SLICE + 10), 5)):
+    for key in (f"K{n}" for n in random.Random(0).sample(range(2 * SLICE_ITEMS + 10), 5)):
         Product.objects.filter(key=key).update(active=False)
         assert changed_slice(source, catalog.slices, 0, seconds=60)[0]
         Product.objects.filter(key=key).update(active=True)
@@ -195,7 +196,7 @@ def test_a_list_that_finds_something_withdrawn_has_the_catalog_read_again(watchi
     best = keys(recommend(count=1))[0]
     swapped(best, "P2")
     recommend(count=1)
-    catalog = serving.catalog()
+    catalog = serving.live_catalog()
     assert not catalog.shown[catalog.row_of[best]]
 
 

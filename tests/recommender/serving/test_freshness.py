@@ -6,7 +6,6 @@ from catalog.models import Product
 from catalog.services import create_product, put_on_sale, take_off_sale, update_product
 from customers.models import Customer
 from customers.services import buy, create_customer, rate_purchase, set_personalisation, update_customer
-from recommender.engine.bundle.inference import Inference, Person
 from recommender.feedback.events import record_event
 from recommender.serving import live as serving
 from recommender.serving import predict_rating, recommend
@@ -68,26 +67,18 @@ def test_a_change_of_the_profile(newcomer):
     ],
     ids=["a purchase", "a view", "a rating", "a change of the profile"],
 )
-def test_whom_training_left_in_vectors_passes_the_towers_again_when_something_happened(trained, monkeypatch, happens):
-    def asked():
-        towers.clear()
+def test_whatever_a_customer_did_since_the_training_changes_their_next_list(trained, happens):
+    def scores():
         answer = recommend(customer="C0", count=48, exclude_purchased=False, reasons=False)
         return [(item.item, item.score, item.rating) for item in answer.items]
 
-    towers: list[Person] = []
-    inputs = Inference.inputs
-    monkeypatch.setattr(
-        Inference, "inputs", lambda self, people, row_of=None: towers.extend(people) or inputs(self, people, row_of)
-    )
-    before = asked()
-    assert towers == []
+    before = scores()
+    assert scores() == before
     happens(Customer.objects.get(key="C0"))
-    after = asked()
-    assert len(towers) == 1
+    after = scores()
     assert after != before
-    monkeypatch.setattr(Inference, "stored", lambda *_: None)
-    serving.forget()
-    assert asked() == after
+    serving.forget_live_state()
+    assert scores() == after
 
 
 def test_consent_taken_back_and_given_again(newcomer):

@@ -127,21 +127,21 @@ def test_a_first_bundle_that_does_not_open_leaves_popular_lists(stocked, promote
 
 def test_the_database_is_asked_at_most_once_in_a_while(trained, monkeypatch, django_assert_num_queries):
     monkeypatch.setattr(serving, "CHECK_EVERY", 60.0)
-    serving.catalog()
+    serving.live_catalog()
     with django_assert_num_queries(0):
-        assert serving.catalog() is serving.catalog()
+        assert serving.live_catalog() is serving.live_catalog()
 
 
 def test_nothing_is_read_again_while_nothing_changes(trained, django_assert_num_queries):
-    before = serving.catalog()
+    before = serving.live_catalog()
     with django_assert_num_queries(5):  # promotion, items (a hint, and a comparison), purchases, experiment
-        assert serving.catalog() is before
+        assert serving.live_catalog() is before
 
 
 def test_a_product_created_after_training_can_be_recommended(trained):
     assert "new" not in listed(profile={"gender": "F"})
     Product.objects.create(key="new", name="Running thing new", category="Running")
-    catalog = serving.catalog()
+    catalog = serving.live_catalog()
     assert len(catalog) == 49
     assert catalog.placed.vectors.rank.shape[0] == 49
     # The model's own vectors stay in their file, which workers share: what is newer lies beside them.
@@ -179,7 +179,7 @@ def test_withdrawn_and_deleted_products_are_listed_nowhere(trained):
 
 def test_a_purchase_moves_what_is_popular_at_once(stocked):
     first, second = listed()[:2]
-    counts = dict(zip(serving.catalog().keys, serving.catalog().purchases, strict=True))
+    counts = dict(zip(serving.live_catalog().keys, serving.live_catalog().purchases, strict=True))
     customer = Customer.objects.create(key="fan")
     product = Product.objects.get(key=second)
     for _ in range(int(counts[first] - counts[second]) + 1):
@@ -188,28 +188,28 @@ def test_a_purchase_moves_what_is_popular_at_once(stocked):
 
 
 def test_purchases_of_who_opted_out_do_not_count_as_popular(stocked):
-    before = serving.catalog().purchases.sum()
+    before = serving.live_catalog().purchases.sum()
     shy = Customer.objects.create(key="shy", personalisation=False)
     Purchase.objects.create(customer=shy, product=Product.objects.get(key="P0"))
-    assert serving.catalog().purchases.sum() == before
+    assert serving.live_catalog().purchases.sum() == before
 
 
 def test_counting_on_equals_counting_anew(stocked):
-    serving.catalog()
+    serving.live_catalog()
     customer = Customer.objects.create(key="fan")
     for key in ("P0", "P0", "P7"):
         Purchase.objects.create(customer=customer, product=Product.objects.get(key=key), rating=4)
-    counted_on = serving.catalog()
-    serving.forget()
-    counted_anew = serving.catalog()
+    counted_on = serving.live_catalog()
+    serving.forget_live_state()
+    counted_anew = serving.live_catalog()
     for name in ("purchases", "rated", "rating_sum", "popular"):
         np.testing.assert_array_equal(getattr(counted_on, name), getattr(counted_anew, name), err_msg=name)
 
 
 def test_a_request_in_flight_keeps_the_model_it_took(trained, promote):
-    taken = serving.catalog()
+    taken = serving.live_catalog()
     promote("v2")
-    assert serving.catalog().live.version == "v2"
+    assert serving.live_catalog().live.version == "v2"
     assert taken.live.version == "v1"
     assert len(taken.placed.encode([Person({"gender": "F"})])) == 1
 
@@ -226,7 +226,7 @@ def test_many_threads_share_one_first_look(monkeypatch):
         from django.db import connection
 
         gate.wait()
-        found.append(serving.catalog())
+        found.append(serving.live_catalog())
         connection.close()
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -267,14 +267,14 @@ def test_where_a_process_keeps_watch_no_request_looks_itself_nor_waits(monkeypat
     process = serving.Process()
     process.keep_watch()
     assert looking.wait(10), "or this thread might be quicker, and have the first look"
-    assert process.served() == Found(1)
+    assert process.state() == Found(1)
     process._checked = float("-inf")  # a request without a watch would look now
-    assert process.served() == Found(1)
+    assert process.state() == Found(1)
     assert opening.wait(10)
-    assert process.served() == Found(1)
+    assert process.state() == Found(1)
     may_go_on.set()
-    until(lambda: process.served() != Found(1), seconds=10)
-    assert process.served() == Found(2)
+    until(lambda: process.state() != Found(1), seconds=10)
+    assert process.state() == Found(2)
     assert set(looks) == {"recommender-watch"}
     done.set()
     process._watch.join(10)
@@ -303,12 +303,12 @@ def test_a_watch_outlives_a_database_that_is_away(monkeypatch, caplog):
 
 def test_a_price_that_changes_leaves_the_items_vectors_as_they_are(trained):
     Product.objects.create(key="new", name="New", category="Garden")
-    before = serving.catalog()
+    before = serving.live_catalog()
     for key in ("P1", "new"):
         product = Product.objects.get(key=key)
         product.price, product.active = 7, False
         product.save()
-    now = serving.catalog()
+    now = serving.live_catalog()
     assert now is not before
     assert not now.shown[[now.row_of["P1"], now.row_of["new"]]].any()
     assert now.placed is before.placed
@@ -317,13 +317,13 @@ def test_a_price_that_changes_leaves_the_items_vectors_as_they_are(trained):
 @pytest.mark.parametrize("changed", ["another category", "another item"])
 def test_what_places_a_new_item_is_looked_at_again(trained, changed):
     new = Product.objects.create(key="new", name="New", category="Garden")
-    before = serving.catalog().placed
+    before = serving.live_catalog().placed
     if changed == "another category":
         new.category = "Books"
         new.save()
     else:
         Product.objects.create(key="newer", name="Newer", category="Garden")
-    now = serving.catalog().placed
+    now = serving.live_catalog().placed
     assert now is not before
     same = (now.vectors.rank[now.row_of["new"]] == before.vectors.rank[before.row_of["new"]]).all()
     assert same == (changed == "another item")

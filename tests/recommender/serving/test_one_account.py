@@ -14,8 +14,8 @@ from recommender.models import Event
 from recommender.monitoring import drift
 from recommender.serving import live as serving
 from recommender.serving import predict_rating
-from recommender.serving.catalog import read_tally
 from recommender.serving.kinds import together
+from recommender.serving.tally import read_tally
 from recommender.source.declaration import get_source
 from tests.recommender.lists import also_viewed, bought_together, popular, trending
 from tests.recommender.serving.test_recommendations import keys
@@ -44,19 +44,19 @@ def test_purchases_of_one_account_do_not_lead_the_popular_list(account, counted)
     scores = {item.item: item.score for item in popular(48).items}
     buys(account, least)
     if counted == "at once":
-        serving.forget()
+        serving.forget_live_state()
     after = popular(48)
     assert keys(after)[:10] == before[:10]
     assert all(item.score - scores[item.item] == (item.item in least) for item in after.items)
 
 
 def test_purchases_counted_one_after_the_other_are_counted_as_all_at_once(account):
-    serving.catalog()
+    serving.live_catalog()
     ada, bob = Customer.objects.get(key="C0"), Customer.objects.get(key="C1")
     lamp = Product.objects.create(key="lamp", name="lamp")
     for customer, rating in ((ada, None), (ada, 4), (bob, 2), (bob, None), (account, 1)):
         Purchase.objects.create(customer=customer, product=lamp, rating=rating)
-        counted = serving.served().tally
+        counted = serving.live_state().tally
         whole = read_tally(get_source())
         assert dict(counted.counts) == dict(whole.counts)
     assert counted.counts[lamp.pk] == (3, 3, 7.0)
@@ -73,7 +73,7 @@ def test_who_changes_their_mind_is_heard_once_and_it_is_the_latest_word(account)
 
 def test_one_star_rows_of_one_account_leave_predicted_ratings(account):
     def predicted():
-        serving.forget()
+        serving.forget_live_state()
         return [predict_rating(item=f"P{n}").rating for n in range(48)]
 
     before = predicted()
@@ -105,7 +105,7 @@ def test_purchases_of_one_account_do_not_trend(account):
     newest = Purchase.objects.latest("time").time
     before = keys(trending(48))
     buys(account, before[-3:], start=newest - timedelta(days=1))
-    serving.forget()
+    serving.forget_live_state()
     assert keys(trending(48))[:10] == before[:10]
 
 

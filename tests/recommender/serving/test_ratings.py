@@ -85,7 +85,7 @@ def _at_every_door(client, customer="C2", item="P5"):
 
 def test_a_shop_that_nobody_rated_shows_no_rating_at_any_door(trained, api_key):
     Purchase.objects.update(rating=None)
-    serving.forget()
+    serving.forget_live_state()
     none = {"rating": None, "model_version": None, "fallback_reason": "nobody_rated"}
     assert _at_every_door(api_key) == (none, none, none, "-", {None})
     for who in ({}, {"profile": {"Age": 28}}):

@@ -143,7 +143,7 @@ def test_an_item_that_buyers_rate_high_is_predicted_higher(trained):
 
 def test_where_nobody_rated_anything_no_rating_is_made_up(trained):
     Purchase.objects.update(rating=None)
-    serving.forget()
+    serving.forget_live_state()
     assert {item.rating for item in recommend(customer="C2").items} == {None}
 
 
@@ -417,7 +417,7 @@ def test_because_you_bought_is_on_topic(trained):
 
 def test_popular_products_are_not_called_like_one_of_which_nothing_is_known(trained):
     Product.objects.create(key="odd", name="Thing without a category")
-    serving.catalog()  # looks
+    serving.live_catalog()  # looks
     answer = similar("odd", 5)
     assert (answer.source, answer.fallback_reason) == ("popular", "nothing_alike")
     assert keys(answer) == keys(popular(5))

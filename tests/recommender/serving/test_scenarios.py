@@ -66,7 +66,7 @@ def world(request, db):
     Purchase.objects.bulk_create(
         Purchase(customer=customers[f"C{n}"], product=products[f"P{p}"]) for n in range(3) for p in range(24, 48)
     )
-    serving.forget()
+    serving.forget_live_state()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -19,7 +19,8 @@ from recommender.feedback.events import record_event
 from recommender.monitoring import drift
 from recommender.serving import customers as people
 from recommender.serving import predict_rating, recommend
-from recommender.serving.catalog import Tally, read_catalog, read_newer, read_tally
+from recommender.serving.reading import read_catalog
+from recommender.serving.tally import Tally, read_newer, read_tally
 from recommender.source.checks import check_source
 from recommender.source.declaration import Sum, get_source
 from recommender.source.values import unix_seconds

@@ -15,8 +15,8 @@ from customers.models import Customer, Purchase
 from recommender.models import Event
 from recommender.serving import customers as people
 from recommender.serving import live as serving
-from recommender.serving.catalog import read_tally
 from recommender.serving.kinds.together import bought_with
+from recommender.serving.tally import read_tally
 from recommender.source.declaration import get_source
 from recommender.source.times import credible
 from tests.recommender.api.test_api import ada, stranger  # noqa: F401 (fixtures)
@@ -105,7 +105,7 @@ def test_a_purchase_of_another_age_counts_for_no_list(eve):
     assert {Product.objects.get(pk=pk).key for pk in tally.counts} == {"sofa"}
     assert [Product.objects.get(pk=pk).key for pk, _ in tally.trends] == ["sofa"]
     assert keys(popular(count=3))[0] == "sofa"
-    assert len(bought_with([Product.objects.get(key="lamp").pk], serving.catalog()).rows) == 0
+    assert len(bought_with([Product.objects.get(key="lamp").pk], serving.live_catalog()).rows) == 0
 
 
 @pytest.mark.parametrize("moment", [FAR_AHEAD, LONG_AGO])

@@ -139,7 +139,7 @@ def test_a_predicted_rating_can_be_shown(trained, show):
     assert 0 <= float(show(tag, who=None, what="P1")) <= 5
     assert show(tag, who="C2", what="nothing") == "?"
     Purchase.objects.update(rating=None)
-    serving.forget()
+    serving.forget_live_state()
     assert show(tag, who="C2", what="P1") == "?"  # nobody rates here: no stars
 
 

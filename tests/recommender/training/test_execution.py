@@ -148,7 +148,7 @@ def test_a_shop_with_tastes_ends_with_a_live_model_that_knows_them(bundles):
     assert Promotion.objects.get().reason == version.gate_reason
     assert not runs.work_folder(run).exists()
 
-    serving.forget()
+    serving.forget_live_state()
     lists = [recommend(customer=f"C{number}", count=3) for number in range(20)]
     assert {(shown.source, shown.model_version) for shown in lists} == {("two_tower", version.name)}
     right = [shop.category_of(i.item) == shop.taste_of(c) for c, shown in enumerate(lists) for i in shown.items]
@@ -261,7 +261,7 @@ def test_a_failed_run_leaves_the_live_model_serving_and_nothing_behind(bundles, 
     assert ModelVersion.objects.count() == 1
     assert sorted(path.name for path in bundles.iterdir()) == [".work", good.name]
     assert list((bundles / ".work").iterdir()) == []
-    serving.forget()
+    serving.forget_live_state()
     assert recommend(customer="C0", count=3).model_version == good.name
 
 

@@ -18,7 +18,8 @@ from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import SnapshotError
 from recommender.models import TrainingRun
 from recommender.serving import customers as people
-from recommender.serving.catalog import Tally, read_catalog
+from recommender.serving.reading import read_catalog
+from recommender.serving.tally import Tally
 from recommender.source.declaration import Latest, RecommenderSource
 from recommender.source.values import plain_value
 from recommender.training.export import export_snapshot

@@ -106,7 +106,7 @@ def test_a_process_that_was_only_slow_harms_nothing_of_the_one_that_took_over(mo
     run.refresh_from_db()
     assert (run.state, run.attempt) == (State.PROMOTED, 2)
     assert live_version() == ModelVersion.objects.get()
-    serving.forget()
+    serving.forget_live_state()
     assert recommend(customer="C0", count=3).source == "two_tower"
     assert [path.name for path in bundle_folder("").iterdir() if path.name != ".work"] == [live_version().name]
 
