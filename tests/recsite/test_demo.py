@@ -17,7 +17,7 @@ from customers.models import Customer
 from customers.seeding import ShopSize, seed_shop
 from recommender.models import TrainingRun
 from recommender.training import runs
-from recsite import demo
+from recsite import demo, processes
 from tests.ports import free_port
 
 
@@ -80,11 +80,11 @@ def test_no_demo_in_production(settings):
 
 def test_a_port_in_use_is_one_sentence():
     with socket.socket() as taken:
-        taken.bind((demo.HOST, 0))
+        taken.bind((processes.HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(demo.DemoRefused, match=rf"Port {port} of 127.0.0.1 cannot be used: .*--port"):
-            demo.check_port(port)
+        with pytest.raises(processes.CannotServe, match=rf"Port {port} of 127.0.0.1 cannot be used: .*--port"):
+            processes.check_port(port)
 
 
 SITE = """
@@ -121,7 +121,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_every_process_and_what_it_started(tmp_path, monkeypatch, end):
-    monkeypatch.setattr(demo, "END_SECONDS", 0.5)
+    monkeypatch.setattr(processes, "END_SECONDS", 0.5)
     port, marker = free_port(), tmp_path / "worker"
     commands = {"site": python(SITE, port=port), "worker": python(STUBBORN, marker=str(marker))}
 
@@ -131,25 +131,25 @@ def test_a_signal_ends_every_process_and_what_it_started(tmp_path, monkeypatch, 
             time.sleep(0.05)
         os.kill(os.getpid(), end)
 
-    assert demo.serve(commands, port, ready=end_when_both_run) == "Stopped."
+    assert processes.serve(commands, port, ready=end_when_both_run) == "Stopped."
     pids = [int(pid) for pid in marker.read_text().split()]
     assert len(pids) == 2
     deadline = time.monotonic() + 5  # the kernel takes a moment to bury what was killed
     while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(alive(pid) for pid in pids)
-    demo.check_port(port)  # the site does not listen any more
+    processes.check_port(port)  # the site does not listen any more
 
 
 def test_when_one_process_ends_the_others_do_not_go_on_alone():
     port = free_port()
     commands = {"site": python(SITE, port=port), "worker": python("import sys; sys.exit(3)")}
-    with pytest.raises(demo.DemoRefused, match="The worker ended with status 3; the rest was stopped"):
-        demo.serve(commands, port, ready=lambda: None)
-    demo.check_port(port)
+    with pytest.raises(processes.CannotServe, match="The worker ended with status 3; the rest was stopped"):
+        processes.serve(commands, port, ready=lambda: None)
+    processes.check_port(port)
 
 
 def test_a_site_that_never_answers_is_not_waited_for_for_ever(monkeypatch):
-    monkeypatch.setattr(demo, "START_SECONDS", 0.5)
-    with pytest.raises(demo.DemoRefused, match="did not answer within"):
-        demo.serve({"site": python("import time; time.sleep(60)")}, free_port(), ready=lambda: None)
+    monkeypatch.setattr(processes, "START_SECONDS", 0.5)
+    with pytest.raises(processes.CannotServe, match="did not answer within"):
+        processes.serve({"site": python("import time; time.sleep(60)")}, free_port(), ready=lambda: None)
