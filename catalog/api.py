@@ -23,16 +23,13 @@ class Conflict(APIException):
 class ProductSerializer(StrictModelSerializer):
     """What the shop sells."""
 
+    create_row = staticmethod(services.create_product)
+    update_row = staticmethod(services.update_product)
+
     class Meta:
         model = Product
         fields = ["key", "name", "category", "brand", "type", "price", "description", "active", "created", "updated"]
         read_only_fields = ["created", "updated"]
-
-    def save_new(self, **fields: object) -> Product:
-        return services.create_product(**fields)
-
-    def save_changes(self, instance: Product, **changes: object) -> Product:
-        return services.update_product(product=instance, **changes)
 
 
 @extend_schema_view(

@@ -1,7 +1,6 @@
 """Serializers that refuse what they do not know: a misspelt field is an error by its name."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -39,7 +38,10 @@ class TextField(serializers.CharField):
 
 
 class StrictModelSerializer(serializers.ModelSerializer):
-    """Refuses unknown fields by name. Saving goes through the app's services (`save_new`, `save_changes`)."""
+    """Refuses unknown fields by name, and stores rows by the services of an app."""
+
+    create_row: Callable[..., Any]  # takes the fields
+    update_row: Callable[..., Any]  # takes the row, by the name of its model, and the fields that change
 
     serializer_field_mapping: ClassVar = {
         **serializers.ModelSerializer.serializer_field_mapping,
@@ -56,25 +58,15 @@ class StrictModelSerializer(serializers.ModelSerializer):
         return super().to_internal_value(data)
 
     def create(self, validated_data: dict) -> object:
-        with django_errors_as_api_errors():
-            return self.save_new(**validated_data)
+        return self.store(self.create_row, validated_data)
 
     def update(self, instance: object, validated_data: dict) -> object:
         if validated_data.get("key") not in (None, getattr(instance, "key", None)):
             raise serializers.ValidationError({"key": [f"A key never changes; this row's is {instance.key}."]})
-        with django_errors_as_api_errors():
-            return self.save_changes(instance, **validated_data)
+        return self.store(self.update_row, {self.Meta.model._meta.model_name: instance, **validated_data})
 
-    def save_new(self, **fields: object) -> object:
-        raise NotImplementedError
-
-    def save_changes(self, instance: object, **changes: object) -> object:
-        raise NotImplementedError
-
-
-@contextmanager
-def django_errors_as_api_errors() -> Iterator[None]:
-    try:
-        yield
-    except ValidationError as error:
-        raise serializers.ValidationError(serializers.as_serializer_error(error)) from error
+    def store(self, service: Callable[..., Any], fields: dict) -> object:
+        try:
+            return service(**fields)
+        except ValidationError as error:
+            raise serializers.ValidationError(serializers.as_serializer_error(error)) from error

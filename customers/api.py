@@ -30,18 +30,15 @@ class MayRead(DjangoModelPermissions):
 class CustomerSerializer(StrictModelSerializer):
     """The profile of a person."""
 
+    create_row = staticmethod(services.create_customer)
+    update_row = staticmethod(services.update_customer)
+
     key = TextField(max_length=64, required=False, help_text="Given one if you send none. Never changes.")
 
     class Meta:
         model = Customer
         fields = ["key", "name", *profile.NAMES, "personalisation", "created", "updated"]
         read_only_fields = ["created", "updated"]
-
-    def save_new(self, **fields: object) -> Customer:
-        return services.create_customer(**fields)
-
-    def save_changes(self, instance: Customer, **changes: object) -> Customer:
-        return services.update_customer(customer=instance, **changes)
 
 
 class KeyField(serializers.SlugRelatedField):
@@ -60,6 +57,8 @@ class KeyField(serializers.SlugRelatedField):
 
 class PurchaseSerializer(StrictModelSerializer):
     """One product bought once by one customer."""
+
+    update_row = staticmethod(services.update_purchase)
 
     customer = KeyField(
         rows="customers",
@@ -85,16 +84,13 @@ class PurchaseSerializer(StrictModelSerializer):
             raise serializers.ValidationError("A purchase is somebody's: give the customer's key.", code="null")
         return customer
 
-    def save_new(self, *, external_id: str | None = None, **fields: object) -> Purchase:
+    def create_row(self, *, external_id: str | None = None, **fields: object) -> Purchase:
         try:
             purchase, new = services.record_purchase_once(external_id=external_id, **fields)
         except PurchaseChanged as error:
             raise OtherContent({name: [words] for name, words in error.fields.items()}) from None
         self.repeated = not new
         return purchase
-
-    def save_changes(self, instance: Purchase, **changes: object) -> Purchase:
-        return services.update_purchase(purchase=instance, **changes)
 
 
 class CustomerFilter(django_filters.FilterSet):

@@ -113,6 +113,23 @@ def test_a_failure_is_logged_with_its_traceback(lines, logger, get):
     assert "exc_info" not in line
 
 
+def test_a_traceback_has_causes_groups_and_notes_and_none_of_their_values(lines):
+    try:
+        try:
+            {}[KEY]
+        except KeyError as error:
+            group = ExceptionGroup("several", [ValueError(f"{KEY!r} is bad")])
+            group.add_note(f"look at {KEY!r}")
+            raise group from error
+    except ExceptionGroup:
+        logging.getLogger("recsite.x").exception("broken")
+    (line,) = lines()
+    text = line["exception"]
+    assert text.index("KeyError: ") < text.index("ExceptionGroup: several") < text.index("ValueError: ")
+    assert "look at" in text
+    assert KEY not in text
+
+
 def test_a_request_that_fails_leaves_its_traceback(lines, settings, db):
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.recsite.test_logs.Failing"]
     assert Client(raise_request_exception=False).get("/products/").status_code == 500
