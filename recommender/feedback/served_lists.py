@@ -51,7 +51,7 @@ class Recorder:
         self._changed = threading.Condition()
         self._waiting: list[ServedList] = []
         self._ends = False
-        self._writer = threading.Thread(target=self._write_again_and_again, name="recommender-records", daemon=True)
+        self._writer = threading.Thread(target=self._write_forever, name="recommender-records", daemon=True)
 
     def record(self, lists: Sequence[ServedList]) -> None:
         """Put lists on record; now, unless a thread was started that does and keeps up."""
@@ -74,7 +74,7 @@ class Recorder:
         if self._writer.is_alive():
             self._writer.join()
 
-    def _write_again_and_again(self) -> None:
+    def _write_forever(self) -> None:
         ends = False
         while not ends:
             with self._changed:
@@ -85,16 +85,16 @@ class Recorder:
                 lists, self._waiting, ends = self._waiting, [], self._ends
             close_old_connections()
             try:
-                _write(_of_people_here(lists))
+                _write(_of_learnable_people(lists))
             except Error as error:
                 log.error("lists_not_recorded", lists=len(lists), error=str(error))
         connections.close_all()  # this thread's
 
 
-def _of_people_here(lists: Sequence[ServedList]) -> list[ServedList]:
+def _of_learnable_people(lists: Sequence[ServedList]) -> list[ServedList]:
     """Without those of customers who left, or opted out, since they were answered."""
-    named = {one.customer for one in lists if one.customer}
-    gone = named - learnable_keys(named) if named else set()
+    customers = {one.customer for one in lists if one.customer}
+    gone = customers - learnable_keys(customers) if customers else set()
     return [one for one in lists if one.customer not in gone]
 
 

@@ -1,4 +1,4 @@
-"""What sells more of late than it used to."""
+"""Which items sell more this week than in the weeks before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 
 from recommender.source import RecommenderSource
 
-LATELY, BEFORE = timedelta(days=7), timedelta(days=28)
+WEEK, WEEKS_BEFORE = timedelta(days=7), 4
 LEAST_SOLD = 2
 
 
@@ -25,14 +25,12 @@ def trends(source: RecommenderSource, purchases: QuerySet) -> list[tuple[Any, fl
     newest = purchases.order_by(f"-{time}").values_list(time, flat=True).first()
     if newest is None:
         return []
-    counted = purchases.filter(**{f"{time}__gt": _earlier(newest, LATELY + BEFORE)}).order_by()
+    counted = purchases.filter(**{f"{time}__gt": _earlier(newest, (1 + WEEKS_BEFORE) * WEEK)}).order_by()
     who = source.interaction_customer
     # A person counts once for an item in each week: who buys it every week is no reason to call it new.
-    weeks = {
-        f"_week_{n}": Count(who, filter=_week(time, newest, n), distinct=True) for n in range(BEFORE // LATELY + 1)
-    }
+    weeks = {f"_week_{n}": Count(who, filter=_week(time, newest, n), distinct=True) for n in range(1 + WEEKS_BEFORE)}
     items, sold, *before = zip(*counted.values_list(source.interaction_item).annotate(**weeks), strict=True)
-    expected = np.array(before).sum(0) * (LATELY / BEFORE)
+    expected = np.array(before).sum(0) / WEEKS_BEFORE
     scores = (np.array(sold) - expected) / np.sqrt(expected + 1)
     up = np.flatnonzero((scores > 0) & (np.array(sold) >= LEAST_SOLD))
     return [(items[n], float(scores[n])) for n in up[np.argsort(-scores[up], kind="stable")]]
@@ -40,8 +38,8 @@ def trends(source: RecommenderSource, purchases: QuerySet) -> list[tuple[Any, fl
 
 def _week(time: str, newest: Any, back: int) -> Q:
     """The purchases of the week that ended so many weeks before the newest purchase."""
-    since = Q(**{f"{time}__gt": _earlier(newest, (back + 1) * LATELY)})
-    return since & Q(**{f"{time}__lte": _earlier(newest, back * LATELY)})
+    since = Q(**{f"{time}__gt": _earlier(newest, (back + 1) * WEEK)})
+    return since & Q(**{f"{time}__lte": _earlier(newest, back * WEEK)})
 
 
 def _earlier(moment: Any, by: timedelta) -> Any:

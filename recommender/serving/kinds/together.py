@@ -21,14 +21,16 @@ from recommender.serving.context import ListContext
 from recommender.serving.kinds.kind import Attempt, ListKind, among, primary_key_of
 from recommender.serving.kinds.similar import Similar
 from recommender.serving.tally import learned_from
-from recommender.source import credible, credible_moments, get_source
+from recommender.source import credible, credible_moments, get_source, learnable_keys
 
-PEOPLE = 200  # the latest buyers or viewers of an item
+LATEST_PEOPLE = 200  # buyers or viewers of an item, who stand for all of them
 LEAST_SHARED = 2  # one person who took both proves nothing
 SHRINKAGE = 3.0
-LATEST_VIEWS = 20_000  # of anything, by anybody: how often an item is looked at
-ROUNDS, LOUDEST = 4, 100  # queries for people behind those who have very many rows; of whom so many are left out
-COUNT_EVERY = 300  # seconds between two counts of them
+LATEST_VIEWS = 20_000  # of any item, by which it is counted how often each is looked at
+COUNT_VIEWS_EVERY = 300  # seconds
+# Where a few people have so many rows that nobody else is seen, they are left out and the next rows are read.
+ROUNDS = 4  # queries at most
+BUSIEST = 100  # people left out of the views in each round
 
 
 class BoughtTogether(ListKind):
@@ -102,17 +104,17 @@ def viewed_with(item: str, catalog: LiveCatalog) -> Together:
     """What the latest viewers of this item (a key) also look at, more than everybody does."""
     views = Event.objects.filter(kind__in=Event.VIEWED, **credible_moments())
     latest = _latest_people(views.filter(item=item).order_by("-time"), ["customer", "session"])
-    customers = _who_still_agree({customer for customer, _ in latest if customer})
+    customers = learnable_keys({customer for customer, _ in latest if customer})
     sessions = {session for customer, session in latest if session and not customer}
     theirs = views.filter(Q(customer__in=customers) | Q(customer="", session__in=sessions)).exclude(item=item)
     viewer = Case(When(customer="", then=F("session")), default=F("customer"))
     shared = dict(theirs.order_by().values_list("item").annotate(_n=Count(viewer, distinct=True)))
     rows = {catalog.row_of[key]: n for key, n in shared.items() if key in catalog.row_of}
-    everybodys = np.zeros(len(catalog))
-    for key, n in (cache.get_or_set("recommender:views", _latest_views, COUNT_EVERY) or {}).items():
+    overall = np.zeros(len(catalog))
+    for key, n in (cache.get_or_set("recommender:views", _latest_views, COUNT_VIEWS_EVERY) or {}).items():
         if key in catalog.row_of:
-            everybodys[catalog.row_of[key]] = n
-    return _strongest(rows, everybodys)
+            overall[catalog.row_of[key]] = n
+    return _strongest(rows, overall)
 
 
 def _latest_views() -> dict[str, int]:
@@ -125,21 +127,21 @@ def _latest_views() -> dict[str, int]:
         seen |= {(item, viewer) for (item, _, _), viewer in zip(rows, viewers, strict=True)}
         if len(rows) < LATEST_VIEWS or len(seen) >= LATEST_VIEWS / 2:
             break
-        loudest = dict(Counter(viewers).most_common(LOUDEST))
-        views = views.exclude(_any_of(["customer", "session"], loudest))
+        busiest = dict(Counter(viewers).most_common(BUSIEST))
+        views = views.exclude(_any_of(["customer", "session"], busiest))
     return dict(Counter(item for item, _ in seen))
 
 
-def _latest_people(rows: QuerySet, fields: Sequence[str], most: int = PEOPLE) -> set[tuple[Any, ...]]:
+def _latest_people(rows: QuerySet, fields: Sequence[str], at_most: int = LATEST_PEOPLE) -> set[tuple[Any, ...]]:
     """The people of the first of these rows, as values of `fields`, each once.
 
     One query; more where so few people have so many rows that nobody else would be seen.
     """
     people: set[tuple[Any, ...]] = set()
     for _ in range(ROUNDS):
-        found = list(rows.values_list(*fields)[:most])
+        found = list(rows.values_list(*fields)[:at_most])
         people |= set(found)
-        if len(found) < most or len(people) >= most / 2:
+        if len(found) < at_most or len(people) >= at_most / 2:
             break
         rows = rows.exclude(_any_of(fields, people))
     return people
@@ -154,21 +156,15 @@ def _any_of(fields: Sequence[str], people: Iterable[tuple[Any, ...]]) -> Q:
     return Q(customer__in=customers) | Q(customer="", session__in=sessions)
 
 
-def _who_still_agree(customers: set[str]) -> set[str]:
-    source = get_source()
-    found = source.customers.filter(**{f"{source.customer_key}__in": customers})
-    return {str(key) for key in found.values_list(source.customer_key, flat=True)}
-
-
-def _strongest(shared: Mapping[int, int], everybodys: np.ndarray) -> Together:
+def _strongest(shared: Mapping[int, int], overall: np.ndarray) -> Together:
     """Items by lift: how many of these people took one, over how many would if they were like everybody.
 
-    shared : row -> people who took it.   everybodys : float64 [rows], how often everybody takes each.
+    shared : row -> people who took it.   overall : float64 [rows], how many people take each.
     Few people prove little: observed and expected both count SHRINKAGE more, which is the mean of the lift's gamma
     posterior about 1 (DuMouchel 1999).
     """
     rows, people = np.array([*shared.items()], dtype=np.int64).reshape(-1, 2).T
-    expected = people.sum() * everybodys[rows] / max(everybodys.sum(), 1)
+    expected = people.sum() * overall[rows] / max(overall.sum(), 1)
     lift = (people + SHRINKAGE) / (expected + SHRINKAGE)
     kept = np.flatnonzero((people >= LEAST_SHARED) & (lift > 1))
     kept = kept[np.argsort(-lift[kept], kind="stable")]
