@@ -1,7 +1,7 @@
-"""Who is told how runs end: receivers of three signals, and by email those whom RECOMMENDER_NOTIFY names.
+"""How runs end, for others: three signals, and emails to the addresses in RECOMMENDER_NOTIFY.
 
-Everything is sent after the commit, so nothing is told that is not so, and neither a receiver nor a mail server that
-fails changes what it was told of: the failure goes to the log.
+Both are sent after the commit, so that they report only what is so. A receiver or a mail server that fails changes
+nothing: Django logs its error.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ version_promoted = Signal()  # promotion=Promotion: by the gate, by hand, or a r
 OCCASIONS = ("failure", "refusal", "promotion")
 
 
-def tell_of_failure(run: TrainingRun) -> None:
+def notify_failure(run: TrainingRun) -> None:
     body = (
         f"{without_values(run.error)}\n\nThe version that served before serves on. The page of run {run.pk} in the "
         "admin has the whole error and the log."
@@ -37,25 +37,25 @@ def tell_of_failure(run: TrainingRun) -> None:
     _after_commit(run_failed, "failure", f"Training run {run.pk} failed", body, run=run)
 
 
-def tell_of_refusal(version: ModelVersion) -> None:
+def notify_refusal(version: ModelVersion) -> None:
     body = (
         f"{version.gate_reason}\n\nThe version that served before serves on. In the admin it can be promoted by hand."
     )
     _after_commit(version_refused, "refusal", f"Version {version.name} was refused", body, version=version)
 
 
-def tell_of_promotion(promotion: Promotion) -> None:
-    who = f"by {promotion.by}" if promotion.by else "by the gate or a command"
+def notify_promotion(promotion: Promotion) -> None:
+    promoter = f"by {promotion.by}" if promotion.by else "by the gate or a command"
     name = promotion.version.name
     since = f"{promotion.time:%Y-%m-%d %H:%M %Z}"
-    body = f"Version {name} serves since {since} ({promotion.action}, {who}).\n\n{promotion.reason}"
+    body = f"Version {name} serves since {since} ({promotion.action}, {promoter}).\n\n{promotion.reason}"
     _after_commit(version_promoted, "promotion", f"Version {name} is live", body, promotion=promotion)
 
 
-def _after_commit(signal: Signal, occasion: str, subject: str, body: str, **what: Any) -> None:
-    # Robust: what a receiver or a mail server raises is logged by Django, and the caller never sees it. Lambdas, for
-    # Django names the function in that log, and a partial has no name.
-    transaction.on_commit(lambda: signal.send_robust(sender=None, **what), robust=True)
+def _after_commit(signal: Signal, occasion: str, subject: str, body: str, **arguments: Any) -> None:
+    # robust: Django logs what a receiver or a mail server raises. Lambdas: that log names the function, and a partial
+    # has no name.
+    transaction.on_commit(lambda: signal.send_robust(sender=None, **arguments), robust=True)
     to: Sequence[str] = getattr(settings, "RECOMMENDER_NOTIFY", ())
     if to and occasion in getattr(settings, "RECOMMENDER_NOTIFY_OF", OCCASIONS):
         transaction.on_commit(lambda: _mail(subject, body, list(to)), robust=True)

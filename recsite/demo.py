@@ -16,7 +16,7 @@ from customers.selectors import purchases_of
 from recommender import serving
 from recommender.models import TrainingRun
 from recommender.serving import RecommendationList, predict_rating, recommend
-from recommender.training import Tell, execute_run, start_run
+from recommender.training import ProgressCallback, execute_run, start_run
 from recsite.processes import CannotServe
 
 SIZE = ShopSize(customers=800, products=320, purchases=16_000, seed=0)  # a seed that nobody gives by hand
@@ -50,9 +50,9 @@ def trained_version() -> str | None:
     return live.version if live is not None and SIZE.product_key(0) in live.inference.row_of else None
 
 
-def train(tell: Tell) -> str:
+def train(on_progress: ProgressCallback) -> str:
     """Train as `manage.py train` does, and name the version that is live then."""
-    run = execute_run(run=start_run(parameters={}), tell=tell)
+    run = execute_run(run=start_run(parameters={}), on_progress=on_progress)
     if run.state != TrainingRun.State.PROMOTED:
         raise CannotServe(f"The demo's model is not live, for run {run.pk} is {run.state}: {run.error or run.phase}.")
     return run.version.name

@@ -7,7 +7,7 @@ from unfold.decorators import display
 
 from recommender.admin.pages import ReadOnlyAdmin
 from recommender.models import DriftFinding
-from recommender.reports import NOTHING
+from recommender.reports import NO_VALUE
 
 SHARES = (DriftFinding.Measure.UNKNOWN, DriftFinding.Measure.FALLBACK, DriftFinding.Measure.CLICKS)
 
@@ -29,7 +29,7 @@ class DriftFindingAdmin(ReadOnlyAdmin):
 
     @display(description="Before")
     def then(self, finding: DriftFinding) -> str:
-        return NOTHING if finding.before is None else _shown(finding.measure, finding.before)
+        return NO_VALUE if finding.before is None else _shown(finding.measure, finding.before)
 
 
 def _shown(measure: str, value: float) -> str:

@@ -28,7 +28,7 @@ from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, money,
 from recommender.errors import ExperimentError
 from recommender.experiments import Difference, ExperimentResults, Measured, measure_name, people_needed, results_of
 from recommender.models import MAY_EXPERIMENT, MAY_PROMOTE, Arm, Experiment, ModelVersion
-from recommender.reports import NOTHING, BandChart, band_of
+from recommender.reports import NO_VALUE, BandChart, band_chart, verdict
 
 State = Experiment.State
 STATE_COLOURS = {State.PLANNED: "default", State.RUNNING: "info", State.STOPPED: "success"}
@@ -249,10 +249,10 @@ def lines_of(one: Measured) -> MeasureLines:
         label=measure_name(one.name),
         a=f"{written(a.mean)} ({a.n:,})",
         b=f"{written(b.mean)} ({b.n:,})",
-        beside=written(one.beside.value, "+") if a.n and b.n else NOTHING,
+        beside=written(one.beside.value, "+") if a.n and b.n else NO_VALUE,
         interval=_interval(one.beside, written),
-        verdict=_verdict(one.beside),
-        chart=band_of(
+        verdict=verdict(one.beside.low, one.beside.high, tie="not clear yet"),
+        chart=band_chart(
             growth, lambda value: written(value, "+"), lambda value: written(value, "+").removesuffix(" points")
         ),
     )
@@ -280,12 +280,6 @@ def _interval(beside: Difference, written: Callable[..., str]) -> str:
     if beside.low is None or beside.high is None:
         return "no interval yet"
     return f"{written(beside.low, '+')} to {written(beside.high, '+')}"
-
-
-def _verdict(beside: Difference) -> str:
-    if beside.low is None or beside.high is None:
-        return ""
-    return "better" if beside.low > 0 else "worse" if beside.high < 0 else "not clear yet"
 
 
 def _by_field(error: ValidationError, form: ExperimentForm) -> Mapping[str, Any]:

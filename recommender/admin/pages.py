@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from recommender.models import ModelVersion, TrainingRun
-from recommender.reports import NOTHING, interval, score
+from recommender.reports import NO_VALUE, format_interval, format_score
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -99,8 +99,8 @@ def difference(version: ModelVersion, rival: str) -> str:
     """+.065 (+.051 to +.079)"""
     pair = version.report.get("paired", {}).get(rival, {})
     if pair.get("difference") is None:
-        return NOTHING
-    return f"{score(pair['difference'], '+')} ({interval(pair['low'], pair['high'], '+')})"
+        return NO_VALUE
+    return f"{format_score(pair['difference'], '+')} ({format_interval(pair['low'], pair['high'], '+')})"
 
 
 def page_address(row: TrainingRun | ModelVersion) -> str:

@@ -18,7 +18,7 @@ from unfold.widgets import INPUT_CLASSES
 from recommender.admin.pages import ReadOnlyAdmin, money
 from recommender.feedback import Estimate, ListResult, attribution_window, counted_at, list_results
 from recommender.models import TWO_TOWER, ListCount
-from recommender.reports import NOTHING, Bar, bar
+from recommender.reports import NO_VALUE, Bar, interval_bar, verdict
 from recommender.source import get_source
 
 PERIODS = (7, 28, 90, 365)
@@ -120,7 +120,7 @@ def lines_of(results: Sequence[ListResult]) -> list[ResultLine]:
             views=row.views,
             clicks=row.clicks,
             click_rate=_percent(row.click_rate),
-            bar=bar(row.click_rate.low, row.click_rate.value, row.click_rate.high, most),
+            bar=interval_bar(row.click_rate.low, row.click_rate.value, row.click_rate.high, most),
             orders=row.orders,
             revenue=money(row.revenue),
             revenue_per_list=_money(row.revenue_per_list),
@@ -165,13 +165,11 @@ def _money(found: Estimate | None, sign: str = "") -> Shown:
 
 def _shown(found: Estimate | None, written: Callable[[float], str]) -> Shown:
     if found is None or found.value is None:
-        return Shown(NOTHING)
+        return Shown(NO_VALUE)
     if found.low is None or found.high is None:
         return Shown(written(found.value), "too few for an interval")
     return Shown(written(found.value), f"{written(found.low)} to {written(found.high)}")
 
 
 def _verdict(found: Estimate | None) -> str:
-    if found is None or found.low is None or found.high is None:
-        return ""
-    return "better" if found.low > 0 else "worse" if found.high < 0 else "a tie"
+    return "" if found is None else verdict(found.low, found.high)

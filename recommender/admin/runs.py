@@ -20,8 +20,8 @@ from recommender.admin.pages import ReadOnlyAdmin, check_may, duration, link_to,
 from recommender.engine.config import LOSSES, TrainConfig
 from recommender.errors import TrainingError
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
-from recommender.reports import NOTHING, curves_of, lines_of, score
-from recommender.training import MOST_TRIALS, queue_again, queue_run, rule_in_words
+from recommender.reports import NO_VALUE, epoch_charts, format_score, report_lines
+from recommender.training import MAX_TRIALS, gate_rules, queue_again, queue_run
 
 STATE_COLOURS = {
     TrainingRun.State.PROMOTED: "success",
@@ -54,7 +54,7 @@ class RetrainForm(forms.Form):
     tune = forms.IntegerField(
         required=False,
         min_value=0,
-        max_value=MOST_TRIALS,
+        max_value=MAX_TRIALS,
         initial=0,
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="Try so many settings first and take the best. Each trial takes up to as long as a training.",
@@ -96,19 +96,19 @@ class TrainingRunAdmin(ReadOnlyAdmin):
 
     @display(description="NDCG@10")
     def quality(self, run: TrainingRun) -> str:
-        return score(run.metrics.get("two_tower", {}).get("ndcg_10"))
+        return format_score(run.metrics.get("two_tower", {}).get("ndcg_10"))
 
     @display(description="Popularity")
     def popularity(self, run: TrainingRun) -> str:
-        return score(run.metrics.get("popularity", {}).get("ndcg_10"))
+        return format_score(run.metrics.get("popularity", {}).get("ndcg_10"))
 
     @display(description="Version")
     def made(self, run: TrainingRun) -> str:
-        return link_to(run.version) if hasattr(run, "version") else NOTHING
+        return link_to(run.version) if hasattr(run, "version") else NO_VALUE
 
     @display(description="Took")
     def took(self, run: TrainingRun) -> str:
-        return duration(run.finished - run.started) if run.started and run.finished else NOTHING
+        return duration(run.finished - run.started) if run.started and run.finished else NO_VALUE
 
     def get_urls(self) -> list[URLPattern]:
         name = "recommender_trainingrun"
@@ -136,10 +136,10 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             "learned_from": [
                 f"{shown.counts[name]:,} {word}" for name, word in COUNTED.items() if name in shown.counts
             ],
-            "lines": lines_of(version.report) if version else None,
-            "curves": curves_of(shown.curve),
+            "lines": report_lines(version.report) if version else None,
+            "curves": epoch_charts(shown.curve),
             "left": duration(shown.time_left) if shown.time_left else "",
-            "rule": rule_in_words(),
+            "rule": gate_rules(),
             "may_cancel": shown.is_active and request.user.has_perm(MAY_TRAIN),
             "may_start_again": shown.state in ENDED_IN_VAIN and request.user.has_perm(MAY_TRAIN),
         }
@@ -200,7 +200,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         active = (
             TrainingRun.objects.active().exclude(training.is_stale()).first()
         )  # one whose process died gives way to the new one
-        return self.custom_page(request, "retrain.html", "Retrain", form=form, active=active, rule=rule_in_words())
+        return self.custom_page(request, "retrain.html", "Retrain", form=form, active=active, rule=gate_rules())
 
     def _shown(self, request: HttpRequest, pk: int) -> TrainingRun:
         run = self.get_object(request, str(pk))

@@ -14,7 +14,7 @@ from unfold.decorators import display
 
 from recommender.admin.pages import page_address
 from recommender.models import MAY_TRAIN, TrainingSchedule
-from recommender.reports import NOTHING
+from recommender.reports import NO_VALUE
 
 
 @admin.register(TrainingSchedule)
@@ -32,13 +32,13 @@ class TrainingScheduleAdmin(ModelAdmin):
     @display(description="Last run")
     def last_run(self, schedule: TrainingSchedule) -> str:
         if schedule.run is None:
-            return NOTHING
+            return NO_VALUE
         return format_html('<a class="underline" href="{}">Run {}</a>', page_address(schedule.run), schedule.run.pk)
 
     @display(description="What came of it")
     def came_of_it(self, schedule: TrainingSchedule) -> str:
         run = schedule.run
-        return NOTHING if run is None else f"{run.get_state_display()}. {run.error or run.phase}"
+        return NO_VALUE if run is None else f"{run.get_state_display()}. {run.error or run.phase}"
 
     def save_model(self, request: HttpRequest, obj: TrainingSchedule, form: forms.ModelForm, change: bool) -> None:
         if "purchases" in form.changed_data:

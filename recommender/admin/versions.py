@@ -17,8 +17,8 @@ from recommender.admin.examples import examples_of
 from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, difference, page_address, staff
 from recommender.errors import TrainingError
 from recommender.models import MAY_PROMOTE, MAY_SEE_VERSIONS, ModelVersion, Promotion
-from recommender.reports import NOTHING, interval, lines_of, row_of, score
-from recommender.training import rule_in_words
+from recommender.reports import NO_VALUE, format_interval, format_score, model_row, report_lines
+from recommender.training import gate_rules
 
 
 @admin.register(ModelVersion)
@@ -48,7 +48,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         live = registry.live_version()
-        more = {"live": live, "live_lines": lines_of(live.report) if live else None, "rule": rule_in_words()}
+        more = {"live": live, "live_lines": report_lines(live.report) if live else None, "rule": gate_rules()}
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
     @display(description="Serves", label={"live": "success"})
@@ -57,9 +57,9 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     @display(description="NDCG@10")
     def quality(self, version: ModelVersion) -> str:
-        row = row_of(version.report, "two_tower")
+        row = model_row(version.report, "two_tower")
         between = row.get("ndcg_10_interval")
-        return f"{score(row.get('ndcg_10'))} ({interval(*between)})" if between else NOTHING
+        return f"{format_score(row.get('ndcg_10'))} ({format_interval(*between)})" if between else NO_VALUE
 
     @display(description="Beside the live one then")
     def beside_live(self, version: ModelVersion) -> str:
@@ -80,10 +80,10 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         return {
             "version": shown,
             "run": shown.run,
-            "lines": lines_of(shown.report),
+            "lines": report_lines(shown.report),
             "examples": examples_of(registry.report_for(request.user, shown)),
             "promotions": shown.promotions.select_related("by"),
-            "rule": rule_in_words(),
+            "rule": gate_rules(),
         }
 
     def get_urls(self) -> list[URLPattern]:
@@ -128,7 +128,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
                 return redirect(page_address(version))
         live = registry.live_version()
         title = f"Promote version {version.name}"
-        context = {"form": form, "version": version, "live": live, "rule": rule_in_words()}
+        context = {"form": form, "version": version, "live": live, "rule": gate_rules()}
         return self.custom_page(request, "promote.html", title, **context)
 
     @action(description="Roll back", url_path="roll-back", permissions=["promote_version"], icon="undo")

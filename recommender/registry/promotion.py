@@ -11,7 +11,7 @@ from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion
-from recommender.notifications import tell_of_promotion
+from recommender.notifications import notify_promotion
 from recommender.registry.storage import bundle_folder
 from recommender.source import get_source
 
@@ -87,6 +87,6 @@ def _make_live(version: ModelVersion, action: str, by: User | None, reason: str)
         promotion = Promotion(version=version, action=action, by=by, reason=reason.strip())
         promotion.full_clean()
         promotion.save()
-        tell_of_promotion(promotion)
+        notify_promotion(promotion)
     log.info("promotion", version=version.name, action=str(action), by=by.pk if by else None, reason=reason)
     return promotion

@@ -1,18 +1,27 @@
-"""Reports and numbers as lines and charts for people: the admin's pages and the commands show the same."""
+"""Reports and numbers as lines and charts: the admin's pages and the commands show the same."""
 
-from recommender.reports.charts import BandChart, Bar, band_of, bar, curves_of
-from recommender.reports.lines import NOTHING, ReportLines, interval, lines_of, row_of, score
+from recommender.reports.charts import BandChart, Bar, band_chart, epoch_charts, interval_bar
+from recommender.reports.lines import (
+    NO_VALUE,
+    ReportLines,
+    format_interval,
+    format_score,
+    model_row,
+    report_lines,
+    verdict,
+)
 
 __all__ = [
-    "NOTHING",
+    "NO_VALUE",
     "BandChart",
     "Bar",
     "ReportLines",
-    "band_of",
-    "bar",
-    "curves_of",
-    "interval",
-    "lines_of",
-    "row_of",
-    "score",
+    "band_chart",
+    "epoch_charts",
+    "format_interval",
+    "format_score",
+    "interval_bar",
+    "model_row",
+    "report_lines",
+    "verdict",
 ]

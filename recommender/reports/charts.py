@@ -1,208 +1,198 @@
-"""Numbers as places in a drawing: the charts of the admin's pages, made on the server. Templates draw them as SVG.
+"""Charts for the admin's pages, computed on the server: templates draw them as SVG.
 
-Every drawing has its own units, `width` x `height`, in which letters are 11 high; pages stretch it to their width.
+A drawing has its own units, `width` x `height`, in which letters are 11 high; pages stretch it to their width.
+Coordinates are text, because a template would write numbers as the visitor's language does: "74,6".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-WIDTH, HEIGHT = 380, 170
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 24  # room for what stands beside the axes
-STARS = 5.0
+WIDTH, HEIGHT, CALIBRATION_HEIGHT = 380, 170, 260  # units of the drawing
+LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 24  # room for the labels beside the axes
+WIDE_LEFT = LEFT + 16  # the same for amounts of money
+MAX_STARS = 5
+
+Scale = Callable[[float], str]  # a value -> its coordinate
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A label beside an axis. at : where, along it."""
+    """A label beside an axis. at : its coordinate along the axis."""
 
-    at: float
+    at: str
     label: str
 
 
-@dataclass(frozen=True)
-class LineChart:
-    """One line over the epochs. points : as SVG wants them.   best : where the best value stands, said in words."""
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """The axes of a drawing. across, up : ticks of both axes.   description : the chart in words."""
+
+    across: list[Tick]
+    up: list[Tick]
+    description: str
+    height: int = HEIGHT
+    left: int = LEFT
+    width: int = WIDTH
+    right: int = WIDTH - RIGHT
+
+    @property
+    def floor(self) -> int:
+        return self.height - BOTTOM
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineChart(Chart):
+    """One value by epoch. points : of an SVG polyline.   best : x and y of the best value."""
 
     title: str
     points: str
-    best: tuple[float, float]
-    said: str
-    across: list[Tick]
-    up: list[Tick]
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: int = LEFT
-    floor: int = HEIGHT - BOTTOM
-    right: int = WIDTH - RIGHT
+    best: tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Whisker:
-    """One point with its interval, in a drawing's units; heights count down."""
+    """A point and its interval. y, low, high : coordinates, which grow downwards."""
 
-    x: float
-    y: float
-    low: float
-    high: float
-    said: str
+    x: str
+    y: str
+    low: str
+    high: str
+    description: str
 
 
-@dataclass(frozen=True)
-class CalibrationChart:
-    """What people gave over what was predicted, with the line on which both agree."""
+@dataclass(frozen=True, kw_only=True)
+class CalibrationChart(Chart):
+    """Ratings given over ratings predicted. diagonal : x1, y1, x2, y2 of the line on which both are equal."""
 
     points: list[Whisker]
-    agree: tuple[float, float, float, float]
-    across: list[Tick]
-    up: list[Tick]
-    said: str
-    width: int = WIDTH
-    height: int = 260
-    left: int = LEFT
-    floor: int = 260 - BOTTOM
-    right: int = WIDTH - RIGHT
+    diagonal: tuple[str, str, str, str]
 
 
-@dataclass(frozen=True)
-class BandChart:
-    """An interval that grows narrower by the day. band, line : as SVG wants them.   zero : where no difference is."""
+@dataclass(frozen=True, kw_only=True)
+class BandChart(Chart):
+    """An interval by day. band : points of an SVG polygon.   line : of a polyline.   zero : y of no difference."""
 
     band: str
     line: str
-    zero: float
-    across: list[Tick]
-    up: list[Tick]
-    said: str
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: int = LEFT + 16
-    floor: int = HEIGHT - BOTTOM
-    right: int = WIDTH - RIGHT
+    zero: str
 
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval and its middle on a scale that all bars of a table share, in hundredths of its width."""
+    """An interval and its middle, in hundredths of a scale that all bars of a table share."""
 
-    start: float
-    length: float
-    middle: float
-
-
-def curves_of(entries: Sequence[Mapping[str, Any]]) -> list[LineChart]:
-    """Validation NDCG@10 and the loss by epoch; nothing before the second epoch: one point is no line."""
-    return [
-        chart
-        for title, name, better in (("NDCG@10 on validation", "ndcg_10", max), ("Loss", "loss", min))
-        if (chart := _line(title, [(e["epoch"], e[name]) for e in entries if e.get(name) is not None], better))
-    ]
+    start: str
+    length: str
+    middle: str
 
 
-def _line(title: str, values: Sequence[tuple[float, float]], better: Any) -> LineChart | None:
-    if len(values) < 2:
-        return None
+def epoch_charts(entries: Sequence[Mapping[str, Any]]) -> list[LineChart]:
+    """Validation NDCG@10 and the loss by epoch; no chart of a value that fewer than two epochs have."""
+    charts = []
+    for title, name, best_of in (("NDCG@10 on validation", "ndcg_10", max), ("Loss", "loss", min)):
+        values = [(entry["epoch"], entry[name]) for entry in entries if entry.get(name) is not None]
+        if len(values) >= 2:
+            charts.append(_line_chart(title, values, best_of(values, key=lambda pair: pair[1])))
+    return charts
+
+
+def _line_chart(title: str, values: Sequence[tuple[float, float]], best: tuple[float, float]) -> LineChart:
     first, last = values[0][0], values[-1][0]
     low, high = min(value for _, value in values), max(value for _, value in values)
-
-    def place(epoch: float, value: float) -> tuple[float, float]:
-        return (
-            _between(epoch, first, last, LEFT, WIDTH - RIGHT),
-            _between(value, low, high, HEIGHT - BOTTOM, TOP),
-        )
-
-    epoch, best = better(values, key=lambda entry: entry[1])
+    x, y = _scale(first, last, LEFT, WIDTH - RIGHT), _scale(low, high, HEIGHT - BOTTOM, TOP)
     return LineChart(
         title=title,
-        points=" ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*entry) for entry in values)),
-        best=place(epoch, best),
-        said=f"{_short(best)} at epoch {epoch:.0f}",
-        across=[Tick(place(e, low)[0], f"{e:.0f}") for e in dict.fromkeys((first, epoch, last))],
-        up=[Tick(place(first, value)[1], _short(value)) for value in dict.fromkeys((low, high))],
+        points=_points((x(epoch), y(value)) for epoch, value in values),
+        best=(x(best[0]), y(best[1])),
+        across=[Tick(x(epoch), f"{epoch:.0f}") for epoch in dict.fromkeys((first, best[0], last))],
+        up=[Tick(y(value), _short(value)) for value in dict.fromkeys((low, high))],
+        description=f"{_short(best[1])} at epoch {best[0]:.0f}",
     )
 
 
-def calibration_of(rows: Sequence[Mapping[str, float]]) -> CalibrationChart | None:
+def calibration_chart(rows: Sequence[Mapping[str, float]]) -> CalibrationChart | None:
     """None where nothing was rated."""
     if not rows:
         return None
-    floor = 260 - BOTTOM
-
-    def across(value: float) -> float:
-        return _between(value, 0, STARS, LEFT, WIDTH - RIGHT)
-
-    def up(value: float) -> float:
-        return _between(min(max(value, 0.0), STARS), 0, STARS, floor, TOP)
-
+    x = _scale(0, MAX_STARS, LEFT, WIDTH - RIGHT)
+    y = _scale(0, MAX_STARS, CALIBRATION_HEIGHT - BOTTOM, TOP)
+    descriptions = [f"predicted {row['predicted']:.2f}, given {row['actual']:.2f}" for row in rows]
     return CalibrationChart(
         points=[
             Whisker(
-                across(row["predicted"]),
-                up(row["actual"]),
-                up(row["low"]),
-                up(row["high"]),
-                f"predicted {row['predicted']:.2f}, given {row['actual']:.2f} ({row['n']:,} ratings)",
+                x(row["predicted"]), y(row["actual"]), y(row["low"]), y(row["high"]), f"{text} ({row['n']:,} ratings)"
             )
-            for row in rows
+            for row, text in zip(rows, descriptions, strict=True)
         ],
-        agree=(across(0), up(0), across(STARS), up(STARS)),
-        across=[Tick(across(stars), str(stars)) for stars in range(6)],
-        up=[Tick(up(stars), str(stars)) for stars in range(6)],
-        said="; ".join(f"predicted {row['predicted']:.2f}, given {row['actual']:.2f}" for row in rows),
+        diagonal=(x(0), y(0), x(MAX_STARS), y(MAX_STARS)),
+        across=[Tick(x(stars), str(stars)) for stars in range(MAX_STARS + 1)],
+        up=[Tick(y(stars), str(stars)) for stars in range(MAX_STARS + 1)],
+        description="; ".join(descriptions),
+        height=CALIBRATION_HEIGHT,
     )
 
 
-def bar(low: float | None, middle: float | None, high: float | None, most: float) -> Bar | None:
-    """most : the value at the end of the scale, which begins at 0."""
-    if low is None or middle is None or high is None or most <= 0:
+def interval_bar(low: float | None, middle: float | None, high: float | None, scale_end: float) -> Bar | None:
+    """The bar of an interval on a scale from 0 to `scale_end`; None where there is no interval."""
+    if low is None or middle is None or high is None or scale_end <= 0:
         return None
-    low, middle, high = (100 * min(max(value / most, 0.0), 1.0) for value in (low, middle, high))
-    return Bar(start=round(low, 2), length=round(max(high - low, 0.6), 2), middle=round(middle, 2))
+    start, end = (100 * min(max(value / scale_end, 0.0), 1.0) for value in (low, high))
+    return Bar(f"{start:.2f}", f"{max(end - start, 0.6):.2f}", _scale(0, scale_end, 0, 100)(middle))
 
 
-def band_of(
-    values: Sequence[tuple[date, float, float | None, float | None]],
-    written: Callable[[float], str],
-    beside: Callable[[float], str],
+def band_chart(
+    intervals: Sequence[tuple[date, float, float | None, float | None]],
+    format_value: Callable[[float], str],
+    format_tick: Callable[[float], str],
 ) -> BandChart | None:
-    """An interval as it grew, day by day: day, value, low and high. None before there are two days with an interval.
+    """An interval day by day. None before two days have one.
 
-    written : a value in words.   beside : the same beside an axis, where there is little room.
+    intervals : day, value, low and high.   format_value : for the description.   format_tick : shorter, for the axis.
     """
-    known = [(day, value, low, high) for day, value, low, high in values if low is not None and high is not None]
-    if len(known) < 2:
+    rows = [(day, value, low, high) for day, value, low, high in intervals if low is not None and high is not None]
+    if len(rows) < 2:
         return None
-    first, last = known[0][0], known[-1][0]
+    first, last = rows[0][0], rows[-1][0]
     # The first intervals are so wide that the last ones would be a line: the scale is of the second half.
-    half = known[len(known) // 2 :]
-    bottom, top = min(0.0, *(row[2] for row in half)), max(0.0, *(row[3] for row in half))
-
-    def across(day: date) -> float:
-        return _between((day - first).days, 0, (last - first).days, LEFT + 16, WIDTH - RIGHT)
-
-    def up(value: float) -> float:
-        return _between(min(max(value, bottom), top), bottom, top, HEIGHT - BOTTOM, TOP)
-
-    upper = [f"{across(day)},{up(high)}" for day, _, _, high in known]
-    lower = [f"{across(day)},{up(low)}" for day, _, low, _ in reversed(known)]
-    _, value, low, high = known[-1]
+    half = rows[len(rows) // 2 :]
+    bottom, top = min(0.0, *(low for _, _, low, _ in half)), max(0.0, *(high for _, _, _, high in half))
+    x, y = (
+        _scale(first.toordinal(), last.toordinal(), WIDE_LEFT, WIDTH - RIGHT),
+        _scale(bottom, top, HEIGHT - BOTTOM, TOP),
+    )
+    upper = [(x(day.toordinal()), y(high)) for day, _, _, high in rows]
+    lower = [(x(day.toordinal()), y(low)) for day, _, low, _ in reversed(rows)]
+    _, value, low, high = rows[-1]
     return BandChart(
-        band=" ".join(upper + lower),
-        line=" ".join(f"{across(day)},{up(value)}" for day, value, _, _ in known),
-        zero=up(0.0),
-        across=[Tick(across(day), f"{day:%d.%m.}") for day in dict.fromkeys((first, last))],
-        up=[Tick(up(value), beside(value) if value else "0") for value in dict.fromkeys((bottom, 0.0, top))],
-        said=f"from {first} to {last}; at the end {written(value)}, {written(low)} to {written(high)}",
+        band=_points(upper + lower),
+        line=_points((x(day.toordinal()), y(value)) for day, value, _, _ in rows),
+        zero=y(0.0),
+        across=[Tick(x(day.toordinal()), f"{day:%d.%m.}") for day in dict.fromkeys((first, last))],
+        up=[Tick(y(value), format_tick(value) if value else "0") for value in dict.fromkeys((bottom, 0.0, top))],
+        description=(
+            f"from {first} to {last}; at the end {format_value(value)}, {format_value(low)} to {format_value(high)}"
+        ),
+        left=WIDE_LEFT,
     )
 
 
-def _between(value: float, low: float, high: float, start: float, end: float) -> float:
-    """Where a value of low..high lies on the way from start to end; halfway where there is no span."""
-    share = (value - low) / (high - low) if high > low else 0.5
-    return round(start + share * (end - start), 1)
+def _scale(low: float, high: float, start: float, end: float) -> Scale:
+    """Map values from low..high to coordinates from start to end, and values outside to the nearer end; to the middle
+    where low is high."""
+
+    def coordinate(value: float) -> str:
+        share = (min(max(value, low), high) - low) / (high - low) if high > low else 0.5
+        return f"{start + share * (end - start):.1f}"
+
+    return coordinate
+
+
+def _points(places: Iterable[tuple[str, str]]) -> str:
+    return " ".join(f"{x},{y}" for x, y in places)
 
 
 def _short(value: float) -> str:

@@ -1,4 +1,4 @@
-"""A report as lines for people: the admin's pages and the commands show the same words and numbers."""
+"""A report as lines of text: the admin's pages and the commands show the same words and numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from recommender.engine.data.left_out import LeftOut
-from recommender.reports.charts import Bar, CalibrationChart, LineChart, bar, calibration_of, curves_of
+from recommender.reports.charts import (
+    Bar,
+    CalibrationChart,
+    LineChart,
+    calibration_chart,
+    epoch_charts,
+    interval_bar,
+)
 
 LABELS = {
     "two_tower": "this model",
@@ -15,19 +22,19 @@ LABELS = {
     "popularity": "popularity",
     "segment_popularity": "popularity by segment",
 }
-SEGMENT_LABELS = {  # the engine says what was measured, the pages say of whom
+SEGMENT_LABELS = {  # of the engine's segments that do not name their people
     "profile only": "profile only, history hidden",
     "no history": "nothing bought before",
     "1-5 purchases": "1 to 5 purchases",
     "6-20 purchases": "6 to 20 purchases",
     "new items": "new products, among themselves",
 }
-NOTHING = "–"
+NO_VALUE = "–"
 
 
 @dataclass(frozen=True)
 class ModelLine:
-    """How good one of the models was on the held-out purchases, and how its lists share out their places."""
+    """The quality of one model on the held-out purchases, and how evenly its lists show the items."""
 
     label: str
     ndcg: str
@@ -35,11 +42,11 @@ class ModelLine:
     bar: Bar | None
     hit_rate: str
     hit_interval: str
-    recall: str = NOTHING
-    mrr: str = NOTHING
-    coverage: str = NOTHING
-    top_percent: str = NOTHING
-    gini: str = NOTHING
+    recall: str
+    mrr: str
+    coverage: str
+    top_percent: str
+    gini: str
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class DifferenceLine:
 
 @dataclass(frozen=True)
 class SegmentLine:
-    """The models among some of the people. models : this one first."""
+    """The models in one segment of the people. models : this one first."""
 
     label: str
     people: int
@@ -64,7 +71,7 @@ class SegmentLine:
 
 @dataclass(frozen=True)
 class RatingLine:
-    """Error of the predicted ratings in stars, beside that of a simple guess."""
+    """The error in stars of the predicted ratings, or of a simple guess."""
 
     label: str
     rmse: str
@@ -72,7 +79,7 @@ class RatingLine:
 
 @dataclass(frozen=True)
 class TrialLine:
-    """One trial of a tuning. chosen : whether its settings became those of the model."""
+    """One trial of a tuning. chosen : whether the model has its settings."""
 
     number: int
     settings: str
@@ -99,92 +106,101 @@ class ReportLines:
     left_out: list[str]
 
 
-def lines_of(report: Mapping[str, Any]) -> ReportLines:
+def report_lines(report: Mapping[str, Any]) -> ReportLines:
     ratings = report.get("ratings") or {}
-    # Reports of before the models were compared within segments have rows without them.
-    segments = [row for row in report.get("segments", []) if "models" in row]
     errors = {"rmse": "this model", "item_mean_rmse": "each item's mean", "global_mean_rmse": "the mean of all"}
     return ReportLines(
         people=report.get("users", 0),
-        models=_models(report.get("models", [])),
-        differences=_differences(report.get("paired", {})),
+        models=_model_lines(report.get("models", [])),
+        differences=_difference_lines(report.get("paired", {})),
         segments=[
             SegmentLine(
-                SEGMENT_LABELS.get(row["segment"], row["segment"]),
-                row["users"],
-                _models(row["models"]),
-                _differences(row["paired"]),
+                label=SEGMENT_LABELS.get(row["segment"], row["segment"]),
+                people=row["users"],
+                models=_model_lines(row["models"]),
+                differences=_difference_lines(row["paired"]),
             )
-            for row in segments
+            for row in report.get("segments", [])
+            if "models" in row  # old reports have segments without models
         ],
-        ratings=[RatingLine(label, score(ratings[name])) for name, label in errors.items() if name in ratings],
+        ratings=[RatingLine(label, format_score(ratings[name])) for name, label in errors.items() if name in ratings],
         rated=ratings.get("n", 0),
-        calibration=calibration_of(ratings.get("calibration", [])),
-        curves=curves_of(report.get("curve", [])),
-        trials=_trials(report.get("study", [])),
+        calibration=calibration_chart(ratings.get("calibration", [])),
+        curves=epoch_charts(report.get("curve", [])),
+        trials=_trial_lines(report.get("study", [])),
         left_out=[LeftOut.from_dict(part).sentence() for part in report.get("left_out", [])],
     )
 
 
-def row_of(report: Mapping[str, Any], model: str) -> Mapping[str, Any]:
+def model_row(report: Mapping[str, Any], model: str) -> Mapping[str, Any]:
     """The row of one model; empty where it was not measured."""
     return next((row for row in report.get("models", []) if row["model"] == model), {})
 
 
-def score(value: float | None, sign: str = "") -> str:
+def format_score(value: float | None, sign: str = "") -> str:
     """Three decimals without the leading zero: .108, -.012, 1.000."""
     if value is None:
-        return NOTHING
+        return NO_VALUE
     text = f"{value:{sign}.3f}"
     return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
 
 
-def share(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.0%}"
+def format_interval(low: float | None, high: float | None, sign: str = "") -> str:
+    """.101 to .115"""
+    return NO_VALUE if low is None or high is None else f"{format_score(low, sign)} to {format_score(high, sign)}"
 
 
-def interval(low: float | None, high: float | None, sign: str = "") -> str:
-    return NOTHING if low is None or high is None else f"{score(low, sign)} to {score(high, sign)}"
+def verdict(low: float | None, high: float | None, *, tie: str = "a tie", not_measured: str = "") -> str:
+    """What the interval of a difference says: "better" or "worse" where it does not hold 0, else `tie`."""
+    if low is None or high is None:
+        return not_measured
+    return "better" if low > 0 else "worse" if high < 0 else tie
 
 
-def _models(rows: Sequence[Mapping[str, Any]]) -> list[ModelLine]:
-    """Their bars share one scale, which ends where the longest does."""
+def _format_share(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:.0%}"
+
+
+def _model_lines(rows: Sequence[Mapping[str, Any]]) -> list[ModelLine]:
+    """The bars of all rows share one scale, which ends at the highest end of an interval."""
     intervals = [row.get("ndcg_10_interval") or (None, None) for row in rows]
-    most = max((high for _, high in intervals if high is not None), default=0.0)
+    scale_end = max((high for _, high in intervals if high is not None), default=0.0)
     return [
         ModelLine(
             label=LABELS.get(row["model"], row["model"]),
-            ndcg=score(row.get("ndcg_10")),
-            interval=interval(low, high),
-            bar=bar(low, row.get("ndcg_10"), high, most),
-            hit_rate=score(row.get("hr_10")),
-            hit_interval=interval(*(row.get("hr_10_interval") or (None, None))),
-            recall=score(row.get("recall_20")),
-            mrr=score(row.get("mrr")),
-            coverage=share(row.get("coverage")),
-            top_percent=share(row.get("top_percent")),
-            gini=score(row.get("gini")),
+            ndcg=format_score(row.get("ndcg_10")),
+            interval=format_interval(low, high),
+            bar=interval_bar(low, row.get("ndcg_10"), high, scale_end),
+            hit_rate=format_score(row.get("hr_10")),
+            hit_interval=format_interval(*(row.get("hr_10_interval") or (None, None))),
+            recall=format_score(row.get("recall_20")),
+            mrr=format_score(row.get("mrr")),
+            coverage=_format_share(row.get("coverage")),
+            top_percent=_format_share(row.get("top_percent")),
+            gini=format_score(row.get("gini")),
         )
         for row, (low, high) in zip(rows, intervals, strict=True)
     ]
 
 
-def _differences(paired: Mapping[str, Mapping[str, Any]]) -> list[DifferenceLine]:
-    return [_difference(LABELS.get(name, name), row) for name, row in paired.items()]
+def _difference_lines(paired: Mapping[str, Mapping[str, Any]]) -> list[DifferenceLine]:
+    return [
+        DifferenceLine(
+            label=LABELS.get(name, name),
+            difference=format_score(row.get("difference"), "+"),
+            interval=format_interval(row.get("low"), row.get("high"), "+"),
+            verdict=verdict(row.get("low"), row.get("high"), not_measured=NO_VALUE),
+        )
+        for name, row in paired.items()
+    ]
 
 
-def _difference(label: str, row: Mapping[str, Any]) -> DifferenceLine:
-    low, high = row.get("low"), row.get("high")
-    verdict = NOTHING if low is None or high is None else "better" if low > 0 else "worse" if high < 0 else "a tie"
-    return DifferenceLine(label, score(row.get("difference"), "+"), interval(low, high, "+"), verdict)
-
-
-def _trials(study: Sequence[Mapping[str, Any]]) -> list[TrialLine]:
+def _trial_lines(study: Sequence[Mapping[str, Any]]) -> list[TrialLine]:
     best = max((trial["ndcg_10"] for trial in study), default=None)
     return [
         TrialLine(
             number=trial["number"],
-            settings=", ".join(f"{name} {_short(value)}" for name, value in sorted(trial["settings"].items())),
+            settings=", ".join(f"{name} {_format_setting(value)}" for name, value in sorted(trial["settings"].items())),
             ndcg=f"{trial['ndcg_10']:.4f}".lstrip("0"),
             epochs=len(trial["curve"]),
             state=trial["state"],
@@ -195,5 +211,5 @@ def _trials(study: Sequence[Mapping[str, Any]]) -> list[TrialLine]:
     ]
 
 
-def _short(value: Any) -> str:
+def _format_setting(value: Any) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)

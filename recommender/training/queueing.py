@@ -1,4 +1,4 @@
-"""Starting a run for the training worker: what the Retrain button, the API and schedules do."""
+"""Runs for the training worker: started by the Retrain button, the API and schedules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recommender.training import runs
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-RUN_TRAINING = "recommender.tasks.run_training"  # by its name: tasks.py knows all rooms, and no room knows it
+TASK_NAME = "recommender.tasks.run_training"  # tasks.py imports this room, not the other way round
 
 
 def queue_run(*, parameters: Mapping[str, Any], started_by: User | None = None) -> TrainingRun:
@@ -26,15 +26,15 @@ def queue_run(*, parameters: Mapping[str, Any], started_by: User | None = None) 
 
 
 def queue_again(run: TrainingRun, *, started_by: User | None = None) -> TrainingRun:
-    """The same for what a run that has ended was to do. Raises as `restart_run` does."""
+    """The same with the parameters of a run that has ended. Raises as `restart_run` does."""
     extras.require("tasks")
-    again = runs.restart_run(run=run, started_by=started_by)
-    enqueue(again)
-    return again
+    new_run = runs.restart_run(run=run, started_by=started_by)
+    enqueue(new_run)
+    return new_run
 
 
 def enqueue(run: TrainingRun) -> None:
-    """Hand a queued run to the training worker, once it is committed. Without a broker the run fails and says so."""
+    """Send a queued run to the training worker, once it is committed. Without a broker the run fails and says so."""
     transaction.on_commit(lambda: _send(run))
 
 
@@ -42,8 +42,8 @@ def _send(run: TrainingRun) -> None:
     from celery import current_app  # of the extra `tasks`
     from kombu.exceptions import OperationalError
 
-    # Celery's delay_on_commit would be shorter, but its error, raised after the commit, would reach nobody's hands.
+    # Celery's delay_on_commit would be shorter, but nobody can catch its error, which comes after the commit.
     try:
-        current_app.signature(RUN_TRAINING, (run.pk,)).apply_async(retry=False)
+        current_app.signature(TASK_NAME, (run.pk,)).apply_async(retry=False)
     except (OperationalError, OSError) as error:
         runs.fail_run(run=run, error=f"The task queue cannot be reached, so no worker will see the run: {error}")

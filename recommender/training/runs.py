@@ -1,15 +1,15 @@
-"""Runs as rows: started, cancelled, marked failed. Which state may follow which is said by TrainingRun.NEXT alone.
+"""Runs as rows: started, cancelled, marked failed. TrainingRun.NEXT alone says which state may follow which.
 
-The row of a run is what is believed, never the broker. A run whose heartbeat stopped has died with its process: the
-clock puts it into the queue again, and whoever takes it up goes on from what is in its work folder. Each taking up is
-an attempt with a number; a process whose attempt is no longer the row's own, because it was only slow, changes nothing.
+The row of a run is the truth, never the broker. A run whose heartbeat stopped has died with its process: the clock puts
+it into the queue again, and another attempt continues from its work folder. Attempts have numbers; a process whose
+attempt is no longer the row's, because it was only slow, changes nothing.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from django.utils import timezone
 from recommender import registry
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
-from recommender.notifications import tell_of_failure
+from recommender.notifications import notify_failure
 from recommender.training.parameters import read_parameters
 
 if TYPE_CHECKING:
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("recommender.training.runs")
 
-STALE_AFTER = 120.0  # seconds without a sign of life after which a run that was being executed is dead
-PATIENCE_WITH_WORKER = timedelta(minutes=15)  # and one that waits for a worker waits in vain
-SENT_AGAIN_AFTER = timedelta(seconds=30)  # that it waits: its message may have died with the broker or a worker
-MOST_ATTEMPTS = 3  # a run that kills every process is not tried for ever
+State = TrainingRun.State
+EXECUTING = (State.EXPORTING, State.TRAINING, State.EVALUATING)
+STALE_AFTER_SECONDS = 120.0  # without a heartbeat an executing run is dead
+MAX_WAIT = timedelta(minutes=15)  # a queued run fails then: no worker is there
+RESEND_AFTER = timedelta(seconds=30)  # of a queued run: its message may have died with the broker or a worker
+MAX_ATTEMPTS = 3  # a run that kills every process is not tried for ever
 
 
 def start_run(*, parameters: Mapping[str, Any], started_by: User | None = None) -> TrainingRun:
@@ -58,14 +60,20 @@ def start_run(*, parameters: Mapping[str, Any], started_by: User | None = None) 
     return run
 
 
+def restart_run(*, run: TrainingRun, started_by: User | None = None) -> TrainingRun:
+    """A new run with the parameters of one that has ended. TrainingError as from `start_run`."""
+    if run.is_active:
+        raise TrainingError(f"Run {run.pk} is {run.state}; only a run that has ended can be started again.")
+    return start_run(parameters=run.parameters, started_by=started_by)
+
+
 def cancel_run(*, run: TrainingRun, by: User | None = None) -> TrainingRun:
-    """Stop a run: at once when nobody executes it, else within seconds. TrainingError when it has ended."""
-    nobody = Q(state=TrainingRun.State.QUEUED) | is_stale()
-    now = timezone.now()
-    asked = {"cancel_requested": True, "cancelled_by": by}
-    if move(run, TrainingRun.State.CANCELLED, only=nobody, phase="Cancelled", finished=now, **asked):
+    """Stop a run: at once when no process executes it, else within seconds. TrainingError when it has ended."""
+    unattended = Q(state=State.QUEUED) | is_stale()
+    request = {"cancel_requested": True, "cancelled_by": by}
+    if move(run, State.CANCELLED, only=unattended, phase="Cancelled", finished=timezone.now(), **request):
         remove_work(run)
-    elif not TrainingRun.objects.active().filter(pk=run.pk).update(**asked):
+    elif not TrainingRun.objects.active().filter(pk=run.pk).update(**request):
         run.refresh_from_db()
         raise TrainingError(f"Run {run.pk} is {run.state}; only a run that has not ended can be cancelled.")
     run.refresh_from_db()
@@ -74,73 +82,69 @@ def cancel_run(*, run: TrainingRun, by: User | None = None) -> TrainingRun:
 
 
 def fail_run(*, run: TrainingRun, error: str) -> None:
-    """End an active run that cannot go on."""
-    ended = move(run, TrainingRun.State.FAILED, phase="Failed", error=error, finished=timezone.now())
+    """End an active run that cannot continue."""
+    failed = move(run, State.FAILED, phase="Failed", error=error, finished=timezone.now())
     run.refresh_from_db()
-    if ended:
+    if failed:
         log.error("run_failed", run=run.pk, error=error)
-        tell_of_failure(run)
-
-
-def restart_run(*, run: TrainingRun, started_by: User | None = None) -> TrainingRun:
-    """A new run with the parameters of one that has ended. TrainingError as from `start_run`."""
-    if run.is_active:
-        raise TrainingError(f"Run {run.pk} is {run.state}; only a run that has ended can be started again.")
-    return start_run(parameters=run.parameters, started_by=started_by)
+        notify_failure(run)
 
 
 def fail_stale_runs() -> int:
-    """Mark runs failed whose process died or whom no worker took up. How many there were."""
+    """Fail the runs whose process died and those that no worker took up; back comes their number."""
     stale = list(TrainingRun.objects.filter(is_stale()))
     for run in stale:
-        if run.state == TrainingRun.State.QUEUED:
-            why = "No worker took the run up. Start one: celery -A recsite worker -Q training --pool=solo."
+        if run.state == State.QUEUED:
+            error = "No worker took the run up. Start one: celery -A recsite worker -Q training --pool=solo."
         else:
-            why = f"The process that executed the run died: its last sign of life was at {_seen(run)}."
-        fail_run(run=run, error=why)
+            error = f"The process that executed the run died: its last sign of life was at {_last_seen(run)}."
+        fail_run(run=run, error=error)
         remove_work(run)
     return len(stale)
 
 
 def keep_runs_going() -> list[TrainingRun]:
-    """Put runs whose process died into the queue again; after MOST_ATTEMPTS, or where no worker comes, they fail.
+    """Queue the runs again whose process died; after MAX_ATTEMPTS, or without a worker, they fail.
 
-    Back come those that a worker should be told of: now, or again where it seems to have heard of none.
+    Back come the queued runs that need a message to a worker: the first, or another where that may be lost.
     """
-    executed = [state for state in TrainingRun.ACTIVE if state != TrainingRun.State.QUEUED]
-    for run in TrainingRun.objects.filter(is_stale(), state__in=executed, attempt__lt=MOST_ATTEMPTS):
-        still = is_stale() & Q(attempt=run.attempt)
-        requeue(run=run, why=f"Its process died, last seen at {_seen(run)}.", only=still)
+    for run in TrainingRun.objects.filter(is_stale(), state__in=EXECUTING, attempt__lt=MAX_ATTEMPTS):
+        unchanged = is_stale() & Q(attempt=run.attempt)
+        requeue(run=run, why=f"Its process died, last seen at {_last_seen(run)}.", only=unchanged)
     fail_stale_runs()
-    lately = timezone.now() - SENT_AGAIN_AFTER
-    waiting = Q(created__lt=lately) | Q(attempt__gt=0)
-    return list(TrainingRun.objects.filter(waiting, state=TrainingRun.State.QUEUED))
+    needs_message = Q(created__lt=timezone.now() - RESEND_AFTER) | Q(attempt__gt=0)
+    return list(TrainingRun.objects.filter(needs_message, state=State.QUEUED))
 
 
 def requeue(*, run: TrainingRun, why: str, only: Q) -> None:
-    """Let another process go on with a run, if its row still is one of `only`."""
-    waits = {"heartbeat": timezone.now(), "phase": f"{why} Waits for a worker that goes on."}
-    if move(run, TrainingRun.State.QUEUED, only=only, **waits):
+    """Let another process continue a run, if its row still matches `only`."""
+    changes = {"heartbeat": timezone.now(), "phase": f"{why} Waits for a worker that goes on."}
+    if move(run, State.QUEUED, only=only, **changes):
         log.warning("run_requeued", run=run.pk, attempt=run.attempt, why=why)
 
 
-def _seen(run: TrainingRun) -> str:
+def _last_seen(run: TrainingRun) -> str:
     return timezone.localtime(run.heartbeat).strftime("%H:%M:%S")
 
 
+# --- conditions and changes of state ----------------------------------------------------------------------------------
+
+
 def is_stale() -> Q:
-    """Runs whose process died, or whom no worker took up."""
+    """Runs whose process died, and runs that no worker took up."""
     now = timezone.now()
-    dead = now - timedelta(seconds=getattr(settings, "RECOMMENDER_STALE_AFTER", STALE_AFTER))
-    executed = [state for state in TrainingRun.ACTIVE if state != TrainingRun.State.QUEUED]
-    return Q(state__in=executed, heartbeat__lt=dead) | Q(
-        state=TrainingRun.State.QUEUED, heartbeat__lt=now - PATIENCE_WITH_WORKER
-    )
+    dead = now - timedelta(seconds=getattr(settings, "RECOMMENDER_STALE_AFTER", STALE_AFTER_SECONDS))
+    return Q(state__in=EXECUTING, heartbeat__lt=dead) | Q(state=State.QUEUED, heartbeat__lt=now - MAX_WAIT)
+
+
+def is_own(run: TrainingRun) -> Q:
+    """The row while this process executes the run: a process that was taken for dead writes no more."""
+    return Q(attempt=run.attempt) & ~Q(state=State.QUEUED)
 
 
 def move(run: TrainingRun, state: str, *, only: Q | None = None, **changes: Any) -> bool:
-    """Bring a run into a state, and change its row with it. False, and nothing is changed, when the row as it is now
-    may not get there or is not one of `only`: somebody else was quicker, and theirs holds.
+    """Bring a run into a state, and change its row with it. False, without a change, when the row as it is now may not
+    get there or does not match `only`: another process was quicker.
     """
     before = [earlier for earlier, following in TrainingRun.NEXT.items() if state in following]
     row = TrainingRun.objects.filter(only or Q(), pk=run.pk, state__in=before)
@@ -150,19 +154,34 @@ def move(run: TrainingRun, state: str, *, only: Q | None = None, **changes: Any)
     return True
 
 
-# --- what a run keeps beside its row ----------------------------------------------------------------------------------
+def advance(run: TrainingRun, state: State) -> None:
+    """Bring an executing run to a later state, step by step: a quick run passes several between two heartbeats."""
+    if run.state not in EXECUTING:
+        return
+    for following in EXECUTING[EXECUTING.index(State(run.state)) + 1 : EXECUTING.index(state) + 1]:
+        if not move(run, following, only=is_own(run)):
+            return
+
+
+# --- the files of a run -----------------------------------------------------------------------------------------------
+
+
+def version_name(run: TrainingRun) -> str:
+    """The name of the version that a run makes. Attempts have different names: none writes into another's bundle."""
+    started: datetime = run.started or run.created
+    suffix = f"-{run.attempt}" if run.attempt > 1 else ""
+    return f"{started:%Y%m%d-%H%M%S}-{run.pk}{suffix}"
 
 
 def work_folder(run: TrainingRun) -> Path:
-    """Snapshot and checkpoints of a run, kept until it ends: a run whose process died goes on from them."""
     return registry.work_folder(run.pk, run.attempt)
 
 
 def take_over_work(run: TrainingRun) -> None:
-    """Make what the attempt before left this one's own; if that still writes there, it finds its folder gone."""
-    left = work_folder(run).with_name(f"{run.pk}.{run.attempt - 1}")
-    if left.is_dir():
-        left.rename(work_folder(run))
+    """Move the work folder of the attempt before; if that still writes there, it no longer finds its folder."""
+    earlier = registry.work_folder(run.pk, run.attempt - 1)
+    if earlier.is_dir():
+        earlier.rename(work_folder(run))
 
 
 def remove_work(run: TrainingRun) -> None:

@@ -1,5 +1,5 @@
-"""Trainings that start by themselves. A clock only asks every minute; what is due follows from rows, so a clock that
-died, asks twice or comes back late starts nothing twice and forgets nothing."""
+"""Trainings that start by themselves. A clock calls every minute; what is due follows from rows, so a clock that died,
+calls twice or comes back late starts nothing twice and forgets nothing."""
 
 from __future__ import annotations
 
@@ -16,42 +16,39 @@ from recommender.source import get_source
 
 log = structlog.get_logger("recommender.training.schedules")
 
-Start = Callable[..., TrainingRun]
 
-
-def start_due_runs(*, start: Start, now: datetime | None = None) -> list[TrainingRun]:
-    """Start what is due; one run at a time, the others wait with a note that says for what. The runs started.
+def start_due_runs(*, start: Callable[..., TrainingRun], now: datetime | None = None) -> list[TrainingRun]:
+    """Start the runs that are due, and return them. One run at a time: the other schedules note what they wait for.
 
     start : queues a run with the parameters given, as `queueing.queue_run` does.
     """
-    started = []
+    runs = []
     for pk in TrainingSchedule.objects.filter(active=True).values_list("pk", flat=True):
         with transaction.atomic():
             schedule = TrainingSchedule.objects.select_for_update().filter(pk=pk, active=True).first()
-            run = None if schedule is None else _start_if_due(schedule, timezone.localtime(now), start)
-        if run is not None:
-            started.append(run)
-    return started
+            if schedule is not None:
+                runs.append(_start_if_due(schedule, timezone.localtime(now), start))
+    return [run for run in runs if run is not None]
 
 
 def latest_hour(schedule: TrainingSchedule, now: datetime) -> datetime | None:
-    """The last moment, `now` or before, at which the schedule's hour struck; None where it has no hour."""
+    """The schedule's last hour that began at `now` or before; None where it has no hour."""
     if schedule.hour is None:
         return None
     for days in range(8):
         day = now - timedelta(days=days)
-        # Through the calendar: where clocks were put forward over the hour, it strikes an hour later.
-        struck = timezone.make_aware(datetime(day.year, day.month, day.day, schedule.hour), now.tzinfo)
-        if struck <= now and schedule.weekday in (None, struck.weekday()):
-            return struck
-    raise AssertionError("every hour of the week strikes within eight days")
+        # Through the calendar: where clocks were put forward over the hour, it begins an hour later.
+        began = timezone.make_aware(datetime(day.year, day.month, day.day, schedule.hour), now.tzinfo)
+        if began <= now and schedule.weekday in (None, began.weekday()):
+            return began
+    raise AssertionError("every hour of the week begins once within eight days")
 
 
 def why_due(schedule: TrainingSchedule, now: datetime, purchases: int | None) -> str:
     """Why a run should start now, as a sentence; "" while none should. purchases : in the shop, where they count."""
-    struck = latest_hour(schedule, now)
-    if struck is not None and struck > schedule.settled:
-        return f"It was due at {struck:%Y-%m-%d %H:%M}."
+    hour = latest_hour(schedule, now)
+    if hour is not None and hour > schedule.settled:
+        return f"It was due at {hour:%Y-%m-%d %H:%M}."
     if schedule.purchases and purchases is not None:
         added = purchases - (schedule.counted or 0)
         if added >= schedule.purchases:
@@ -59,7 +56,7 @@ def why_due(schedule: TrainingSchedule, now: datetime, purchases: int | None) ->
     return ""
 
 
-def _start_if_due(schedule: TrainingSchedule, now: datetime, start: Start) -> TrainingRun | None:
+def _start_if_due(schedule: TrainingSchedule, now: datetime, start: Callable[..., TrainingRun]) -> TrainingRun | None:
     purchases = get_source().interactions.count() if schedule.purchases else None
     if purchases is not None and (schedule.counted is None or purchases < schedule.counted):
         schedule.counted = purchases  # counting begins now, or again after some were deleted
@@ -69,13 +66,13 @@ def _start_if_due(schedule: TrainingSchedule, now: datetime, start: Start) -> Tr
         return None
     active = TrainingRun.objects.active().first()
     if active is not None:
-        _wait(schedule, f"{why} It waits for run {active.pk}, which is {active.state}.")
+        _note(schedule, f"{why} It waits for run {active.pk}, which is {active.state}.")
         return None
     try:
         with transaction.atomic():
             run = start(parameters={"warm_start": schedule.warm_start, "only_if_changed": True})
-    except TrainingError as error:  # somebody else was quicker
-        _wait(schedule, f"{why} {error}")
+    except TrainingError as error:  # another process was quicker
+        _note(schedule, f"{why} {error}")
         return None
     schedule.settled, schedule.counted, schedule.run, schedule.note = now, purchases, run, ""
     schedule.save()
@@ -83,7 +80,6 @@ def _start_if_due(schedule: TrainingSchedule, now: datetime, start: Start) -> Tr
     return run
 
 
-def _wait(schedule: TrainingSchedule, note: str) -> None:
-    if schedule.note != note[:300]:
-        schedule.note = note[:300]
-        schedule.save(update_fields=["note"])
+def _note(schedule: TrainingSchedule, text: str) -> None:
+    schedule.note = text[:300]
+    schedule.save(update_fields=["note"])

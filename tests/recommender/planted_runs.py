@@ -8,8 +8,8 @@ from typing import Any
 from django.utils import timezone
 
 from recommender.models import ModelVersion, TrainingRun
-from recommender.training.execution import metrics_of
 from recommender.training.gate import decide
+from recommender.training.outcome import metrics_of
 
 STUDY = [
     {"number": n, "settings": s, "curve": [0.1] * epochs, "ndcg_10": ndcg, "state": "done", "seconds": seconds}

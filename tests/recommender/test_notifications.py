@@ -126,6 +126,6 @@ def test_a_refusal_is_told(settings, heard, django_capture_on_commit_callbacks):
     settings.RECOMMENDER_NOTIFY = ["ops@shop.example"]
     version = planted_runs.version("bad", ours=0.01, margin=0.001)
     with django_capture_on_commit_callbacks(execute=True):
-        notifications.tell_of_refusal(version)
+        notifications.notify_refusal(version)
     assert heard == [("refused", version)]
     assert mail.outbox[0].body.startswith("Refused: it is worse than popularity")

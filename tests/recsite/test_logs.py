@@ -17,7 +17,7 @@ from django.test import Client
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender.notifications import tell_of_failure
+from recommender.notifications import notify_failure
 from recsite import logs
 from tests.recsite.test_access import ADDRESSES
 
@@ -313,7 +313,7 @@ def test_an_email_about_a_failed_run_names_no_customer(db, settings, mailoutbox,
     settings.RECOMMENDER_NOTIFY = ["ops@shop.example"]
     run = TrainingRun.objects.create(error=f"users: the key {KEY!r} stands there twice.")
     with django_capture_on_commit_callbacks(execute=True):
-        tell_of_failure(run)
+        notify_failure(run)
     (mail,) = mailoutbox
     assert "stands there twice" in mail.body
     assert KEY not in mail.body

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from recommender.management.arguments import whole_number
 from recommender.models import TrainingRun
-from recommender.reports import score
+from recommender.reports import format_score
 
 
 class Command(BaseCommand):
@@ -52,7 +52,7 @@ def row_of(run: TrainingRun) -> dict[str, Any]:
 
 
 def line_of(run: TrainingRun) -> str:
-    ours, popularity = (score(run.metrics.get(name, {}).get("ndcg_10")) for name in ("two_tower", "popularity"))
+    ours, popularity = (format_score(run.metrics.get(name, {}).get("ndcg_10")) for name in ("two_tower", "popularity"))
     came = run.error or (f"version {run.version.name}" if hasattr(run, "version") else run.phase)
     if run.is_active:
         came = f"{run.progress:.0%} {run.phase}"

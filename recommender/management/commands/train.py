@@ -15,8 +15,8 @@ from recommender.engine.config import LOSSES
 from recommender.errors import TrainingError
 from recommender.management.arguments import whole_number
 from recommender.models import ModelVersion, TrainingRun
-from recommender.reports import ReportLines, lines_of
-from recommender.training import Tell, execute_run, start_run
+from recommender.reports import ReportLines, report_lines
+from recommender.training import ProgressCallback, execute_run, start_run
 
 PARAMETERS = ("loss", "epochs", "seed", "tune", "warm_start", "only_if_changed")
 
@@ -50,8 +50,8 @@ class Command(BaseCommand):
         try:
             extras.require("train")
             run = start_run(parameters=parameters)
-            with progress_bar() as tell:
-                run = execute_run(run=run, tell=tell)
+            with progress_bar() as show_progress:
+                run = execute_run(run=run, on_progress=show_progress)
         except TrainingError as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(answer))
         else:
-            self.stdout.write(as_table(lines_of(run.version.report)))
+            self.stdout.write(as_table(report_lines(run.version.report)))
             took = f"Run {run.pk} took {answer['seconds']:.0f} seconds. "
             verdict = "is live" if answer["promoted"] else "was made but does not serve"
             self.stdout.write(f"\n{answer['reason']}\n{took}Version {answer['version']} {verdict}.")
@@ -88,7 +88,7 @@ def answer_of(run: TrainingRun, version: ModelVersion | None) -> dict[str, Any]:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Tell]:
+def progress_bar() -> Iterator[ProgressCallback]:
     """A bar on stderr that says what is being done; lines of the log go above it."""
     from tqdm import tqdm  # of the extra `train`
     from tqdm.contrib.logging import logging_redirect_tqdm
@@ -98,11 +98,11 @@ def progress_bar() -> Iterator[Tell]:
         tqdm(total=100, file=sys.stderr, bar_format="{percentage:3.0f}% |{bar:24}| {elapsed} {desc}") as bar,
     ):
 
-        def tell(progress: float, phase: str) -> None:
+        def show(progress: float, phase: str) -> None:
             bar.set_description_str(phase, refresh=False)
             bar.update(100 * progress - bar.n)
 
-        yield tell
+        yield show
 
 
 def as_table(report: ReportLines) -> str:

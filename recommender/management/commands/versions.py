@@ -12,7 +12,7 @@ from django.utils import timezone
 from recommender.management.arguments import whole_number
 from recommender.models import ModelVersion
 from recommender.registry import live_version
-from recommender.reports import interval, row_of, score
+from recommender.reports import format_interval, format_score, model_row
 
 
 class Command(BaseCommand):
@@ -50,11 +50,12 @@ def as_json(version: ModelVersion, *, is_live: bool) -> dict[str, Any]:
 
 
 def line_of(version: ModelVersion, *, is_live: bool) -> str:
-    ours, popularity = row_of(version.report, "two_tower"), row_of(version.report, "popularity")
+    ours, popularity = model_row(version.report, "two_tower"), model_row(version.report, "popularity")
     created = f"{timezone.localtime(version.created):%Y-%m-%d %H:%M}"
-    between = interval(*(ours.get("ndcg_10_interval") or (None, None)))
+    interval = format_interval(*(ours.get("ndcg_10_interval") or (None, None)))
     line = (
-        f"{'*' if is_live else ' '} {version.name:<24} {created:<17} {score(ours.get('ndcg_10')):>7} {between:>15} "
-        f"{score(popularity.get('ndcg_10')):>10}  {version.gate_reason}"
+        f"{'*' if is_live else ' '} {version.name:<24} {created:<17} "
+        f"{format_score(ours.get('ndcg_10')):>7} {interval:>15} "
+        f"{format_score(popularity.get('ndcg_10')):>10}  {version.gate_reason}"
     )
     return line.rstrip()

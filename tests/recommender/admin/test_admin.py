@@ -14,7 +14,7 @@ from recommender.admin.pages import duration
 from recommender.models import Event, Promotion, ServedList, TrainingRun
 from recommender.registry import promotion as versions
 from recommender.training import runs
-from recommender.training.gate import rule_in_words
+from recommender.training.gate import gate_rules
 from tests.recommender import planted_runs
 from tests.recommender.answers import text_of
 
@@ -62,7 +62,7 @@ def page(row) -> str:
 def test_the_retrain_button_queues_a_run_in_ones_own_name(client, staff, sent, django_capture_on_commit_callbacks):
     grace = staff("start_training")
     assert RETRAIN in text_of(client.get("/admin/recommender/trainingrun/"))
-    assert rule_in_words()[0] in text_of(client.get(RETRAIN))
+    assert gate_rules()[0] in text_of(client.get(RETRAIN))
     with django_capture_on_commit_callbacks(execute=True):
         response = client.post(RETRAIN, {"loss": "bpr", "epochs": "7", "tune": "4", "warm_start": "on"})
     run = TrainingRun.objects.get()

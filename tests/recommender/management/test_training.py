@@ -153,8 +153,8 @@ def test_stopping_the_command_cancels_the_run_and_leaves_no_traceback(run, learn
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_beat", interrupt)
-    monkeypatch.setattr(training, "TICK", 0.0)
+    monkeypatch.setattr(training, "_write_heartbeat", interrupt)
+    monkeypatch.setattr(training, "HEARTBEAT_SECONDS", 0.0)
     with pytest.raises(CommandError, match="Stopped"):
         run("train")
     assert not TrainingRun.objects.get().is_active

@@ -16,12 +16,14 @@ from recommender.engine.training import pipeline
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion, TrainingRun
 from recommender.registry import promotion as versions
-from recommender.reports.lines import score
+from recommender.reports.lines import format_score
 from recommender.serving import live as serving
 from recommender.serving import recommend
+from recommender.source import get_source
 from recommender.training import execution as training
-from recommender.training import runs
+from recommender.training import outcome, runs
 from recommender.training.export import export_snapshot
+from recommender.training.journal import storable
 from tests import planted, shop
 
 SMALL = {
@@ -132,7 +134,7 @@ def test_a_run_that_no_worker_takes_up_says_so():
 def test_a_shop_with_tastes_ends_with_a_live_model_that_knows_them(bundles):
     shop.stock_the_shop()
     heard = []
-    run = training.execute_run(run=start(), tell=lambda done, phase: heard.append((done, phase)))
+    run = training.execute_run(run=start(), on_progress=lambda done, phase: heard.append((done, phase)))
     assert (run.state, run.error) == (State.PROMOTED, "")
     assert run.progress == 1
     assert run.counts == {"users": 60, "items": 48, "interactions": 480, "rated": run.counts["rated"]}
@@ -216,7 +218,7 @@ def test_a_tuned_run_keeps_its_trials_and_says_which_one_it_is_in(bundles):
 def test_a_refused_model_is_kept_but_does_not_serve(bundles, monkeypatch):
     shop.stock_the_shop()
     good = training.execute_run(run=start())
-    monkeypatch.setattr(training, "decide", lambda report, **more: training.Decision(False, "Refused: planted."))
+    monkeypatch.setattr(outcome, "decide", lambda report, **more: outcome.Decision(False, "Refused: planted."))
     run = training.execute_run(run=start())
     assert run.state == State.REFUSED
     assert not run.version.passed_gate
@@ -239,20 +241,20 @@ def test_a_shop_without_purchases_fails_in_one_sentence(bundles):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("where", ["export.export_snapshot", "training.promote"])
+@pytest.mark.parametrize("where", ["export.export_snapshot", "outcome.promote"])
 def test_a_failed_run_leaves_the_live_model_serving_and_nothing_behind(bundles, monkeypatch, where):
     shop.stock_the_shop()
     good = training.execute_run(run=start()).version
 
     def broken(**kwargs):
-        if where == "training.promote":
+        if where == "outcome.promote":
             raise TrainingError("The disk is full.")
         raise MemoryError("no room for 3 GB")
 
-    monkeypatch.setattr(f"recommender.{where}", broken)
+    monkeypatch.setattr(f"recommender.training.{where}", broken)
     run = training.execute_run(run=start(seed=3))
     assert run.state == State.FAILED
-    if where == "training.promote":
+    if where == "outcome.promote":
         assert run.error == "The disk is full."
     else:
         assert run.error == "Training broke on MemoryError: no room for 3 GB. The log says where."
@@ -267,7 +269,7 @@ def test_a_failed_run_leaves_the_live_model_serving_and_nothing_behind(bundles, 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_cancelled_while_it_learns_stops_soon(bundles, monkeypatch):
-    monkeypatch.setattr(training, "TICK", 0.05)
+    monkeypatch.setattr(training, "HEARTBEAT_SECONDS", 0.05)
     shop.stock_the_shop()
     run = start(epochs=10_000, patience=10_000)
 
@@ -275,7 +277,9 @@ def test_a_run_cancelled_while_it_learns_stops_soon(bundles, monkeypatch):
         if TrainingRun.objects.get(pk=run.pk).curve:
             runs.cancel_run(run=TrainingRun.objects.get(pk=run.pk))
 
-    training.execute_run(run=run, tell=lambda done, phase: run.cancel_requested or cancel_once_it_learns(done, phase))
+    training.execute_run(
+        run=run, on_progress=lambda done, phase: run.cancel_requested or cancel_once_it_learns(done, phase)
+    )
     assert run.state == State.CANCELLED
     assert run.error == ""
     assert not ModelVersion.objects.exists()
@@ -339,7 +343,7 @@ def test_products_shuffled_among_the_purchases_are_refused_as_data_that_changed(
     reason = second.version.gate_reason
     assert "the data seems to have changed" in reason
     then, now = first.metrics["two_tower"]["ndcg_10"], second.metrics["two_tower"]["ndcg_10"]
-    assert f"had NDCG@10 {score(then)} when it was promoted, and this one has {score(now)}" in reason
+    assert f"had NDCG@10 {format_score(then)} when it was promoted, and this one has {format_score(now)}" in reason
     assert versions.live_version() == first.version
 
 
@@ -348,7 +352,7 @@ def test_a_run_whose_process_was_killed_goes_on_with_the_same_data(bundles):
     """The snapshot of the first attempt is taken up again: checkpoints fit the data that they were made from."""
     shop.stock_the_shop()
     run = start()
-    source = training.get_source()
+    source = get_source()
     export_snapshot(source=source, folder=runs.work_folder(run) / "snapshot")
     TrainingRun.objects.filter(pk=run.pk).update(state=State.TRAINING, log="09:00:00 Before the crash")
     last_sign_of_life(run, timedelta(minutes=3))
@@ -432,5 +436,5 @@ def test_a_version_that_serves_already_or_whose_bundle_is_gone_is_not_promoted(v
 
 
 def test_what_is_no_number_is_stored_as_nothing():
-    stored = training._storable({"ndcg_10": math.nan, "interval": (math.inf, 0.5), "n": 3, "model": "x"})
+    stored = storable({"ndcg_10": math.nan, "interval": (math.inf, 0.5), "n": 3, "model": "x"})
     assert stored == {"ndcg_10": None, "interval": [None, 0.5], "n": 3, "model": "x"}

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from recommender.training.gate import decide, rule_in_words
+from recommender.training.gate import decide, gate_rules
 
 COUNTS = {"users": 500, "items": 200, "interactions": 9_000, "rated": 0}
 
@@ -145,7 +145,7 @@ def as_promoted(ndcg, low, high, **changes):
 
 
 def test_a_fall_far_below_what_the_live_model_had_says_that_the_data_changed_with_both_numbers():
-    decision = decide(report(live=(0.05, 0.04, 0.06)), live_report=as_promoted(0.5, 0.45, 0.55), most_fallen=0.4)
+    decision = decide(report(live=(0.05, 0.04, 0.06)), live_report=as_promoted(0.5, 0.45, 0.55), max_quality_drop=0.4)
     assert not decision.promote
     assert "the data seems to have changed" in decision.reason
     assert "had NDCG@10 .500 when it was promoted, and this one has .100 on today's held-out" in decision.reason
@@ -158,13 +158,13 @@ def test_a_fall_far_below_what_the_live_model_had_says_that_the_data_changed_wit
     [(0.16, 0.14, 0.18, False), (0.17, 0.15, 0.19, True), (0.3, 0.105, 0.5, False), (0.1, 0.09, 0.11, False)],
 )
 def test_a_fall_refuses_beyond_the_share_and_where_no_interval_explains_it(then, low, high, refused):
-    judged = decide(report(), live_report=as_promoted(then, low, high), most_fallen=0.4)
+    judged = decide(report(), live_report=as_promoted(then, low, high), max_quality_drop=0.4)
     assert judged.promote is not refused
 
 
 def test_where_the_live_model_is_as_good_as_ever_the_candidate_is_worse_and_not_the_data():
     before = as_promoted(0.5, 0.45, 0.55)
-    decision = decide(report(live=(-0.4, -0.42, -0.38)), live_report=before, most_fallen=0.4)
+    decision = decide(report(live=(-0.4, -0.42, -0.38)), live_report=before, max_quality_drop=0.4)
     assert not decision.promote
     assert "worse than the live model" in decision.reason
     assert "the data seems to have changed" not in decision.reason
@@ -172,14 +172,14 @@ def test_where_the_live_model_is_as_good_as_ever_the_candidate_is_worse_and_not_
 
 @pytest.mark.parametrize("another_way", [{"split": "by-date"}, {"reorders": True}, {"protocol": 2}])
 def test_figures_measured_in_another_way_are_not_compared_and_the_reason_says_so(another_way):
-    decision = decide(report(**another_way), live_report=as_promoted(0.5, 0.45, 0.55), most_fallen=0.4)
+    decision = decide(report(**another_way), live_report=as_promoted(0.5, 0.45, 0.55), max_quality_drop=0.4)
     assert decision.promote
     assert "not compared with the .500 that the live model had" in decision.reason
 
 
 def test_the_rule_names_the_fall_that_is_set(settings):
     settings.RECOMMENDER_MOST_FALLEN = 0.55
-    assert any("over 55% below" in sentence for sentence in rule_in_words())
+    assert any("over 55% below" in sentence for sentence in gate_rules())
 
 
 # --- in segments ------------------------------------------------------------------------------------------------------
@@ -225,18 +225,18 @@ def test_a_model_equal_to_the_live_one_passes_and_is_not_called_better():
 
 def test_data_that_shrank_beyond_the_share_is_refused_with_both_numbers():
     before = {"users": 500, "items": 400, "interactions": 10_000}
-    decision = decide(report(), live_report={"counts": before}, most_lost=0.3)
+    decision = decide(report(), live_report={"counts": before}, max_data_loss=0.3)
     assert not decision.promote
     assert "learned from 200 items where the live model had 400: 50% fewer, and more than 30%" in decision.reason
     assert "customers" not in decision.reason
-    assert decide(report(), live_report={"counts": before}, most_lost=0.5).promote
-    assert decide(report(), live_report=None, most_lost=0.3).promote
+    assert decide(report(), live_report={"counts": before}, max_data_loss=0.5).promote
+    assert decide(report(), live_report=None, max_data_loss=0.3).promote
 
 
 def test_a_bundle_that_answers_otherwise_than_the_trainer_is_refused_with_an_example():
     told = [{"user": f"C{n}", "list": [["P1", 0.5]]} for n in range(20)]
     said = ["Somebody's place 1 was P1 at 0.5000 for the trainer and P2 at 0.4000 for the bundle."]
-    decision = decide(report(samples=told), other_answers=said)
+    decision = decide(report(samples=told), mismatches=said)
     assert not decision.promote
     assert "answers 1 of 20 people otherwise than the trainer did; Somebody's place 1" in decision.reason
 
@@ -253,11 +253,11 @@ def test_a_listed_score_a_count_or_a_segment_that_is_not_a_number_is_refused():
 
 
 def test_every_reason_is_named_at_once():
-    decision = decide(report(live=(-0.02, -0.03, -0.01)), live_report={"counts": {"items": 2_000}}, most_lost=0.3)
+    decision = decide(report(live=(-0.02, -0.03, -0.01)), live_report={"counts": {"items": 2_000}}, max_data_loss=0.3)
     assert "fewer" in decision.reason
     assert "worse than the live model" in decision.reason
 
 
 def test_the_rule_names_the_share_that_is_set(settings):
     settings.RECOMMENDER_MOST_LOST = 0.45
-    assert any("over 45% fewer" in sentence for sentence in rule_in_words())
+    assert any("over 45% fewer" in sentence for sentence in gate_rules())

@@ -16,7 +16,7 @@ from recommender.registry.promotion import bundle_folder, live_version
 from recommender.serving import live as serving
 from recommender.serving import recommend
 from recommender.training import execution as training
-from recommender.training import runs
+from recommender.training import outages, outcome, runs
 from tests import shop
 from tests.recommender.training.test_execution import SMALL
 
@@ -56,7 +56,7 @@ def test_a_run_whose_process_died_waits_for_another_which_is_told(sent):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_killed_three_processes_fails(sent):
-    run = dead(attempt=runs.MOST_ATTEMPTS)
+    run = dead(attempt=runs.MAX_ATTEMPTS)
     tasks.keep_runs_going()
     run.refresh_from_db()
     assert (run.state, sent) == (State.FAILED, [])
@@ -90,18 +90,18 @@ def test_a_process_that_was_only_slow_harms_nothing_of_the_one_that_took_over(mo
     """While the first attempt learns it is taken for dead; the second one promotes; then the first one ends."""
     shop.stock_the_shop()
     run = runs.start_run(parameters=SMALL)
-    learn, second = training._learn, []
+    learn, second = training.learn, []
 
     def slow(first, journal, stop):
         report = learn(first, journal, stop)
         if not second:
             second.append(TrainingRun.objects.get(pk=run.pk))
             runs.requeue(run=second[0], why="Hung.", only=Q())
-            monkeypatch.setattr(training, "_learn", learn)
+            monkeypatch.setattr(training, "learn", learn)
             training.execute_run(run=second[0])
         return report
 
-    monkeypatch.setattr(training, "_learn", slow)
+    monkeypatch.setattr(training, "learn", slow)
     training.execute_run(run=run)
     run.refresh_from_db()
     assert (run.state, run.attempt) == (State.PROMOTED, 2)
@@ -113,16 +113,16 @@ def test_a_process_that_was_only_slow_harms_nothing_of_the_one_that_took_over(mo
 
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_is_away_for_a_moment_at_the_end_costs_nothing(monkeypatch):
-    monkeypatch.setattr(training, "TICK", 0.05)
+    monkeypatch.setattr(outages, "RETRY_SECONDS", 0.05)
     shop.stock_the_shop()
-    failures, new_version = [OperationalError("gone"), OperationalError("gone")], training._new_version
+    failures, new_version = [OperationalError("gone"), OperationalError("gone")], outcome._new_version
 
     def flaky(*arguments):
         if failures:
             raise failures.pop()
         return new_version(*arguments)
 
-    monkeypatch.setattr(training, "_new_version", flaky)
+    monkeypatch.setattr(outcome, "_new_version", flaky)
     run = training.execute_run(run=runs.start_run(parameters=SMALL))
     assert run.state == State.PROMOTED
 
@@ -130,17 +130,17 @@ def test_a_database_that_is_away_for_a_moment_at_the_end_costs_nothing(monkeypat
 @pytest.mark.django_db(transaction=True)
 def test_an_end_that_was_written_though_the_answer_was_lost_is_not_undone(monkeypatch):
     """The commit arrives, the database's answer does not: the bundle of the promoted version must stay."""
-    monkeypatch.setattr(training, "TICK", 0.05)
+    monkeypatch.setattr(outages, "RETRY_SECONDS", 0.05)
     shop.stock_the_shop()
-    judge, answers = training._judge, [OperationalError("server closed the connection unexpectedly")]
+    store, answers = outcome._store_version, [OperationalError("server closed the connection unexpectedly")]
 
     def lost(*arguments):
-        ended = judge(*arguments)
+        ended = store(*arguments)
         if answers:
             raise answers.pop()
         return ended
 
-    monkeypatch.setattr(training, "_judge", lost)
+    monkeypatch.setattr(outcome, "_store_version", lost)
     run = training.execute_run(run=runs.start_run(parameters=SMALL))
     assert run.state == State.PROMOTED
     assert (bundle_folder(run.version.name) / "manifest.json").exists()
@@ -162,7 +162,7 @@ def test_a_full_disk_is_said_so(monkeypatch):
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_must_end_at_once_leaves_the_run_to_the_next(monkeypatch, bundles):
     shop.stock_the_shop()
-    monkeypatch.setattr(training, "TICK", 0.05)
+    monkeypatch.setattr(training, "HEARTBEAT_SECONDS", 0.05)
     run = runs.start_run(parameters={**SMALL, "epochs": 10_000, "patience": 10_000})
 
     def end(done, phase):
@@ -170,7 +170,7 @@ def test_a_worker_that_must_end_at_once_leaves_the_run_to_the_next(monkeypatch, 
             raise SystemExit
 
     with pytest.raises(SystemExit):
-        training.execute_run(run=run, tell=end)
+        training.execute_run(run=run, on_progress=end)
     run.refresh_from_db()
     assert run.state == State.QUEUED
     assert (runs.work_folder(run) / "checkpoints" / "judged.safetensors").exists()
