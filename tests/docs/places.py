@@ -51,7 +51,7 @@ class Place:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,  # a machine may be busy
         )
         assert done.returncode == 0, f"{block}: {done.stderr[-2000:]}"
         assert "Traceback" not in done.stderr, f"{block}: {done.stderr[-2000:]}"
@@ -130,7 +130,7 @@ def _json_or_none(text: str) -> Any:
 def python(*arguments: str, environment: Mapping[str, str], folder: Path = ROOT) -> str:
     """What a command of this Python prints; AssertionError with what it said where it fails."""
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=dict(environment), capture_output=True, text=True, timeout=300
+        [sys.executable, *arguments], cwd=folder, env=dict(environment), capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
