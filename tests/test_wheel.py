@@ -1,5 +1,6 @@
 """The wheel: the pluggable app and nothing else, which runs where no extra is installed and says what is missing."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -7,9 +8,12 @@ import sys
 import tomllib
 import venv
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import recommender
 from recommender import extras
@@ -201,6 +205,37 @@ def needs_no_extra(line: str) -> bool:
 def test_the_code_knows_the_extras_of_the_wheel():
     assert set(extras.EXTRAS) == set(EXTRAS)
     assert all(extras.is_installed(name) for name in EXTRAS), "the tests run with every extra"
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_an_extra_is_looked_for_by_the_modules_of_its_packages(name):
+    owners = packages_distributions()
+    modules = {canonicalize_name(owner) for module in extras.EXTRAS[name].modules for owner in owners[module]}
+    wanted = {canonicalize_name(Requirement(text).name) for text in EXTRAS[name]}
+    if "django-two-towers" in wanted:  # metrics are served by the API
+        wanted = wanted - {"django-two-towers"} | {canonicalize_name(Requirement(text).name) for text in EXTRAS["api"]}
+    assert modules == wanted
+
+
+def test_everything_that_the_app_imports_comes_with_the_wheel_or_an_extra():
+    """A package that is imported and stands in no table would be missing on a user's machine."""
+    core = {"django", "numpy", "onnxruntime", "structlog"}
+    known = core.union(*(extra.modules for extra in extras.EXTRAS.values()), {"kombu"})  # Celery's own
+    strange = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "recommender").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in imported(node)
+        if name not in known | sys.stdlib_module_names | {"recommender"}
+    }
+    assert strange == set()
+
+
+def imported(node: ast.AST) -> set[str]:
+    """The top-level packages that a statement imports."""
+    if isinstance(node, ast.Import):
+        return {alias.name.split(".")[0] for alias in node.names}
+    return {(node.module or "").split(".")[0]} if isinstance(node, ast.ImportFrom) and not node.level else set()
 
 
 def test_the_engine_is_imported_with_no_extra(project):
