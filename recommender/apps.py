@@ -8,10 +8,10 @@ class RecommenderConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in
 
-        from recommender.feedback import bring_visit, carry_over_dismissals
+        from recommender.feedback import assign_visit, carry_over_dismissals
         from recommender.source import check_extras, check_source
 
         checks.register(check_source)
         checks.register(check_extras)
-        user_logged_in.connect(bring_visit, dispatch_uid="recommender.bring_visit")
+        user_logged_in.connect(assign_visit, dispatch_uid="recommender.assign_visit")
         user_logged_in.connect(carry_over_dismissals, dispatch_uid="recommender.feedback.dismissals")

@@ -1,4 +1,4 @@
-"""Who the client is: the one address that every limit and every log asks for."""
+"""The address of a client: every limit and every log takes it from here."""
 
 from __future__ import annotations
 
@@ -10,39 +10,37 @@ from django.conf import settings
 
 
 def client_address(request: Any) -> str:
-    """The address of the client of a Django or DRF request; empty where the server tells none (a Unix socket).
+    """The address of the client of a Django or DRF request; empty where the server has none (a Unix socket).
 
-    RECOMMENDER_TRUSTED_PROXIES proxies stand in front of the site, 0 by default, and each appends the address that it
-    saw to X-Forwarded-For: the entry that many places from the right is the client's, and whatever stands before it the
-    client may have written. Where the header has fewer entries, the request came past the proxies: then the address
-    of the connection counts. Some proxies write a port behind the address, another one for each connection: it is left
-    out.
+    RECOMMENDER_TRUSTED_PROXIES proxies are in front of the site, 0 by default, and each appends the address of its
+    client to X-Forwarded-For: the entry that many places from the right is the client's, and the client may have
+    written those before it. A request with fewer entries did not come through the proxies: then the address of the
+    connection counts. Ports, which some proxies append, are left out: they differ from connection to connection.
     """
     proxies = int(getattr(settings, "RECOMMENDER_TRUSTED_PROXIES", 0))
-    seen = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
-    if proxies and len(seen) >= proxies:
-        return _without_port(seen[-proxies])
+    forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
+    if proxies and len(forwarded) >= proxies:
+        return _without_port(forwarded[-proxies])
     return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def client_network(request: Any) -> str:
-    """What a limit counts by: the address, of IPv6 the /64, all of which one subscriber has to choose from."""
-    address = client_address(request)
+    """The key of a limit: the address, or the /64 of an IPv6 address, all of which one subscriber may use."""
+    text = client_address(request)
     try:
-        known = ipaddress.ip_address(address)
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return address
-    if isinstance(known, ipaddress.IPv6Address):
-        if known.ipv4_mapped is not None:
-            return str(known.ipv4_mapped)
-        return str(ipaddress.ip_network((known, 64), strict=False))
-    return str(known)
+        return text
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        return str(ipaddress.ip_network((address, 64), strict=False) if mapped is None else mapped)
+    return str(address)
 
 
 _PORT = re.compile(r"\[(?P<six>[^\]]*)\](:\d+)?|(?P<four>[^:]+):\d+")
 
 
-def _without_port(written: str) -> str:
+def _without_port(text: str) -> str:
     """1.2.3.4 of 1.2.3.4:50123, 2001:db8::7 of [2001:db8::7]:50123; anything else as it is."""
-    found = _PORT.fullmatch(written)
-    return written if found is None else found["six"] or found["four"] or written
+    match = _PORT.fullmatch(text)
+    return text if match is None else match["six"] or match["four"] or text

@@ -1,4 +1,4 @@
-"""What can go wrong around the engine. Every message is a sentence that says what was given and what is allowed."""
+"""The errors around the engine. Every message is a sentence that says what was given and what is allowed."""
 
 
 class RecommenderError(Exception):
@@ -6,7 +6,7 @@ class RecommenderError(Exception):
 
 
 class RecommendationError(RecommenderError):
-    """A list or a rating was asked for in a way that makes no sense. `field` names the part of the request."""
+    """A request for a list or a rating makes no sense. `field` names its part that is wrong."""
 
     def __init__(self, field: str, message: str):
         super().__init__(message)

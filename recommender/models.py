@@ -1,4 +1,4 @@
-"""Runs, versions, promotions, and what was shown to whom."""
+"""Runs, versions, promotions, experiments, served lists, events, schedules and findings of drift."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from django.utils import timezone
 
 from recommender.source import validate_time
 
-# Which permission opens which part of training, as `has_perm` asks for it. The first two are added below.
+# Permissions, as `has_perm` takes them.
 MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
-MAY_SEE_RESULTS = "recommender.view_listcount"
-MAY_SEE_EXPERIMENTS, MAY_EXPERIMENT = "recommender.view_experiment", "recommender.run_experiment"
+MAY_SEE_RESULTS, MAY_EXPERIMENT = "recommender.view_listcount", "recommender.run_experiment"
 MAY_SEE_RUNS, MAY_SEE_VERSIONS = "recommender.view_trainingrun", "recommender.view_modelversion"
 
-PACE_KNOWN_AT = 0.08  # of a run: what comes before is reading, which says little of how long training takes
+MIN_PROGRESS_FOR_PACE = 0.08  # of a run: before, it reads the data, which says little of how long training takes
 
 # The sources of lists that results and experiments compare.
 TWO_TOWER: Final = "two_tower"
@@ -31,12 +30,12 @@ POPULAR: Final = "popular"
 
 class RunQuerySet(models.QuerySet["TrainingRun"]):
     def active(self) -> RunQuerySet:
-        """The run that is queued or being executed: at most one, says the database."""
+        """The run that is queued or being executed. The database allows one."""
         return self.filter(state__in=TrainingRun.ACTIVE)
 
 
 class TrainingRun(models.Model):
-    """One attempt to train a model, from the button to its end. Its row, not the broker, says what is true."""
+    """The training of one model, from its start to its end. Its row is the truth, not the broker's message."""
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -49,15 +48,13 @@ class TrainingRun(models.Model):
         CANCELLED = "cancelled"
 
     ACTIVE = (State.QUEUED, State.EXPORTING, State.TRAINING, State.EVALUATING)
-    # What may follow what; every other change of state is refused. Back to queued: the process that executed it died.
+    # The states that may follow a state. Back to queued or exporting: the process that executed the run died.
+    _UNSUCCESSFUL, _AGAIN = {State.FAILED, State.CANCELLED}, {State.QUEUED, State.EXPORTING}
     NEXT = {
-        State.QUEUED: {State.EXPORTING, State.FAILED, State.CANCELLED},
-        State.EXPORTING: {State.QUEUED, State.EXPORTING, State.TRAINING, State.FAILED, State.CANCELLED},
-        State.TRAINING: {State.QUEUED, State.EXPORTING, State.EVALUATING, State.FAILED, State.CANCELLED},
-        State.EVALUATING: {
-            *(State.QUEUED, State.EXPORTING),
-            *(State.PROMOTED, State.REFUSED, State.FAILED, State.CANCELLED),
-        },
+        State.QUEUED: {State.EXPORTING} | _UNSUCCESSFUL,
+        State.EXPORTING: {State.TRAINING} | _AGAIN | _UNSUCCESSFUL,
+        State.TRAINING: {State.EVALUATING} | _AGAIN | _UNSUCCESSFUL,
+        State.EVALUATING: {State.PROMOTED, State.REFUSED} | _AGAIN | _UNSUCCESSFUL,
     }
 
     state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
@@ -75,12 +72,8 @@ class TrainingRun(models.Model):
     attempt = models.PositiveSmallIntegerField(
         default=0, help_text="How many processes have taken the run up: one whose process died is gone on with."
     )
-    started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    cancelled_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    cancelled_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     created = models.DateTimeField(auto_now_add=True)
     started = models.DateTimeField(null=True, blank=True)
     finished = models.DateTimeField(null=True, blank=True)
@@ -91,7 +84,7 @@ class TrainingRun(models.Model):
         ordering = ["-id"]
         permissions = [("start_training", "Can start and cancel training runs")]
         constraints = [
-            # A unique index over one constant: at most one row can be active, whoever races whom.
+            # A unique index over a constant: at most one row can be active, however many processes race.
             models.UniqueConstraint(
                 models.Value(1),
                 condition=Q(state__in=["queued", "exporting", "training", "evaluating"]),
@@ -109,14 +102,14 @@ class TrainingRun(models.Model):
 
     @property
     def time_left(self) -> timedelta | None:
-        """How long the rest takes at most, at the pace so far: training may stop early. None until there is a pace."""
-        if not self.is_active or self.started is None or self.progress < PACE_KNOWN_AT:
+        """The time that the rest takes at most, at the pace so far: training may stop early. None without a pace."""
+        if not self.is_active or self.started is None or self.progress < MIN_PROGRESS_FOR_PACE:
             return None
         return (self.heartbeat - self.started) * (1 - self.progress) / self.progress
 
 
 class ModelVersion(models.Model):
-    """A trained model in a bundle. It never changes; whether it serves is said by the newest Promotion."""
+    """A trained model in a bundle. It never changes; the newest Promotion decides whether it serves."""
 
     name = models.CharField(max_length=64, unique=True, help_text="Also the name of its folder under BUNDLE_ROOT.")
     run = models.OneToOneField(TrainingRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="version")
@@ -142,7 +135,7 @@ class ModelVersion(models.Model):
 
 
 class Promotion(models.Model):
-    """Somebody, or the gate, made a version live. The newest row is the live model; the others are the audit."""
+    """The gate or a person made a version live. The newest row is the live model; the others are the audit."""
 
     class Action(models.TextChoices):
         PROMOTE = "promote"
@@ -163,7 +156,7 @@ class Promotion(models.Model):
 
 
 class Experiment(models.Model):
-    """Two ways of making lists side by side, each for a share of the people. Written by experiments/service.py."""
+    """Two ways of making lists, each for a share of the people. Written by experiments/service.py."""
 
     class State(models.TextChoices):
         PLANNED = "planned"
@@ -186,12 +179,8 @@ class Experiment(models.Model):
         help_text="How many people you expect it to take. The intervals are right at any number, and narrowest there.",
     )
     salt = models.CharField(max_length=64, default=secrets.token_hex, editable=False)
-    started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    stopped_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    stopped_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     created = models.DateTimeField(auto_now_add=True)
     started = models.DateTimeField(null=True, blank=True)
     stopped = models.DateTimeField(null=True, blank=True)
@@ -204,7 +193,7 @@ class Experiment(models.Model):
         ordering = ["-id"]
         permissions = [("run_experiment", "Can plan, start and stop experiments")]
         constraints = [
-            # Two at once would each be part of what the other measures.
+            # Two experiments at once would disturb each other's results.
             models.UniqueConstraint(models.Value(1), condition=Q(state="running"), name="one_running_experiment"),
             models.CheckConstraint(
                 condition=Q(share__gt=0, share__lte=1),
@@ -223,7 +212,7 @@ class Experiment(models.Model):
 
 
 class Arm(models.Model):
-    """One of the two ways. What is left open is as it would be without the experiment."""
+    """One of the two ways. An empty setting is as it would be without the experiment."""
 
     class Model(models.TextChoices):
         LIVE = "live", "the live version, as it changes"
@@ -248,20 +237,19 @@ class Arm(models.Model):
         ]
 
     def __str__(self) -> str:
-        settings = [f"{name} {value:g}" for name, value in self.settings.items()]
-        made_by = f"version {self.version}" if self.version else self.get_model_display()
-        return ", ".join([made_by, *settings])
+        model = f"version {self.version}" if self.version else self.get_model_display()
+        return ", ".join([model, *(f"{name} {value:g}" for name, value in self.settings.items())])
 
     @property
     def settings(self) -> dict[str, float]:
-        """What lists of this arm are asked for with, whatever the page asks."""
-        both = {"diversity": self.diversity, "rotation": self.rotation}
-        return {name: value for name, value in both.items() if value is not None}
+        """The settings of lists of this arm, which replace those of the page."""
+        values = {"diversity": self.diversity, "rotation": self.rotation}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class Exposure(models.Model):
-    """Somebody took part in an experiment: when they saw their first list, and, once their days are over, what came of
-    it. A customer has a key; a visitor a number that only says that it is the same visit."""
+    """A person who takes part in an experiment: when they saw their first list and, once their days are over, what they
+    did. A customer has a key; a visitor an id of the visit."""
 
     arm = models.ForeignKey(Arm, on_delete=models.CASCADE, related_name="exposures")
     customer = models.CharField(max_length=64, blank=True, db_index=True, help_text="The customer's key, if known.")
@@ -285,7 +273,7 @@ class Exposure(models.Model):
 
 
 class ServedList(models.Model):
-    """One list that somebody was shown. Never written for customers who opted out."""
+    """One list that a person was shown. Never written for customers who opted out."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
@@ -314,7 +302,7 @@ class ServedList(models.Model):
 
 
 class Event(models.Model):
-    """What somebody did with an item or a list. `event_id` is the sender's: a repeat by the same sender is stored once.
+    """What a person did with an item or a list. `event_id` is the sender's: a repeat is stored once.
 
     `recommendation` is set where the list held the item and was shown to that person, once for each kind of event.
     """
@@ -326,8 +314,8 @@ class Event(models.Model):
         PURCHASE = "purchase"
         RATING = "rating"
 
-    VIEWED = (Kind.VIEW, Kind.CLICK, Kind.ADD_TO_CART)  # somebody looked at the item
-    TAKEN_UP = (Kind.CLICK, Kind.ADD_TO_CART)  # with a list, somebody took up what it offered
+    VIEWED = (Kind.VIEW, Kind.CLICK, Kind.ADD_TO_CART)  # the person looked at the item
+    TAKEN_UP = (Kind.CLICK, Kind.ADD_TO_CART)  # with a list, the person accepted what it offered
 
     kind = models.CharField(max_length=12, choices=Kind)
     sender = models.CharField(
@@ -361,8 +349,8 @@ class Event(models.Model):
 
 
 class ListCount(models.Model):
-    """What lists of one kind brought that were served on one day to one bucket of people: numbers without a name, which
-    stay when the lists themselves are gone. Written by recommender/feedback/counts.py."""
+    """The results of the lists of one scenario and maker that were served on one day to one bucket of people. They name
+    no person, and stay when the lists are removed. Written by recommender/feedback/counts.py."""
 
     day = models.DateField(db_index=True, help_text="Of the lists, in the site's time zone.")
     scenario = models.CharField(max_length=50, blank=True)
@@ -391,7 +379,7 @@ class ListCount(models.Model):
 
 
 class Dismissal(models.Model):
-    """A customer does not want to be shown an item. Visitors have theirs in their session: see dismissals.py."""
+    """An item that a customer does not want to see. Those of visitors are in their session: see dismissals.py."""
 
     customer = models.CharField(max_length=64, help_text="The customer's key.")
     item = models.CharField(max_length=64)
@@ -406,7 +394,7 @@ class Dismissal(models.Model):
 
 
 class TrainingSchedule(models.Model):
-    """When a training starts by itself: at an hour, after so many purchases, or whichever comes first."""
+    """When a training starts by itself: at an hour, after a number of purchases, or whichever comes first."""
 
     class Weekday(models.IntegerChoices):
         MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = range(7)
@@ -466,7 +454,7 @@ class TrainingSchedule(models.Model):
 
 
 class DriftFinding(models.Model):
-    """How far one thing of late is from what the live version learned from, as a daily look found it."""
+    """A daily comparison of one recent value with the training data of the live version, or with the weeks before."""
 
     class Subject(models.TextChoices):
         PROFILES = "profiles"

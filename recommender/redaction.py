@@ -1,13 +1,13 @@
-"""What an error says, for logs and emails: without the values that it quotes, which may be a customer's key or address.
+"""Error messages for logs and emails, without the values that they quote: a value may be a customer's key or address.
 
-The page of a run in the admin, which only who may look at runs can open, has the whole sentence.
+The page of a run in the admin, which takes the permission to look at runs, has the whole message.
 """
 
 import re
 
 HIDDEN = "[hidden]"
 _EMAIL = re.compile(r"[^\s@'\"<>()\[\]{},;:=/\\|]+(?:@|%40)[^\s@'\"<>()\[\]{},;:=/\\|]+\.[A-Za-z]{2,}")
-# Values as Python quotes them, 'ada' and "o'brien", and as PostgreSQL tells them: (email)=(ada), contains (1, ada),
+# Values as Python quotes them, 'ada' and "o'brien", and as PostgreSQL quotes them: (email)=(ada), contains (1, ada),
 # integer: "ada".
 _QUOTED = re.compile(
     r"""(?<![\w])'(?:[^'\\\n]|\\.)*'(?!\w)|(?<![\w])"[^"\n]*'[^"\n]*"(?!\w)|(?<=\)=)\(.*\)|(?<=contains )\(.*\)"""

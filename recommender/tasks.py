@@ -1,4 +1,4 @@
-"""What the workers do: thin calls of the services. Settings route training to a queue of its own."""
+"""The tasks of the workers: thin calls of the services. Settings route training to a queue of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = structlog.get_logger("recommender.tasks")
 
 @shared_task(ignore_result=True)
 def run_training(run_id: int) -> None:
-    """Execute a queued run. A message for a run that was cancelled or is being executed already is no error."""
+    """Execute a queued run. A message for a run that was cancelled or is already being executed is no error."""
     run = TrainingRun.objects.filter(pk=run_id).first()
     if run is None:
         log.warning("run_is_gone", run=run_id)
@@ -27,7 +27,7 @@ def run_training(run_id: int) -> None:
 
 @shared_task(ignore_result=True)
 def keep_runs_going() -> None:
-    """Have runs gone on with whose process died, and tell workers again of those that wait. Every minute."""
+    """Continue the runs whose process died, and send the messages of queued runs again. Every minute."""
     for run in training.keep_runs_going():
         training.enqueue(run)
 
@@ -46,7 +46,7 @@ def prune_bundles() -> None:
 
 @shared_task(ignore_result=True)
 def watch_drift() -> None:
-    """Compare what happens of late with what the live version learned from. Every day."""
+    """Compare recent data with what the live version learned from. Every day."""
     try:
         monitoring.watch_drift()
     except TrainingError as error:
@@ -55,12 +55,12 @@ def watch_drift() -> None:
 
 @shared_task(ignore_result=True)
 def count_lists() -> None:
-    """Count what the lists of today and yesterday brought so far, in an experiment and elsewhere. Every ten minutes."""
+    """Count clicks and purchases of the lists of today and yesterday, and of the experiment. Every ten minutes."""
     feedback.count_recent_lists()
     experiments.follow_experiments()
 
 
 @shared_task(ignore_result=True)
 def settle_lists() -> None:
-    """Count what the lists of earlier days brought since, and remove the oldest lists. Every day."""
+    """Count later clicks and purchases of the lists of earlier days, and remove the oldest lists. Every day."""
     feedback.settle_lists()

@@ -60,7 +60,7 @@ def why(request: HttpRequest, key: str) -> HttpResponse:
         "personal": personal,
         "evidence": evidence,
         "fallback_reason": explained.fallback_reason,
-        "dismissed": key in feedback.dismissed_here(request),
+        "dismissed": key in feedback.dismissals_of_request(request),
         "more": max(len(explained.evidence) - MOST_REASONS, 0),
         "next": back,
         "here": f"{request.path}?{again.urlencode()}",  # for a form to come back to, and from here to where one was
@@ -71,7 +71,7 @@ def why(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def dismissed(request: HttpRequest) -> HttpResponse:
     """What whoever reads this does not want to be shown, to be taken back."""
-    page = Paginator(feedback.dismissed_here(request), A_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(feedback.dismissals_of_request(request), A_PAGE).get_page(request.GET.get("page"))
     named = items_by_key(get_source(), page.object_list)
     rows = [(key, named.get(key)) for key in page.object_list]
     return render(request, "recommender/dismissed.html", {"page": page, "rows": rows})
@@ -81,7 +81,7 @@ def dismissed(request: HttpRequest) -> HttpResponse:
 def dismiss(request: HttpRequest, key: str) -> HttpResponse:
     """Not interested: the item is in none of this person's lists from now on."""
     try:
-        feedback.dismiss_here(request, key)
+        feedback.dismiss_for_request(request, key)
     except RecommendationError as error:
         raise Http404(error.message) from None
     item = items_by_key(get_source(), [key]).get(key)
@@ -95,7 +95,7 @@ def dismiss(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def take_back(request: HttpRequest, key: str) -> HttpResponse:
     """Interested after all: lists may hold the item again. For htmx, the page is loaded anew with it."""
-    if feedback.take_back_here(request, key):
+    if feedback.undo_dismissal_for_request(request, key):
         item = items_by_key(get_source(), [key]).get(key, key)
         messages.success(request, f"{item} may be shown to you again.")
     back = _back(request, request.POST.get("next"), otherwise=reverse("dismissed"))
@@ -125,7 +125,7 @@ def _explained(request: HttpRequest, key: str, in_cart: list[str]) -> Explanatio
     who: dict[str, Any] = {"customer": customer_key_of(request.user)}
     if in_cart:
         return reasons_for(key, **who, session_items=in_cart, scenario=CART)
-    return reasons_for(key, **who, session_items=feedback.viewed_here(request))
+    return reasons_for(key, **who, session_items=feedback.views_of_visitor(request))
 
 
 def _back(request: HttpRequest, place: str | None, otherwise: str = "/") -> str:

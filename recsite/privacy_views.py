@@ -19,7 +19,7 @@ from customers.models import Purchase
 from customers.selectors import customer_of, purchases_of
 from customers.views import back_to_where_they_were
 from recommender import feedback
-from recommender.feedback import viewed_by
+from recommender.feedback import views_of_customer
 from recsite import privacy
 
 PURCHASES_A_PAGE = 10
@@ -32,10 +32,17 @@ def history(request: HttpRequest) -> HttpResponse:
     """What lists are made from: purchases with their ratings, what was looked at, the profile."""
     customer = customer_of(request.user)
     purchases = Paginator(purchases_of(customer), PURCHASES_A_PAGE).get_page(request.GET.get("page"))
-    seen = Paginator(viewed_by(customer.key) if customer else [], VIEWS_A_PAGE).get_page(request.GET.get("seen"))
+    seen = Paginator(views_of_customer(customer.key) if customer else [], VIEWS_A_PAGE).get_page(
+        request.GET.get("seen")
+    )
     named = products_by_key(row["item"] for row in seen)
     views = [{**row, "product": named.get(row["item"])} for row in seen]
-    context = {"page": purchases, "seen": seen, "views": views, "dismissed": len(feedback.dismissed_here(request))}
+    context = {
+        "page": purchases,
+        "seen": seen,
+        "views": views,
+        "dismissed": len(feedback.dismissals_of_request(request)),
+    }
     return render(request, "privacy/history.html", context)
 
 

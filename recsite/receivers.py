@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from catalog.models import Product
 from customers.models import Customer
 from customers.signals import put_in_cart
-from recommender.feedback import record_by
+from recommender.feedback import record_request_event
 from recommender.models import Event
 from recsite import accounts, privacy
 
@@ -18,7 +18,7 @@ from recsite import accounts, privacy
 @receiver(put_in_cart)
 def record_put_in_cart(request: HttpRequest, product: Product, recommendation: str, **sent: object) -> None:
     """What is put in the cart shapes the next list, as what is looked at does."""
-    record_by(request, Event.Kind.ADD_TO_CART, product.key, led_by=recommendation)
+    record_request_event(request, Event.Kind.ADD_TO_CART, product.key, list_id=recommendation)
 
 
 @receiver(pre_delete, sender=Customer)

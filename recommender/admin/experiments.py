@@ -26,7 +26,14 @@ from unfold.widgets import (
 from recommender import experiments
 from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, money, staff
 from recommender.errors import ExperimentError
-from recommender.experiments import Difference, ExperimentResults, Measured, measure_name, people_needed, results_of
+from recommender.experiments import (
+    Difference,
+    ExperimentResults,
+    MeasureResult,
+    experiment_results,
+    interval_conditions,
+    measure_label,
+)
 from recommender.models import MAY_EXPERIMENT, MAY_PROMOTE, Arm, Experiment, ModelVersion
 from recommender.reports import NO_VALUE, BandChart, band_chart, verdict
 
@@ -144,7 +151,7 @@ class ExperimentAdmin(ReadOnlyAdmin):
         ]
 
     def page_of(self, request: HttpRequest, shown: Experiment) -> dict[str, Any]:
-        results = results_of(shown) if shown.state != State.PLANNED else None
+        results = experiment_results(shown) if shown.state != State.PLANNED else None
         a, b = shown.arms.all()
         may = request.user.has_perm(MAY_EXPERIMENT)
         runs = shown.state == State.RUNNING
@@ -153,8 +160,8 @@ class ExperimentAdmin(ReadOnlyAdmin):
             "colour": STATE_COLOURS[State(shown.state)],
             "arms": [(a, f"{shown.share * (1 - shown.share_of_b):.0%}"), (b, f"{shown.share * shown.share_of_b:.0%}")],
             "results": results,
-            "measures": [lines_of(one) for one in results.measured] if results else [],
-            "needed": people_needed(),
+            "measures": [lines_of(one) for one in results.measures] if results else [],
+            "needed": interval_conditions(),
             "may_start": may and shown.state == State.PLANNED,
             "may_stop": may and runs,
             "promotable": [
@@ -216,7 +223,7 @@ class ExperimentAdmin(ReadOnlyAdmin):
                 arm=better,
                 by=staff(request),
                 reason=request.POST.get("reason", "")[:500],
-                findings=findings_of(results_of(experiment)),
+                findings=findings_of(experiment_results(experiment)),
             )
             return f"{experiment} is stopped, and version {better.version} is live."
 
@@ -239,19 +246,19 @@ class ExperimentAdmin(ReadOnlyAdmin):
         return redirect(then or _address(experiment))
 
 
-def lines_of(one: Measured) -> MeasureLines:
+def lines_of(one: MeasureResult) -> MeasureLines:
     written = _written(one.name)
     a, b = one.arms
     growth: list[tuple[date, float, float | None, float | None]] = [
-        (day, beside.value, beside.low, beside.high) for day, beside in one.growth
+        (day, beside.value, beside.low, beside.high) for day, beside in one.daily
     ]
     return MeasureLines(
-        label=measure_name(one.name),
+        label=measure_label(one.name),
         a=f"{written(a.mean)} ({a.n:,})",
         b=f"{written(b.mean)} ({b.n:,})",
-        beside=written(one.beside.value, "+") if a.n and b.n else NO_VALUE,
-        interval=_interval(one.beside, written),
-        verdict=verdict(one.beside.low, one.beside.high, tie="not clear yet"),
+        beside=written(one.difference.value, "+") if a.n and b.n else NO_VALUE,
+        interval=_interval(one.difference, written),
+        verdict=verdict(one.difference.low, one.difference.high, tie="not clear yet"),
         chart=band_chart(
             growth, lambda value: written(value, "+"), lambda value: written(value, "+").removesuffix(" points")
         ),
@@ -261,9 +268,9 @@ def lines_of(one: Measured) -> MeasureLines:
 def findings_of(results: ExperimentResults) -> str:
     """Revenue a customer +$1.20 (+$0.30 to +$2.10), B beside A."""
     said = [
-        f"{measure_name(one.name)} {_written(one.name)(one.beside.value, '+')}"
-        f" ({_interval(one.beside, _written(one.name))})"
-        for one in results.measured
+        f"{measure_label(one.name)} {_written(one.name)(one.difference.value, '+')}"
+        f" ({_interval(one.difference, _written(one.name))})"
+        for one in results.measures
     ]
     return f"B beside A, {sum(results.settled):,} people: {'; '.join(said)}."
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from unfold.widgets import INPUT_CLASSES
 
 from recommender.admin.pages import ReadOnlyAdmin, money
-from recommender.feedback import Estimate, ListResult, attribution_window, counted_at, list_results
+from recommender.feedback import Estimate, ListResult, attribution_window, last_counted, list_results
 from recommender.models import TWO_TOWER, ListCount
 from recommender.reports import NO_VALUE, Bar, interval_bar, verdict
 from recommender.source import get_source
@@ -101,7 +101,7 @@ class ListCountAdmin(ReadOnlyAdmin):
             totals=_totals(results),
             scenarios=[(name, lines_of(list(rows))) for name, rows in groupby(results, lambda row: row.scenario)],
             days=attribution_window().days,
-            counted=counted_at(),
+            counted=last_counted(),
             knows_revenue=bool(source.interaction_amount),
         )
 

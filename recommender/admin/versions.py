@@ -143,5 +143,5 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             else:
                 messages.success(request, f"Version {promotion.version.name} is live again.")
                 return redirect(page_address(promotion.version))
-        live, below = registry.live_version(), registry.version_below()
+        live, below = registry.live_version(), registry.rollback_version()
         return self.custom_page(request, "roll_back.html", "Roll back", form=form, live=live, below=below)

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from recommender.api import serializers as forms
 from recommender.api.access import StaffMay
 from recommender.api.views import MALFORMED, NOT_YOURS, STRANGER
-from recommender.feedback import attribution_window, counted_at, list_results, results_to_dicts
+from recommender.feedback import attribution_window, last_counted, list_results, results_to_dicts
 from recommender.models import MAY_SEE_RESULTS
 
 
@@ -33,7 +33,7 @@ class ListResultsViewSet(viewsets.ViewSet):
         found = {
             **period,
             "attribution_days": attribution_window().days,
-            "counted": counted_at(),
+            "counted": last_counted(),
             "results": results_to_dicts(list_results(**period)),
         }
         return Response(forms.ListResultsAnswer(found).data)

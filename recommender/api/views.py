@@ -138,7 +138,7 @@ class ShelfView(RecommenderView):
         if "customer" in asked:
             check_may_ask_for(request, asked["customer"])
             return asked
-        exclude = [*asked.get("exclude", ()), *feedback.dismissed_here(request)]
+        exclude = [*asked.get("exclude", ()), *feedback.dismissals_of_request(request)]
         return asked | {"exclude": exclude, "visitor": feedback.begin_visit(request)}
 
 
@@ -153,7 +153,7 @@ class KindView(ShelfView):
         if kind.takes == "customer":
             about = options.pop("customer", None) or customer_key_of(request.user)
         elif kind.takes == "session_items":
-            about = feedback.viewed_here(request)
+            about = feedback.views_of_visitor(request)
             options["customer"] = whose(request, options)
         try:
             return Response(serving.make_list(kind.name, about, **options).to_dict())
@@ -213,7 +213,11 @@ class DismissalsView(RecommenderView):
     )
     def get(self, request: Request) -> Response:
         customer = whose(request, self.checked(forms.DismissedQuery, request.query_params).validated_data)
-        found = feedback.dismissed_by(customer) if customer is not None else feedback.dismissed_here(request)
+        found = (
+            feedback.dismissals_of_customer(customer)
+            if customer is not None
+            else feedback.dismissals_of_request(request)
+        )
         return Response([{"item": item} for item in found])
 
     @extend_schema(
@@ -229,7 +233,7 @@ class DismissalsView(RecommenderView):
         if customer is not None:
             feedback.dismiss(customer=customer, item=told["item"])
         else:
-            feedback.dismiss_here(request, told["item"])
+            feedback.dismiss_for_request(request, told["item"])
         return Response({"item": told["item"]}, status=status.HTTP_201_CREATED)
 
 
@@ -245,9 +249,9 @@ class DismissalView(RecommenderView):
     def delete(self, request: Request, key: str) -> Response:
         customer = whose(request, self.checked(forms.DismissedQuery, request.query_params).validated_data)
         if customer is not None:
-            found = feedback.take_back(customer=customer, item=key)
+            found = feedback.undo_dismissal(customer=customer, item=key)
         else:
-            found = feedback.take_back_here(request, key)
+            found = feedback.undo_dismissal_for_request(request, key)
         if not found:
             raise NotFound(f"{key!r} was not dismissed.")
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -276,8 +280,8 @@ class EventsView(RecommenderView):
     def post(self, request: Request) -> Response:
         told = dict(self.checked(forms.EventSerializer, request.data).validated_data)
         told["customer"] = whose(request, told)
-        sender, session = feedback.sender_of(request), feedback.session_of(request)  # a visit begins
-        visitors = None if may_ask_for_anyone(request) else feedback.visitors_of(request)
+        sender, session = feedback.sender_of(request), feedback.session_key_of(request)  # a visit begins
+        visitors = None if may_ask_for_anyone(request) else feedback.visitor_ids_of(request)
         try:
             event, new = record_event(session=session, sender=sender, visitors=visitors, **told)
         except EventChanged as error:
@@ -294,7 +298,7 @@ class EventsView(RecommenderView):
 def for_whom(request: Request, asked: ListRequest) -> ListRequest:
     """The request with its customer settled, and with what this visitor looked at if it is for nobody else."""
     named = asked.customer is not None or asked.profile is not None
-    looked_at = [] if named else feedback.viewed_here(request)
+    looked_at = [] if named else feedback.views_of_visitor(request)
     customer = whose(request, vars(asked))
     return replace(
         asked,
@@ -307,7 +311,7 @@ def for_whom(request: Request, asked: ListRequest) -> ListRequest:
 
 def not_wanted(request: Request, customer: str | None, asked: Mapping[str, Any]) -> list[str]:
     """What this visitor dismissed, for a list of theirs; a customer's are read with the customer."""
-    return [] if customer is not None or asked.get("profile") is not None else feedback.dismissed_in_session(request)
+    return [] if customer is not None or asked.get("profile") is not None else feedback.dismissals_in_session(request)
 
 
 def whose(request: Request, asked: Mapping[str, Any]) -> str | None:

@@ -1,10 +1,16 @@
-"""Experiments: plan, start and stop them, who is in which arm, and what they say."""
+"""Experiments: plan, start and stop them, the arm of a person, and the results."""
 
 from recommender.experiments.assignment import RunningArm, RunningExperiment, running_experiment
-from recommender.experiments.results import ExperimentResults, Measured, measure_name, people_needed, results_of
+from recommender.experiments.exposures import follow_experiments
+from recommender.experiments.results import (
+    ExperimentResults,
+    MeasureResult,
+    experiment_results,
+    interval_conditions,
+    measure_label,
+)
 from recommender.experiments.sequential import Difference
 from recommender.experiments.service import (
-    follow_experiments,
     plan_experiment,
     remove_experiment,
     start_experiment,
@@ -15,15 +21,15 @@ from recommender.experiments.service import (
 __all__ = [
     "Difference",
     "ExperimentResults",
-    "Measured",
+    "MeasureResult",
     "RunningArm",
     "RunningExperiment",
+    "experiment_results",
     "follow_experiments",
-    "measure_name",
-    "people_needed",
+    "interval_conditions",
+    "measure_label",
     "plan_experiment",
     "remove_experiment",
-    "results_of",
     "running_experiment",
     "start_experiment",
     "stop_and_promote",

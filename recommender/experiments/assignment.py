@@ -1,7 +1,7 @@
-"""Who is in which arm of the running experiment: worked out from the person's key alone, without asking anybody.
+"""The arm of a person in the running experiment, computed from the person's key alone: no row, no lookup.
 
-A salted hash puts a person into the same arm at every request of every process, and into another experiment's arms as
-if they had never been in this one.
+A salted hash puts a person into the same arm at every request of every process, and into the arms of another experiment
+independently of this one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RunningArm:
 
 @dataclass(frozen=True)
 class RunningExperiment:
-    """The experiment that runs, as every process knows it."""
+    """The experiment that runs, as every process holds it. scenario : "" for all.   arms : A and B."""
 
     pk: int
     scenario: str
@@ -41,21 +41,18 @@ class RunningExperiment:
     arms: tuple[RunningArm, RunningArm]
 
     def arm_of(self, person: str, scenario: str) -> RunningArm | None:
-        """The arm of a person; None for who does not take part, or for another scenario's lists."""
+        """The arm of a person; None for a person who does not take part, and for lists of another scenario."""
         if not person or self.scenario not in ("", scenario):
             return None
-        if _place(f"{self.salt} takes part", person) >= self.share:
+        if _position(f"{self.salt} takes part", person) >= self.share:
             return None
-        return self.arms[_place(f"{self.salt} arm", person) < self.share_of_b]
+        return self.arms[_position(f"{self.salt} arm", person) < self.share_of_b]
 
 
 def running_experiment() -> RunningExperiment | None:
     """The experiment that runs now. One query."""
-    arms = list(
-        Arm.objects.filter(experiment__state=Experiment.State.RUNNING)
-        .select_related("experiment", "version")
-        .order_by("name")
-    )
+    running = Arm.objects.filter(experiment__state=Experiment.State.RUNNING)
+    arms = list(running.select_related("experiment", "version").order_by("name"))
     if not arms:
         return None
     a, b = (
@@ -80,7 +77,7 @@ def running_experiment() -> RunningExperiment | None:
     )
 
 
-def _place(salt: str, person: str) -> float:
-    """A number from 0 to 1 that the salt and the person make, spread evenly over people."""
-    drawn = hashlib.blake2b(person.encode(errors="surrogatepass"), key=salt.encode()[:64], digest_size=8).digest()
-    return int.from_bytes(drawn, "big") / 2**64
+def _position(salt: str, person: str) -> float:
+    """A number from 0 to 1, evenly spread over people."""
+    digest = hashlib.blake2b(person.encode(errors="surrogatepass"), key=salt.encode()[:64], digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

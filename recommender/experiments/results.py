@@ -1,4 +1,4 @@
-"""What an experiment says so far: revenue and clicks a person in each arm, and whether the difference is no chance."""
+"""The results of an experiment so far: revenue and clicks per person in each arm, and their difference."""
 
 from __future__ import annotations
 
@@ -11,120 +11,117 @@ from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from recommender.experiments.sequential import LEAST, LEAST_EVENTS, Difference, Moments, difference, mismatch
+from recommender.experiments.sequential import MIN_EVENTS, MIN_PEOPLE, Difference, Moments, difference, mismatch
 from recommender.models import TWO_TOWER, Arm, Experiment, Exposure, ServedList
 from recommender.source import get_source
 
-ALPHA = 0.05  # the chance that any of the intervals is ever wrong: false alarms of one experiment, all looks together
-MISMATCHED = 0.001  # shares of the arms less likely than this by chance mean that something is broken
+ALPHA = 0.05  # the chance that any interval of an experiment is ever wrong, all measures and looks together
+MISMATCH_ALPHA = 0.001  # numbers of people less likely than this mean that the assignment is broken
+LABELS = {
+    "revenue": "Revenue a customer",
+    "orders": "Orders a customer",
+    "click_rate": "Lists clicked on, of each person's",
+}
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One thing compared. name : "revenue", "orders" or "click_rate", of a person in the experiment's days.
+class MeasureResult:
+    """One measure. name : "revenue", "orders" or "click_rate", of a person in the experiment's days.
 
-    arms : of A and B.   beside : B less A.   growth : the same at the end of each day (the latest last).
+    arms : of A and B.   difference : B less A.   daily : the same at the end of each day, the latest last.
     """
 
     name: str
     arms: tuple[Moments, Moments]
-    beside: Difference
-    growth: list[tuple[date, Difference]]
+    difference: Difference
+    daily: list[tuple[date, Difference]]
 
 
 @dataclass(frozen=True)
 class ExperimentResults:
-    """people : of A and B, who saw a list.   settled : of these, whose days are over, and who count.
+    """people : of A and B, who saw a list.   settled : those of them whose days are over; only they are measured.
 
-    mismatch : the chance of so uneven numbers of people, were all as it should be.   strayed : lists of A and B that
-    another version than the arm's made, because that could not serve.
+    mismatch : the chance of numbers of people as uneven as these.   other_version_lists : lists of A and B that another
+    version than the arm's made, because that could not serve.
     """
 
     people: tuple[int, int]
     settled: tuple[int, int]
-    measured: list[Measured]
+    measures: list[MeasureResult]
     mismatch: float
-    strayed: tuple[int, int]
+    other_version_lists: tuple[int, int]
 
     @property
     def is_mismatched(self) -> bool:
-        return self.mismatch < MISMATCHED
+        return self.mismatch < MISMATCH_ALPHA
 
     @property
     def is_clear(self) -> bool:
-        return any(one.beside.is_clear for one in self.measured)
+        return any(measure.difference.is_clear for measure in self.measures)
 
 
-def results_of(experiment: Experiment) -> ExperimentResults:
-    """Everything known of an experiment, however often one asks. A few queries over its people."""
-    arms = list(experiment.arms.order_by("name"))
-    a, b = (arm.pk for arm in arms)
-    counts = dict(Exposure.objects.filter(arm__in=arms).order_by().values_list("arm").annotate(Count("pk")))
-    people = (counts.get(a, 0), counts.get(b, 0))
-    # Intervals of several measures at once: each is given its part of the chance of being wrong.
+def experiment_results(experiment: Experiment) -> ExperimentResults:
+    """The results at any time, as often as one likes. A few queries over the experiment's people."""
+    a, b = experiment.arms.order_by("name")
+    counts = dict(Exposure.objects.filter(arm__in=(a, b)).order_by().values_list("arm").annotate(Count("pk")))
+    people = (counts.get(a.pk, 0), counts.get(b.pk, 0))
     names = ["revenue" if get_source().interaction_amount else "orders", "click_rate"]
-    measured = [_measured(name, experiment, (a, b), ALPHA / len(names)) for name in names]
-    settled = measured[-1].arms
+    # Several intervals at once: each gets its part of the chance of being wrong.
+    measures = [_measure(name, experiment, (a.pk, b.pk), ALPHA / len(names)) for name in names]
+    clicks_a, clicks_b = measures[-1].arms
     return ExperimentResults(
         people=people,
-        settled=(settled[0].n, settled[1].n),
-        measured=measured,
+        settled=(clicks_a.n, clicks_b.n),
+        measures=measures,
         mismatch=mismatch(people, 1 - experiment.share_of_b),
-        strayed=(_strayed(arms[0]), _strayed(arms[1])),
+        other_version_lists=(_other_version_lists(a), _other_version_lists(b)),
     )
 
 
-def measure_name(name: str) -> str:
-    """What is measured, in words."""
-    return {
-        "revenue": "Revenue a customer",
-        "orders": "Orders a customer",
-        "click_rate": "Lists clicked on, of each person's",
-    }[name]
+def measure_label(name: str) -> str:
+    return LABELS[name]
 
 
-def people_needed() -> str:
-    """What has to be there before an interval is shown, in words."""
-    return f"{LEAST} people in each arm whose days are over, {LEAST_EVENTS} of them with a purchase or a click"
+def interval_conditions() -> str:
+    """What an interval takes, in words."""
+    return f"{MIN_PEOPLE} people in each arm whose days are over, {MIN_EVENTS} of them with a purchase or a click"
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
 
 
-def _measured(name: str, experiment: Experiment, arms: tuple[int, int], alpha: float) -> Measured:
-    days = _by_day(name, arms)
-    growth: list[tuple[date, Difference]] = []
+def _measure(name: str, experiment: Experiment, arms: tuple[int, int], alpha: float) -> MeasureResult:
+    a, b = arms
     sums = {arm: Moments() for arm in arms}
-    for day in sorted(days):
-        for arm, more in days[day].items():
-            sums[arm] += more
-        growth.append((day, _difference(sums, arms, experiment, alpha)))
-    both = (sums[arms[0]], sums[arms[1]])
-    return Measured(name, both, _difference(sums, arms, experiment, alpha), growth)
+
+    def current() -> Difference:
+        return difference(sums[a], sums[b], alpha=alpha, narrowest_at=experiment.people)
+
+    daily = []
+    for day, moments in sorted(_moments_by_day(name, arms).items()):
+        for arm, added in moments.items():
+            sums[arm] += added
+        daily.append((day, current()))
+    return MeasureResult(name, (sums[a], sums[b]), current(), daily)
 
 
-def _difference(sums: Mapping[int, Moments], arms: Sequence[int], experiment: Experiment, alpha: float) -> Difference:
-    return difference(sums[arms[0]], sums[arms[1]], alpha=alpha, narrowest_at=experiment.people)
-
-
-def _by_day(name: str, arms: Sequence[int]) -> dict[date, dict[int, Moments]]:
-    """Moments of those whose days were over on each day, by arm. What is bought is known of customers alone."""
+def _moments_by_day(name: str, arms: Sequence[int]) -> Mapping[date, dict[int, Moments]]:
+    """Moments of the people whose days were over on each day, by arm. Only customers have purchases."""
     settled = Exposure.objects.filter(arm__in=arms, settled__isnull=False)
     if name != "click_rate":
         settled = settled.exclude(customer="")
     day = TruncDate("settled", tzinfo=timezone.get_default_timezone())
-    found: dict[date, dict[int, Moments]] = defaultdict(dict)
     rows = settled.annotate(_day=day).order_by().values_list("_day", "arm")
     sums = rows.annotate(
         _n=Count("pk"), _total=Sum(name), _squares=Sum(F(name) * F(name)), _events=Count("pk", filter=~Q(**{name: 0}))
     )
-    for when, arm, n, total, squares, events in sums:
-        found[when][arm] = Moments(n, float(total), float(squares), events)
-    return found
+    moments: dict[date, dict[int, Moments]] = defaultdict(dict)
+    for settled_on, arm, n, total, squares, events in sums:
+        moments[settled_on][arm] = Moments(n, float(total), float(squares), events)
+    return moments
 
 
-def _strayed(arm: Arm) -> int:
+def _other_version_lists(arm: Arm) -> int:
     if arm.version_id is None:
         return 0
-    lists = ServedList.objects.filter(arm=arm, source=TWO_TOWER)
-    return lists.exclude(version=arm.version_id).count()
+    return ServedList.objects.filter(arm=arm, source=TWO_TOWER).exclude(version=arm.version_id).count()

@@ -1,12 +1,12 @@
-"""Statistics that may be looked at any time: for experiments that are watched while they run, and stopped when it is
-clear. An ordinary interval of 95 % that is looked at every day is wrong far more often than one time in twenty.
+"""Statistics for experiments that are watched while they run, and stopped when the result is clear. An ordinary 95 %
+interval that is looked at every day is wrong far more often than one time in twenty.
 
-Confidence sequences: intervals that, with the promised probability, all hold the truth, however often one looks and
-whenever one stops. Numbers and numpy only.
+Confidence sequences are intervals that all hold the truth together, with the given probability, however often one looks
+and whenever one stops.
 
 - Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, Time-uniform central limit theory and asymptotic confidence sequences,
   Annals of Statistics 52 (6), 2024: theorem 2.2 (the boundary), and appendix B.2 (where it is narrowest).
-- Lindon & Malek, Anytime-valid inference for multinomial count data, NeurIPS 2022: shares that are not what was asked.
+- Lindon & Malek, Anytime-valid inference for multinomial count data, NeurIPS 2022: shares that are not as planned.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-LEAST = 100  # people in each arm before anything is said: the boundary is right in the limit, not for a handful
-LEAST_EVENTS = 50  # of them with anything but 0: a mean of few large sums is not near normal yet
-PRIOR_PEOPLE = 100.0  # how sure the alternative of `mismatch` is of shares near those asked for
+MIN_PEOPLE = 100  # in each arm: the boundary is right in the limit, not for a handful
+MIN_EVENTS = 50  # of them with anything but 0: a mean of few large sums is not near normal yet
+PRIOR_PEOPLE = 100.0  # the weight of the planned shares in the alternative of `mismatch`
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What is kept of some people's numbers y. n : people.   total, squares : sums of y and y^2.   events : y not 0."""
+    """Sums over some people's numbers y. n : people.   total, squares : sums of y and y^2.   events : y not 0."""
 
     n: int = 0
     total: float = 0.0
@@ -36,7 +34,7 @@ class Moments:
 
     @property
     def variance(self) -> float:
-        """Of one person's number; that of a sample."""
+        """The sample variance of one person's number."""
         if self.n < 2:
             return 0.0
         return max(self.squares - self.n * self.mean**2, 0.0) / (self.n - 1)
@@ -49,7 +47,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much more an arm has than another, on average. low, high : None until enough people are known of."""
+    """How much more an arm has than another, on average. low, high : None where there are too few people."""
 
     value: float
     low: float | None
@@ -62,14 +60,14 @@ class Difference:
 
 
 def difference(before: Moments, after: Moments, *, alpha: float, narrowest_at: float) -> Difference:
-    """Mean of `after` less mean of `before`, with an interval that holds the truth at all looks, but for a share alpha
-    of experiments.
+    """Mean of `after` less mean of `before`, with an interval that holds the truth at all looks, in all but a share
+    alpha of experiments.
 
-    narrowest_at : the number of people, both arms together, at which the interval is to be as narrow as can be. It
-    must be settled before the first look. The interval is right at any number; elsewhere it is somewhat wider.
+    narrowest_at : the number of people, both arms together, at which the interval is narrowest; settled before the
+    first look. The interval is right at any number, and somewhat wider elsewhere.
     """
     value = after.mean - before.mean
-    if min(before.n, after.n) < LEAST or min(before.events, after.events) < LEAST_EVENTS:
+    if min(before.n, after.n) < MIN_PEOPLE or min(before.events, after.events) < MIN_EVENTS:
         return Difference(value, None, None)
     error = math.sqrt(before.variance / before.n + after.variance / after.n)
     margin = error * boundary(before.n + after.n, alpha=alpha, narrowest_at=narrowest_at)
@@ -77,21 +75,17 @@ def difference(before: Moments, after: Moments, *, alpha: float, narrowest_at: f
 
 
 def boundary(people: float, *, alpha: float, narrowest_at: float) -> float:
-    """How many standard errors to either side the interval reaches at so many people. An ordinary one has 1.96."""
-    scaled = people * rho_squared(alpha, narrowest_at)
+    """Half the width of the interval at so many people, in standard errors. An ordinary interval has 1.96."""
+    rho_squared = (-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / narrowest_at
+    scaled = people * rho_squared
     return math.sqrt((scaled + 1) / scaled * (math.log(scaled + 1) - 2 * math.log(alpha)))
 
 
-def rho_squared(alpha: float, narrowest_at: float) -> float:
-    """The parameter of the boundary that makes it least at so many people."""
-    return (-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / narrowest_at
-
-
 def mismatch(counts: tuple[int, int], share: float) -> float:
-    """How likely so uneven counts of two arms are by chance, at any look: a p-value that is always valid.
+    """The chance of counts of two arms as uneven as these, at any look: a p-value that is always valid.
 
     share : of the people that the first arm was to have, between 0 and 1. The reciprocal of a Bayes factor of shares
-    drawn from a beta distribution around the one asked for against that share itself; by Ville's inequality a p-value.
+    drawn from a beta distribution around the planned one against that share itself; by Ville's inequality a p-value.
     """
     first, second = PRIOR_PEOPLE * share, PRIOR_PEOPLE * (1 - share)
     n, m = counts
@@ -102,8 +96,3 @@ def mismatch(counts: tuple[int, int], share: float) -> float:
 
 def _log_beta(a: float, b: float) -> float:
     return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
-
-
-def moments(values: np.ndarray) -> Moments:
-    """Of numbers, one a person."""
-    return Moments(len(values), float(values.sum()), float(values @ values), int(np.count_nonzero(values)))

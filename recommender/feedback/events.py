@@ -1,4 +1,4 @@
-"""What people do with items and lists, stored once each, and not at all for customers who opted out."""
+"""Events: what people do with items and lists, stored once each, and never for customers who opted out."""
 
 from __future__ import annotations
 
@@ -34,18 +34,17 @@ def record_event(
     value: float | None = None,
     time: datetime | None = None,
 ) -> tuple[Event | None, bool]:
-    """The stored event and whether it is new: an event id that its sender sends again changes nothing.
+    """The stored event and whether it is new: an event id that its sender repeats changes nothing.
 
-    sender : whose event id it is, `visits.sender_of`.   visitors : who sends it, `visits.visitors_of`; None for a
-    caller whose word on who was shown a list holds: the site itself, or an API key.
-
-    time : when it happened; now unless given, and always now for a visitor.
+    sender : the owner of the event id, `visits.sender_of`.   visitors : ids of the sender, `visits.visitor_ids_of`;
+    None for a trusted caller: the site itself, or an API key.
+    time : when it happened; now unless given, and always now for a visitor, whose clock proves nothing.
 
     (None, False) for a customer who opted out. RecommendationError for an unknown customer or item, EventChanged for
     an event id that comes again with other content. An event belongs to its list only where the list is on record,
     held the item, was shown to this person, and has no event of this kind and item yet.
     """
-    if customer is None and visitors is not None:  # a stranger's clock proves nothing
+    if customer is None and visitors is not None:
         time = None
     if customer is not None:
         learnable = may_be_learned_from(customer)
@@ -53,7 +52,7 @@ def record_event(
             raise RecommendationError("customer", f"There is no customer {customer!r}.")
         if not learnable:
             return None, False
-    served = _shown_list(recommendation_id, item, customer, visitors) if recommendation_id else None
+    served_list = _list_shown_to(customer, visitors, recommendation_id, item)
     event = Event(
         kind=kind,
         item=item,
@@ -61,24 +60,23 @@ def record_event(
         session=session,
         sender=sender,
         event_id=event_id,
-        recommendation=served,
+        recommendation=served_list,
         value=value,
         time=time or timezone.now(),
     )
-    stored = _stored_before(event)
+    stored = _stored(event)
     if stored is not None:
         _check_unchanged(stored, event, ["time"] if time else [])
         return stored, False
     check_item_exists(item)
-    if served is not None and (_is_counted(served, kind, item) or not _claim(served, visitors)):
+    if served_list is not None and (_has_event(served_list, kind, item) or not _claim(served_list, visitors)):
         event.recommendation = None
     event.full_clean(validate_unique=False, validate_constraints=False)
     try:
         with transaction.atomic():
             event.save()
-    except IntegrityError:
-        # Sent twice at once: the other one was stored between our look and our save.
-        stored = _stored_before(event)
+    except IntegrityError:  # another process stored the same event, or one of the same list, since we looked
+        stored = _stored(event)
         if stored is not None:
             return stored, False
         event.recommendation = None
@@ -86,19 +84,19 @@ def record_event(
     return event, True
 
 
-def record_by(request: HttpRequest, kind: Event.Kind, item: str, led_by: str | None = None) -> None:
-    """Whoever sends this request did something with an item: a visitor's session remembers it, events hold it.
+def record_request_event(request: HttpRequest, kind: Event.Kind, item: str, list_id: str | None = None) -> None:
+    """Record what the sender of this request did with an item, in events and in a visitor's session.
 
-    led_by : the id of the list that led here, as the page says it. A view is then a click on that list, once however
-    often the page is loaded. An item that is not there is passed over, as is everybody who opted out: a page is shown
-    all the same.
+    list_id : the id of the list that led here, as the page's address says it. A view is then a click on that list, once
+    however often the page is loaded. An unknown item and a customer who opted out are ignored: the page is shown
+    anyway.
     """
-    customer, session = customer_key_of(request.user), visits.session_of(request)
-    visitors = visits.visitors_of(request)
-    served = _shown_list(_uuid(led_by), item, customer, visitors)
-    if served is not None and kind == Event.Kind.VIEW:
+    customer = customer_key_of(request.user)
+    session, visitors = visits.session_key_of(request), visits.visitor_ids_of(request)
+    served_list = _list_shown_to(customer, visitors, _uuid(list_id), item)
+    if served_list is not None and kind == Event.Kind.VIEW:
         kind = Event.Kind.CLICK
-        if _is_counted(served, kind, item):
+        if _has_event(served_list, kind, item):
             return
     try:
         event, _ = record_event(
@@ -107,35 +105,33 @@ def record_by(request: HttpRequest, kind: Event.Kind, item: str, led_by: str | N
             customer=customer,
             session=session,
             visitors=visitors,
-            recommendation_id=None if served is None else served.pk,
+            recommendation_id=None if served_list is None else served_list.pk,
         )
     except RecommendationError as error:
-        log.info("event_not_recorded", kind=kind, field=error.field)  # the item is whatever was sent
+        log.info("event_not_recorded", kind=kind, field=error.field)  # not the item: it may be any text
         return
     if event is not None and customer is None:
         visits.remember_view(request, item)
 
 
-def bring_visit(user: Any, request: HttpRequest | None = None, **sent: object) -> None:
-    """Receiver of `user_logged_in`, with which signing up ends, too: what the visitor did becomes the customer's.
-
-    Of a customer who opted out it stays a stranger's.
-    """
+def assign_visit(user: Any, request: HttpRequest | None = None, **kwargs: object) -> None:
+    """Receiver of `user_logged_in`, which signing up sends, too: the visitor's recent events become the customer's,
+    unless the customer opted out."""
     session = visits.leave_visit(request)
     customer = customer_key_of(user) if session else None
     if customer is not None and may_be_learned_from(customer):
-        lately = Event.objects.filter(session=session, customer="", time__gte=timezone.now() - visits.VIEW_WINDOW)
-        lately.update(customer=customer)
+        since = timezone.now() - visits.VIEW_WINDOW
+        Event.objects.filter(session=session, customer="", time__gte=since).update(customer=customer)
 
 
-def viewed_by(customer: str) -> QuerySet[Any, Any]:
-    """What a customer is on record to have looked at, the latest first: rows of `item`, `last` (when) and `times`."""
+def views_of_customer(customer: str) -> QuerySet[Any, Any]:
+    """The items that a customer looked at, the latest first: rows of `item`, `last` (when) and `times`."""
     views = Event.objects.filter(customer=customer, kind__in=Event.VIEWED).order_by()
     return views.values("item").annotate(last=Max("time"), times=Count("pk")).order_by("-last", "item")
 
 
 def forget_views(request: HttpRequest, item: str) -> int:
-    """Erase that whoever sends this request looked at an item; how many times they did."""
+    """Erase the views of an item by the sender of this request; back comes their number."""
     customer, session = customer_key_of(request.user), request.session.session_key
     views = Event.objects.filter(item=item, kind__in=Event.VIEWED)
     if customer is not None:
@@ -154,56 +150,58 @@ def _uuid(text: str | None) -> uuid.UUID | None:
         return None
 
 
-def _shown_list(
-    recommendation_id: uuid.UUID | None, item: str, customer: str | None, visitors: Collection[str] | None
+def _list_shown_to(
+    customer: str | None, visitors: Collection[str] | None, list_id: uuid.UUID | None, item: str
 ) -> ServedList | None:
-    """The list, if it is on record, held the item and was shown to nobody else: links are passed on, too."""
-    served = served_lists.find(recommendation_id) if recommendation_id else None
-    if served is None or item not in served.items:
+    """The list, if it is on record, held the item and was not shown to another person, who passed on the link."""
+    served_list = served_lists.find(list_id) if list_id else None
+    if served_list is None or item not in served_list.items:
         return None
-    if served.customer:
-        return served if served.customer == customer else None
-    if served.visitor and visitors is not None and served.visitor not in visitors:
+    if served_list.customer:
+        return served_list if served_list.customer == customer else None
+    if served_list.visitor and visitors is not None and served_list.visitor not in visitors:
         return None
-    return served
+    return served_list
 
 
-def _claim(served: ServedList, visitors: Collection[str] | None) -> bool:
-    """A list that was made for no visit in particular belongs to the visitor who is the first to take it up."""
-    if served.customer or served.visitor or not visitors:
+def _claim(served_list: ServedList, visitors: Collection[str] | None) -> bool:
+    """Give a list without a visitor to the first visitor who clicks on it. Returns whether it is this one's."""
+    if served_list.customer or served_list.visitor or not visitors:
         return True
-    mine = next(iter(visitors))
-    unclaimed = ServedList.objects.filter(pk=served.pk, visitor="")
-    return bool(unclaimed.update(visitor=mine)) or ServedList.objects.filter(pk=served.pk, visitor=mine).exists()
+    visitor = next(iter(visitors))
+    row = ServedList.objects.filter(pk=served_list.pk)
+    return bool(row.filter(visitor="").update(visitor=visitor)) or row.filter(visitor=visitor).exists()
 
 
-def _is_counted(served: ServedList, kind: str, item: str) -> bool:
-    return Event.objects.filter(recommendation=served, kind=kind, item=item).exists()
+def _has_event(served_list: ServedList, kind: str, item: str) -> bool:
+    return Event.objects.filter(recommendation=served_list, kind=kind, item=item).exists()
 
 
-def _stored_before(event: Event) -> Event | None:
+def _stored(event: Event) -> Event | None:
+    """The event that has this one's event id already."""
     if event.event_id is None:
         return None
     return Event.objects.filter(sender=event.sender, event_id=event.event_id).first()
 
 
-def _check_unchanged(stored: Event, sent: Event, also: list[str]) -> None:
+def _check_unchanged(stored: Event, sent: Event, more_fields: list[str]) -> None:
     """EventChanged where an event id stands for two different events."""
-    names = ["kind", "item", "customer", "value", *also]
+    names = ["kind", "item", "customer", "value", *more_fields]
     if sent.recommendation is not None and not (
-        stored.recommendation is None and _is_counted(sent.recommendation, sent.kind, sent.item)
+        stored.recommendation is None and _has_event(sent.recommendation, sent.kind, sent.item)
     ):
         names.append("recommendation_id")
-    differ = [name for name in names if getattr(stored, name) != getattr(sent, name)]
-    if differ:
-        raise EventChanged({name: _both(getattr(stored, name), getattr(sent, name)) for name in differ})
+    values = {name: (getattr(stored, name), getattr(sent, name)) for name in names}
+    changed = {
+        name: f"stored as {_text(before)}, sent again as {_text(now)}."
+        for name, (before, now) in values.items()
+        if before != now
+    }
+    if changed:
+        raise EventChanged(changed)
 
 
-def _both(stored: object, sent: object) -> str:
-    return f"stored as {_word(stored)}, sent again as {_word(sent)}."
-
-
-def _word(value: object) -> str:
+def _text(value: object) -> str:
     if value in (None, ""):
         return "nothing"
     return repr(value) if isinstance(value, str) else str(value)

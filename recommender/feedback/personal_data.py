@@ -1,7 +1,7 @@
-"""What the recommender keeps of a customer beside the shop's own rows: to be handed out whole, and to be erased whole.
+"""The recommender's own rows about a customer: to be handed out whole, and to be erased whole.
 
-Whoever deletes a customer calls `erase`. What a bundle's files hold of them is read by no request of the site, and goes
-when the bundle is pruned: see docs/operations.md.
+Call `erase_personal_data` when a customer is deleted. The files of a bundle may hold data of customers, too; no request
+of the site reads it, and it goes when the bundle is pruned: see docs/operations.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from recommender.source import learnable_keys
 
 log = structlog.get_logger("recommender.feedback.personal_data")
 
-# Every model whose rows are about a customer, by the key in their field `customer`; a test looks for others.
+# Every model with a field `customer`; a test looks for others.
 PERSONAL_MODELS: dict[str, type[Model]] = {
     "events": Event,
     "lists": ServedList,
@@ -28,13 +28,12 @@ PERSONAL_MODELS: dict[str, type[Model]] = {
 
 
 def personal_data_of(customer: str) -> dict[str, QuerySet[Any]]:
-    """All rows about a customer (a key), by what they are."""
+    """All rows about a customer (a key), by the names of PERSONAL_MODELS."""
     return {name: model._default_manager.filter(customer=customer) for name, model in PERSONAL_MODELS.items()}
 
 
 def erase_personal_data(customer: str) -> None:
-    """Remove every trace of a customer (a key): rows, what they did before they signed in, and the examples that the
-    reports of versions show of them."""
+    """Remove every trace of a customer (a key): rows, events before they signed in, and the samples in reports."""
     with transaction.atomic():
         sessions = set(Event.objects.filter(customer=customer).exclude(session="").values_list("session", flat=True))
         Event.objects.filter(customer="", session__in=sessions).delete()
@@ -45,14 +44,14 @@ def erase_personal_data(customer: str) -> None:
 
 
 def _erase_samples(customer: str) -> None:
-    told = ModelVersion.objects.select_for_update().order_by("pk").values_list("pk", "report__samples")
-    shown = [pk for pk, samples in told if any(sample["user"] == customer for sample in samples or ())]
-    for version in ModelVersion.objects.filter(pk__in=shown):
+    rows = ModelVersion.objects.select_for_update().order_by("pk").values_list("pk", "report__samples")
+    pks = [pk for pk, samples in rows if any(sample["user"] == customer for sample in samples or ())]
+    for version in ModelVersion.objects.filter(pk__in=pks):
         version.report["samples"] = [row for row in version.report["samples"] if row["user"] != customer]
         version.save(update_fields=["report"])
 
 
 def learnable_samples(samples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The examples of customers who exist and agree: somebody may have left while a model learned from them."""
-    here = learnable_keys([sample["user"] for sample in samples])
-    return [sample for sample in samples if sample["user"] in here]
+    """The samples of customers who exist and agree: some may have left while a model learned from them."""
+    keys = learnable_keys([sample["user"] for sample in samples])
+    return [sample for sample in samples if sample["user"] in keys]

@@ -1,13 +1,13 @@
-"""Whether the shop still is what the live version learned from: a daily look at buyers, purchases and lists.
+"""Drift: a daily comparison of buyers, purchases and lists with what the live version learned from.
 
-Each finding is a row with its numbers, a level and a sentence. Levels: a thing must be large by custom (PSI) or by a
-quarter (shares), and more than chance makes of so few; then it is high, or between to be watched.
+Each finding is a row with its numbers, a level and a sentence. A change is high, or to be watched, when it is large, by
+custom (PSI) or by a share of itself, and larger than chance explains for so few people.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,27 +25,29 @@ from recommender.errors import TrainingError
 from recommender.models import DriftFinding, Event, ServedList
 from recommender.registry import bundle_folder
 from recommender.serving import find_customers, learned_from
-from recommender.source import as_stored, field_at, get_source, plain_value
+from recommender.source import field_at, get_source, plain_value, time_as_stored
 
 log = structlog.get_logger("recommender.monitoring.drift")
 
-LATELY, BEFORE = timedelta(days=7), timedelta(days=28)
-AT_MOST = 5_000  # purchases, and people, that are looked at: the latest
-LEAST = 50  # of fewer nothing is said
-WATCH_PSI, HIGH_PSI = 0.1, 0.25
-WATCH_UNKNOWN, HIGH_UNKNOWN = 0.05, 0.15  # more of unknown values than in training
-WATCH_SHARE, HIGH_SHARE = 0.1, 0.25  # of a share, by how much of itself it changed
-CHANCE = 0.01
-SURE = 2.576  # standard errors: one time in a hundred by chance
-KEPT_FOR = timedelta(days=365)
+RECENT = timedelta(days=7)
+BEFORE = timedelta(days=28)  # the weeks before these, for lists
+MAX_ROWS = 5_000  # purchases, and people, that are compared: the latest
+MIN_ROWS = 50  # of fewer there is no finding
+# The limits of the levels WATCH and HIGH.
+PSI_LIMITS = 0.1, 0.25
+UNKNOWN_LIMITS = 0.05, 0.15  # more of unknown values than in training
+SHARE_LIMITS = 0.1, 0.25  # a change of a share, as a part of itself
+CHANCE = 0.01  # of a change by chance, above which it is none
+CHANCE_ERRORS = 2.576  # the same in standard errors
+KEEP_FINDINGS = timedelta(days=365)
 
 Measure, Subject, Level = DriftFinding.Measure, DriftFinding.Subject, DriftFinding.Level
 
 
 def watch_drift(now: datetime | None = None) -> list[DriftFinding]:
-    """Look, and store what was found. TrainingError where no model serves, or it does not say what it learned from.
+    """Compare, and store the findings, the worst first. A subject with too few rows has none.
 
-    A subject of which there was too little lately has no findings.
+    TrainingError where no model serves, or its bundle does not say what it learned from.
     """
     extras.require("train")
     live = serving.live_model()
@@ -56,173 +58,172 @@ def watch_drift(now: datetime | None = None) -> list[DriftFinding]:
     except BundleError as error:
         raise TrainingError(str(error)) from None
     now = now or timezone.now()
-    found = [*_profiles(live.inference, learned, now), *_purchases(live.inference, learned, now), *_lists(now)]
-    found.sort(
-        key=lambda finding: -Level.values.index(finding.level)
-    )  # what is high comes first, here and in the admin
-    rows = [DriftFinding(time=now, version_id=live.pk, **vars(finding)) for finding in found]
+    comparison = _Comparison(live.inference, learned, now)
+    findings = [*comparison.of_profiles(), *comparison.of_purchases(), *_of_lists(now)]
+    findings.sort(key=lambda finding: Level.values.index(finding.level), reverse=True)
+    for finding in findings:
+        finding.time, finding.version_id = now, live.pk
     with transaction.atomic():
-        DriftFinding.objects.filter(time__lt=now - KEPT_FOR).delete()
-        DriftFinding.objects.bulk_create(rows)
-    log.info("drift_watched", version=live.version, **{level: _count(rows, level) for level in Level.values})
-    return rows
+        DriftFinding.objects.filter(time__lt=now - KEEP_FINDINGS).delete()
+        DriftFinding.objects.bulk_create(findings)
+    levels = [finding.level for finding in findings]
+    log.info("drift_watched", version=live.version, **{level: levels.count(level) for level in Level.values})
+    return findings
 
 
 def latest_findings() -> QuerySet[DriftFinding]:
-    """What the latest look found."""
+    """The findings of the latest comparison."""
     newest = DriftFinding.objects.order_by("-time").values("time")[:1]
     return DriftFinding.objects.filter(time=newest).select_related("version")
 
 
+# --- buyers and purchases beside the training data --------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
-class _Finding:
-    subject: str
-    field: str
-    measure: str
-    value: float
-    before: float | None
-    counted: int
-    level: str
-    words: str
+class _Comparison:
+    inference: Inference
+    learned: Distribution
+    now: datetime
+
+    def of_profiles(self) -> Iterator[DriftFinding]:
+        """The profiles of recent buyers."""
+        source = get_source()
+        key = f"{source.interaction_customer}__{source.customer_key}"
+        latest = self._recent_purchases().order_by().values_list(key).annotate(_latest=Max(source.interaction_time))
+        keys = [str(key) for key, _ in latest.order_by("-_latest", key)[:MAX_ROWS]]
+        if len(keys) < MIN_ROWS:
+            return
+        customers = find_customers(keys, self.inference.max_history).values()
+        profiles = [self.inference.with_derived(customer.person) for customer in customers]
+        spreads = spread_of_profiles(self.inference.encoders, self.inference.encoders.profile_columns(profiles))
+        yield from _compare_fields(Subject.PROFILES, self.learned.profiles, spreads, source.customer_numerical)
+
+    def of_purchases(self) -> Iterator[DriftFinding]:
+        """The items of recent purchases. Each person counts once for an item."""
+        source = get_source()
+        fields = [f"{source.interaction_item}__{name}" for name in (source.item_key, *source.item_categorical)]
+        pair = [F(source.interaction_customer), F(source.interaction_item)]
+        place = Window(RowNumber(), partition_by=pair, order_by=[F(source.interaction_time).desc(), F("pk").desc()])
+        purchases = self._recent_purchases().annotate(_place=place).filter(_place=1)
+        rows = list(purchases.values_list(*fields)[:MAX_ROWS])
+        if len(rows) < MIN_ROWS:
+            return
+        items = [dict(zip(source.item_categorical, map(plain_value, values), strict=True)) for _, *values in rows]
+        spreads = spread_of_items(self.inference.encoders, self.inference.encoders.item_columns(items))
+        yield from _compare_fields(Subject.PURCHASES, self.learned.purchases, spreads, ())
+        new = sum(str(key) not in self.inference.row_of for key, *_ in rows)
+        yield _unknown_values(Subject.PURCHASES, "item", Spread({"known": len(rows) - new}, 0, new, 0), before=0.0)
+
+    def _recent_purchases(self) -> QuerySet:
+        """The newest first."""
+        source = get_source()
+        since = time_as_stored(self.now - RECENT, field_at(source.interactions.model, source.interaction_time))
+        purchases = learned_from(source).filter(**{f"{source.interaction_time}__gt": since})
+        return purchases.order_by(f"-{source.interaction_time}", "-pk")
 
 
-def _count(rows: list[DriftFinding], level: str) -> int:
-    return sum(row.level == level for row in rows)
-
-
-# --- who buys, and what -----------------------------------------------------------------------------------------------
-
-
-def _profiles(inference: Inference, learned: Distribution, now: datetime) -> Iterator[_Finding]:
-    """People who bought of late, as they stand now, beside those who did when the model was trained."""
-    source = get_source()
-    key = f"{source.interaction_customer}__{source.customer_key}"
-    latest = _lately(now).order_by().values_list(key).annotate(_latest=Max(source.interaction_time))
-    keys = [str(key) for key, _ in latest.order_by("-_latest", key)[:AT_MOST]]
-    if len(keys) < LEAST:
-        return
-    known = find_customers(keys, inference.max_history).values()
-    profiles = [inference.with_derived(customer.person) for customer in known]
-    columns = inference.encoders.profile_columns(profiles)
-    spreads = spread_of_profiles(inference.encoders, columns)
-    yield from _beside(Subject.PROFILES, learned.profiles, spreads)
-
-
-def _purchases(inference: Inference, learned: Distribution, now: datetime) -> Iterator[_Finding]:
-    """What was bought of late, beside what was when the model was trained. Each person counts once for an item."""
-    source = get_source()
-    fields = [f"{source.interaction_item}__{name}" for name in (source.item_key, *source.item_categorical)]
-    pair = [F(source.interaction_customer), F(source.interaction_item)]
-    place = Window(RowNumber(), partition_by=pair, order_by=[F(source.interaction_time).desc(), F("pk").desc()])
-    rows = list(_lately(now).annotate(_place=place).filter(_place=1).values_list(*fields)[:AT_MOST])
-    if len(rows) < LEAST:
-        return
-    described = [
-        dict(zip(source.item_categorical, (plain_value(v) for v in values), strict=True)) for _, *values in rows
-    ]
-    spreads = spread_of_items(inference.encoders, inference.encoders.item_columns(described))
-    yield from _beside(Subject.PURCHASES, learned.purchases, spreads)
-    new = sum(str(key) not in inference.row_of for key, *_ in rows)
-    yield _unknown(Subject.PURCHASES, "item", Spread({"known": len(rows) - new}, 0, new, 0), before=0.0)
-
-
-def _lately(now: datetime) -> QuerySet:
-    """Purchases of the last days, the newest first."""
-    source = get_source()
-    since = now - LATELY
-    moment = as_stored(since, field_at(source.interactions.model, source.interaction_time))
-    purchases = learned_from(source).filter(**{f"{source.interaction_time}__gt": moment})
-    return purchases.order_by(f"-{source.interaction_time}", "-pk")
-
-
-def _beside(subject: str, learned: Mapping[str, Spread], lately: Mapping[str, Spread]) -> Iterator[_Finding]:
-    numbers = get_source().customer_numerical if subject == Subject.PROFILES else ()
-    for field, spread in lately.items():
+def _compare_fields(
+    subject: str, learned: Mapping[str, Spread], recent: Mapping[str, Spread], numerical: Collection[str]
+) -> Iterator[DriftFinding]:
+    for field, spread in recent.items():
         if field in learned:
-            yield _moved(subject, field, learned[field], spread)
-            if field not in numbers:  # no number is unknown
-                yield _unknown(subject, field, spread, before=learned[field].unknown_share)
+            yield _spread_change(subject, field, learned[field], spread)
+            if field not in numerical:  # no number is unknown
+                yield _unknown_values(subject, field, spread, before=learned[field].unknown_share)
 
 
-def _moved(subject: str, field: str, before: Spread, lately: Spread) -> _Finding:
-    psi, chance = stability(before, lately)
-    by_chance = chance > CHANCE
-    level = Level.FINE if by_chance or psi < WATCH_PSI else Level.WATCH if psi < HIGH_PSI else Level.HIGH
+def _spread_change(subject: str, field: str, before: Spread, recent: Spread) -> DriftFinding:
+    psi, chance = stability(before, recent)
+    level = Level.FINE if chance > CHANCE else _level(psi, PSI_LIMITS)
     if level == Level.FINE:
         words = f"{field} is spread as in training."
     else:
-        value, was, now = _largest_change(before, lately)
-        much = "far from" if level == Level.HIGH else "somewhat off"
-        words = f"{field} is {much} what the model learned from: {value} was {was:.0%} then and is {now:.0%} now."
-    return _Finding(subject, field, Measure.PSI, psi, None, lately.total, level, words)
+        value, was, now = _largest_change(before, recent)
+        distance = "far from" if level == Level.HIGH else "somewhat off"
+        words = f"{field} is {distance} what the model learned from: {value} was {was:.0%} then and is {now:.0%} now."
+    return _finding(subject, field, Measure.PSI, psi, None, recent.total, level, words)
 
 
-def _largest_change(before: Spread, lately: Spread) -> tuple[str, float, float]:
+def _largest_change(before: Spread, recent: Spread) -> tuple[str, float, float]:
+    """The value whose share changed most, and both shares."""
     values = list(before.values)
     names = [*(repr(value) for value in values), "any other value", "an unknown value", "no value"]
-    was, now = (spread.counts(values) / max(spread.total, 1) for spread in (before, lately))
+    was, now = (spread.counts(values) / max(spread.total, 1) for spread in (before, recent))
     at = int(abs(now - was).argmax())
     return names[at], float(was[at]), float(now[at])
 
 
-def _unknown(subject: str, field: str, lately: Spread, before: float) -> _Finding:
-    share, n = lately.unknown_share, lately.total - lately.missing
-    more = share - before
-    by_chance = more < SURE * math.sqrt(max(share * (1 - share), 1e-9) / max(n, 1))
-    level = Level.FINE if by_chance or more < WATCH_UNKNOWN else Level.WATCH if more < HIGH_UNKNOWN else Level.HIGH
+def _unknown_values(subject: str, field: str, recent: Spread, before: float) -> DriftFinding:
+    share, n = recent.unknown_share, recent.total - recent.missing
+    error = math.sqrt(max(share * (1 - share), 1e-9) / max(n, 1))
+    level = _level(share - before, UNKNOWN_LIMITS, error)
     words = f"{share:.1%} of values of {field} are unknown to the model, {before:.1%} in training."
     if field == "item":
         words = f"{share:.1%} of purchases are of items that came after training."
     if level != Level.FINE:
         words += " Train again, and they are known."
-    return _Finding(subject, field, Measure.UNKNOWN, share, before, n, level, words)
+    return _finding(subject, field, Measure.UNKNOWN, share, before, n, level, words)
 
 
-# --- what is listed ---------------------------------------------------------------------------------------------------
+# --- lists beside those of the weeks before ---------------------------------------------------------------------------
 
 
-def _lists(now: datetime) -> Iterator[_Finding]:
-    """Lists of the last days beside those of the weeks before."""
+def _of_lists(now: datetime) -> Iterator[DriftFinding]:
     lists = ServedList.objects.filter(created__lte=now)
     clicked = Exists(Event.objects.filter(recommendation=OuterRef("pk"), kind=Event.Kind.CLICK))
-    clicks = _shares(lists.annotate(_clicked=clicked), {"_clicked": True}, now)
-    if clicks is not None:
-        n, share, m, was = clicks
-        words = f"{share:.1%} of lists were clicked on{_then(was)}."
-        yield _Finding(Subject.LISTS, "", Measure.CLICKS, share, was, n, _level(share, n, was, m, worse=-1), words)
-    of_customers = _shares(lists.exclude(customer=""), {"source": "popular"}, now)
-    if of_customers is not None:
-        n, share, m, was = of_customers
-        words = (
-            f"{share:.1%} of customers' lists were of what is popular, for want of an answer by the model{_then(was)}."
-        )
-        yield _Finding(Subject.LISTS, "", Measure.FALLBACK, share, was, n, _level(share, n, was, m, worse=1), words)
+    yield from _share_change(
+        Measure.CLICKS, lists.annotate(_clicked=clicked), {"_clicked": True}, now, -1, "{} of lists were clicked on{}."
+    )
+    yield from _share_change(
+        Measure.FALLBACK,
+        lists.exclude(customer=""),
+        {"source": "popular"},
+        now,
+        1,
+        "{} of customers' lists were of what is popular, for want of an answer by the model{}.",
+    )
 
 
-def _shares(
-    lists: QuerySet[ServedList], counted: dict[str, object], now: datetime
-) -> tuple[int, float, int, float | None] | None:
-    """Lists of the last days, the share of them that counts, and both of the weeks before. None where there are few."""
-    lately = lists.filter(created__gt=now - LATELY)
-    before = lists.filter(created__lte=now - LATELY, created__gt=now - LATELY - BEFORE)
-    n, m = lately.count(), before.count()
-    if n < LEAST:
-        return None
-    was = before.filter(**counted).count() / m if m >= LEAST else None
-    return n, lately.filter(**counted).count() / n, m, was
+def _share_change(
+    measure: str, lists: QuerySet[ServedList], condition: dict[str, object], now: datetime, worse: int, words: str
+) -> Iterator[DriftFinding]:
+    """The share of recent lists that match the condition. worse : 1 where more is worse, -1 where less is."""
+    recent = lists.filter(created__gt=now - RECENT)
+    earlier = lists.filter(created__lte=now - RECENT, created__gt=now - RECENT - BEFORE)
+    n, m = recent.count(), earlier.count()
+    if n < MIN_ROWS:
+        return
+    share, before = recent.filter(**condition).count() / n, None
+    level: str = Level.FINE
+    if m >= MIN_ROWS:
+        before = earlier.filter(**condition).count() / m
+        pooled = (share * n + before * m) / (n + m)
+        error = math.sqrt(max(pooled * (1 - pooled), 1e-9) * (1 / n + 1 / m))
+        watch, high = (limit * max(before, 0.01) for limit in SHARE_LIMITS)
+        level = _level(worse * (share - before), (watch, high), error)
+    beside = "" if before is None else f", {before:.1%} in the four weeks before"
+    yield _finding(Subject.LISTS, "", measure, share, before, n, level, words.format(f"{share:.1%}", beside))
 
 
-def _level(share: float, n: int, was: float | None, m: int, *, worse: int) -> str:
-    """How bad a change of a share is. worse : 1 where more is worse, -1 where less is."""
-    if was is None:
+def _level(change: float, limits: tuple[float, float], error: float = 0.0) -> str:
+    """error : the standard error of the change."""
+    watch, high = limits
+    if change < CHANCE_ERRORS * error or change < watch:
         return Level.FINE
-    change = worse * (share - was)
-    both = (share * n + was * m) / (n + m)
-    error = math.sqrt(max(both * (1 - both), 1e-9) * (1 / n + 1 / m))
-    if change < SURE * error or change < WATCH_SHARE * max(was, 0.01):
-        return Level.FINE
-    return Level.HIGH if change >= HIGH_SHARE * max(was, 0.01) else Level.WATCH
+    return Level.HIGH if change >= high else Level.WATCH
 
 
-def _then(was: float | None) -> str:
-    return "" if was is None else f", {was:.1%} in the four weeks before"
+def _finding(
+    subject: str, field: str, measure: str, value: float, before: float | None, counted: int, level: str, words: str
+) -> DriftFinding:
+    return DriftFinding(
+        subject=subject,
+        field=field,
+        measure=measure,
+        value=value,
+        before=before,
+        counted=counted,
+        level=level,
+        words=words,
+    )

@@ -1,4 +1,4 @@
-"""What a monitoring system may know, read from the rows when it asks: whichever process answers says the same."""
+"""Numbers for a monitoring system, read from rows at each request: every process answers the same."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Versions of the model: where their bundles are, which one is live, which are removed, where vectors are searched."""
+"""Versions of the model: the live one, their bundles, the removal of old ones, and the search for item vectors."""
 
-from recommender.registry.promotion import live_version, promote, report_for, roll_back, version_below
+from recommender.registry.promotion import live_version, promote, report_for, roll_back, rollback_version
 from recommender.registry.pruning import prune_bundles
 from recommender.registry.storage import bundle_folder, work_folder
 from recommender.registry.vector_index import collection_for, open_index, send_vectors
@@ -14,7 +14,7 @@ __all__ = [
     "prune_bundles",
     "report_for",
     "roll_back",
+    "rollback_version",
     "send_vectors",
-    "version_below",
     "work_folder",
 ]

@@ -1,4 +1,4 @@
-"""Which version serves: promote, roll back, and what served before. One new row of Promotion changes it."""
+"""The live version: promote another one, or roll back. One new row of Promotion changes it."""
 
 from __future__ import annotations
 
@@ -23,63 +23,56 @@ log = structlog.get_logger("recommender.registry.promotion")
 
 def live_version() -> ModelVersion | None:
     """The version that serves; None before the first promotion."""
-    newest = Promotion.objects.select_related("version").order_by("-pk").first()
+    newest = Promotion.objects.select_related("version").first()
     return newest.version if newest else None
 
 
 def promote(*, version: ModelVersion, by: User | None = None, reason: str = "", override: bool = False) -> Promotion:
-    """Make a version live. TrainingError when the gate refused it, unless `override` says why it shall serve anyway."""
-    overrides = override and not version.passed_gate
-    if not version.passed_gate and not override:
-        raise TrainingError(
-            f"Version {version.name} was not let through: {version.gate_reason or 'it was not judged.'}"
-        )
-    if overrides and not reason.strip():
-        raise TrainingError(f"Say why version {version.name}, which was not let through, shall serve anyway.")
+    """Make a version live. TrainingError when the gate refused it, unless `override` is set and a reason given."""
+    action = Promotion.Action.PROMOTE
+    if not version.passed_gate:
+        action = Promotion.Action.OVERRIDE
+        if not override:
+            verdict = version.gate_reason or "it was not judged."
+            raise TrainingError(f"Version {version.name} was not let through: {verdict}")
+        if not reason.strip():
+            raise TrainingError(f"Say why version {version.name}, which was not let through, shall serve anyway.")
     if live_version() == version:
         raise TrainingError(f"Version {version.name} serves already.")
-    action = Promotion.Action.OVERRIDE if overrides else Promotion.Action.PROMOTE
     return _make_live(version, action, by, reason)
 
 
 def roll_back(*, by: User | None = None, reason: str = "") -> Promotion:
     """Make the version live that served before the present one; again, the one before that. TrainingError if none."""
-    served = _versions_below()
-    if not served:
+    version = rollback_version()
+    if version is None:
         raise TrainingError("There is no earlier version to roll back to.")
-    return _make_live(served[-1], Promotion.Action.ROLL_BACK, by, reason)
+    return _make_live(version, Promotion.Action.ROLL_BACK, by, reason)
 
 
 def report_for(user: User | AnonymousUser, version: ModelVersion) -> dict[str, Any]:
-    """The report of a version; without the lists of a few customers for somebody who may not look at customers."""
-    hidden = () if user.has_perm(get_source().may_see_customers) else ("samples",)
-    return {name: part for name, part in version.report.items() if name not in hidden}
+    """The report of a version; without the sampled customers' lists for a user who may not look at customers."""
+    may_see_samples = user.has_perm(get_source().may_see_customers)
+    return {name: part for name, part in version.report.items() if name != "samples" or may_see_samples}
 
 
-def version_below() -> ModelVersion | None:
-    """The version that a roll back would make live."""
-    return next(reversed(_versions_below()), None)
-
-
-def _versions_below() -> list[ModelVersion]:
-    """What served before the live version, oldest first: promotions put a version on top, a roll back takes it off."""
-    pile: list[ModelVersion] = []
+def rollback_version() -> ModelVersion | None:
+    """The version that a roll back would make live: promotions stack versions, a roll back removes the top one."""
+    stack: list[ModelVersion] = []
     for promotion in Promotion.objects.select_related("version").order_by("pk"):
         if promotion.action == Promotion.Action.ROLL_BACK:
-            pile = pile[:-1] or [promotion.version]
+            stack = stack[:-1] or [promotion.version]
         else:
-            pile.append(promotion.version)
-    return pile[:-1]
+            stack.append(promotion.version)
+    return stack[-2] if len(stack) > 1 else None
 
 
 def _make_live(version: ModelVersion, action: str, by: User | None, reason: str) -> Promotion:
     with transaction.atomic():
-        # Pruning holds the same row: a version is promoted or its bundle removed, never both.
-        now = ModelVersion.objects.select_for_update().get(pk=version.pk)
-        if now.pruned:
-            raise TrainingError(
-                f"Version {version.name} cannot serve: its bundle was removed on {now.pruned:%Y-%m-%d}."
-            )
+        # Pruning locks the same row: the bundle of a live version is never removed.
+        pruned = ModelVersion.objects.select_for_update().get(pk=version.pk).pruned
+        if pruned:
+            raise TrainingError(f"Version {version.name} cannot serve: its bundle was removed on {pruned:%Y-%m-%d}.")
         try:
             read_manifest(bundle_folder(version.name))
         except BundleError as error:

@@ -1,4 +1,4 @@
-"""Which bundles make room for new ones. The rows of versions stay: what was measured, promoted and why is the audit."""
+"""Old bundles are removed to make room. The rows of versions stay, as the audit of reports and promotions."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from django.db import transaction
 from django.utils import timezone
 
 from recommender.models import Arm, Experiment, ModelVersion, TrainingRun
-from recommender.registry.promotion import live_version, version_below
-from recommender.registry.storage import remove_bundle, remove_leavings
+from recommender.registry.promotion import live_version, rollback_version
+from recommender.registry.storage import remove_bundle, remove_orphans
 
 log = structlog.get_logger("recommender.registry.pruning")
 
-KEPT = 10
+KEEP_BUNDLES = 10
 
 
 def prune_bundles(*, keep: int | None = None) -> list[str]:
-    """Remove old bundles and what died with its process; back come the names of what was removed.
+    """Remove old bundles and files of processes that died; back come the names of what was removed.
 
-    The live version, the one below it, those of a running experiment, and the `keep` newest (the setting
-    RECOMMENDER_KEEP_BUNDLES, 10) are kept.
+    The live version, the one that a roll back would make live, those of a running experiment, and the `keep` newest
+    (the setting RECOMMENDER_KEEP_BUNDLES, 10) stay.
     """
-    keep = getattr(settings, "RECOMMENDER_KEEP_BUNDLES", KEPT) if keep is None else keep
+    keep = getattr(settings, "RECOMMENDER_KEEP_BUNDLES", KEEP_BUNDLES) if keep is None else keep
     newest = set(ModelVersion.objects.order_by("-pk").values_list("pk", flat=True)[:keep])
     old = ModelVersion.objects.filter(pruned=None).exclude(pk__in=newest).order_by("pk")
     removed = [version.name for version in old if _prune(version)]
-    kept = set(ModelVersion.objects.filter(pruned=None).values_list("name", flat=True))
-    removed += remove_leavings(kept, set(TrainingRun.objects.active().values_list("pk", flat=True)))
+    versions = set(ModelVersion.objects.filter(pruned=None).values_list("name", flat=True))
+    removed += remove_orphans(versions, set(TrainingRun.objects.active().values_list("pk", flat=True)))
     if removed:
         log.info("bundles_pruned", removed=removed)
     return removed
 
 
 def _prune(version: ModelVersion) -> bool:
-    """Remove the bundle of a version unless it serves, to some people at least, or would after a roll back."""
+    """Remove the bundle of a version, unless it serves or would after a roll back."""
     with transaction.atomic():
-        # Whoever promotes this version holds the same row: it is promoted or pruned, never both.
+        # A promotion of this version locks the same row: it is promoted or pruned, never both.
         ModelVersion.objects.select_for_update().get(pk=version.pk)
         in_experiment = Arm.objects.filter(version=version, experiment__state=Experiment.State.RUNNING).exists()
-        if in_experiment or version in (live_version(), version_below()):
+        if in_experiment or version in (live_version(), rollback_version()):
             return False
         ModelVersion.objects.filter(pk=version.pk).update(pruned=timezone.now())
         remove_bundle(version.name)

@@ -1,4 +1,4 @@
-"""Where bundles lie: the one place that knows of BUNDLE_ROOT. Another store, such as an object store, begins here."""
+"""The files of bundles: the one place that knows BUNDLE_ROOT. Another store, such as an object store, begins here."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-# What a process that died may have left behind is as old as this before it is taken for that.
-LEFT_BEHIND = 24 * 3600.0  # seconds
-OURS = re.compile(r"\.?\d{8}-\d{6}-(?P<run>\d+)(\.|$)")  # a bundle of a run, or the beginnings of one
+ORPHAN_AGE_SECONDS = 24 * 3600.0  # younger files may belong to a process that lives
+BUNDLE_NAME = re.compile(r"\.?\d{8}-\d{6}-(?P<run>\d+)(\.|$)")  # of a run, finished or not
 
 
 def bundle_folder(version: str) -> Path:
@@ -20,38 +19,41 @@ def bundle_folder(version: str) -> Path:
 
 
 def work_folder(run: int, attempt: int) -> Path:
-    """Snapshot and checkpoints of a run, kept until it ends: a run whose process died goes on from them."""
+    """The folder of a run's snapshot and checkpoints, kept until it ends: the next attempt continues from them."""
     return _work() / f"{run}.{attempt}"
 
 
 def remove_bundle(version: str) -> None:
-    """In one step, so that no process ever opens half of it."""
+    """Remove a bundle in one step, so that no process ever opens half of it."""
     folder = bundle_folder(version)
-    gone = folder.with_name(f".{folder.name}.pruned")
+    renamed = folder.with_name(f".{folder.name}.pruned")
     if folder.exists():
-        folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+        folder.rename(renamed)
+    shutil.rmtree(renamed, ignore_errors=True)
 
 
-def remove_leavings(versions: Collection[str], active_runs: Collection[int]) -> list[str]:
-    """Remove bundles that no version is of, half-written ones, and working files of runs that have ended; back come the
-    names of what was removed.
+def remove_orphans(versions: Collection[str], active_runs: Collection[int]) -> list[str]:
+    """Remove bundles without a version, unfinished ones, and working files of runs that have ended; back come the names
+    of what was removed.
 
     versions : names of those that have bundles.   active_runs : primary keys.
     """
-    root, work = Path(settings.BUNDLE_ROOT), _work()
-    leavings = [
+    orphans = [
         folder
-        for folder in (root.iterdir() if root.is_dir() else ())
-        if (match := OURS.match(folder.name)) and folder.name not in versions and int(match["run"]) not in active_runs
+        for folder in _entries(Path(settings.BUNDLE_ROOT))
+        if (match := BUNDLE_NAME.match(folder.name))
+        and folder.name not in versions
+        and int(match["run"]) not in active_runs
     ]
-    leavings += [folder for folder in (work.iterdir() if work.is_dir() else ()) if _run_of(folder) not in active_runs]
-    removed = []
-    for folder in leavings:
-        if time.time() - folder.stat().st_mtime > LEFT_BEHIND:
-            shutil.rmtree(folder, ignore_errors=True)
-            removed.append(folder.name)
-    return removed
+    orphans += [folder for folder in _entries(_work()) if _run_of(folder) not in active_runs]
+    old = [folder for folder in orphans if time.time() - folder.stat().st_mtime > ORPHAN_AGE_SECONDS]
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
+    return [folder.name for folder in old]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _work() -> Path:
@@ -59,6 +61,6 @@ def _work() -> Path:
 
 
 def _run_of(folder: Path) -> int:
-    """The run whose working files a folder holds; 0, which no run has, where the name says none."""
+    """The primary key of the run whose working files a folder holds; 0, which no run has, where the name has none."""
     number = folder.name.lstrip(".").split(".")[0]
     return int(number) if number.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""Where items are searched: in this process, or by the Milvus server that RECOMMENDER_RETRIEVAL_ADDRESS names."""
+"""The search through items: in this process, or by the Milvus server that RECOMMENDER_RETRIEVAL_ADDRESS names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def send_vectors(bundle: Path) -> str:
-    """Write a new model's items to the server before anybody serves them. What became of it, as a sentence."""
+    """Write a new model's items to the server before a process serves them; back comes the outcome as a sentence."""
     if not _address():
         return "Every process searches the items itself."
     try:
@@ -29,9 +29,9 @@ def send_vectors(bundle: Path) -> str:
 
 
 def collection_for(inference: Inference) -> MilvusVectors | None:
-    """The item vectors of a model on the server, written there now if need be; None where no server is named.
+    """The item vectors of a model on the server, which are written now if need be; None where the site names no server.
 
-    RetrievalError when it does not answer.
+    RetrievalError when the server does not answer.
     """
     address = _address()
     if not address:

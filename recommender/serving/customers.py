@@ -27,12 +27,12 @@ from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
 from recommender.source import (
-    AHEAD,
+    MAX_CLOCK_AHEAD,
     CompiledQuery,
     Count,
     RecommenderSource,
     Sum,
-    credible,
+    credible_time,
     get_source,
     is_customer_key,
     plain_value,
@@ -272,7 +272,7 @@ def _purchases_query(source: RecommenderSource, at_most: int | None, today: date
     newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
 
     def build(customers: Sequence[Any]) -> QuerySet:
-        purchases = source.interactions.filter(credible(source, tomorrow + AHEAD), In(F(who), customers))
+        purchases = source.interactions.filter(credible_time(source, tomorrow + MAX_CLOCK_AHEAD), In(F(who), customers))
         if at_most is None or len(customers) == 1:
             return purchases.order_by(*newest_first).values_list(*columns)[:at_most]
         place = Window(RowNumber(), partition_by=[F(who)], order_by=newest_first)

@@ -13,7 +13,7 @@ from django.db.models.functions import RowNumber
 
 from recommender.engine.data.encoders import HIGHEST_RATING, LOWEST_RATING, stored_rating
 from recommender.serving.trends import trends
-from recommender.source import RecommenderSource, credible
+from recommender.source import RecommenderSource, credible_time
 
 AT_ONCE = 500  # purchases whose earlier ones are looked up with one query
 
@@ -91,7 +91,7 @@ def learned_from(source: RecommenderSource) -> QuerySet:
     """The purchases of customers who agree to personalisation, at a time that can be true. Asked row by row: new ones
     are few, customers many."""
     agreeing = Exists(source.customers.filter(pk=OuterRef(source.interaction_customer)))
-    return source.interactions.filter(credible(source), agreeing)
+    return source.interactions.filter(credible_time(source), agreeing)
 
 
 # --- within -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What the recommender reads of a site: the declarative class, and how its customers, items and moments are read."""
+"""The source class, in which a site declares its data, and how its customers, items and times are read."""
 
 from recommender.source.checks import check_extras, check_source
 from recommender.source.compiled_query import CompiledQuery
@@ -11,22 +11,29 @@ from recommender.source.customers import (
 )
 from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
 from recommender.source.items import check_item_exists, is_item_key, item_exists, read_item
-from recommender.source.times import AHEAD, as_stored, credible, credible_moments, field_at, unreadable, validate_time
+from recommender.source.times import (
+    MAX_CLOCK_AHEAD,
+    credible_time,
+    credible_time_lookups,
+    field_at,
+    time_as_stored,
+    unreadable_time,
+    validate_time,
+)
 from recommender.source.values import plain_value, unix_seconds
 
 __all__ = [
-    "AHEAD",
+    "MAX_CLOCK_AHEAD",
     "CompiledQuery",
     "Count",
     "Latest",
     "RecommenderSource",
     "Sum",
-    "as_stored",
     "check_extras",
     "check_item_exists",
     "check_source",
-    "credible",
-    "credible_moments",
+    "credible_time",
+    "credible_time_lookups",
     "customer_key_of",
     "field_at",
     "get_source",
@@ -37,8 +44,9 @@ __all__ = [
     "may_be_learned_from",
     "plain_value",
     "read_item",
+    "time_as_stored",
     "unix_seconds",
-    "unreadable",
+    "unreadable_time",
     "validate_time",
     "with_consent",
 ]

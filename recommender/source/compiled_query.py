@@ -1,5 +1,5 @@
-"""Queries compiled to SQL once: to compile queries as small as those of a list takes Django longer than they take the
-database."""
+"""Queries that are compiled to SQL once: compiling the small queries of a list takes Django longer than answering them
+takes the database."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Rows = list[tuple[Any, ...]]
 
 
 class CompiledQuery:
-    """A query of which nothing changes from call to call but its values.
+    """A query that differs from call to call only in its values.
 
-    build : given a placeholder for each value, the queryset of `values_list` rows; called once for each number of
+    build : makes the queryset of `values_list` rows from a placeholder for each value; called once for each number of
         values.
-    field : the model field that the values are of, if all are of one.
+    field : the model field of the values, if all have the same.
     """
 
     def __init__(self, build: Callable[[Sequence[Any]], QuerySet[Any, Any]], field: Field[Any, Any] | None = None):
@@ -39,7 +39,7 @@ class CompiledQuery:
 
 
 class _SQL:
-    """The text of a query with so many values, and how its columns become Python's values."""
+    """The SQL of a query with a number of values, and the conversion of its columns."""
 
     def __init__(self, build: Callable[[Sequence[Any]], QuerySet[Any, Any]], values: int):
         placeholders = [object() for _ in range(values)]
@@ -55,7 +55,7 @@ class _SQL:
         return [fixed if place is None else values[place] for fixed, place in self._parameters]
 
     def converted(self, rows: Rows, connection: Any) -> Rows:
-        """PostgreSQL's driver converts by itself, SQLite's does not."""
+        """The rows with Django's converters applied: SQLite's driver needs them, PostgreSQL's does not."""
         if not self._converters:
             return rows
         lists = [list(row) for row in rows]

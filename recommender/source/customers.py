@@ -1,4 +1,4 @@
-"""Customers as the source tells them apart: whose key is whose, and who agrees to personalisation."""
+"""Customers of the source: their keys, and whether they agree to personalisation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recommender.source.declaration import RecommenderSource, get_source
 
 
 def customer_key_of(user: Any) -> str | None:
-    """The key of the customer who is signed in as this user; None for a visitor or a user who never bought."""
+    """The key of the customer who is signed in as this user; None for a visitor, or a user who is no customer."""
     source = get_source()
     if not source.customer_user or user is None or not user.is_authenticated:
         return None
@@ -22,7 +22,7 @@ def customer_key_of(user: Any) -> str | None:
 
 
 def may_be_learned_from(key: str) -> bool | None:
-    """Whether the customer of this key agrees to personalisation; None where there is no such customer."""
+    """Whether the customer of this key agrees to personalisation; None for an unknown customer."""
     source = get_source()
     if not is_customer_key(key, source):
         return None
@@ -30,19 +30,19 @@ def may_be_learned_from(key: str) -> bool | None:
 
 
 def learnable_keys(keys: Collection[str]) -> set[str]:
-    """Those of the keys whose customers exist and agree to personalisation."""
+    """The keys of those customers who exist and agree to personalisation."""
     source = get_source()
     rows = source.customers.filter(**{f"{source.customer_key}__in": keys}).order_by()
     return {str(key) for key in rows.values_list(source.customer_key, flat=True)}
 
 
 def with_consent(source: RecommenderSource) -> QuerySet[Any]:
-    """All customers a list may be asked for, with `_learnable`: whether they agree to personalisation."""
+    """All customers who may get a list, with `_learnable`: whether they agree to personalisation."""
     return source.everybody().annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
 
 
 def is_customer_key(key: str, source: RecommenderSource) -> bool:
-    """Whether a database can be asked for the key: NUL and halves of surrogate pairs are in no row, nor is a word
+    """Whether the database takes the key in a query: NUL and halves of surrogate pairs are in no row, nor is a word
     among numbers."""
     try:
         value = source.customer_field.to_python(key)

@@ -1,4 +1,4 @@
-"""The one class in which a site says what the recommender reads. Nothing else here knows the site's models.
+"""The class in which a site declares what the recommender reads. No other module knows the site's models.
 
     class ShopSource(RecommenderSource):
         customers = Customer.objects.learnable()
@@ -47,7 +47,7 @@ class RecommenderSource:
     """What to learn from and what to recommend. Every attribute may be overridden; field names are of the models.
 
     customers : those learned from (consent given).
-    all_customers : those a list may be asked for; who is not among `customers` gets popular items.
+    all_customers : those who may get a list; a customer who is not among `customers` gets popular items.
     customer_key, customer_user : the fields that hold a customer's key and auth user.
     customer_categorical, customer_numerical : profile features.
     customer_from_interactions : profile features that come from interactions, as of the moment being predicted.
@@ -57,8 +57,8 @@ class RecommenderSource:
     item_filters : the fields that a request may filter by.
     interactions, interaction_* : who bought what, when; rating, quantity and amount (what was paid in all for it) where
     there are such fields.
-    interactions_withheld : what customers bought, and want neither lists nor models to know: it is not among
-    `interactions`, and counts as bought, so that no list holds it.
+    interactions_withheld : purchases that customers hide from lists and models: they are not among `interactions`, and
+    count as bought, so that no list holds their items.
     """
 
     customers: ClassVar[QuerySet[Any]]
@@ -88,7 +88,7 @@ class RecommenderSource:
     interaction_amount: ClassVar[str | None] = None
 
     def everybody(self) -> QuerySet[Any]:
-        """All customers a list may be asked for."""
+        """All customers who may get a list."""
         return (self.customers if self.all_customers is None else self.all_customers).all()
 
     @property
@@ -101,7 +101,7 @@ class RecommenderSource:
 
     @property
     def may_see_customers(self) -> str:
-        """The permission to look at customers, as `has_perm` asks for it."""
+        """The permission to look at customers, as `has_perm` takes it."""
         about = self.customers.model._meta
         return f"{about.app_label}.view_{about.model_name}"
 
@@ -119,10 +119,10 @@ class RecommenderSource:
 
     def schema(self) -> Schema:
         """The engine's view of this source: what a snapshot made from it holds."""
-        takes: dict[type, str] = {Latest: "latest", Count: "count", Sum: "sum"}
+        kinds: dict[type, str] = {Latest: "latest", Count: "count", Sum: "sum"}
         derived = {
-            name: Derived(takes[type(take)], getattr(take, "field", None))
-            for name, take in self.customer_from_interactions.items()
+            name: Derived(kinds[type(feature)], getattr(feature, "field", None))
+            for name, feature in self.customer_from_interactions.items()
         }
         return Schema(
             user_categorical=tuple(self.customer_categorical),

@@ -1,4 +1,4 @@
-"""Items as the source tells them apart, asked of the database."""
+"""Items of the source, read from the database by their keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recommender.source.declaration import get_source
 
 
 def is_item_key(key: object) -> bool:
-    """Whether an item can be told by this: as in training, none and spaces alone are no key."""
+    """Whether this can be a key: None and spaces alone are none, in training and in serving."""
     return key is not None and bool(str(key).strip())
 
 
@@ -37,6 +37,6 @@ def item_exists(key: object) -> bool:
 
 
 def check_item_exists(key: object) -> None:
-    """RecommendationError for the key of no item."""
+    """RecommendationError for an unknown item."""
     if not item_exists(key):
         raise RecommendationError("item", f"There is no item {key!r}.")

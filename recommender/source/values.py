@@ -1,4 +1,4 @@
-"""What columns hold, as the engine takes it: the same in training and in serving."""
+"""Values of columns as the engine takes them: the same in training and in serving."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from django.utils.http import urlencode
 
 from recommender import feedback, serving
 from recommender.errors import RecommendationError
-from recommender.feedback import record_by
+from recommender.feedback import record_request_event
 from recommender.models import POPULAR, Event
 from recommender.serving import RecommendationList, items_by_key, sentence
 from recommender.source import customer_key_of, get_source, may_be_learned_from
@@ -88,7 +88,7 @@ def list_tag(kind: serving.ListKind) -> Any:
         elif kind.is_cart:
             about = [str(inside) for inside in items]
         elif kind.takes == "session_items" and not (key and kind.personal):
-            about = feedback.viewed_here(context.get("request"))
+            about = feedback.views_of_visitor(context.get("request"))
         if (kind.is_cart and not about) or (kind.takes == "customer" and key is None):
             return NOTHING
         above = [] if kind.repeats_above else shown(context)
@@ -127,7 +127,7 @@ def remember_view(context: template.Context, *, item: object) -> str:
     """Note that whoever sees this page looks at an item: their next list starts from it. Shows nothing."""
     request = context.get("request")
     if request is not None:
-        record_by(request, Event.Kind.VIEW, str(item), led_by=request.GET.get("list"))
+        record_request_event(request, Event.Kind.VIEW, str(item), list_id=request.GET.get("list"))
     return ""
 
 
@@ -139,7 +139,7 @@ def list_for(context: template.Context, **whom: object) -> str:
     page dismissed; by the live version.
     """
     key, live = whose("list_for", whom), serving.live_model()
-    who: object = ["visitor", *feedback.viewed_here(context.get("request"))]
+    who: object = ["visitor", *feedback.views_of_visitor(context.get("request"))]
     if key is not None:
         who = ["customer", key, may_be_learned_from(key)]
     return json.dumps([live.version if live else None, who, not_wanted(context)])
@@ -169,7 +169,7 @@ def shown(context: template.Context) -> list[str]:
 
 def not_wanted(context: template.Context) -> list[str]:
     """Keys of what whoever sees this page dismissed."""
-    return feedback.dismissed_here(context.get("request"))
+    return feedback.dismissals_of_request(context.get("request"))
 
 
 def visitor_here(context: template.Context) -> str:

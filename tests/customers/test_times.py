@@ -122,4 +122,4 @@ def test_a_purchase_of_before_can_still_be_rated():
 
 
 def test_the_shop_and_the_recommender_mean_the_same():
-    assert (times.EARLIEST, times.AHEAD) == (recommender_times.EARLIEST, recommender_times.AHEAD)
+    assert (times.EARLIEST, times.AHEAD) == (recommender_times.EARLIEST, recommender_times.MAX_CLOCK_AHEAD)

@@ -21,7 +21,7 @@ from recommender.serving.context import ListContext
 from recommender.serving.kinds.kind import Attempt, ListKind, among, primary_key_of
 from recommender.serving.kinds.similar import Similar
 from recommender.serving.tally import learned_from
-from recommender.source import credible, credible_moments, get_source, learnable_keys
+from recommender.source import credible_time, credible_time_lookups, get_source, learnable_keys
 
 LATEST_PEOPLE = 200  # buyers or viewers of an item, who stand for all of them
 LEAST_SHARED = 2  # one person who took both proves nothing
@@ -91,7 +91,7 @@ def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
     latest = learned_from(source).filter(**{f"{item}__in": items}).order_by(f"-{source.interaction_time}")
     buyers = {buyer for (buyer,) in _latest_people(latest, [customer])}
     theirs = (
-        source.interactions.filter(credible(source), **{f"{customer}__in": buyers})
+        source.interactions.filter(credible_time(source), **{f"{customer}__in": buyers})
         .exclude(**{f"{item}__in": items})
         .order_by()
     )
@@ -102,7 +102,7 @@ def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
 
 def viewed_with(item: str, catalog: LiveCatalog) -> Together:
     """What the latest viewers of this item (a key) also look at, more than everybody does."""
-    views = Event.objects.filter(kind__in=Event.VIEWED, **credible_moments())
+    views = Event.objects.filter(kind__in=Event.VIEWED, **credible_time_lookups())
     latest = _latest_people(views.filter(item=item).order_by("-time"), ["customer", "session"])
     customers = learnable_keys({customer for customer, _ in latest if customer})
     sessions = {session for customer, session in latest if session and not customer}
@@ -119,7 +119,7 @@ def viewed_with(item: str, catalog: LiveCatalog) -> Together:
 
 def _latest_views() -> dict[str, int]:
     """How many people looked at each item, among the latest views of anything."""
-    views = Event.objects.filter(kind__in=Event.VIEWED, **credible_moments()).order_by("-time")
+    views = Event.objects.filter(kind__in=Event.VIEWED, **credible_time_lookups()).order_by("-time")
     seen: set[tuple[str, tuple[str, str]]] = set()
     for _ in range(ROUNDS):
         rows = list(views.values_list("item", "customer", "session")[:LATEST_VIEWS])

@@ -7,8 +7,8 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from recommender.admin.experiments import findings_of
-from recommender.experiments import service as experiments
-from recommender.experiments.results import results_of
+from recommender.experiments import exposures
+from recommender.experiments.results import experiment_results
 from recommender.models import Experiment, Exposure, ModelVersion, Promotion
 from recommender.registry import promotion as versions
 from tests.recommender.answers import text_of
@@ -184,7 +184,7 @@ def test_without_a_permission_nothing_is_seen(client, staff):
 
 def test_findings_are_a_sentence():
     experiment, *_ = begun(40)
-    assert findings_of(results_of(experiment)) == (
+    assert findings_of(experiment_results(experiment)) == (
         "B beside A, 0 people: Revenue a customer +$0.00 (no interval yet); "
         "Lists clicked on, of each person's +0.00 points (no interval yet)."
     )
@@ -205,4 +205,4 @@ def test_an_experiment_page_costs_the_same_however_many_people(client, staff, dj
     people_of(experiment)
     with django_assert_max_num_queries(16):
         client.get(page(experiment))
-    experiments.settle_exposures(experiment)
+    exposures.settle_exposures(experiment)

@@ -14,11 +14,12 @@ from django.utils import timezone
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.errors import ExperimentError
+from recommender.experiments import exposures
 from recommender.experiments import service as experiments
 from recommender.experiments.assignment import RunningArm, RunningExperiment
-from recommender.experiments.results import results_of
+from recommender.experiments.results import experiment_results
 from recommender.feedback.counts import remove_lists
-from recommender.feedback.visits import visitor_of
+from recommender.feedback.visits import visitor_id_of
 from recommender.models import Arm, Event, Experiment, Exposure, ModelVersion, Promotion, ServedList
 from recommender.registry import promotion as versions
 from recommender.registry.pruning import prune_bundles
@@ -157,7 +158,7 @@ def test_a_visitor_is_known_by_a_number_that_is_not_their_session(client, traine
     assert key not in served.visitor
     client.get("/")
     assert ServedList.objects.exclude(arm=None).latest("created").visitor == served.visitor
-    assert visitor_of(None) == ""
+    assert visitor_id_of(None) == ""
 
 
 def test_an_experiment_costs_a_request_no_query(trained, promote, monkeypatch):
@@ -189,8 +190,8 @@ def test_the_live_model_stands_in_for_one_that_does_not_open_and_the_results_say
     planted.break_tower(settings.BUNDLE_ROOT / "v2", table="users.rating.weight")
     assert {recommend(customer=f"C{n}").model_version for n in range(20)} == {"v1"}
     assert caplog.text.count("model_does_not_open") == 1
-    assert results_of(experiment).strayed[0] == 0
-    assert results_of(experiment).strayed[1] > 0
+    assert experiment_results(experiment).other_version_lists[0] == 0
+    assert experiment_results(experiment).other_version_lists[1] > 0
 
 
 def test_both_models_follow_what_is_bought_and_created(trained, promote):
@@ -352,7 +353,7 @@ def test_a_person_counts_once_with_what_they_did_in_their_days():
         shown(a, "ada", start + timedelta(days=day), clicked)
     for day, amount in ((-1, 5), (1, 20), (6, 30), (7.5, 40)):
         Purchase.objects.create(customer=ada, product=lamp, time=start + timedelta(days=day), amount=Decimal(amount))
-    experiments.follow_experiments()
+    exposures.follow_experiments()
     person = Exposure.objects.get()
     assert (person.customer, person.arm, person.first) == ("ada", a, start)
     assert (person.lists, person.click_rate, person.orders, person.revenue) == (2, 0.5, 2, 50.0)
@@ -364,34 +365,34 @@ def test_whose_days_are_not_over_is_seen_and_not_counted():
     now = timezone.now()
     shown(a, "ada", now - timedelta(days=8))
     shown(b, "bob", now - timedelta(days=6))
-    experiments.follow_experiments()
-    found = results_of(experiment)
+    exposures.follow_experiments()
+    found = experiment_results(experiment)
     assert (found.people, found.settled) == ((1, 1), (1, 0))
     experiments.stop_experiment(experiment=experiment)
     Exposure.objects.filter(customer="bob").update(first=now - timedelta(days=9))
-    experiments.settle_exposures(experiment)
-    assert results_of(experiment).settled == (1, 1)
+    exposures.settle_exposures(experiment)
+    assert experiment_results(experiment).settled == (1, 1)
 
 
 def test_who_comes_back_is_taken_down_once_and_lists_may_go():
     experiment, a, _ = begun(30)
     first = timezone.now() - timedelta(days=2)
     shown(a, "ada", first)
-    experiments.follow_experiments()
+    exposures.follow_experiments()
     shown(a, "ada", timezone.now())
     shown(a, "", timezone.now(), visitor="f00")
-    experiments.follow_experiments()
+    exposures.follow_experiments()
     assert [(row.customer, row.visitor) for row in Exposure.objects.all()] == [("ada", ""), ("", "f00")]
     assert Exposure.objects.get(customer="ada").first == first
     remove_lists(ServedList.objects.all())
-    assert results_of(experiment).people == (2, 0)
+    assert experiment_results(experiment).people == (2, 0)
 
 
 def test_visitors_count_for_clicks_and_not_for_revenue():
     experiment, a, _ = begun(30)
     shown(a, "", timezone.now() - timedelta(days=9), visitor="f00", clicked=True)
-    experiments.follow_experiments()
-    revenue, clicks = results_of(experiment).measured
+    exposures.follow_experiments()
+    revenue, clicks = experiment_results(experiment).measures
     assert (revenue.name, revenue.arms[0].n) == ("revenue", 0)
     assert (clicks.name, clicks.arms[0].n, clicks.arms[0].mean) == ("click_rate", 1, 1.0)
 
@@ -418,20 +419,20 @@ def people_of(experiment, revenue_b=1.0, per_arm=600, seed=0):
 def test_a_planted_difference_is_found_and_its_interval_grows_narrower():
     experiment, *_ = begun(40)
     people_of(experiment, revenue_b=2.0)
-    revenue, clicks = results_of(experiment).measured
-    assert revenue.beside.low > 0
-    assert revenue.beside.low < 0.3 * np.exp(3 + 0.5**2 / 2) < revenue.beside.high  # what was planted
-    widths = [d.high - d.low for _, d in revenue.growth if d.low is not None]
+    revenue, clicks = experiment_results(experiment).measures
+    assert revenue.difference.low > 0
+    assert revenue.difference.low < 0.3 * np.exp(3 + 0.5**2 / 2) < revenue.difference.high  # what was planted
+    widths = [d.high - d.low for _, d in revenue.daily if d.low is not None]
     assert widths[-1] < widths[0]
-    assert [day for day, _ in revenue.growth] == sorted({day for day, _ in revenue.growth})
-    assert not clicks.beside.is_clear
-    assert results_of(experiment).is_clear
+    assert [day for day, _ in revenue.daily] == sorted({day for day, _ in revenue.daily})
+    assert not clicks.difference.is_clear
+    assert experiment_results(experiment).is_clear
 
 
 def test_arms_that_are_the_same_are_not_told_apart():
     experiment, *_ = begun(40)
     people_of(experiment)
-    assert not results_of(experiment).is_clear
+    assert not experiment_results(experiment).is_clear
 
 
 def test_uneven_numbers_of_people_are_noticed():
@@ -440,6 +441,6 @@ def test_uneven_numbers_of_people_are_noticed():
         Exposure.objects.bulk_create(
             Exposure(arm=arm, customer=f"{arm.name}{i}", first=timezone.now()) for i in range(n)
         )
-    assert results_of(experiment).is_mismatched
+    assert experiment_results(experiment).is_mismatched
     Exposure.objects.filter(arm=a, pk__in=Exposure.objects.filter(arm=a).values("pk")[:190]).delete()
-    assert not results_of(experiment).is_mismatched
+    assert not experiment_results(experiment).is_mismatched

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from recommender.experiments.sequential import LEAST, LEAST_EVENTS, Moments, boundary, difference, mismatch, moments
+from recommender.experiments.sequential import MIN_EVENTS, MIN_PEOPLE, Moments, boundary, difference, mismatch
 
 PEOPLE, LOOKS, TRIALS = 20_000, 200, 400
 
@@ -17,9 +17,13 @@ def arms(rng, trials=TRIALS, effect=0.0, share=0.5):
     return np.where(buys, rng.lognormal(3.0, 1.0, (trials, PEOPLE)), 0.0), second
 
 
+def moments(values):
+    return Moments(len(values), float(values.sum()), float(values @ values), int(np.count_nonzero(values)))
+
+
 def looks(revenue, second, z):
     """bool [trials, looks]: whether 0 is outside the interval at each of many looks. z : standard errors by people."""
-    at = np.unique(np.geomspace(2 * LEAST, PEOPLE, LOOKS).astype(int)) - 1
+    at = np.unique(np.geomspace(2 * MIN_PEOPLE, PEOPLE, LOOKS).astype(int)) - 1
 
     def sums(values):
         return np.cumsum(values, axis=1)[:, at]
@@ -29,7 +33,7 @@ def looks(revenue, second, z):
     variance = [(q - s**2 / n) / (n - 1) for n, s, q in ((n0, s0, q0), (n1, s1, q1))]
     error = np.sqrt(variance[0] / n0 + variance[1] / n1)
     events = np.minimum(sums((revenue > 0) & second), sums((revenue > 0) & ~second))
-    known = (np.minimum(n0, n1) >= LEAST) & (events >= LEAST_EVENTS)
+    known = (np.minimum(n0, n1) >= MIN_PEOPLE) & (events >= MIN_EVENTS)
     return known & (np.abs(s1 / n1 - s0 / n0) > error * np.array([z(n + 1) for n in at]))
 
 
@@ -49,7 +53,7 @@ def test_a_planted_effect_is_found_long_before_the_end():
     of them by a third of these people."""
     revenue, second = arms(np.random.default_rng(2), effect=1 / 3)
     found = looks(revenue, second, lambda n: boundary(n, alpha=0.05, narrowest_at=10_000))
-    people = np.unique(np.geomspace(2 * LEAST, PEOPLE, LOOKS).astype(int))
+    people = np.unique(np.geomspace(2 * MIN_PEOPLE, PEOPLE, LOOKS).astype(int))
     assert found.any(axis=1).mean() > 0.9
     assert found[:, people <= PEOPLE / 3].any(axis=1).mean() > 0.35
 
@@ -78,7 +82,7 @@ def test_the_boundary_is_that_of_the_paper_and_least_where_it_is_asked_to_be():
 
 
 def test_of_few_people_or_few_buyers_nothing_is_said():
-    many, few = moments(np.ones(500)), moments(np.ones(LEAST - 1))
+    many, few = moments(np.ones(500)), moments(np.ones(MIN_PEOPLE - 1))
     assert difference(many, few, alpha=0.05, narrowest_at=1_000).low is None
     idle = moments(np.r_[np.ones(5), np.zeros(495)])
     assert difference(many, idle, alpha=0.05, narrowest_at=1_000).low is None

@@ -287,7 +287,7 @@ def test_lists_that_may_still_be_credited_are_kept_whatever_is_set(ada, settings
 
 
 def test_pruning_goes_in_steps(ada, settings, monkeypatch):
-    monkeypatch.setattr(list_counts, "AT_ONCE", 2)
+    monkeypatch.setattr(list_counts, "BATCH_SIZE", 2)
     for _ in range(5):
         served(at=timezone.now() - timedelta(days=200))
     assert prune_lists() == 5
@@ -425,7 +425,7 @@ def test_a_list_made_for_nobody_in_particular_is_its_first_visitors(trained):
 def test_two_clicks_at_once_count_once(trained, monkeypatch):
     made = lists.popular(3)
     monkeypatch.setattr(
-        "recommender.feedback.events._is_counted", lambda *row: False
+        "recommender.feedback.events._has_event", lambda *row: False
     )  # both look before either is stored
     for _ in range(2):
         record_event(kind="click", item=made.items[0].item, recommendation_id=uuid.UUID(made.recommendation_id))

@@ -67,10 +67,10 @@ def test_another_customer_is_shown_it_all_the_same(trained):
 def test_said_twice_it_is_kept_once_and_taken_back_once(trained):
     for _ in range(2):
         dismissals.dismiss(customer="C2", item="P1")
-    assert dismissals.dismissed_by("C2") == ["P1"]
-    assert dismissals.take_back(customer="C2", item="P1") is True
-    assert dismissals.take_back(customer="C2", item="P1") is False
-    assert dismissals.dismissed_by("C2") == []
+    assert dismissals.dismissals_of_customer("C2") == ["P1"]
+    assert dismissals.undo_dismissal(customer="C2", item="P1") is True
+    assert dismissals.undo_dismissal(customer="C2", item="P1") is False
+    assert dismissals.dismissals_of_customer("C2") == []
 
 
 def test_nobody_dismisses_what_is_not_there(trained):
@@ -128,7 +128,7 @@ def test_a_visitors_session_remembers_and_every_tag_follows(client, trained):
 def test_what_a_visitor_dismissed_comes_along_when_they_sign_in(client, ada):
     client.post("/recommendations/P5/not-interested/")
     client.post("/accounts/login/", {"login": "ada", "password": "correct-horse-9"})
-    assert dismissals.dismissed_by("C2") == ["P5"]
+    assert dismissals.dismissals_of_customer("C2") == ["P5"]
     assert "recommender_dismissed" not in client.session
 
 
@@ -136,7 +136,7 @@ def test_what_a_visitor_dismissed_comes_along_when_they_sign_up(client, trained)
     client.post("/recommendations/P5/not-interested/")
     told = {"username": "eve", "password1": "correct-horse-9", "password2": "correct-horse-9", "gender": "F"}
     client.post("/accounts/signup/", told)
-    assert dismissals.dismissed_by(Customer.objects.get(user__username="eve").key) == ["P5"]
+    assert dismissals.dismissals_of_customer(Customer.objects.get(user__username="eve").key) == ["P5"]
 
 
 def test_a_link_dismisses_nothing_and_a_form_needs_its_token(ada):
@@ -193,7 +193,7 @@ def test_the_api_lets_nobody_dismiss_for_another_but_an_api_key(ada):
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(crm)[1]}")
     assert client.post("/api/v1/dismissals/", {"customer": "C2", "item": "P5"}).status_code == 201
-    assert dismissals.dismissed_by("C2") == ["P5"]
+    assert dismissals.dismissals_of_customer("C2") == ["P5"]
     refused = client.post("/api/v1/dismissals/", {"customer": "C2", "item": "P999"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "item")
     for address in ("recommendations/popular/", "recommendations/trending/", "products/P1/similar/"):

@@ -72,7 +72,7 @@ def test_with_one_nobody_waits_and_what_came_meanwhile_is_written_together(gate,
 
 @SHARED
 def test_where_the_thread_does_not_keep_up_whoever_asks_waits_again(gate, recorder, monkeypatch):
-    monkeypatch.setattr(served_lists, "MOST_WAITING", 2)
+    monkeypatch.setattr(served_lists, "MAX_WAITING", 2)
     recorder.record([a_list()])
     until(lambda: not recorder._waiting)  # the writer stands at the gate
     for _ in range(2):
@@ -86,7 +86,7 @@ def test_where_the_thread_does_not_keep_up_whoever_asks_waits_again(gate, record
 
 @SHARED
 def test_the_end_of_the_process_waits_until_all_are_on_record(gate, monkeypatch):
-    monkeypatch.setattr(served_lists, "GATHERED_FOR", 0.2)
+    monkeypatch.setattr(served_lists, "BATCH_SECONDS", 0.2)
     recorder = Recorder()
     recorder.start()
     recorder.record([a_list(), a_list()])

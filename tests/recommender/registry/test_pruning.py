@@ -34,7 +34,7 @@ def version(name, bundles, promoted=False):
 
 def aged(folder):
     folder.mkdir(parents=True)
-    then = time.time() - 2 * storage.LEFT_BEHIND
+    then = time.time() - 2 * storage.ORPHAN_AGE_SECONDS
     os.utime(folder, (then, then))
     return folder
 
@@ -59,7 +59,7 @@ def test_after_a_roll_back_what_serves_then_stays(bundles):
     one, two, three = (version(name, bundles, promoted=True) for name in ("one", "two", "three"))
     Promotion.objects.create(version=two, action=Promotion.Action.ROLL_BACK)
     version("four", bundles)
-    assert versions.version_below() == one
+    assert versions.rollback_version() == one
     assert prune_bundles(keep=1) == ["three"]
     assert three.promotions.exists()
 

@@ -14,7 +14,7 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.engine.data.left_out import read_left_out
 from recommender.errors import RecommendationError
-from recommender.feedback.counts import amount_of, count_recent_lists, has_revenue
+from recommender.feedback.counts import amount_paid, can_credit_purchases, count_recent_lists
 from recommender.feedback.events import record_event
 from recommender.monitoring import drift
 from recommender.serving import customers as people
@@ -145,14 +145,14 @@ def test_an_infinite_category_is_counted(tmp_path):
 
 @pytest.mark.parametrize("paid", [None, float("inf"), float("-inf"), float("nan"), 1e308, Decimal("NaN")])
 def test_a_broken_amount_is_no_revenue(paid):
-    assert amount_of([paid]) == 0
-    assert amount_of([]) == 0
-    assert amount_of([Decimal("12.30")]) == 12.3
+    assert amount_paid([paid]) == 0
+    assert amount_paid([]) == 0
+    assert amount_paid([Decimal("12.30")]) == 12.3
 
 
 def test_a_shop_whose_moments_follow_a_relation_is_watched_and_counted(trained, source):
     shop = source(Related)
-    assert has_revenue(shop)
+    assert can_credit_purchases(shop)
     assert count_recent_lists() == 0
     assert drift.watch_drift(now=datetime.now(UTC))
 

@@ -18,7 +18,7 @@ from recommender.serving import live as serving
 from recommender.serving.kinds.together import bought_with
 from recommender.serving.tally import read_tally
 from recommender.source.declaration import get_source
-from recommender.source.times import credible
+from recommender.source.times import credible_time
 from tests.recommender.api.test_api import ada, stranger  # noqa: F401 (fixtures)
 from tests.recommender.lists import also_viewed, popular
 from tests.recommender.serving.test_recommendations import keys
@@ -124,7 +124,7 @@ def test_times_may_be_days_or_seconds_and_follow_relations():
         interactions = Customer.objects.all()
         interaction_time = "user__date_joined"
 
-    assert "date_joined" in str(ByDay.interactions.filter(credible(ByDay())).query)
+    assert "date_joined" in str(ByDay.interactions.filter(credible_time(ByDay())).query)
 
 
 # --- identical rows ---------------------------------------------------------------------------------------------------

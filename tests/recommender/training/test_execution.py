@@ -400,7 +400,7 @@ def test_promotions_and_roll_backs_are_recorded_with_who_and_why(version):
 def test_rolling_back_twice_goes_back_two_versions_and_then_no_further(version):
     for name in ("one", "two", "three"):
         versions.promote(version=version(name))
-    assert versions.version_below().name == "two"
+    assert versions.rollback_version().name == "two"
     assert versions.roll_back().version.name == "two"
     assert versions.roll_back().version.name == "one"
     with pytest.raises(TrainingError, match="no earlier version"):
