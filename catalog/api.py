@@ -52,7 +52,7 @@ class ProductViewSet(BulkCreateMixin, viewsets.ModelViewSet):
     lookup_value_regex = r"[^\x00]+"  # keys may hold slashes
 
     def get_queryset(self) -> QuerySet[Product]:
-        """Withdrawn products are seen by those who may change them, and by nobody else."""
+        """Withdrawn products are seen with the permission to view products."""
         return Product.objects.all() if self.request.user.has_perm("catalog.view_product") else products_for_sale()
 
     def perform_destroy(self, product: Product) -> None:

@@ -54,7 +54,7 @@ def validate_picture(upload: File) -> None:
 def sized(storage: Storage, name: str, width: int) -> str:
     """The name of the file that shows an upload at a width, made where it is not there yet. PictureBroken."""
     if FOLDER in PurePosixPath(name).parts:
-        # Sizes of sizes of sizes: whoever knows one address could fill the disk.
+        # Sizes of sizes of sizes could fill the disk.
         raise PictureBroken(f"{name} is no upload.")
     target = size_name(name, width)
     if not storage.exists(target):

@@ -12,7 +12,7 @@ from catalog.models import Product
 
 SEARCHED = ("name", "category", "brand", "type")
 FACET_SIZE = 200
-NEUTRAL, DRAWN_BY = Decimal("3.5"), 5  # the rating of a product that nobody rated, and how many ratings that weighs
+NEUTRAL, DRAWN_BY = Decimal("3.5"), 5  # the rating of an unrated product, and how many ratings it counts as
 
 
 class Facet(NamedTuple):
@@ -41,7 +41,7 @@ def facet(products: QuerySet[Product], field: str) -> list[Facet]:
 
 
 def rated_at_least(products: QuerySet[Product], rating: Decimal) -> QuerySet[Product]:
-    """The products that people gave so much on average, 0 to 5; those nobody rated are not among them."""
+    """The products that people gave so much on average, 0 to 5; unrated ones are left out."""
     averages = _rated().values("product").annotate(average=Avg("rating")).filter(average__gte=rating)
     return products.filter(pk__in=averages.values("product"))
 
@@ -57,8 +57,8 @@ def with_rating(products: QuerySet[Product]) -> QuerySet[Product]:
 
 
 def _rated() -> QuerySet:
-    """Of each person and product the latest purchase with a rating: who rated it again counts once, as with the stars
-    on its page. Purchases hang on the product, and are of an app that this one does not know."""
+    """Of each person and product the latest purchase with a rating: a second rating replaces the first, as in the stars
+    on its page. Reached through the product: the app of purchases is not imported here."""
     purchases = Product._meta.get_field("purchases").related_model.objects
     return purchases.opinions().order_by()
 

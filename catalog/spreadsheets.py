@@ -26,8 +26,8 @@ from tablib import Dataset
 from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
-# A cell that a spreadsheet would run. Apostrophes in front are counted in, so that what was disarmed can be told from
-# text that has one of its own.
+# A cell that a spreadsheet would run. Apostrophes in front belong to it, so that a disarmed cell differs from text that
+# has an apostrophe of its own.
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 

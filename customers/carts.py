@@ -147,7 +147,7 @@ def lines_of(customer: Customer) -> list[CartLine]:
 def take_over(*, session: SessionBase, user: AbstractBaseUser) -> None:
     """Put the session's cart into that of the user who just signed in; of two quantities, the larger one holds.
 
-    What does not fit in any more is left out, and what was withdrawn meanwhile.
+    Lines that do not fit in any more are left out, and withdrawn products.
     """
     lines = SessionCart(session).lines()
     session.pop(_SESSION_KEY, None)

@@ -30,7 +30,7 @@ class PurchaseChanged(CustomersError):
 
 
 class SeedRefused(CustomersError):
-    """A generated shop cannot be made as asked."""
+    """A generated shop cannot be made of this size or for these days."""
 
 
 class FileRefused(CustomersError):

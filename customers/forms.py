@@ -1,4 +1,4 @@
-"""The profile, asked at sign-up and edited later, of which every field may be left empty; and the order form."""
+"""Forms of the profile, whose fields may all stay empty, and of an order."""
 
 import uuid
 

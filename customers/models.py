@@ -1,4 +1,4 @@
-"""Who buys, and what was bought."""
+"""Customers, their purchases and their carts."""
 
 from decimal import Decimal
 
@@ -85,7 +85,7 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
 class Purchase(models.Model):
     """One product bought once by one customer. A rating, when given, is of this purchase.
 
-    When a customer is deleted, their purchases stay for the books, of nobody and without rating and feedback.
+    When a customer is deleted, their purchases stay for the books, without customer, rating and feedback.
     """
 
     customer = models.ForeignKey(

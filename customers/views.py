@@ -1,4 +1,4 @@
-"""Pages of one customer: what they mean to buy and bought, who they are, what the site may do with it."""
+"""Pages of one customer: cart, orders, profile, personalisation."""
 
 from uuid import UUID
 
@@ -27,8 +27,8 @@ from customers.signals import put_in_cart
 ORDERS_A_PAGE = 10
 
 
-def back_to_where_they_were(request: HttpRequest, otherwise: str) -> HttpResponse:
-    """The page that the form stood on: what it says itself, else what the browser says. Never another site."""
+def redirect_back(request: HttpRequest, otherwise: str) -> HttpResponse:
+    """To the page of the form: what the form says itself, else the Referer. Never to another site."""
     for place in (request.POST.get("next"), request.headers.get("Referer")):
         if place and url_has_allowed_host_and_scheme(place, {request.get_host()}, require_https=request.is_secure()):
             return redirect(place)
@@ -36,7 +36,7 @@ def back_to_where_they_were(request: HttpRequest, otherwise: str) -> HttpRespons
 
 
 def changed(customer: Customer, what: str) -> str:
-    """A message that says what follows: a list that changes, or one that does not because they opted out."""
+    """A message, which says that the list changes unless the customer opted out."""
     return f"{what} Your list has changed." if customer.personalisation else what
 
 
@@ -65,7 +65,7 @@ def add_to_cart(request: HttpRequest, key: str) -> HttpResponse:
         )
         messages.success(request, f"{product.name} is in your cart.")
     if not request.htmx:
-        return back_to_where_they_were(request, product.get_absolute_url() if product.active else "home")
+        return redirect_back(request, product.get_absolute_url() if product.active else "home")
     if request.POST.get("next") == reverse("cart"):
         return HttpResponseClientRedirect(reverse("cart"))
     return render(request, "customers/cart_changed.html")
@@ -112,7 +112,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
     except CustomersError as error:
         messages.error(request, str(error))
         return redirect("cart")
-    # Of two clicks the browser keeps the second answer alone: it says so too.
+    # After two clicks the browser shows the second answer only, so that confirms the order, too.
     messages.success(request, changed(customer, "Thank you. Your order is placed.") if new else "Your order is placed.")
     return redirect("order", bought[0].order)
 
@@ -130,7 +130,7 @@ def rate(request: HttpRequest, purchase_id: int) -> HttpResponse:
     else:
         what = f"You rated {purchase.product}." if purchase.rating is not None else "Your rating is gone."
         messages.success(request, changed(customer, what))
-    return back_to_where_they_were(request, "orders")
+    return redirect_back(request, "orders")
 
 
 @require_safe
@@ -187,4 +187,4 @@ def personalisation(request: HttpRequest) -> HttpResponse:
         if wanted
         else "Personalisation is off: your lists are the popular ones, and nothing is learned from you.",
     )
-    return back_to_where_they_were(request, "account")
+    return redirect_back(request, "account")

@@ -1,4 +1,4 @@
-"""The cache in Redis, and in the process while Redis is away: limits count on, and nobody is refused for it."""
+"""The cache in Redis, and in the process while Redis is down: limits keep counting, and no request fails."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from redis.exceptions import RedisError
 
 log = structlog.get_logger("recsite.cache")
 
-RETRY_SECONDS = 5  # so long Redis is not asked again: each attempt may cost a second
+RETRY_SECONDS = 5  # between attempts to reach Redis, which may take a second each
 
 
 class RedisOrProcessCache(RedisCache):
     """django-redis, with a LocMemCache of the process in its place from a failure on until Redis answers again."""
 
-    _down_until = 0.0  # of the process: the instances of its threads learn from one another
+    _down_until = 0.0  # shared by the instances of all threads of the process
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self._process = LocMemCache(f"instead of {server}", {**params, "OPTIONS": {}})
 
     def is_degraded(self) -> bool:
-        """Whether the process's own cache answers now; asks Redis where it has not failed lately."""
+        """Whether the process's own cache answers now; tries Redis where it has not failed in the last seconds."""
         self.get("recsite.cache.ping")
         return time.monotonic() < type(self)._down_until
 
-    def _ask(self, method: str, *args: Any, **options: Any) -> Any:
+    def _try_redis(self, method: str, *args: Any, **options: Any) -> Any:
         if time.monotonic() >= type(self)._down_until:
             try:
                 return getattr(super(), method)(*args, **options)
@@ -39,14 +39,14 @@ class RedisOrProcessCache(RedisCache):
         return getattr(self._process, method)(*args, **options)
 
 
-def _asks(method: str) -> Any:
-    def ask(self: RedisOrProcessCache, *args: Any, **options: Any) -> Any:
-        return self._ask(method, *args, **options)
+def _redis_or_process(method: str) -> Any:
+    def call(self: RedisOrProcessCache, *args: Any, **options: Any) -> Any:
+        return self._try_redis(method, *args, **options)
 
-    ask.__name__ = method
-    return ask
+    call.__name__ = method
+    return call
 
 
 METHODS = ("get", "set", "add", "delete", "touch", "incr", "decr", "has_key", "clear")
 for _method in (*METHODS, "get_many", "set_many", "delete_many"):
-    setattr(RedisOrProcessCache, _method, _asks(_method))
+    setattr(RedisOrProcessCache, _method, _redis_or_process(_method))

@@ -17,7 +17,7 @@ app.autodiscover_tasks()
 @celeryd_init.connect
 @beat_init.connect
 def _check_server(**_: Any) -> None:
-    """A worker or a clock that nobody told whether this is production does not start."""
+    """Workers and beat do not start where DEBUG is not set: see startup.py."""
     from django.core.exceptions import ImproperlyConfigured
 
     from recsite.startup import check_server

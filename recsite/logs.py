@@ -44,7 +44,7 @@ def without_request(text: str) -> str:
 
 
 def route(request: HttpRequest) -> str:
-    """The pattern of the address that was asked for: api/v1/customers/<key:key>/."""
+    """The pattern of the address: /api/v1/customers/<key:key>/."""
     match = request.resolver_match
     return "(no such address)" if match is None else f"/{match.route}"
 

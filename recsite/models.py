@@ -1,4 +1,4 @@
-"""What the site keeps for the API: accounts of other programs, their keys, answers to calls that may come again."""
+"""For the API: accounts of other programs, their keys, and answers to calls that may be sent again."""
 
 from django.conf import settings
 from django.db import models

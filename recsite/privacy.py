@@ -1,4 +1,4 @@
-"""Everything that is kept about a person, in all rooms of the house: handed to them as one document, and erased.
+"""Everything that is kept about a person, in all apps: given to them as one document, and erased.
 
 PARTS and NOT_THEIRS name every model that has to do with a person. tests/recsite/test_privacy.py walks all models and
 fails on one that is in neither.
@@ -111,7 +111,7 @@ def _plain(value: Any) -> Any:
 
 
 def delete_account(user: User) -> None:
-    """Delete the account and the customer behind it. recsite/receivers.py sees to the rest, whoever deletes either."""
+    """Delete the account and the customer behind it. recsite/receivers.py erases the rest."""
     with transaction.atomic():
         customer = customer_of(user)
         if customer is not None:

@@ -1,4 +1,4 @@
-"""A person's pages about what is known of them: what lists are made from, all of it as a file, and the end of it."""
+"""Pages about a person's data: what their lists are made from, all of it as a file, and the deletion of the account."""
 
 from allauth.core import ratelimit
 from django import forms
@@ -17,7 +17,7 @@ from catalog.selectors import products_by_key
 from customers import services
 from customers.models import Purchase
 from customers.selectors import customer_of, purchases_of
-from customers.views import back_to_where_they_were
+from customers.views import redirect_back
 from recommender import feedback
 from recommender.feedback import views_of_customer
 from recsite import privacy
@@ -51,7 +51,7 @@ def history(request: HttpRequest) -> HttpResponse:
 def count_purchase(request: HttpRequest, purchase_id: int) -> HttpResponse:
     """Take one purchase out of personalisation, or put it back."""
     purchase = get_object_or_404(purchases_of(customer_of(request.user)), pk=purchase_id)
-    return _count(request, Purchase.objects.filter(pk=purchase.pk), purchase.product)
+    return _set_counting(request, Purchase.objects.filter(pk=purchase.pk), purchase.product)
 
 
 @require_POST
@@ -60,7 +60,7 @@ def count_product(request: HttpRequest, key: str) -> HttpResponse:
     """The same for every purchase of one product: a list's reason names a product."""
     product = get_object_or_404(Product, key=key)
     theirs = Purchase.objects.filter(customer=customer_of(request.user), customer__isnull=False, product=product)
-    return _count(request, theirs, product)
+    return _set_counting(request, theirs, product)
 
 
 @require_safe
@@ -105,7 +105,7 @@ class DeleteAccountForm(forms.Form):
 @login_required
 @never_cache
 def delete_account(request: HttpRequest) -> HttpResponse:
-    """The end of an account: what becomes of everything is said first, and the password asked for."""
+    """Delete the account. The page says first what happens to the data, and takes the password."""
     if request.user.is_staff:
         return render(request, "privacy/delete_account.html", {"staff": True}, status=403 if request.POST else 200)
     form = DeleteAccountForm(request.user, request.POST if request.method == "POST" else None)
@@ -125,9 +125,9 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 # --- within -----------------------------------------------------------------------------------------------------------
 
 
-def _count(request: HttpRequest, purchases, product: Product) -> HttpResponse:
+def _set_counting(request: HttpRequest, purchases, product: Product) -> HttpResponse:
     wanted = request.POST.get("wanted") == "yes"
     if services.set_purchases_personalisation(purchases=purchases, wanted=wanted):
         words = "counts for your lists again" if wanted else "counts for your lists no more. The order stays"
         messages.success(request, f"{product} {words}.")
-    return back_to_where_they_were(request, "history")
+    return redirect_back(request, "history")

@@ -1,4 +1,4 @@
-"""What the shop tells the recommender, and neither knows of the other; and what is left of somebody who goes."""
+"""Signals between the apps, which do not import each other: carts, erased customers and users, ended tokens."""
 
 from allauth.account.signals import email_confirmed
 from allauth.mfa.signals import authenticator_added
@@ -23,7 +23,7 @@ def record_put_in_cart(request: HttpRequest, product: Product, recommendation: s
 
 @receiver(pre_delete, sender=Customer)
 def erase_customer(instance: Customer, **sent: object) -> None:
-    """Whoever deletes a customer, be it the person, the admin, the API or a command, erases them everywhere."""
+    """A customer who is deleted, by themselves, the admin, the API or a command, is erased everywhere."""
     privacy.erase_customer(instance)
 
 

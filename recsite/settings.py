@@ -182,22 +182,22 @@ ACCOUNT_ADAPTER = "recsite.accounts.AccountAdapter"
 ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,5/5m/key"}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-# allauth asks for a confirmed address first, so that nobody locks the owner of an address out with a factor. Where no
-# email is sent none can be confirmed, nobody comes back in by email, and staff could not set up the factor they need.
+# allauth takes a confirmed address first, so that a stranger cannot lock its owner out with a factor. Where no email is
+# sent, no address can be confirmed, and staff could not set up the factor they need.
 MFA_ALLOW_UNVERIFIED_EMAIL = not email_url
 MFA_TOTP_ISSUER = env.str("SITE_NAME", default="Two Towers")
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG  # passkeys on http://localhost
 STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=not DEBUG)
 ADMIN_PATH = env.str("ADMIN_PATH", default="admin/").strip("/") + "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = reverse_lazy("home")
-# In development emails are printed. In production a printed password reset is a way in for whoever reads the log, so
-# without a mail server no email is sent, and the log says so.
+# In development emails are printed. In production a password reset in a log would let its readers sign in, so without a
+# mail server no email is sent, and the log says so.
 EMAIL_CONFIG = env.email_url_config(email_url or "consolemail://")
 if not DEBUG and not email_url:
     EMAIL_CONFIG["EMAIL_BACKEND"] = "recsite.mail.NoMailServer"
 vars().update(EMAIL_CONFIG)
 ACCOUNT_EMAIL_SUBJECT_PREFIX = f"[{env.str('SITE_NAME', default='Two Towers')}] "
-EMAIL_TIMEOUT = 10  # seconds: a mail server that hangs keeps nobody waiting for long
+EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="webmaster@localhost")
 
 LANGUAGE_CODE = "en"

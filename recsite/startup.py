@@ -1,7 +1,7 @@
 """What is checked when a process starts to serve: gunicorn or another WSGI server, a Celery worker, the clock.
 
-`manage.py` sets DEBUG=1 where nobody set it, so `runserver` and `demo` need nothing. A server process that nobody told
-what it is would show its settings to strangers and sign its cookies with a key that everybody knows.
+`manage.py` sets DEBUG=1 where it is not set, so `runserver` and `demo` need nothing. A server process that started with
+the defaults of development would show its settings to strangers and sign its cookies with a key that everybody knows.
 """
 
 import os

@@ -19,7 +19,7 @@ of_accounts = [  # in place of allauth's
     re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", accounts.ConfirmEmailView.as_view(), name="account_confirm_email"),
 ]
 urlpatterns = [
-    path("", include("recommender.urls")),  # first: lists are asked for most
+    path("", include("recommender.urls")),  # first: most requests are for lists
     path(settings.ADMIN_PATH, admin.site.urls),
     path("accounts/", include(of_accounts)),
     path("accounts/", include("allauth.urls")),

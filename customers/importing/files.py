@@ -42,7 +42,7 @@ class Table:
 
 @contextmanager
 def open_table(path: Path, *, encoding: str = "utf-8") -> Iterator[Table]:
-    """The table in a CSV (comma, semicolon, tab or bar) or parquet file, told by its first bytes, not by its name."""
+    """The table in a CSV (comma, semicolon, tab or bar) or parquet file, known by its first bytes, not its name."""
     if path.is_dir():
         raise FileRefused(f"{path} is a folder, not a file.")
     if path.exists() and not path.is_file():
@@ -116,7 +116,7 @@ def _is_text(start: bytes, encoding: str) -> bool:
 
 
 def _check_encoding(path: Path, file: BinaryIO, encoding: str) -> None:
-    """Reads the file once, so that a wrong encoding is told before anything is stored, not at row 200,000."""
+    """Reads the file once, so that a wrong encoding is refused before anything is stored, not at row 200,000."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     try:

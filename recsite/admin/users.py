@@ -1,7 +1,7 @@
-"""Users, groups and what people sign in with. Nobody makes more of themselves or of others than they are.
+"""Users, groups and sign-in methods. Staff cannot raise their own permissions, or anybody's above their own.
 
-Rights are given by superusers alone. Other staff change, delete and give passwords to users who may do nothing that
-they themselves may not: whoever can set somebody's password or address of email can sign in as them.
+Superusers alone give permissions. Other staff change, delete and give passwords to users whose permissions they have
+themselves: setting a user's password or email address is enough to sign in as that user.
 """
 
 from typing import Any
@@ -96,6 +96,6 @@ class EmailAddressAdmin(SuperuserOnly, AllauthEmailAddressAdmin, ModelAdmin):
 
 @admin.register(Authenticator)
 class AuthenticatorAdmin(SuperuserOnly, AllauthAuthenticatorAdmin, ModelAdmin):
-    """Second factors: whoever could change somebody's would have theirs."""
+    """Second factors: changing one is enough to sign in with it."""
 
     exclude = ["data"]  # the secret itself

@@ -1,4 +1,4 @@
-"""Who calls the API: by knox's tokens, with no words about them that a token can break, or by the site's session."""
+"""Authentication of API calls: by knox's tokens, or by the site's session."""
 
 from django.conf import settings
 from knox.auth import TokenAuthentication as KnoxAuthentication
@@ -12,7 +12,7 @@ from recsite.models import ApiKey
 
 
 class TokenAuthentication(KnoxAuthentication):
-    """`Authorization: Token ...`. Whoever sends another scheme means to be somebody, and is told that they are not."""
+    """`Authorization: Token ...`. Another scheme is refused, and not taken for an anonymous call."""
 
     def authenticate(self, request: Request) -> tuple | None:
         sent = get_authorization_header(request).split()
@@ -22,7 +22,7 @@ class TokenAuthentication(KnoxAuthentication):
         return super().authenticate(request)
 
     def authenticate_credentials(self, token: bytes) -> tuple:
-        # knox's tokens are letters and digits. Anything else could not be decoded, or asked a database for.
+        # knox's tokens are letters and digits. Other bytes cannot be decoded, or compared by a database.
         if not (token.isascii() and token.decode().isprintable()):
             raise AuthenticationFailed("Invalid token.")
         user, stored = super().authenticate_credentials(token)

@@ -1,4 +1,4 @@
-"""Service accounts and their keys: made, shown once, rotated and revoked. Who did it is logged, and kept in the history
+"""Service accounts and their keys: made, shown once, rotated and revoked. The member of staff is logged, in the history
 that the admin shows."""
 
 from collections.abc import Iterable

@@ -70,7 +70,7 @@ class ProblemHandler(ExceptionHandler):
     def get_response(self, exc: APIException, data: dict) -> Response:
         request = self.context.get("request")
         if request is not None:
-            # Whatever else was asked for (YAML of the schema, say), a problem is JSON.
+            # A problem is JSON, whatever Accept says (YAML of the schema, for example).
             request.accepted_renderer, request.accepted_media_type = JSONRenderer(), MEDIA_TYPE
         response = super().get_response(exc, data)
         response.content_type = MEDIA_TYPE
@@ -79,7 +79,7 @@ class ProblemHandler(ExceptionHandler):
 
 @extend_schema(exclude=True)
 class NoSuchAddress(APIView):
-    """Whatever under /api/ leads nowhere: a problem, not the page that a person would get."""
+    """Unknown addresses under /api/: a problem, not the page for people."""
 
     permission_classes = [AllowAny]
     throttle_classes: list = []

@@ -1,4 +1,4 @@
-"""Bodies of requests that no view can read: refused before anybody takes them for empty, or reads them for minutes."""
+"""Request bodies that no view can read are refused: those without a length, which WSGI shows as empty; large ones."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,9 @@ NO_LENGTH = "Send the length of the body (Content-Length): a body that comes in 
 
 
 def check_bodies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware. WSGI hands a body without a length on as an empty one; what is too large fails halfway through.
+    """Middleware. WSGI passes a body without a length on as an empty one; one that is too large fails halfway through.
 
-    Files are sent to the admin alone. On any other page the protection from other sites' forms would read them, of
-    whatever size and whoever sends them, only to find that nobody wants them.
+    Files are sent to the admin alone. On other pages the CSRF protection would read them, whatever their size.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

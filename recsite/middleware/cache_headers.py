@@ -1,4 +1,4 @@
-"""Who may keep an answer: the reader's own browser at most, unless a view says otherwise."""
+"""Caching of answers: in the reader's own browser at most, unless a view says otherwise."""
 
 from collections.abc import Callable
 
