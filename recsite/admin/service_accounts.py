@@ -193,7 +193,7 @@ class ServiceAccountAdmin(ModelAdmin):
             key, text = keys.make_key(account=account, by=request.user, **options)
             return self.key_page(request, key, text)
 
-        return self.form_page(request, account, f"A new key for {account}", KeyForm, make, verb="Make the key")
+        return self.form_page(request, account, KeyForm, make, title=f"A new key for {account}", verb="Make the key")
 
     def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
         key = self.key(request, pk, "change")
@@ -203,8 +203,8 @@ class ServiceAccountAdmin(ModelAdmin):
             return self.key_page(request, new, text, before=key)
 
         words = f"A new key takes the place of {key.start}..., with the same name and as long a life."
-        title = f"Rotate the key {key.name}"
-        return self.form_page(request, key.account, title, RotateForm, rotate, verb="Rotate", words=words)
+        context = {"title": f"Rotate the key {key.name}", "verb": "Rotate", "words": words}
+        return self.form_page(request, key.account, RotateForm, rotate, **context)
 
     def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
         key = self.key(request, pk, "delete")
@@ -215,8 +215,8 @@ class ServiceAccountAdmin(ModelAdmin):
             return redirect(page_of(key.account))
 
         words = f"Whoever sends {key.start}... is turned away from now on. This cannot be undone."
-        context = {"verb": "Revoke", "words": words, "danger": True}
-        return self.form_page(request, key.account, f"Revoke the key {key.name}", forms.Form, revoke, **context)
+        context = {"title": f"Revoke the key {key.name}", "verb": "Revoke", "words": words, "danger": True}
+        return self.form_page(request, key.account, forms.Form, revoke, **context)
 
     # --- within ---
 
@@ -226,13 +226,7 @@ class ServiceAccountAdmin(ModelAdmin):
         return get_object_or_404(ApiKey.objects.select_related("account__user"), pk=pk)
 
     def form_page(
-        self,
-        request: HttpRequest,
-        account: ServiceAccount,
-        title: str,
-        form_class: type[forms.Form],
-        act: Callable[..., HttpResponse],
-        **context: object,
+        self, request: HttpRequest, account: ServiceAccount, form_class: Any, act: Callable, **context: object
     ) -> HttpResponse:
         """A page with a form; sent and valid, what `act` answers. What it refuses is said at the form."""
         form = form_class(request.POST if request.method == "POST" else None)
@@ -241,17 +235,15 @@ class ServiceAccountAdmin(ModelAdmin):
                 return act(**form.cleaned_data)
             except keys.KeyRefused as error:
                 form.add_error(None, str(error))
-        return self.page(request, "key_form.html", title, account, form=form, **context)
+        return self.page(request, "key_form.html", account, form=form, **context)
 
     def key_page(self, request: HttpRequest, key: ApiKey, text: str, before: ApiKey | None = None) -> HttpResponse:
         """The one page that shows the key: the answer to the form itself, which no cache keeps."""
-        context = {"key": key, "text": text, "before": before}
-        return self.page(request, "key_shown.html", f"The key {key.name}", key.account, **context)
+        context = {"title": f"The key {key.name}", "key": key, "text": text, "before": before}
+        return self.page(request, "key_shown.html", key.account, **context)
 
-    def page(
-        self, request: HttpRequest, template: str, title: str, account: ServiceAccount, **context: object
-    ) -> HttpResponse:
-        frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "account": account}
+    def page(self, request: HttpRequest, template: str, account: ServiceAccount, **context: object) -> HttpResponse:
+        frame = {**self.admin_site.each_context(request), "opts": self.opts, "account": account}
         return TemplateResponse(request, f"admin/recsite/{template}", {**frame, "back": page_of(account), **context})
 
 

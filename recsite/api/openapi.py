@@ -114,14 +114,12 @@ def problems_of(path: str, operation: dict[str, Any], changes: bool) -> list[int
 def add_problem(responses: dict[str, Any], status: int) -> None:
     answer = responses.setdefault(str(status), {})
     answer.setdefault("description", DESCRIPTIONS[status])
-    kind = MALFORMED if status == 400 else "about:blank"
-    errors = [{"field": "count", "code": "min_value", "detail": "Ensure this value is greater than or equal to 1."}]
-    example = problem(
-        status=status,
-        detail="count: Ensure this value is greater than or equal to 1." if status == 400 else DESCRIPTIONS[status],
-        kind=kind,
-        errors=errors if status == 400 else None,
-    )
+    if status == 400:
+        words = "Ensure this value is greater than or equal to 1."
+        errors = [{"field": "count", "code": "min_value", "detail": words}]
+        example = problem(status=status, detail=f"count: {words}", kind=MALFORMED, errors=errors)
+    else:
+        example = problem(status=status, detail=DESCRIPTIONS[status])
     name = HTTPStatus(status).phrase.lower().replace(" ", "_")
     answer["content"] = {MEDIA_TYPE: {"schema": PROBLEM, "examples": {name: {"value": example}}}}
 
