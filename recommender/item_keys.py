@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from django.urls import register_converter
+from django.urls.converters import StringConverter
 
 
-class ItemKeyConverter:
+class ItemKeyConverter(StringConverter):
     """An item's key: slashes and spaces are welcome, only NUL, which PostgreSQL refuses, is not."""
 
     regex = r"[^\x00]+"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
 
 
 register_converter(ItemKeyConverter, "item_key")
