@@ -6,9 +6,8 @@ code is not stored. Gender stays `M` and `F`, as published. In ml-1m ages are ra
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
 
 from customers.errors import FileRefused, RowRefused
@@ -22,8 +21,9 @@ OCCUPATIONS = (
     "unemployed", "writer",
 )  # fmt: skip
 AGES = {"1": "16", "18": "18-24", "25": "25-34", "35": "35-44", "45": "45-49", "50": "50-55", "56": "56+"}
-_WORDS = {"customer": "user", "customer.age": "age", "product": "item", "product.category": "genre"}  # in refusals
+_COLUMNS = {"customer": "user", "customer.age": "age", "product": "item", "product.category": "genre"}  # in refusals
 _YEAR = re.compile(r"\((\d{4})\)\s*$")
+PREFIX = "ml"
 
 
 @dataclass(frozen=True)
@@ -32,26 +32,25 @@ class Part:
 
     name: str
     separator: str
-    cells: int
-    entry: Callable[[list[str]], Entry]
+    columns: Sequence[str]
+    entry: Callable[[Mapping[str, str]], Entry]
 
 
 def parts_of(folder: Path) -> list[Part]:
     """The files in the order in which they are read. FileRefused when the folder holds neither layout."""
     if not folder.is_dir():
         raise FileRefused(f"There is no folder {folder}.")
-    for marker, parts in (("u.data", _ml_100k), ("ratings.dat", _ml_1m)):
+    for marker, layout in (("u.data", _ml_100k), ("ratings.dat", _ml_1m)):
         if (folder / marker).is_file():
-            files = parts(folder)
-            missing = [part.name for part in files if not (folder / part.name).is_file()]
+            parts = layout(folder)
+            missing = [part.name for part in parts if not (folder / part.name).is_file()]
             if missing:
                 raise FileRefused(f"{folder} has {marker} but not {' or '.join(missing)}.")
-            return files
+            return parts
     raise FileRefused(f"{folder} holds neither ml-100k (u.data, u.user, u.item) nor ml-1m (ratings.dat, ...).")
 
 
 def rows(path: Path, part: Part) -> Iterator[Row]:
-    """The lines, cut; the cells are called by their places."""
     read = 0
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
@@ -59,50 +58,57 @@ def rows(path: Path, part: Part) -> Iterator[Row]:
             line = raw.decode("latin-1").rstrip("\r\n")
             if not line:
                 continue
-            cut = line.split(part.separator)
-            if len(cut) != part.cells or "\0" in line:
-                yield Row(number, {}, f"{len(cut)} cells where {part.name} has {part.cells}", read)
+            cells = line.split(part.separator)
+            if len(cells) != len(part.columns) or "\0" in line:
+                yield Row(number, {}, f"{len(cells)} cells where {part.name} has {len(part.columns)}", read)
             else:
-                yield Row(number, {str(place): cell for place, cell in enumerate(cut)}, read=read)
-
-
-def _rating(cut: list[str]) -> Entry:
-    user, item, stars, seconds = cut
-    return read_entry(
-        {"customer": user, "product": item, "rating": stars, "time": seconds, "external_id": f"{user}:{item}"},
-        columns=_WORDS,
-    )
-
-
-def _film(key: str, title: str, genres: list[str]) -> Entry:
-    year = _YEAR.search(title)
-    return read_entry(
-        {
-            "product": key,
-            "product.name": title,
-            "product.category": genres[0] if genres else "",
-            "product.type": f"{year[1][:3]}0s" if year else "",
-            "product.description": ", ".join(genres),
-        },
-        columns=_WORDS,
-    )
-
-
-def _person(key: str, age: str, gender: str, occupation: str) -> Entry:
-    values = {"customer": key, "customer.age": age, "customer.gender": gender, "customer.segment": occupation}
-    return read_entry(values, columns=_WORDS)
+                yield Row(number, dict(zip(part.columns, cells, strict=True)), read=read)
 
 
 def _ml_100k(folder: Path) -> list[Part]:
     genres = _genres(folder / "u.genre") if (folder / "u.genre").is_file() else [str(n) for n in range(19)]
+
+    def film(row: Mapping[str, str]) -> Entry:
+        return _film(row, [genre for genre in genres if _flag(row[genre])])
+
     return [
-        Part("u.user", "|", 5, lambda cut: _person(cut[0], cut[1], cut[2], cut[3])),
-        Part(
-            "u.item", "|", 5 + len(genres),
-            lambda cut: _film(cut[0], cut[1], list(compress(genres, map(_flag, cut[5:])))),
-        ),
-        Part("u.data", "\t", 4, _rating),
-    ]  # fmt: skip
+        Part("u.user", "|", ("user", "age", "gender", "occupation", "zip"), _person),
+        Part("u.item", "|", ("item", "title", "release", "video", "address", *genres), film),
+        Part("u.data", "\t", ("user", "item", "rating", "time"), _rating),
+    ]
+
+
+def _ml_1m(folder: Path) -> list[Part]:
+    def person(row: Mapping[str, str]) -> Entry:
+        return _person({**row, "age": AGES.get(row["age"], row["age"]), "occupation": _occupation(row["occupation"])})
+
+    return [
+        Part("users.dat", "::", ("user", "gender", "age", "occupation", "zip"), person),
+        Part("movies.dat", "::", ("item", "title", "genres"), lambda row: _film(row, row["genres"].split("|"))),
+        Part("ratings.dat", "::", ("user", "item", "rating", "time"), _rating),
+    ]
+
+
+def _rating(row: Mapping[str, str]) -> Entry:
+    values = {"customer": row["user"], "product": row["item"], "rating": row["rating"], "time": row["time"]}
+    return read_entry({**values, "external_id": f"{row['user']}:{row['item']}"}, columns=_COLUMNS)
+
+
+def _film(row: Mapping[str, str], genres: list[str]) -> Entry:
+    year = _YEAR.search(row["title"])
+    values = {
+        "product": row["item"],
+        "product.name": row["title"],
+        "product.category": genres[0] if genres else "",
+        "product.type": f"{year[1][:3]}0s" if year else "",
+        "product.description": ", ".join(genres),
+    }
+    return read_entry(values, columns=_COLUMNS)
+
+
+def _person(row: Mapping[str, str]) -> Entry:
+    profile = {"customer.age": row["age"], "customer.gender": row["gender"], "customer.segment": row["occupation"]}
+    return read_entry({"customer": row["user"], **profile}, columns=_COLUMNS)
 
 
 def _flag(cell: str) -> bool:
@@ -116,14 +122,6 @@ def _genres(path: Path) -> list[str]:
     if not all(len(line) == 2 and line[1].strip().isdecimal() for line in lines):
         raise FileRefused(f"{path} does not list genres as NAME|NUMBER.")
     return [name for name, _ in sorted(lines, key=lambda line: int(line[1]))]
-
-
-def _ml_1m(folder: Path) -> list[Part]:
-    return [
-        Part("users.dat", "::", 5, lambda cut: _person(cut[0], AGES.get(cut[2], cut[2]), cut[1], _occupation(cut[3]))),
-        Part("movies.dat", "::", 3, lambda cut: _film(cut[0], cut[1], cut[2].split("|"))),
-        Part("ratings.dat", "::", 4, _rating),
-    ]
 
 
 def _occupation(number: str) -> str:

@@ -16,13 +16,7 @@ class Command(ImportCommand):
         parser.add_argument("folder", type=Path)
 
     def import_with(self, run: Import, options: dict) -> None:
-        folder = options["folder"]
-        for part in movielens.parts_of(folder):
-            path = folder / part.name
-            run.take(
-                movielens.rows(path, part),
-                lambda cells, part=part: part.entry(list(cells.values())),
-                name=part.name,
-                size=path.stat().st_size,
-                prefix="ml",
-            )
+        for part in movielens.parts_of(options["folder"]):
+            path = options["folder"] / part.name
+            size = path.stat().st_size
+            run.take(movielens.rows(path, part), part.entry, name=part.name, size=size, prefix=movielens.PREFIX)
