@@ -22,7 +22,8 @@ import numpy as np
 from benchmarks import datasets, splits
 from benchmarks.peers import OURS, Peer, load
 from benchmarks.quality import AT_MOST, RESAMPLES, chosen_before, in_a_process
-from recommender.engine.data.dataset import TEST, TRAIN, VALID, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.splits import TEST, TRAIN, VALID
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation.metrics import bootstrap_interval, ndcg, rank_targets, user_metrics

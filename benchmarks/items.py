@@ -18,7 +18,8 @@ import numpy as np
 from benchmarks import datasets
 from benchmarks.peers import ITEMS, OURS, TRIALS, load
 from benchmarks.quality import AT_MOST, RESAMPLES, in_a_process, named, paired, print_table
-from recommender.engine.data.dataset import TEST, TRAIN, VALID, Cases, TwoTowerDataset, held_out_last, split
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.splits import TEST, TRAIN, VALID, held_out_last, split
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation.metrics import METRICS, bootstrap_interval, rank_targets, user_metrics
 

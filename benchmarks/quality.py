@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks import datasets, splits
 from benchmarks.peers import HOME, OURS, TRIALS, Peer, load
-from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, held_out_last, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TEST, TRAIN, VALID, held_out_last, split
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation.metrics import METRICS, bootstrap_interval, rank_targets, user_metrics

@@ -19,7 +19,8 @@ from benchmarks import datasets
 from benchmarks.peers import OURS, RATERS, load
 from benchmarks.peers.raters import rated_rows
 from benchmarks.splits import at_random, known_first
-from recommender.engine.data.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, split_by_date
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import LEFT_OUT, TEST, TRAIN, VALID, split_by_date
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
 

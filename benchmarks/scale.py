@@ -106,8 +106,7 @@ def untrained_bundle(out: Path, users: int) -> Path:
     """
     import torch
 
-    from recommender.engine.model.towers import TwoTowerHybrid
-    from recommender.engine.training.trainer import tower_sizes
+    from recommender.engine.model.towers import TowerSizes, TwoTowerHybrid
     from recommender.engine.training.writing import save_model
 
     rng = np.random.default_rng(0)
@@ -128,7 +127,7 @@ def untrained_bundle(out: Path, users: int) -> Path:
     features = {"user_categorical": ["gender", "country"], "user_numerical": ["age"], "item_categorical": ["category"]}
     data = TwoTowerDataset.build(from_frame(frame, user="user", item="item", time="time", rating="rating", **features))
     torch.manual_seed(0)
-    model = TwoTowerHybrid(tower_sizes(data, CONFIG.dim), CONFIG)
+    model = TwoTowerHybrid(TowerSizes.of(data, CONFIG.dim), CONFIG)
     for parameter in model.parameters():  # zeros, as training starts from, would give everybody one list of equals
         torch.nn.init.normal_(parameter, std=0.1)
     torch.nn.init.ones_(model.users.rate_precision)

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from recommender.engine.data.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, held_out_last, split_last_out
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import LEFT_OUT, TEST, TRAIN, VALID, held_out_last, split_last_out
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
 

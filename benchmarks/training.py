@@ -28,20 +28,21 @@ from benchmarks import datasets
 from benchmarks.peers import load
 from benchmarks.quality import choose, in_a_process
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import TRAIN, TwoTowerDataset, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TRAIN, split
 from recommender.engine.errors import EngineError
-from recommender.engine.model.linear import fit_linear_path
+from recommender.engine.model.linear import LinearPath
 
 PEERS = ("ease", "implicit_als")
 FITS = 3  # of the peer; the median counts
 SIZES = (10_000, 100_000, 1_000_000)
 PHASES = {  # functions of the engine, by the phase that each is
-    "linear path": "fit_linear_path",
-    "profile path": "fit_profile_path",
+    "linear path": "choose_linear_path",
+    "profile path": "choose_profile_path",
     "epochs": "epoch",
-    "validation": "validate",
-    "weights of a list": "choose_weights",
-    "ratings": "fit_rating_path",
+    "validation": "_validate",
+    "weights of a list": "choose_list_weights",
+    "ratings": "choose_rating_path",
 }
 
 
@@ -126,7 +127,7 @@ def passing(data: TwoTowerDataset, config: TrainConfig, peer: dict[str, Any]) ->
         "path_seconds": None,
     }
     if passed == 0:
-        row["path_seconds"] = _seconds(lambda: fit_linear_path(data, config.dim, judged.linear))
+        row["path_seconds"] = _seconds(lambda: LinearPath.fit(data, config.dim, judged.linear))
         row["path_ratio"] = row["path_seconds"] / peer["seconds"]
     if passed is not None:
         # An epoch after which training began again, slower, took its time but is not among those to repeat.

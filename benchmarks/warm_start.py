@@ -20,11 +20,11 @@ import numpy as np
 from benchmarks import datasets
 from recommender.engine.bundle.comparison import learned_by, open_for_comparison
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import TEST, VALID, split
+from recommender.engine.data.splits import TEST, VALID, split
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
 from recommender.engine.evaluation.metrics import bootstrap_interval, rank_targets, user_metrics
-from recommender.engine.training.pipeline import build_from_tables
+from recommender.engine.training.pipeline import build_bundle
 from recommender.engine.training.warm_start import hold_out_unlearned
 
 ADDED = 0.1  # of the purchases, the latest
@@ -80,7 +80,7 @@ def measure(tables: Tables, config: TrainConfig) -> list[dict[str, Any]]:
 def _build(tables: Tables, out: Path, config: TrainConfig, **options: Any) -> tuple[float, float]:
     """Seconds of the clock and of the processor."""
     clock, processor = time.perf_counter(), time.process_time()
-    report = build_from_tables(tables, out, config=config, how="last-out", **options)
+    report = build_bundle(tables, out, config=config, split="last-out", **options)
     took = time.perf_counter() - clock, time.process_time() - processor
     ndcg = report.metrics["ndcg_10"]
     print(f"seed {config.seed}, {out.name}: {took[1]:.0f} s, test NDCG@10 {ndcg:.4f} ({report.start})", file=sys.stderr)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from recommender.engine.data.dataset import TRAIN, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.splits import TRAIN
 
 
 def bought_matrix(data: TwoTowerDataset) -> sparse.csr_matrix:

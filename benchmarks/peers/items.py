@@ -10,8 +10,9 @@ from benchmarks.peers import ours
 from benchmarks.peers.histories import bought_matrix
 from recommender.engine.bundle.neighbours import Neighbours, feature_codes, learn_questions
 from recommender.engine.bundle.retrieval import Index
-from recommender.engine.data.dataset import TRAIN, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.inputs import Vectors
+from recommender.engine.data.splits import TRAIN
 
 SHRINKAGE = 3.0  # as in recommender/serving/together.py, which needs Django
 

@@ -10,10 +10,8 @@ import numpy as np
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.evaluation.metrics import case_inputs
-from recommender.engine.model.linear import LinearSettings
-from recommender.engine.model.list_weights import ListWeights
-from recommender.engine.model.rating import RatingSettings
-from recommender.engine.training.trainer import TorchScorer, Trained, train_two_tower_model
+from recommender.engine.model.scorer import TorchScorer
+from recommender.engine.training.trainer import Trained, train_two_tower_model
 
 
 class TwoTowers:
@@ -31,9 +29,7 @@ class TwoTowers:
         if self.like is not None:
             # The judged weights stayed in another process, so large data is refitted by the same training again, too.
             config = replace(config, repeat_up_to=len(data))
-            chosen = {"linear": LinearSettings(**self.like["linear"]), "weights": ListWeights(**self.like["weights"])}
-            chosen["ratings"] = self.like["ratings"] and RatingSettings(**self.like["ratings"])
-            like = Trained(model=None, **{**self.like, **chosen})  # type: ignore[arg-type]
+            like = Trained.from_decided(self.like)
         trained = train_two_tower_model(data, config, like=like)
         self.decided["like"] = trained.decided()
         self.scorer = TorchScorer(trained.model, data)

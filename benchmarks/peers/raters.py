@@ -7,17 +7,18 @@ row order. `decided` holds the settings that repeat the fit with no validation.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import TRAIN, TwoTowerDataset
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TRAIN
 from recommender.engine.evaluation.metrics import predict_held_out_ratings
-from recommender.engine.model.rating import RatingSettings, fit_rating_path
-from recommender.engine.model.towers import TwoTowerHybrid
-from recommender.engine.training.trainer import TorchScorer, tower_sizes
+from recommender.engine.model.rating import fit_rating_paths
+from recommender.engine.model.scorer import TorchScorer
+from recommender.engine.model.towers import TowerSizes, TwoTowerHybrid
+from recommender.engine.training.choosing import choose_rating_path
 
 
 class GlobalMean:
@@ -40,9 +41,8 @@ class GlobalMean:
 class TwoTowers:
     """Our rating vectors, with the defaults that every shop gets. No list is trained: no rating depends on it."""
 
-    def __init__(self, settings: dict[str, float] | None = None):
-        self.settings = None if settings is None else RatingSettings(**settings)
-        self.decided: dict[str, Any] = {"settings": settings}
+    def __init__(self, noise: float | None = None) -> None:
+        self.decided: dict[str, Any] = {"noise": noise}
 
     @staticmethod
     def grid() -> list[dict[str, Any]]:
@@ -50,9 +50,12 @@ class TwoTowers:
 
     def fit(self, data: TwoTowerDataset) -> None:
         config = TrainConfig()
-        path = fit_rating_path(data, config.rating_dim, config.seed, self.settings)
-        self.decided["settings"] = asdict(path.settings)
-        self.model = TwoTowerHybrid(tower_sizes(data, config.dim), config)
+        self.model = TwoTowerHybrid(TowerSizes.of(data, config.dim), config)
+        if self.decided["noise"] is None:
+            path = choose_rating_path(data, config.rating_dim, config.seed, self.model.reads)
+        else:
+            (path,) = fit_rating_paths(data, config.rating_dim, config.seed, [self.decided["noise"]])
+        self.decided["noise"] = path.noise
         self.model.rate_by(path)
 
     def predict(self, data: TwoTowerDataset, role: int) -> np.ndarray:

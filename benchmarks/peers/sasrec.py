@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.peers.histories import popular_for_newcomers
-from recommender.engine.data.dataset import TRAIN, VALID, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.splits import TRAIN, VALID
 from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 
 MAX_EPOCHS, PATIENCE, EVERY = 200, 3, 5  # validation is asked every few epochs

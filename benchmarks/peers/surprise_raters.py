@@ -10,7 +10,8 @@ from surprise import SVD as FunkSVD
 from surprise import BaselineOnly, Dataset, Reader, SVDpp
 
 from benchmarks.peers.raters import rated_rows
-from recommender.engine.data.dataset import TRAIN, TwoTowerDataset
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TRAIN
 
 SCALE = 1, 5
 

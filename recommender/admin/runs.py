@@ -13,7 +13,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from recommender import training
 from recommender.admin.pages import ReadOnlyAdmin, check_may, duration, link_to, page_address, staff
@@ -50,6 +55,12 @@ class RetrainForm(forms.Form):
         initial=TrainConfig().epochs,
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="At most so many passes over the purchases; training stops by itself when it no longer helps.",
+    )
+    minutes = forms.FloatField(
+        required=False,
+        min_value=1,
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="Begin no pass that would end after so many minutes; empty: no limit. The report says if it was met.",
     )
     tune = forms.IntegerField(
         required=False,

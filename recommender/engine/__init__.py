@@ -25,7 +25,7 @@ _HOME = {
     "read_snapshot": "data.tables",
     "from_frame": "data.tables",
     "Derived": "data.schema",
-    "split": "data.dataset",
+    "split": "data.splits",
     "save_model": "training.writing",
 }
 __all__ = sorted(_HOME)

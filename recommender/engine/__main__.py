@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,18 +21,13 @@ except ModuleNotFoundError as error:
 from recommender.engine.config import INTERACTIONS, LOSSES, TrainConfig
 from recommender.engine.data.left_out import LeftOut
 from recommender.engine.errors import EngineError
+from recommender.engine.files import replacing
 
 if TYPE_CHECKING:
     from recommender.engine.training.pipeline import Progress
 
 LIST_SCHEMA = pa.schema(
-    [
-        ("user", pa.string()),
-        ("item", pa.string()),
-        ("rank", pa.int32()),
-        ("score", pa.float32()),
-        ("rating", pa.float32()),
-    ]
+    {"user": pa.string(), "item": pa.string(), "rank": pa.int32(), "score": pa.float32(), "rating": pa.float32()}
 )
 
 
@@ -55,15 +48,14 @@ def train(options: argparse.Namespace) -> None:
     """Train on a snapshot and write a bundle; the report stands beside popularity."""
     from recommender.engine.data.tables import read_snapshot
     from recommender.engine.training import distributed
-    from recommender.engine.training.pipeline import build_from_tables, help_to_learn
+    from recommender.engine.training.pipeline import build_bundle, follow_rank_zero
     from recommender.engine.training.warm_start import settings_of
 
-    given = {
-        n: getattr(options, n) for n in ("loss", "interaction", "epochs", "seed") if getattr(options, n) is not None
-    }
-    asked = {
+    names = ("loss", "interaction", "epochs", "minutes", "seed")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    plan = {
         "config": TrainConfig(**given) if options.warm_start is None else settings_of(options.warm_start, given),
-        "how": options.split,
+        "split": options.split,
         "live": options.warm_start,
         "warm_start": options.warm_start is not None,
         "tune": options.tune,
@@ -71,11 +63,11 @@ def train(options: argparse.Namespace) -> None:
     }
     with distributed.joined():
         tables = read_snapshot(options.data)
-        if not distributed.is_first():
-            help_to_learn(tables, **asked)
+        if not distributed.is_rank_zero():
+            follow_rank_zero(tables, **plan)
             return
-        with _bar() as tell:
-            report = build_from_tables(tables, options.out, progress=tell, **asked)
+        with _bar() as show:
+            report = build_bundle(tables, options.out, progress=show, **plan)
     _print_report(report.to_dict(), options.json, bundle=str(options.out))
 
 
@@ -84,18 +76,18 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
     """A bar on stderr that says what is being done."""
     with tqdm(total=100, unit="%", file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
 
-        def tell(progress: Progress) -> None:
+        def show(progress: Progress) -> None:
             bar.set_description(progress.phase, refresh=False)
             bar.set_postfix_str(progress.message, refresh=False)
             bar.update(100 * progress.done - bar.n)
 
-        yield tell
+        yield show
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a bundle on a snapshot, with the weights that have not seen what its own split held out."""
     from recommender.engine.bundle.comparison import open_for_comparison
-    from recommender.engine.data.dataset import held_out_last, split
+    from recommender.engine.data.splits import held_out_last, split
     from recommender.engine.data.tables import read_snapshot
     from recommender.engine.evaluation import report
 
@@ -115,24 +107,17 @@ def recommend(options: argparse.Namespace) -> None:
         raise EngineError(f"{options.out} ends in {options.out.suffix!r}; lists are written as .parquet or .csv.")
     recommender = StandaloneRecommender.from_bundle(options.bundle)
     users = recommender.user_keys if options.users == "all" else _read_users(Path(options.users))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=options.out.parent, suffix=".part")
-    os.close(handle)
-    try:
-        with (
-            _writer(Path(name), options.out.suffix) as writer,
-            tqdm(total=len(users), unit="user", file=sys.stderr) as bar,
-        ):
-            for lists in recommender.stream(users, options.top_k, not options.include_purchased):
-                columns = lists.columns()
-                # from_pandas: nan is written as null.
-                arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in LIST_SCHEMA]
-                writer.write_table(pa.table(arrays, schema=LIST_SCHEMA))
-                bar.update(len(lists))
-        os.chmod(name, 0o644)
-        os.replace(name, options.out)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with (
+        replacing(options.out) as path,
+        _writer(path, options.out.suffix) as writer,
+        tqdm(total=len(users), unit="user", file=sys.stderr) as bar,
+    ):
+        for lists in recommender.stream(users, options.top_k, not options.include_purchased):
+            columns = lists.columns()
+            # from_pandas: nan is written as null.
+            arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in LIST_SCHEMA]
+            writer.write_table(pa.table(arrays, schema=LIST_SCHEMA))
+            bar.update(len(lists))
     print(f"{len(users):,} lists in {options.out}")
 
 
@@ -144,7 +129,7 @@ def _writer(path: Path, suffix: str) -> Any:
 
 def _read_users(path: Path) -> list[str]:
     """Keys from a text file (one a line) or from the first column of a CSV or parquet file."""
-    from recommender.engine.data.tables import read_keys
+    from recommender.engine.data.columns import read_keys
 
     if path.suffix in (".parquet", ".csv"):
         return read_keys(path)
@@ -158,6 +143,10 @@ def _print_report(report: dict[str, Any], as_json: bool, bundle: str) -> None:
         return
     if report["start"] != "cold":
         print(f"started {report['start']}")
+    if report["out_of_time"]:
+        print(
+            f"the limit of {report['settings']['minutes']:g} minutes ended training; the best model until then was kept"
+        )
     for part in report["left_out"]:
         print(LeftOut.from_dict(part).sentence())
     for trial in report["study"]:
@@ -200,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--loss", choices=LOSSES)
     command.add_argument("--interaction", choices=INTERACTIONS)
     command.add_argument("--epochs", type=int)
+    command.add_argument("--minutes", type=float, metavar="M", help="begin no epoch that would end later")
     command.add_argument("--seed", type=int)
     command.add_argument(
         "--warm-start", type=Path, metavar="BUNDLE", help="go on from this bundle's weights and settings"

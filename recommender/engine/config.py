@@ -9,6 +9,10 @@ from recommender.engine.errors import EngineError
 
 LOSSES = ("softmax", "bpr", "bce")
 INTERACTIONS = ("cosine", "dot")
+AT_LEAST_ONE = (
+    *("dim", "profile_rank", "rating_dim", "max_history", "max_ratings"),
+    *("epochs", "patience", "average_steps", "batch_targets"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,8 @@ class TrainConfig:
     max_history : purchases of a person that their lists are made from, the latest ones.
     max_ratings : purchases of a person whose ratings are read, the latest ones.
     epochs, patience : at most so many passes, and so many without a better validation NDCG@10 before stopping.
-    minutes : no epoch is begun that would end after so many minutes, if it takes as long as the one before: a million
-        purchases may take them on a slow machine. What served validation best until then is kept.
+    minutes : no epoch is begun that would end after so many minutes, if it takes as long as the one before; what
+        served validation best until then is kept. None: no limit.
     learning_rate : the first rate; halved whenever an epoch brings no improvement.
     average_steps : the weights that are judged and served are a running average over about so many steps.
     item_id_dropout : how often an item is seen by its features alone, where it has any.
@@ -47,7 +51,7 @@ class TrainConfig:
     max_ratings: int = 400
     epochs: int = 30
     patience: int = 3
-    minutes: float = 13.0
+    minutes: float | None = None
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     average_steps: int = 100
@@ -68,22 +72,12 @@ class TrainConfig:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise EngineError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(values)}.")
-        for name in (
-            "dim",
-            "profile_rank",
-            "rating_dim",
-            "max_history",
-            "max_ratings",
-            "epochs",
-            "patience",
-            "average_steps",
-            "batch_targets",
-        ):
+        for name in AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise EngineError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if not 0 <= self.seed < 2**32:
             raise EngineError(f"seed is {self.seed}; it must be 0 or more, and less than 2 to the power of 32.")
-        if not self.minutes > 0:
+        if self.minutes is not None and not self.minutes > 0:
             raise EngineError(f"minutes is {self.minutes}; it must be more than 0.")
         if self.later < 0:
             raise EngineError(f"later is {self.later}; it must be 0 or more.")

@@ -29,6 +29,7 @@ SEGMENT_LABELS = {  # of the engine's segments that do not name their people
     "6-20 purchases": "6 to 20 purchases",
     "new items": "new products, among themselves",
 }
+OUT_OF_TIME = "The limit of {:g} minutes ended training; the best model until then was kept."
 NO_VALUE = "–"
 
 
@@ -104,6 +105,7 @@ class ReportLines:
     curves: list[LineChart]
     trials: list[TrialLine]
     left_out: list[str]
+    out_of_time: str
 
 
 def report_lines(report: Mapping[str, Any]) -> ReportLines:
@@ -129,6 +131,7 @@ def report_lines(report: Mapping[str, Any]) -> ReportLines:
         curves=epoch_charts(report.get("curve", [])),
         trials=_trial_lines(report.get("study", [])),
         left_out=[LeftOut.from_dict(part).sentence() for part in report.get("left_out", [])],
+        out_of_time=OUT_OF_TIME.format(report["settings"]["minutes"]) if report.get("out_of_time") else "",
     )
 
 

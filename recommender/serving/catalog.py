@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recommender.engine.bundle.explain import Weighed, weigh
+from recommender.engine.bundle.explain import EncodedCustomer, encode_with_ablations
 from recommender.engine.bundle.inference import Inference, Person
 from recommender.engine.bundle.neighbours import Neighbours
 from recommender.engine.bundle.retrieval import Index
@@ -55,9 +55,9 @@ class PlacedModel:
         """float32 [k, width]: the part of these items' vectors that says who wants them, less how many do."""
         return self.vectors.rank[rows][:, : self.vectors.trace.shape[1]]
 
-    def weigh(self, people: Sequence[tuple[Person, Collection[str] | None]]) -> list[Weighed]:
+    def encode_with_ablations(self, people: Sequence[tuple[Person, Collection[str] | None]]) -> list[EncodedCustomer]:
         """People in vectors, with and without each piece of what is known of them."""
-        return weigh(self.model.inference, people, self.vectors, self.row_of)
+        return encode_with_ablations(self.model.inference, people, self.vectors, self.row_of)
 
     def encode(self, people: Sequence[Person]) -> Vectors:
         """Vectors of people, whose histories may hold items newer than the model."""

@@ -9,7 +9,7 @@ import numpy as np
 import structlog
 from django.utils import timezone
 
-from recommender.engine.bundle.explain import Weighed
+from recommender.engine.bundle.explain import EncodedCustomer
 from recommender.engine.bundle.inference import Event, Person
 from recommender.engine.errors import EngineError
 from recommender.errors import RecommendationError
@@ -51,7 +51,7 @@ class ListContext:
     allowed: np.ndarray
     in_cart: bool = False
     arm: RunningArm | None = None
-    encoded: Weighed | None = None
+    encoded: EncodedCustomer | None = None
 
     @property
     def may_be_logged(self) -> bool:
@@ -89,7 +89,7 @@ def read_contexts(
 def with_encoded(contexts: Sequence[ListContext]) -> list[ListContext]:
     """The same contexts with their people as the towers see them: all of one catalog pass the user tower together."""
     known = [context for context in contexts if context.person is not None]
-    encoded: dict[int, Weighed] = {}
+    encoded: dict[int, EncodedCustomer] = {}
     for catalog in {id(context.catalog): context.catalog for context in known}.values():  # one, but for an experiment
         encoded |= _encode([context for context in known if context.catalog is catalog], catalog)
     return [replace(context, encoded=encoded.get(id(context))) for context in contexts]
@@ -149,7 +149,7 @@ def _arm_of(request: ListRequest, customers: Mapping[str, CustomerContext], stat
     return state.running.arm_of(customer.key, request.scenario)
 
 
-def _encode(contexts: Sequence[ListContext], catalog: LiveCatalog) -> dict[int, Weighed]:
+def _encode(contexts: Sequence[ListContext], catalog: LiveCatalog) -> dict[int, EncodedCustomer]:
     """Each context's person as the towers see them, by id of the context; where that fails together, one by one."""
     # A customer's totals are no part of a profile that they would recognise.
     totals = tuple(get_source().customer_from_interactions)
@@ -161,7 +161,7 @@ def _encode(contexts: Sequence[ListContext], catalog: LiveCatalog) -> dict[int, 
     if catalog.placed is None:
         return {}
     try:
-        encoded = catalog.placed.weigh(people)
+        encoded = catalog.placed.encode_with_ablations(people)
     except EngineError as error:
         if len(contexts) > 1:
             return {key: one for context in contexts for key, one in _encode([context], catalog).items()}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from recommender.engine.bundle import explain
-from recommender.engine.bundle.explain import Weighed
+from recommender.engine.bundle.explain import EncodedCustomer
 from recommender.errors import RecommendationError
 from recommender.serving.answer import Explanation, ListedItem, Reason
 from recommender.serving.context import ListContext, read_contexts, with_encoded
@@ -41,7 +41,7 @@ def why(item: str, **request: Any) -> Explanation:
     return Explanation(tuple(zip(reasons, shares, strict=True)), None)
 
 
-def explained(context: ListContext, person: Weighed, rows: np.ndarray, scores: np.ndarray) -> list[ListedItem]:
+def explained(context: ListContext, person: EncodedCustomer, rows: np.ndarray, scores: np.ndarray) -> list[ListedItem]:
     """The rows as recommendations, with the rating this person would give and the evidence that lifted each."""
     catalog = context.catalog
     assert catalog.placed is not None

@@ -31,7 +31,7 @@ class RunParameters:
 def read_parameters(parameters: Mapping[str, Any]) -> RunParameters:
     """TrainingError names the parameter that is unknown, of the wrong type or out of range."""
     options = {f.name: type(f.default) for f in fields(RunParameters) if f.name != "settings"}
-    types = {f.name: type(f.default) for f in fields(TrainConfig)} | options
+    types = {f.name: type(f.default) for f in fields(TrainConfig)} | {"minutes": float} | options
     for name, value in parameters.items():
         if name not in types:
             raise TrainingError(f"{name!r} is no training parameter; there are {', '.join(types)}.")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import cold, splits
-from recommender.engine.data.dataset import TEST, TRAIN, VALID
+from recommender.engine.data.splits import TEST, TRAIN, VALID
 from recommender.engine.data.tables import read_snapshot
 from tests import planted
 

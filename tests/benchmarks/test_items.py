@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks import items
 from benchmarks.peers import load
-from recommender.engine.data.dataset import TEST, TwoTowerDataset, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TEST, split
 from recommender.engine.data.tables import read_snapshot
 from tests import planted
 

@@ -12,7 +12,8 @@ import pytest
 
 from benchmarks import peers, quality, splits
 from benchmarks.peers.ease import EASE
-from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TEST, TRAIN, VALID, split
 from recommender.engine.data.tables import from_frame, read_snapshot
 from recommender.engine.evaluation.metrics import score_batches
 from tests import planted

@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks import ratings, splits
 from benchmarks.peers.raters import rated_rows
-from recommender.engine.data.dataset import TEST, TRAIN, TwoTowerDataset
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TEST, TRAIN
 from recommender.engine.data.tables import read_snapshot
 from tests import planted
 

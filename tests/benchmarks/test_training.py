@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks import datasets, training
-from recommender.engine.data.dataset import TEST, TwoTowerDataset, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TEST, split
 from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 from tests import planted
 

@@ -10,9 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from recommender.engine.data.columns import read_keys
 from recommender.engine.data.encoders import as_text
 from recommender.engine.data.left_out import BARE, ONCE, ROW, UNLISTED, VALUE
-from recommender.engine.data.tables import from_frame, read_keys, read_snapshot
+from recommender.engine.data.tables import from_frame, read_snapshot
 from recommender.engine.errors import SnapshotError
 from tests import planted
 

@@ -80,13 +80,13 @@ def test_onnx_and_torch_answer_alike(snapshot, bundle):
 
     from recommender.engine.config import TrainConfig
     from recommender.engine.evaluation.metrics import case_inputs
-    from recommender.engine.model.towers import TwoTowerHybrid
-    from recommender.engine.training.trainer import TorchScorer, tower_sizes
+    from recommender.engine.model.scorer import TorchScorer
+    from recommender.engine.model.towers import TowerSizes, TwoTowerHybrid
 
     data = TwoTowerDataset.build(read_snapshot(snapshot), encoders=Inference.open(bundle).encoders)
     config = TrainConfig.from_dict(read_manifest(bundle)["settings"])
     weights = load_file(bundle / "model" / "weights.safetensors")
-    model = TwoTowerHybrid(tower_sizes(data, weights["items.trace.weight"].shape[1]), config)
+    model = TwoTowerHybrid(TowerSizes.of(data, weights["items.trace.weight"].shape[1]), config)
     model.load_state_dict(weights)
     with torch.no_grad():
         scorer = TorchScorer(model, data)

@@ -2,21 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender.engine.data.dataset import (
-    LEFT_OUT,
-    TEST,
-    TRAIN,
-    VALID,
-    NegativeSampler,
-    TwoTowerDataset,
-    held_out_last,
-    split,
-    split_by_date,
-    windows,
-)
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import LEFT_OUT, TEST, TRAIN, VALID, held_out_last, split, split_by_date
 from recommender.engine.data.tables import from_frame, read_snapshot
 from recommender.engine.errors import SnapshotError
 from recommender.engine.evaluation.metrics import rank_targets
+from recommender.engine.training.batches import NegativeSampler, windows
 from tests import planted
 
 
@@ -67,10 +58,10 @@ def test_features_from_purchases_are_as_of_the_moment_before_each_purchase(tmp_p
             "spent": {"take": "sum", "column": "amount"},
         },
     )  # fmt: skip
-    from recommender.engine.data.dataset import _user_columns
+    from recommender.engine.data.derived import columns_before
 
     data = TwoTowerDataset.build(tables)
-    before = _user_columns(tables, data.context)
+    before = columns_before(tables, data.context)
     assert before["status"].tolist() == ["", "new", "sent"]
     assert before["n"].tolist() == [0, 1, 2]
     assert before["spent"].tolist() == [0, 10, 30]

@@ -34,9 +34,10 @@ import sys
 import numpy as np
 import torch
 from pathlib import Path
-from recommender.engine import distributed
+from recommender.engine.training import distributed
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import TwoTowerDataset, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import split
 from recommender.engine.errors import TrainingCancelled
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.training.trainer import train_two_tower_model
@@ -55,7 +56,7 @@ with distributed.joined():
     asked = []
     try:
         train_two_tower_model(data, TrainConfig(dim=16, epochs=1000, patience=1000), on_epoch=asked.append,
-                              should_stop=lambda: distributed.is_first() and len(asked) == 2)
+                              should_stop=lambda: distributed.is_rank_zero() and len(asked) == 2)
     except TrainingCancelled:
         print(f"process {distributed.rank()} stopped after {len(asked)} epochs")
 # A thread of gloo's that is still there when the interpreter ends may abort it.

@@ -1,8 +1,10 @@
 import numpy as np
 
-from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
+from benchmarks.peers.neighbours import CoPurchase
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TEST, TRAIN, VALID, split
 from recommender.engine.data.tables import read_snapshot
-from recommender.engine.evaluation.baselines import CoPurchase, Popularity, SegmentPopularity
+from recommender.engine.evaluation.baselines import Popularity, SegmentPopularity
 from recommender.engine.evaluation.metrics import bootstrap_interval, rank_targets, user_metrics
 
 
@@ -62,9 +64,11 @@ def test_an_interval_covers_the_mean_and_narrows_with_people():
 def test_segment_popularity_finds_the_field_that_matters_and_co_purchase_the_kind(snapshot):
     data = load(snapshot)
     cases = data.cases(TEST)
+    co_purchase = CoPurchase()
+    co_purchase.fit(data)
     ndcg = {
         type(model).__name__: user_metrics(rank_targets(model, data, cases))["ndcg_10"].mean()
-        for model in (Popularity(data), SegmentPopularity(data), CoPurchase(data))
+        for model in (Popularity(data), SegmentPopularity(data), co_purchase)
     }
     assert SegmentPopularity(data).field == 0  # gender, not age
     assert ndcg["CoPurchase"] > ndcg["SegmentPopularity"] > ndcg["Popularity"]

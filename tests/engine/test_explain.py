@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recommender.engine.bundle import explain
-from recommender.engine.bundle.explain import MOST_EVIDENCE, Reason, weigh
+from recommender.engine.bundle.explain import MOST_EVIDENCE, Reason, encode_with_ablations
 from recommender.engine.bundle.inference import Event, Inference, Person
 from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.inputs import Vectors
@@ -23,8 +23,8 @@ def who_bought(*items: str, **profile: object) -> Person:
 
 
 def reasons(inference: Inference, person: Person, items: Vectors, settled: Sequence[str] = ()) -> list[list[Reason]]:
-    (weighed,) = weigh(inference, [(person, settled)])
-    return weighed.reasons(items)
+    (encoded,) = encode_with_ablations(inference, [(person, settled)])
+    return encoded.reasons(items)
 
 
 def top(inference: Inference, person: Person, k: int) -> np.ndarray:
@@ -54,12 +54,12 @@ def test_the_purchase_that_planted_an_item_is_named_wherever_it_stands(inference
 
 @pytest.mark.parametrize("planted", PLANTED)
 def test_without_the_purchase_that_is_named_the_item_is_out_of_the_list(inference, planted):
-    listed = top(inference, who_bought("i2", planted), 10)
+    listed = top(inference, who_bought("i2", planted), 9)
     with_it = np.array([row for row in listed if kind_of(inference, row) == int(planted[1:]) % 4])
     assert len(with_it) >= 3
     named = reasons(inference, who_bought("i2", planted), inference.items[with_it])
     assert named == [[Reason("because_you_bought", item=planted)]] * len(with_it)
-    assert not set(with_it) & set(top(inference, who_bought("i2"), 10))
+    assert not set(with_it) & set(top(inference, who_bought("i2"), 9))
 
 
 @pytest.mark.parametrize(("gender", "kinds"), [("F", {0, 1}), ("M", {2, 3})])
@@ -121,16 +121,18 @@ def test_many_people_are_weighed_as_each_would_be_alone(inference, monkeypatch):
     people = [who_bought("i0", "i5", gender="F"), Person({}), who_bought("i3"), Person({"gender": "M", "age": 30.0})]
     listed = inference.items[np.arange(8)]
     monkeypatch.setattr(explain, "AT_ONCE", 3)
-    together = [weighed.reasons(listed) for weighed in weigh(inference, [(person, ()) for person in people])]
+    together = [
+        encoded.reasons(listed) for encoded in encode_with_ablations(inference, [(person, ()) for person in people])
+    ]
     monkeypatch.undo()
     assert together == [reasons(inference, person, listed) for person in people]
 
 
 def test_of_a_long_history_the_latest_purchases_are_weighed(inference):
     person = who_bought(*[f"i{n}" for n in range(40)], gender="F")
-    (weighed,) = weigh(inference, [(person, ())])
+    (encoded,) = encode_with_ablations(inference, [(person, ())])
     latest = [f"i{n}" for n in range(39, 39 - MOST_EVIDENCE + 1, -1)]
-    assert [piece.item for piece in weighed.evidence] == [*latest, None]
+    assert [piece.item for piece in encoded.evidence] == [*latest, None]
 
 
 @pytest.mark.parametrize(
@@ -143,13 +145,13 @@ def test_of_a_long_history_the_latest_purchases_are_weighed(inference):
     ],
 )
 def test_what_is_read_once_for_all_pieces_of_evidence_changes_no_vector(inference, person):
-    (weighed,) = weigh(inference, [(person, ())])
-    assert weighed.evidence
-    for reason, vector in zip(weighed.evidence, weighed.without, strict=True):
+    (encoded,) = encode_with_ablations(inference, [(person, ())])
+    assert encoded.evidence
+    for reason, vector in zip(encoded.evidence, encoded.without, strict=True):
         history = [event for event in person.history if event.item != reason.item]
         profile = {name: value for name, value in person.profile.items() if name != reason.field}
         alone = inference.encode_users([Person(profile, history)]).rank[0]
         np.testing.assert_allclose(vector, alone, atol=1e-5)
     whole = inference.encode_users([person])
-    np.testing.assert_allclose(weighed.user.rank, whole.rank, atol=1e-5)
-    np.testing.assert_allclose(weighed.user.rate, whole.rate, atol=1e-5)
+    np.testing.assert_allclose(encoded.user.rank, whole.rank, atol=1e-5)
+    np.testing.assert_allclose(encoded.user.rate, whole.rate, atol=1e-5)

@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender.engine.data.dataset import VALID, TwoTowerDataset, held_out_last, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import VALID, held_out_last, split
 from recommender.engine.data.tables import from_frame, read_snapshot
 from recommender.engine.evaluation.baselines import Popularity
 from recommender.engine.evaluation.metrics import rank_targets, user_metrics
-from recommender.engine.model import linear as linear_path
-from recommender.engine.model.linear import LinearSettings, fit_linear_path, summed_votes
+from recommender.engine.model.linear import LinearPath, LinearSettings, exact_votes, factored_votes, summed_votes
+from recommender.engine.training import choosing
+from recommender.engine.training.choosing import VotesAndPopularity, choose_linear_path
 from tests import planted
 
 
@@ -32,17 +34,17 @@ def test_both_ways_to_the_votes_are_ease_where_nothing_is_cut_off():
     m = (np.random.default_rng(0).random((80, 20)) < 0.2).astype(np.float32)
     expected = ease(m, 10.0)
     elsewhere = ~np.eye(20, dtype=bool)
-    history, items = linear_path._factored(sparse.csr_matrix(m), 20, 20)(10.0)
+    history, items = factored_votes(sparse.csr_matrix(m), 20)(10.0)
     np.testing.assert_allclose((history @ items.T)[elsewhere], expected[elsewhere], atol=1e-3)
-    history, items = linear_path._exact(sparse.csr_matrix(m), 20, 20)(10.0)
+    history, items = exact_votes(sparse.csr_matrix(m), 20)(10.0)
     np.testing.assert_allclose(history @ items.T, expected, atol=1e-3)
 
 
 def test_votes_alone_find_the_planted_kinds(snapshot):
     data = load(snapshot)
-    path = fit_linear_path(data, 16)
+    path = choose_linear_path(data, 16)
     cases = data.cases(VALID)
-    scores = path.loudness * summed_votes(data, cases, path.history, path.settings.recency) @ path.items.T
+    scores = path.scale * summed_votes(data, cases, path.history, path.settings.recency) @ path.items.T
     of_kind = [scores[row, k::4].mean() for row in range(len(cases)) for k in [int(cases.targets[row][0]) % 4]]
     assert np.mean(of_kind) > 2 * scores.mean()
 
@@ -60,34 +62,34 @@ def test_a_later_purchase_speaks_louder(snapshot):
 
 def test_where_purchases_are_random_popularity_is_all_that_is_claimed(tmp_path):
     data = load(planted.leaking_label(tmp_path, users=200))
-    settings = fit_linear_path(data, 8).settings
+    settings = choose_linear_path(data, 8).settings
     popular = user_metrics(rank_targets(Popularity(data), data, data.cases(VALID)))["ndcg_10"].mean()
-    path = fit_linear_path(data, 8, LinearSettings(scale=0.0, popularity=1.0))
-    assert path.loudness == 0
+    path = LinearPath.fit(data, 8, LinearSettings(scale=0.0, popularity=1.0))
+    assert path.scale == 0
     flat = user_metrics(
-        rank_targets(linear_path._Sum(path.history, path.items, 0.0, path.popular), data, data.cases(VALID))
+        rank_targets(VotesAndPopularity(path.history, path.items, 0.0, path.popular), data, data.cases(VALID))
     )
     assert settings.scale == 0 or flat["ndcg_10"].mean() < 1.2 * popular
 
 
 def test_settings_given_are_kept_for_the_refit(snapshot):
-    given = LinearSettings(rank=8, ridge=30.0, recency=0.3, features=0.3, scale=2.0, popularity=0.1, half_life=0.3)
-    path = fit_linear_path(load(snapshot), 4, given)
+    given = LinearSettings(rank=8, ridge=30.0, recency=0.3, scale=2.0, popularity=0.1, half_life=0.3)
+    path = LinearPath.fit(load(snapshot), 4, given)
     assert path.settings == given
     assert path.history.shape == path.items.shape == (60, 8)
 
 
 def test_the_path_is_wider_only_where_that_is_proven_or_cheap(monkeypatch):
     """Forty kinds that a person buys nothing but one of take more than eight dimensions; two kinds do not."""
-    monkeypatch.setattr(linear_path, "CHEAP", 0)
-    assert fit_linear_path(kinds(40), 8).settings.rank > 8
-    assert fit_linear_path(kinds(2), 8).settings.rank == 8
+    monkeypatch.setattr(choosing, "CHEAP", 0)
+    assert choose_linear_path(kinds(40), 8).settings.rank > 8
+    assert choose_linear_path(kinds(2), 8).settings.rank == 8
 
 
 @pytest.mark.parametrize("size", [{"people": 12}, {"items": 12}])
 def test_the_path_of_a_small_shop_is_not_widened_by_zeros(size):
     """Twelve people, or items, have votes of rank twelve: of 8, 16 and 32 dimensions the last has nothing to hold."""
-    assert fit_linear_path(kinds(2, **size), 8).settings.rank <= 16
+    assert choose_linear_path(kinds(2, **size), 8).settings.rank <= 16
 
 
 def kinds(number: int, people: int = 400, items: int = 200) -> TwoTowerDataset:
@@ -103,8 +105,8 @@ def kinds(number: int, people: int = 400, items: int = 200) -> TwoTowerDataset:
 
 
 def test_best_sellers_get_fewer_votes_where_they_drown_what_goes_with_an_order():
-    assert fit_linear_path(baskets(best_sellers=12), 8).settings.discount > 0
-    assert fit_linear_path(baskets(best_sellers=0), 8).settings.discount == 0
+    assert choose_linear_path(baskets(best_sellers=12), 8).settings.discount > 0
+    assert choose_linear_path(baskets(best_sellers=0), 8).settings.discount == 0
 
 
 def baskets(best_sellers: int, people: int = 600, kinds: int = 30) -> TwoTowerDataset:
@@ -124,15 +126,15 @@ def baskets(best_sellers: int, people: int = 600, kinds: int = 30) -> TwoTowerDa
 
 def test_a_discount_divides_the_votes_for_an_item_by_a_power_of_its_buyers(snapshot):
     data = load(snapshot)
-    flat, discounted = (fit_linear_path(data, 16, LinearSettings(rank=16, discount=d)) for d in (0.0, 0.2))
-    votes = [path.loudness * path.history @ path.items.T for path in (flat, discounted)]
+    flat, discounted = (LinearPath.fit(data, 16, LinearSettings(rank=16, discount=d)) for d in (0.0, 0.2))
+    votes = [path.scale * path.history @ path.items.T for path in (flat, discounted)]
     buyers = np.maximum(data.item_counts(), 1)
     np.testing.assert_allclose(votes[1], votes[0] * buyers**-0.2, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("fashions", "fades"), [(3, True), (1, False)])
 def test_popularity_fades_where_fashions_change_and_only_there(fashions, fades):
-    assert (fit_linear_path(fashion(fashions), 8).settings.half_life > 0) is fades
+    assert (choose_linear_path(fashion(fashions), 8).settings.half_life > 0) is fades
 
 
 def fashion(fashions: int, people: int = 300, items: int = 90, each: int = 12) -> TwoTowerDataset:

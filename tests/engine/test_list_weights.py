@@ -5,31 +5,25 @@ import pytest
 import torch
 
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
+from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import Vectors
+from recommender.engine.data.splits import TEST, TRAIN, VALID, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation.metrics import rank_targets
-from recommender.engine.model.list_weights import (
-    ENOUGH,
-    LONG,
-    QUIET_TRUST,
-    QUIET_VOTES,
-    SHORT,
-    ListWeights,
-    choose_weights,
-    cut_short,
-)
-from recommender.engine.model.towers import TowerSizes, UserTower
-from recommender.engine.training.trainer import TorchScorer, Trained, train_two_tower_model
+from recommender.engine.model.scorer import TorchScorer
+from recommender.engine.model.towers import LONG, SHORT, ListWeights, TowerSizes, UserTower
+from recommender.engine.training.batches import drawn_later
+from recommender.engine.training.choosing import ENOUGH, QUIET_HISTORY, QUIET_VOTES, choose_list_weights
+from recommender.engine.training.trainer import Trained, train_two_tower_model
 from tests import planted
 from tests.engine.conftest import QUICK
 
 EACH = 24  # purchases of everybody
 
 
-def dataset(folder, history_of):
-    """80 people who buy what `history_of` says, in that order."""
-    rows = [(f"u{u:02}", item, float(n)) for u in range(80) for n, item in enumerate(history_of(u))]
+def dataset(folder, history_of, people=80):
+    """People who buy what `history_of` says, in that order."""
+    rows = [(f"u{u:03}", item, float(n)) for u in range(people) for n, item in enumerate(history_of(u))]
     planted.write_shop(folder, rows)
     tables = read_snapshot(folder)
     return TwoTowerDataset.build(tables, split(tables, "last-out"))
@@ -63,11 +57,34 @@ class SaysOppositeWhereLittleIsKnown:
         return Vectors.of_people(rank, rank)
 
 
-def test_short_histories_get_weights_of_their_own(last_of_all_is_bread):
-    data = last_of_all_is_bread
-    weights = choose_weights(SaysOppositeWhereLittleIsKnown(data), data, data.cases(VALID))
-    assert weights.trust == 1
-    assert weights.short_trust < weights.short_popularity  # so much that bread is on top there, too
+def test_short_histories_get_weights_of_their_own(tmp_path):
+    """People with long histories buy tea, which only the history finds; others bread, which only popularity finds."""
+    rng = np.random.default_rng(0)
+
+    def history_of(person):
+        anything = [f"i{i:02}" for i in rng.permutation(40)[:EACH]]
+        known, bought = (3, "bread") if person % 3 == 0 else (EACH - 2, "tea")
+        return [*anything[:known], bought, anything[-1]]
+
+    class Says:
+        max_history = 100
+
+        def __init__(self, data):
+            keys, popular = data.tables.item_keys, np.random.default_rng(0).uniform(0.5, 0.9, data.n_items)
+            popular = np.select([keys == "bread", keys == "tea"], [1.0, 0.0], popular)
+            rank = np.stack([keys == "tea", popular, popular], 1).astype(np.float32)
+            self.items = Vectors(rank, rank, rank[:, :2])
+
+        def users(self, inputs):
+            short = (inputs.known <= SHORT).astype(np.float32)
+            rank = np.stack([1.5 * (1 - short), -2 * short, np.ones(len(short))], 1).astype(np.float32)
+            return Vectors.of_people(rank, rank)
+
+    data = dataset(tmp_path, history_of, people=330)
+    weights = choose_list_weights(Says(data), data, data.cases(VALID))
+    assert weights.history >= 0.75
+    assert weights.history_short < 0.5
+    assert weights.popularity_short == 1
 
 
 def test_whoever_bought_little_is_taken_as_they_are(tmp_path):
@@ -86,8 +103,8 @@ def test_whoever_bought_little_is_taken_as_they_are(tmp_path):
         def users(self, inputs):
             return super().users(replace(inputs, known=np.where(inputs.known == 3, LONG, 1)))
 
-    weights = choose_weights(SaysSo(data), data, data.cases(VALID))
-    assert weights.short_trust > 0.7 * weights.short_popularity  # so much that bread is on top
+    weights = choose_list_weights(SaysSo(data), data, data.cases(VALID))
+    assert weights.history_short > 0.7 * weights.popularity_short  # so much that bread is on top
 
 
 def test_a_short_history_speaks_quietly_where_nothing_proves_that_it_should_not(last_of_all_is_bread):
@@ -105,15 +122,17 @@ def test_a_short_history_speaks_quietly_where_nothing_proves_that_it_should_not(
             people.rank[:, 0] = self.loudness
             return people
 
-    weights = choose_weights(SaysNothing(data, 2), data, data.cases(VALID), without_votes=SaysNothing(data, 1))
-    assert (weights.short_popularity, weights.short_trust, weights.short_votes) == (1, QUIET_TRUST, QUIET_VOTES)
-    weights = choose_weights(SaysNothing(data, 2), data, data.cases(VALID), without_votes=SaysNothing(data, 0))
-    assert weights.short_votes == 1, "where nothing but votes speaks, trust says it all"
+    weights = choose_list_weights(SaysNothing(data, 2), data, data.cases(VALID), voteless=SaysNothing(data, 1))
+    assert (weights.popularity_short, weights.history_short, weights.votes_short) == (1, QUIET_HISTORY, QUIET_VOTES)
+    weights = choose_list_weights(SaysNothing(data, 2), data, data.cases(VALID), voteless=SaysNothing(data, 0))
+    assert weights.votes_short == 1, "where nothing but votes speaks, trust says it all"
 
 
-def test_votes_that_find_more_are_louder(last_of_all_is_bread):
-    """The history's votes are for bread, and what else it says is against it."""
-    data = last_of_all_is_bread
+def test_votes_that_find_more_are_louder(tmp_path):
+    """The history's votes are for bread, and what else it says is against it; or the other way round."""
+    data = dataset(
+        tmp_path, lambda _: [*(f"i{i:02}" for i in np.random.default_rng(0).permutation(9)[:3]), "bread", "x"]
+    )
 
     class Says(SaysOppositeWhereLittleIsKnown):
         def __init__(self, data, says):
@@ -125,29 +144,18 @@ def test_votes_that_find_more_are_louder(last_of_all_is_bread):
             people.rank[:, 0] = self.says
             return people
 
-    weights = choose_weights(Says(data, 1), data, data.cases(VALID), without_votes=Says(data, -1))
-    assert weights.short_votes == 1
+    weights = choose_list_weights(Says(data, 1), data, data.cases(VALID), voteless=Says(data, -1))
+    assert weights.votes_short == 1
+    weights = choose_list_weights(Says(data, -0.1), data, data.cases(VALID), voteless=Says(data, 1))
+    assert weights.votes_short < 1
 
 
 def test_with_next_to_nobody_to_go_by_nothing_is_chosen(last_of_all_is_bread):
     data = last_of_all_is_bread
     model, cases = SaysOppositeWhereLittleIsKnown(data), data.cases(VALID)
-    assert choose_weights(model, data, cases[:1]) == ListWeights()
-    weights = choose_weights(model, data, cases[: ENOUGH - 1])
-    assert (weights.short_popularity, weights.short_trust) == (weights.popularity, weights.trust)
-
-
-@pytest.mark.parametrize("known", [1, SHORT])
-def test_a_history_cut_short_holds_the_first_purchases_and_wants_the_same(last_of_all_is_bread, known):
-    data = last_of_all_is_bread
-    whole = data.cases(VALID)
-    cut = cut_short(data, whole, known)
-    assert (cut.users == whole.users).all()
-    assert all((a == b).all() for a, b in zip(cut.targets, whole.targets, strict=True))
-    for bought, before in zip(cut.bought(data), whole.bought(data), strict=True):
-        assert len(bought) == known
-        assert (bought == before[: len(bought)]).all()
-    assert (cut.rows == cut.context + 1).all()  # the profile is that of the moment after
+    assert choose_list_weights(model, data, cases[:1]) == ListWeights()
+    weights = choose_list_weights(model, data, cases[: ENOUGH - 1])
+    assert (weights.popularity_short, weights.history_short) == (weights.popularity, weights.history)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +165,11 @@ def test_the_tower_weighs_by_how_much_is_known(known, share):
     torch.manual_seed(0)
     tower = UserTower(TowerSizes(10, 4, (), (), 0, rated=False), TrainConfig(dim=4)).eval()
     votes, state = torch.randn(1, 4), torch.zeros(1, 4)
-    tower.weigh(ListWeights(popularity=0.2, trust=0.8, short_popularity=1.0, short_trust=0.4, short_votes=0.5))
+    tower.set_list_weights(
+        ListWeights(popularity=0.2, history=0.8, popularity_short=1.0, history_short=0.4, votes_short=0.5)
+    )
     said = tower.query(state, votes, torch.tensor([known]), torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1, 0))[0]
-    trust, newcomer, popularity = said[:4] / (tower.loudness * votes[0]), said[-2].item(), said[-1].item()
+    trust, newcomer, popularity = said[:4] / (tower.vote_scale * votes[0]), said[-2].item(), said[-1].item()
     if share is None:
         assert trust.tolist() == [0] * 4
         assert (newcomer, popularity) == (1, 0)
@@ -177,7 +187,9 @@ def test_what_comes_much_later_is_learned_for_short_histories(tmp_path):
         return [liked[0], *(f"starter{n}" for n in rng.permutation(30)[:5]), *liked[1:19]]
 
     data = dataset(tmp_path, history_of)
-    cases = cut_short(data, data.cases(TEST), known=1)
+    cases = data.cases(TEST)
+    first = data.first_row[cases.users]
+    cases = replace(cases, rows=first + 1, context=first)  # the same purchases, of people known by their first one
     epochs = Trained(model=None, rates=[1e-2] * 8)
     without, with_later = (
         np.mean([ranks[0] for ranks in rank_targets(TorchScorer(model, data), data, cases)])
@@ -187,13 +199,11 @@ def test_what_comes_much_later_is_learned_for_short_histories(tmp_path):
 
 
 def test_what_is_learned_of_later_purchases_leaves_out_what_is_held_out(last_of_all_is_bread):
-    from recommender.engine.training.trainer import _later  # what it draws cannot be seen from outside
-
     data = last_of_all_is_bread
     start = np.tile(data.first_row[:-1], 50)
 
     def later(start, stop):
-        return _later(start, stop, start[:, None] + np.arange(EACH), 16, data)
+        return drawn_later(start, stop, start[:, None] + np.arange(EACH), 16, data)
 
     window, known, row = later(start, start + EACH - 2)
     drawn = 16 * EACH / (EACH + LONG) * len(start)  # less what is held out

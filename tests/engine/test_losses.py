@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recommender.engine.data.dataset import NegativeSampler
+from recommender.engine.training.batches import NegativeSampler
 from recommender.engine.training.losses import sampled_softmax_loss, softmax_loss
 
 PEOPLE, ITEMS, WIDTH = 700, 90, 8

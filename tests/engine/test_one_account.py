@@ -4,11 +4,12 @@ import numpy as np
 
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import TwoTowerDataset, activity_cap, windows
+from recommender.engine.data.dataset import TwoTowerDataset, activity_cap
 from recommender.engine.data.distribution import of_training
 from recommender.engine.data.tables import read_snapshot
-from recommender.engine.evaluation.baselines import Popularity, RecentPopularity, SegmentPopularity
+from recommender.engine.evaluation.baselines import Popularity, SegmentPopularity
 from recommender.engine.model.linear import log_share
+from recommender.engine.training.batches import windows
 from recommender.engine.training.pipeline import build_bundle
 from tests import planted
 
@@ -52,7 +53,7 @@ def test_purchases_of_one_account_do_not_lead_the_popular_list(tmp_path):
     after = everything(shop(tmp_path / "after", extra=by_one_account(5000, [37, 38, 39])))
     assert Popularity(after).counts.tolist()[:37] == Popularity(before).counts.tolist()[:37]
     assert (Popularity(after).counts - Popularity(before).counts).max() == 1
-    for popularity in (RecentPopularity(after).weights, SegmentPopularity(after).share, log_share(after, 0.3)):
+    for popularity in (SegmentPopularity(after).share, log_share(after, 0.3)):
         assert not {37, 38, 39} & set(np.argsort(-popularity)[:10].tolist())
 
 

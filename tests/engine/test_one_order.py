@@ -72,7 +72,7 @@ def test_no_weight_is_zero_where_nobody_known_can_be_measured(tmp_path):
     build_bundle(shop(tmp_path / "data", order=1), tmp_path / "bundle", config=QUICK)
     weights = json.loads((tmp_path / "bundle" / "training.json").read_text())["weights"]
     assert weights["popularity"] > 0
-    assert weights["short_popularity"] > 0
+    assert weights["popularity_short"] > 0
 
 
 def test_one_order_customers_with_ratings_and_quantities_are_listed_what_goes_with_it(tmp_path):
@@ -102,12 +102,11 @@ def test_one_order_customers_with_ratings_and_quantities_are_listed_what_goes_wi
 @pytest.mark.parametrize("share", [0.0, 0.4])
 def test_popularity_beside_a_history_is_never_zero(share):
     from recommender.engine.model.linear import LinearSettings
-    from recommender.engine.training.trainer import _Run
+    from recommender.engine.training.trainer import popularities
 
-    run = _Run.__new__(_Run)
-    run.linear = LinearSettings(popularity=share)
-    assert min(run._popularities()) > 0
-    assert share in (0.0, *run._popularities())
+    weights = popularities(LinearSettings(popularity=share))
+    assert min(weights) > 0
+    assert share in (0.0, *weights)
 
 
 @pytest.mark.parametrize("categories", [0, 1, 3])

@@ -4,11 +4,13 @@ import numpy as np
 import torch
 
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import TEST, TwoTowerDataset, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TEST, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation.metrics import case_inputs, rank_targets, user_metrics
-from recommender.engine.model.profile import fit_profile_path
-from recommender.engine.training.trainer import TorchScorer, train_two_tower_model
+from recommender.engine.model.scorer import TorchScorer
+from recommender.engine.training.choosing import choose_profile_path
+from recommender.engine.training.trainer import train_two_tower_model
 from tests import planted
 
 ONE_EPOCH = TrainConfig(dim=8, profile_rank=4, rating_dim=2, epochs=1)
@@ -58,7 +60,7 @@ def test_a_profile_moves_the_popular_list(tmp_path):
 
 def test_a_profile_that_tells_nothing_has_no_say(tmp_path):
     data = leaning(tmp_path, says=False)
-    assert fit_profile_path(data, 4, 1).chosen == {}
+    assert choose_profile_path(data, 4, 1).scale == 0
 
 
 def test_an_empty_profile_gets_the_list_of_popular_items(tmp_path):
@@ -102,6 +104,6 @@ def test_whatever_training_makes_of_the_bias_newcomers_get_what_most_people_buy(
     bare, known = lists(True), lists(False)
     with torch.no_grad():
         model.items.bias.weight.normal_(std=5, generator=torch.Generator().manual_seed(1))
-        model.users.popularity.fill_(1.0)
+        model.users.popularity_weight.fill_(1.0)
     assert all((a == b).all() for a, b in zip(bare, lists(True), strict=True))
     assert not all((a == b).all() for a, b in zip(known, lists(False), strict=True))

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TEST, TRAIN, VALID, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.evaluation.metrics import case_inputs
-from recommender.engine.model.rating import RatingSettings, fit_rating_path, posterior, ridge_regression
-from recommender.engine.training.trainer import TorchScorer, train_two_tower_model
+from recommender.engine.model.rating import fit_rating_paths, posterior, ridge_regression
+from recommender.engine.model.scorer import TorchScorer
+from recommender.engine.training.choosing import NOISES
+from recommender.engine.training.trainer import train_two_tower_model
 from tests import planted
 
 ONE_EPOCH = TrainConfig(dim=8, profile_rank=2, rating_dim=4, epochs=1)
@@ -89,7 +92,7 @@ def test_the_towers_solve_what_the_closed_form_says(snapshot):
     tables = read_snapshot(snapshot)
     data = TwoTowerDataset.build(tables, split(tables, "last-out"))
     trained = train_two_tower_model(without_validation(data), ONE_EPOCH)
-    path = fit_rating_path(without_validation(data), ONE_EPOCH.rating_dim, ONE_EPOCH.seed)
+    (path,) = fit_rating_paths(without_validation(data), ONE_EPOCH.rating_dim, ONE_EPOCH.seed, NOISES[:1])
     cases = data.cases(TEST)[:20]
     vectors = TorchScorer(trained.model, data).users(case_inputs(data, cases, 100)).rate
     for case, vector in enumerate(vectors):
@@ -102,15 +105,15 @@ def test_the_towers_solve_what_the_closed_form_says(snapshot):
         assert vector[: len(mean)] == pytest.approx(exact[0], abs=1e-3)
 
 
-def test_settings_are_chosen_on_validation_and_repeated(tmp_path):
+def test_the_noise_is_chosen_on_validation_and_repeated(tmp_path):
     """Where the profile decides everything, ratings about what it says vary little: less noise than the default's."""
     data = even_and_odd(tmp_path)
-    chosen = train_two_tower_model(data, ONE_EPOCH).ratings
-    assert chosen is not None
-    assert chosen.noise < RatingSettings.noise
+    trained = train_two_tower_model(data, ONE_EPOCH)
+    assert trained.rating_noise is not None
+    assert trained.rating_noise < NOISES[0]
     everything = without_validation(data)
-    assert fit_rating_path(everything, 4, 1, chosen).settings == chosen
-    assert fit_rating_path(everything, 4, 1).settings == RatingSettings()
+    assert train_two_tower_model(everything, ONE_EPOCH, like=trained).rating_noise == trained.rating_noise
+    assert train_two_tower_model(everything, ONE_EPOCH).rating_noise == NOISES[0]
 
 
 def test_ridge_regression_is_the_solution_of_the_normal_equations():

@@ -5,15 +5,17 @@ import pytest
 import torch
 
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import TEST, TRAIN, VALID, TwoTowerDataset, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TEST, TRAIN, VALID, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import EngineError, TrainingCancelled
 from recommender.engine.evaluation.baselines import Popularity
 from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 from recommender.engine.evaluation.report import evaluate
-from recommender.engine.model.list_weights import ListWeights
+from recommender.engine.model.scorer import TorchScorer
+from recommender.engine.model.towers import ListWeights
 from recommender.engine.training.pipeline import build_bundle
-from recommender.engine.training.trainer import TorchScorer, train_two_tower_model
+from recommender.engine.training.trainer import train_two_tower_model
 from tests import planted
 from tests.engine.conftest import QUICK
 
@@ -95,12 +97,12 @@ def test_a_large_refit_learns_with_popularity_in_full_whatever_lists_make_of_it(
     judged = train_two_tower_model(data, QUICK)
     judged.rates = [1e-3]
     losses, served = [], []
-    for weights in (ListWeights(), ListWeights(popularity=0.0, trust=0.25, short_popularity=0.0, short_trust=0.25)):
-        judged.model.users.weigh(weights)
+    for weights in (ListWeights(), ListWeights(popularity=0.0, history=0.25, popularity_short=0.0, history_short=0.25)):
+        judged.model.users.set_list_weights(weights)
         judged.weights = weights
         again = train_two_tower_model(data, replace(QUICK, repeat_up_to=100), like=judged)
         losses.append(again.curve[0]["loss"])
-        served.append(again.model.users.popularity.tolist())
+        served.append(again.model.users.popularity_weight.tolist())
     assert losses[0] == pytest.approx(losses[1])
     assert served == [[1, 1], [0, 0]]
 
@@ -181,6 +183,9 @@ def test_a_step_touches_no_state_of_later_purchases(snapshot):
 
 def test_no_epoch_is_begun_when_the_time_is_up(snapshot):
     data = load(snapshot)
-    assert train_two_tower_model(data, replace(QUICK, minutes=1e-9)).curve == []
+    cut_off = train_two_tower_model(data, replace(QUICK, minutes=1e-9))
+    assert cut_off.curve == []
+    assert cut_off.out_of_time
+    assert not train_two_tower_model(data, replace(QUICK, epochs=1)).out_of_time
     with pytest.raises(EngineError, match="minutes is 0"):
         TrainConfig(minutes=0)

@@ -9,7 +9,8 @@ import pytest
 
 from recommender.engine.__main__ import main
 from recommender.engine.bundle.storage import read_manifest
-from recommender.engine.data.dataset import TEST, TRAIN, TwoTowerDataset, split
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import TEST, TRAIN, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import SnapshotError, TrainingCancelled
 from recommender.engine.training import tuner

@@ -11,14 +11,17 @@ import torch
 from recommender.engine.__main__ import main
 from recommender.engine.bundle.comparison import learned_by, open_for_comparison
 from recommender.engine.bundle.storage import read_manifest
-from recommender.engine.data.dataset import LEFT_OUT, TEST, TRAIN, VALID, TwoTowerDataset, batches, split, windows
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import LEFT_OUT, TEST, TRAIN, VALID, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import WarmStartError
 from recommender.engine.evaluation.metrics import case_inputs, rank_targets, user_metrics
-from recommender.engine.model.linear import fit_linear_path
-from recommender.engine.training import trainer
-from recommender.engine.training.pipeline import build_from_tables
-from recommender.engine.training.trainer import TorchScorer, train_two_tower_model
+from recommender.engine.model.linear import LinearPath
+from recommender.engine.model.scorer import TorchScorer
+from recommender.engine.training import learner
+from recommender.engine.training.batches import batches, windows
+from recommender.engine.training.pipeline import build_bundle
+from recommender.engine.training.trainer import train_two_tower_model
 from recommender.engine.training.warm_start import KEPT, REPEATED, REPLAYED, Warm, hold_out_unlearned, settings_of
 from tests.engine.conftest import QUICK
 
@@ -46,7 +49,7 @@ def yesterday(today):
 @pytest.fixture(scope="module")
 def live(yesterday, tmp_path_factory):
     out = tmp_path_factory.mktemp("live") / "b"
-    build_from_tables(yesterday, out, config=QUICK, how="last-out")
+    build_bundle(yesterday, out, config=QUICK, split="last-out")
     return out
 
 
@@ -75,7 +78,7 @@ def test_before_the_first_step_the_lists_are_nearer_to_the_earlier_models_than_a
 
 def test_it_begins_beside_the_linear_path_of_today_in_the_earlier_ones_coordinates(today, live):
     data, warm = data_of(today, live), Warm.open(live, "judged", QUICK, today)
-    origin, path = before_the_first_step(data, warm).origin, fit_linear_path(data, QUICK.dim, warm.linear)
+    origin, path = before_the_first_step(data, warm).origin, LinearPath.fit(data, QUICK.dim, warm.linear)
     votes = origin["history"] @ origin["items"].T
     assert torch.allclose(votes, torch.from_numpy(path.history @ path.items.T), atol=1e-4)
     rows = [warm.row_of[key] for key in data.tables.item_keys if key in warm.row_of]
@@ -109,7 +112,7 @@ def test_it_learns_what_is_new_no_worse_and_stops_at_the_first_epoch_that_brings
 
 def test_an_epoch_goes_over_what_is_new_and_over_a_part_of_the_rest_drawn_anew(today, live, monkeypatch):
     seen = []
-    monkeypatch.setattr(trainer, "batches", lambda made, *rest: seen.append(Counter(made)) or batches(made, *rest))
+    monkeypatch.setattr(learner, "batches", lambda made, *rest: seen.append(Counter(made)) or batches(made, *rest))
     data, warm = data_of(today, live), Warm.open(live, "judged", QUICK, today)
     stranger = data.user % 10 == 9
     assert not warm.learned[stranger].any()
@@ -193,7 +196,7 @@ def test_what_the_weights_have_learned_is_not_held_out(today, live):
 
 
 def test_the_judged_weights_of_a_warm_start_count_what_the_ones_before_have_learned(today, live, tmp_path):
-    build_from_tables(today, tmp_path / "b", config=QUICK, how="last-out", live=live, warm_start=True)
+    build_bundle(today, tmp_path / "b", config=QUICK, split="last-out", live=live, warm_start=True)
     learned = learned_by(tmp_path / "b", today)
     assert learned[learned_by(live, today)].all()
     role = split(today, "last-out", QUICK.seed)
@@ -222,8 +225,8 @@ def test_a_live_model_of_another_shape_means_a_cold_start_that_says_why(
     with pytest.raises(WarmStartError, match=sentence):
         Warm.open(live, "judged", config, tables)
     said = []
-    report = build_from_tables(
-        tables, tmp_path / "b", config=config, how="last-out", live=live, warm_start=True,
+    report = build_bundle(
+        tables, tmp_path / "b", config=config, split="last-out", live=live, warm_start=True,
         progress=lambda p: said.append(p.message),
     )  # fmt: skip
     assert report.start.startswith("cold, not from the live model: its")

@@ -26,6 +26,8 @@ def report(
     margin: float = 0.014,
     study: Sequence[dict[str, Any]] = (),
     samples: Sequence[dict[str, Any]] = (),
+    out_of_time: bool = False,
+    minutes: float | None = None,
 ) -> dict[str, Any]:
     """A report in which the two towers have NDCG@10 `ours`, every interval `margin` to both sides."""
 
@@ -69,7 +71,8 @@ def report(
             {"epoch": 1, "loss": 6.5, "ndcg_10": 0.05, "learning_rate": 0.004},
             {"epoch": 2, "loss": 6.1, "ndcg_10": 0.11, "learning_rate": 0.004},
         ],
-        "settings": {"loss": "softmax"},
+        "settings": {"loss": "softmax", "minutes": minutes},
+        "out_of_time": out_of_time,
         "study": list(study),
         "samples": list(samples),
         "seconds": 31.0,

@@ -486,7 +486,7 @@ def test_logs_name_no_customer(ada, monkeypatch, caplog, capsys):
         raise EngineError("The tower fell.")
 
     catalog = serving.live_catalog()
-    monkeypatch.setattr(type(catalog.placed), "weigh", breaks)
+    monkeypatch.setattr(type(catalog.placed), "encode_with_ablations", breaks)
     monkeypatch.setattr(type(catalog.placed), "encode", breaks)
     assert recommend(customer="C2", count=3).fallback_reason == "model_failed"
     predict_rating(customer="C2", item="P1")

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from recommender.engine.bundle.inference import Inference
-from recommender.engine.data.dataset import TEST, VALID, TwoTowerDataset
+from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import UserInputs, Vectors
 from recommender.engine.data.schema import Schema
+from recommender.engine.data.splits import TEST, VALID
 from recommender.engine.data.tables import Tables
 
 

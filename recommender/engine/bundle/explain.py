@@ -25,8 +25,8 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Weighed:
-    """Somebody's vectors beside those that they would have without each piece of evidence.
+class EncodedCustomer:
+    """A user's vectors beside those that they would have without each piece of evidence.
 
     user : Vectors of one.   evidence : what can be taken away.   without : float32 [evidence, d], in the same order.
     """
@@ -48,44 +48,46 @@ class Weighed:
         return (self.user.rank - self.without) @ items.rank.T
 
 
-def weigh(
+def encode_with_ablations(
     inference: Inference,
     people: Sequence[tuple[Person, Collection[str] | None]],
     catalog: ItemVectors | None = None,
     row_of: dict[str, int] | None = None,
-) -> list[Weighed]:
+) -> list[EncodedCustomer]:
     """People in vectors, whole and without each piece of evidence, in as few passes of the user tower as memory allows.
 
     people : each with the fields of their profile that are no evidence, because they would not know them as their own;
     None: nothing is taken away.
     catalog, row_of : as for `Inference.encode_users`.
     """
-    found: list[Weighed] = []
+    encoded: list[EncodedCustomer] = []
     batch: list[list[tuple[Reason | None, Person]]] = []
     for number, (person, settled) in enumerate(people, 1):
         batch.append([(None, person), *([] if settled is None else _evidence(inference, person, settled))])
         if number == len(people) or sum(map(len, batch)) >= AT_ONCE:
-            found += _weigh(inference, batch, catalog, row_of)
+            encoded += _encode_batch(inference, batch, catalog, row_of)
             batch = []
-    return found
+    return encoded
 
 
-def _weigh(
+def _encode_batch(
     inference: Inference,
     batch: list[list[tuple[Reason | None, Person]]],
     catalog: ItemVectors | None,
     row_of: dict[str, int] | None,
-) -> list[Weighed]:
+) -> list[EncodedCustomer]:
     inputs = inference.inputs([one for rows in batch for _, one in rows], row_of)
     sizes = np.array([len(rows) for rows in batch])
     start = np.cumsum(sizes) - sizes
     alone = len(start) == len(inputs)  # nobody has evidence to be taken away
     rank = inference.run_lists(inputs, catalog, None if alone else np.repeat(start, sizes))
     # Reasons are about places in a list; ratings are of people as they are.
-    rate = inference.run_ratings(rank[start], inputs if alone else inputs.since(start), catalog)
+    rate = inference.run_ratings(inputs if alone else inputs.since(start), catalog)
     users = Vectors.of_people(rank[start], rate)
     return [
-        Weighed(users[n : n + 1], [reason for reason, _ in rows if reason is not None], rank[at + 1 : at + len(rows)])
+        EncodedCustomer(
+            users[n : n + 1], [reason for reason, _ in rows if reason is not None], rank[at + 1 : at + len(rows)]
+        )
         for n, (at, rows) in enumerate(zip(start.tolist(), batch, strict=True))
     ]
 

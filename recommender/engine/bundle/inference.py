@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime as ort
 
-from recommender.engine.bundle.neighbours import QUESTIONS, learn_questions
+from recommender.engine.bundle.neighbours import QUESTIONS
 from recommender.engine.bundle.rater import Rater
 from recommender.engine.bundle.storage import WEIGHTS, read_manifest
-from recommender.engine.data.encoders import LARGEST_AMOUNT, Encoders, as_number, as_text
+from recommender.engine.data.derived import with_derived
+from recommender.engine.data.encoders import Encoders, as_number, as_text
 from recommender.engine.data.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, mapped
 from recommender.engine.data.schema import Schema
 from recommender.engine.errors import BundleError, InferenceError, ProfileError
@@ -58,7 +58,6 @@ class Inference:
         *,
         model: Path,
         artifacts: Path,
-        assets: Path | None = None,
         manifest: dict[str, Any] | None = None,
         device: str = "cpu",
     ):
@@ -72,7 +71,7 @@ class Inference:
             self.items = Vectors(*(mapped(model / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
             self._history, self._user_tower = (_session(model / f"{n}.onnx", device) for n in ("history", "user_tower"))
             self._rater = Rater.open(model / "rater.npz")
-            self._questions_file, self._assets = model / QUESTIONS, assets or Path(artifacts).parent / "assets"
+            self._questions_file = model / QUESTIONS
             self._item_tower_file, self._device = model / "item_tower.onnx", device
         except BundleError:
             raise
@@ -108,19 +107,13 @@ class Inference:
 
     @cached_property
     def questions(self) -> np.ndarray:
-        """float32 [items, width + 1]: which items go with each (neighbours.py).
-
-        From their file, which all processes share; a bundle that was written before there was one holds the purchases
-        that they are learned from.
-        """
+        """float32 [items, width + 1]: which items go with each (neighbours.py)."""
         try:
-            if self._questions_file.exists():
-                return mapped(self._questions_file)
-            first_row = np.load(self._assets / "history_first_row.npy")
-            item = mapped(self._assets / "history_item.npy")
+            return mapped(self._questions_file)
+        except FileNotFoundError:
+            raise InferenceError("The model does not say what goes with each item: train again.") from None
         except Exception as error:
             raise InferenceError(f"What goes with each item cannot be read: {error}") from error
-        return learn_questions(self.items.rank, self.items.trace.shape[1], first_row, item)
 
     @property
     def schema(self) -> Schema:
@@ -143,28 +136,28 @@ class Inference:
 
     def check_profile(self, profile: Mapping[str, object]) -> dict[str, object]:
         """The profile under the model's own field names. Raises ProfileError naming a field or value that is wrong."""
-        checked: dict[str, object] = {}
-        for given, value in _fields("profile", profile):
-            name = self.schema.aliases.get(given, given)
-            if name in self.schema.user_categorical:
-                checked[name] = as_text(given, value)
-            elif name in self.schema.user_numerical:
-                number = as_number(given, value)
-                checked[name] = None if np.isnan(number) else number
-            else:
-                known = ", ".join(self.schema.user_fields) or "none"
-                raise ProfileError(given, f"this model knows no such field of a profile; it knows {known}.")
-        return checked
+        return self._checked("a profile", profile, self.schema.user_categorical, self.schema.user_numerical)
 
     def check_item(self, features: Mapping[str, object]) -> dict[str, object]:
         """An item description under the model's own names. Raises ProfileError like `check_profile`."""
+        return self._checked("an item", features, self.schema.item_categorical, ())
+
+    def _checked(
+        self, what: str, fields: Mapping[str, object], categorical: Sequence[str], numerical: Sequence[str]
+    ) -> dict[str, object]:
+        if not isinstance(fields, Mapping):
+            raise ProfileError(what.split()[1], f"{fields!r} is not a mapping of fields to values.")
         checked: dict[str, object] = {}
-        for given, value in _fields("item", features):
+        for given, value in fields.items():
             name = self.schema.aliases.get(given, given)
-            if name not in self.schema.item_categorical:
-                known = ", ".join(self.schema.item_categorical) or "none"
-                raise ProfileError(given, f"this model knows no such field of an item; it knows {known}.")
-            checked[name] = as_text(given, value)
+            if name in categorical:
+                checked[name] = as_text(given, value)
+            elif name in numerical:
+                number = as_number(given, value)
+                checked[name] = None if np.isnan(number) else number
+            else:
+                known = ", ".join([*categorical, *numerical]) or "none"
+                raise ProfileError(given, f"this model knows no such field of {what}; it knows {known}.")
         return checked
 
     def encode_users(
@@ -190,7 +183,7 @@ class Inference:
     def run_users(self, inputs: UserInputs, items: ItemVectors | None = None) -> Vectors:
         """Vectors of people already in numbers; `items` are the vectors that the rows of their histories mean."""
         rank = self.run_lists(inputs, items)
-        return Vectors.of_people(rank, self.run_ratings(rank, inputs, items))
+        return Vectors.of_people(rank, self.run_ratings(inputs, items))
 
     def run_lists(
         self, inputs: UserInputs, items: ItemVectors | None = None, whole: np.ndarray | None = None
@@ -210,10 +203,10 @@ class Inference:
             raise InferenceError("The user tower's vectors are not as wide as the items'.")
         return rank
 
-    def run_ratings(self, rank: np.ndarray, inputs: UserInputs, items: ItemVectors | None = None) -> np.ndarray:
-        """The rating vectors of people, float32 [B, ...], whose ranking vectors are `rank`."""
+    def run_ratings(self, inputs: UserInputs, items: ItemVectors | None = None) -> np.ndarray:
+        """The rating vectors of people, float32 [B, ...]."""
         items = self.items if items is None else items
-        rate = self._rater.vectors(rank, inputs, items.rate)
+        rate = self._rater.vectors(inputs, items.rate)
         if rate.shape[1] != items.rate.shape[1] or not np.isfinite(rate).all():
             raise InferenceError("The ratings' vectors are not as wide as the items', or not of numbers.")
         return rate
@@ -242,19 +235,8 @@ class Inference:
         return _run(self._history, people.feed(items, EVENTS) | {"before": before})[0]
 
     def with_derived(self, person: Person) -> dict[str, object]:
-        profile = {self.schema.aliases.get(n, n): v for n, v in person.profile.items()}
-        for name, derived in self.schema.derived.items():
-            if profile.get(name) not in (None, ""):
-                continue
-            if derived.take == "count":
-                profile[name] = float(len(person.history))
-            elif derived.take == "sum":
-                values = [event.values.get(derived.column or "") for event in person.history]
-                numbers = [value if type(value) is float else as_number(name, value) for value in values]
-                profile[name] = math.fsum(number for number in numbers if abs(number) <= LARGEST_AMOUNT)  # nan is not
-            else:
-                profile[name] = person.history[-1].values.get(derived.column or "") if person.history else None
-        return profile
+        """The profile under the model's own field names, with the derived features that it lacks."""
+        return with_derived(self.schema, person.profile, [event.values for event in person.history])
 
     # --- items ---
 
@@ -298,12 +280,6 @@ def _run(tower: ort.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.nd
     if not all(np.isfinite(part).all() for part in answer):
         raise InferenceError("The model answers with what is not a number.")
     return answer
-
-
-def _fields(what: str, given: Mapping[str, object]) -> Iterable[tuple[str, object]]:
-    if not isinstance(given, Mapping):
-        raise ProfileError(what, f"{given!r} is not a mapping of fields to values.")
-    return given.items()
 
 
 def _session(path: Path, device: str) -> ort.InferenceSession:

@@ -1,18 +1,9 @@
-"""What goes with an item: what its buyers want beside it, as far as purchases tell, and what is described alike.
+"""Which items go with an item: what its buyers want beside it, as far as purchases tell, and what is described alike.
 
-Two items are near each other when the same people bought both, in the measure of item-kNN: the cosine between the
-items' buyers, shrunk by counts, in which a person with many purchases says less of each pair. That matrix K of items by
-items is never written down. It is met in the model's own item vectors X, by least squares:
-
-    K ~ questions @ X.T     questions = K X (X'X)^-1
-
-K is a product of purchase matrices, so that K X takes two passes over the purchases. An item's row of `questions` is
-then one more vector that asks the index which items come next, and items that were created since training have vectors
-to be found by. What K does not know of an item with few buyers, its features tell: such an item asks with the mean
-question of the items that are described most like it, and items that share its features are lifted by as much as
-sharing that field lifts a pair among the items whose buyers are known.
-
-numpy only: web processes and the standalone ask the same function, `Neighbours.nearest`.
+Purchases speak through the item's *question*, a vector learned in training (training/questions.py) that asks the index
+like a user's vector. What it does not know of an item with few buyers, the item's features tell: such an item asks with
+the mean question of the items that are described most like it, and items that share its features are lifted by as much
+as sharing that field lifts a pair among the items whose buyers are known.
 """
 
 from __future__ import annotations
@@ -20,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -28,24 +18,16 @@ import numpy as np
 from recommender.engine.data.inputs import ItemVectors
 
 QUESTIONS = "item_question.npy"  # their file, beside the item vectors
-SHRINKAGE = 10.0  # typical buyers that are added to an item's own in the cosine
-FEW = 2.0  # buyers at which an item's purchases and its features say equally much
 MODEL_POPULAR = -2  # the column of an item's ranking vector that holds its log share of purchases
-RIDGE = 1e-3  # of the mean square of the item vectors, so that the least squares have one answer
 # What sharing every feature is worth beside a question that says nothing, in standard deviations of a question's
 # scores; shared features count as much less as the question says more.
 ON_TOPIC = 6.0
 LEAST_PAIRS = 100.0  # pairs of items that share a field's value, at which what they tell of the field counts by half
 ALIKE = 50  # items described most like one, whose questions stand in for its own
-# No item stands in the lists of more than a tenth of all items, or four times the mean share where that is more.
-HUB_LIST, HUB_SHARE, HUB_TIMES = 10, 0.1, 4.0
-HUB_PARTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the mean question, tried in turn
-HUB_QUESTIONS, HUB_SCORES = 1000, 20_000_000  # on which it is tried, at most
 TIE = 1e-4  # of a standard deviation of popularity: among items of which nothing else is known, the popular come first
-PURCHASES_AT_ONCE = 1 << 16
 
 
-class Learned(Protocol):
+class HasQuestions(Protocol):
     """A model that knows what its items' buyers want: `Inference`."""
 
     @property
@@ -53,106 +35,11 @@ class Learned(Protocol):
 
 
 class Search(Protocol):
-    """What is asked of an index: `Index` and `MilvusIndex`."""
+    """An index that can be searched: `Index` and `MilvusIndex`."""
 
     def nearest(
         self, query: np.ndarray, lift: np.ndarray, k: int, mask: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]: ...
-
-
-def learn_questions(rank: np.ndarray, width: int, first_row: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """float32 [n, width + 1]: what each item's buyers want beside it, in standard deviations over all items.
-
-    It is met with the first `width` columns of `rank` and with that of popularity. An item with few buyers asks
-    quietly, one whose buyers bought nothing else not at all.
-
-    rank : float32 [n, d], the items' ranking vectors.   first_row : int64 [users + 1], item : int [purchases], the
-    histories, as in a bundle's assets.
-    """
-    n = len(rank)
-    basis = _basis(rank, width)  # [n, width + 2]
-    user, item = _pairs(first_row, item, n)
-    bought = np.bincount(user, minlength=len(first_row) - 1)  # items of each user
-    told = bought[user] > 1  # whoever bought one thing tells of no pair
-    user, item = user[told], item[told]
-    if not len(user):
-        return np.zeros((n, width + 1), np.float32)
-    says = 1 / np.sqrt(bought.clip(min=1))  # [users]
-    evidence = np.bincount(item, says[user], n)
-    scale = 1 / np.sqrt(evidence + SHRINKAGE * np.median(says[np.unique(user)]))  # [n]
-    voted = _votes(basis * scale[:, None], user, item, says)
-    voted -= (evidence * scale)[:, None] * basis  # nothing goes with itself
-    gram = basis.T @ basis
-    gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
-    questions = np.linalg.solve(gram, (scale[:, None] * voted).T).T[:, :-1]  # the last column lifts all items alike
-    centred = basis[:, :-1] - basis[:, :-1].mean(0)
-    buyers = np.bincount(item, minlength=n)
-    questions = _without_hubs(questions, centred, buyers / (buyers + FEW))
-    questions[:, -1] /= _popular_spread(rank)  # met with the column as it is
-    return questions.astype(np.float32)
-
-
-def _without_hubs(questions: np.ndarray, met: np.ndarray, loudness: np.ndarray) -> np.ndarray:
-    """The questions at their loudness, less as much of the mean one as it takes for no item to stand in too many lists.
-
-    Nothing is taken away where none does: that many people buy an item is part of what comes next.
-    questions, met : float64 [n, d].   loudness : float64 [n], the standard deviation of a question's scores.
-    """
-    covariance = met.T @ met / len(met)
-
-    def at_loudness(some: np.ndarray) -> np.ndarray:
-        spread = np.sqrt(np.einsum("nd,dk,nk->n", some, covariance, some))
-        return some * (loudness / np.maximum(spread, 1e-12))[:, None]
-
-    asking = np.flatnonzero(loudness)
-    step = -(-len(asking) // int(np.clip(HUB_SCORES // len(met), 1, HUB_QUESTIONS)))
-    some, most = asking[::step], max(HUB_SHARE, HUB_TIMES * HUB_LIST / len(met))
-    plain = at_loudness(questions)
-    mean = plain.mean(0)
-    for part in HUB_PARTS:
-        made = at_loudness(plain - part * loudness[:, None] * mean)
-        scores = made[some] @ met.T
-        scores[np.arange(len(some)), some] = -np.inf
-        top = np.argpartition(-scores, min(HUB_LIST, len(met)) - 1, axis=1)[:, :HUB_LIST]
-        if np.bincount(top.ravel()).max(initial=0) <= most * len(some):
-            break
-    return made
-
-
-def _basis(rank: np.ndarray, width: int) -> np.ndarray:
-    """float64 [n, width + 2]: who wants an item, how many do, and 1."""
-    popular = np.asarray(rank[:, MODEL_POPULAR], np.float64)
-    popular = (popular - popular.mean()) / _popular_spread(rank)
-    return np.column_stack([rank[:, :width].astype(np.float64), popular, np.ones(len(rank))])
-
-
-def _popular_spread(rank: np.ndarray) -> float:
-    return float(np.asarray(rank[:, MODEL_POPULAR], np.float64).std()) or 1.0
-
-
-def _pairs(first_row: np.ndarray, item: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """User and item of each purchase, int64, in the order of users; what was bought again counts once."""
-    user = np.repeat(np.arange(len(first_row) - 1), np.diff(first_row))
-    pair = np.unique(user * n + np.asarray(item, np.int64))
-    return pair // n, pair % n
-
-
-def _votes(basis: np.ndarray, user: np.ndarray, item: np.ndarray, says: np.ndarray) -> np.ndarray:
-    """float64 [n, d]: for each item the sum, over its buyers, of what each says times the sum of what they bought."""
-    total = np.zeros_like(basis)
-    # Parts of whole users, so that memory stays what it is however many purchases there are.
-    first_of_user = np.flatnonzero(np.diff(user, prepend=-1))
-    edges = np.unique(first_of_user[np.searchsorted(first_of_user, np.arange(0, len(user), PURCHASES_AT_ONCE)) - 1])
-    edges = np.unique(np.append(edges.clip(min=0), [0, len(user)]))
-    for start, end in pairwise(edges):
-        some, bought = user[start:end], item[start:end]
-        first = np.flatnonzero(np.diff(some, prepend=-1))
-        sums = np.add.reduceat(basis[bought], first, axis=0) * says[some[first]][:, None]  # [users here, d]
-        of_user = np.repeat(np.arange(len(first)), np.diff(first, append=len(some)))
-        by_item = np.argsort(bought, kind="stable")
-        first_of = np.flatnonzero(np.diff(bought[by_item], prepend=-1))
-        total[bought[by_item][first_of]] += np.add.reduceat(sums[of_user[by_item]], first_of, axis=0)
-    return total
 
 
 @dataclass(frozen=True)
@@ -164,7 +51,7 @@ class Neighbours:
     codes : int32 [fields, n], the value of each item feature, 0 where it is missing; equal values have equal codes.
     """
 
-    model: Learned
+    model: HasQuestions
     vectors: ItemVectors
     codes: np.ndarray
 

@@ -1,4 +1,4 @@
-"""The vector that predicts somebody's ratings, solved from what they rated: rating_path.py's closed form, in numpy.
+"""The vector that predicts a user's ratings, solved from what they rated: rating_path.py's closed form, in numpy.
 
 Training measures with it and serving answers with it; nothing of it is learned by gradient.
 """
@@ -21,25 +21,23 @@ class Rater:
     precision : float32 [d], of the prior, times the noise; [0] where the model was taught no ratings.
     profile : float32 [ids of all fields, d], what the values of the profile add to the prior's mean.
     first_id : int64 [fields], where each field's ids begin therein.
-    standard : float32 [2], slope and offset that make a logit of a ranking score where there are no ratings.
     """
 
     precision: np.ndarray
     profile: np.ndarray
     first_id: np.ndarray
-    standard: np.ndarray
 
     @classmethod
-    def of(cls, precision: np.ndarray, tables: Sequence[np.ndarray], standard: np.ndarray) -> Rater:
+    def of(cls, precision: np.ndarray, tables: Sequence[np.ndarray]) -> Rater:
         """tables : what the values add, one [ids, d] for each field of the profile."""
         first_id = np.cumsum([0, *(len(table) for table in tables)])[:-1].astype(np.int64)
         none = np.zeros((0, len(precision)), np.float32)
-        return cls(precision, np.concatenate([none, *tables]) if len(precision) else none, first_id, standard)
+        return cls(precision, np.concatenate([none, *tables]) if len(precision) else none, first_id)
 
     @classmethod
     def open(cls, path: Path) -> Rater:
         with np.load(path, allow_pickle=False) as saved:
-            return cls(*(saved[name] for name in ("precision", "profile", "first_id", "standard")))
+            return cls(*(saved[name] for name in ("precision", "profile", "first_id")))
 
     def save(self, path: Path) -> None:
         np.savez(path, **vars(self))
@@ -49,25 +47,23 @@ class Rater:
         """Whether the model learned from any rating. A model that did not predicts none."""
         return len(self.precision) > 0
 
-    def vectors(self, rank: np.ndarray, people: UserInputs, items: Rows) -> np.ndarray:
-        """The rating vectors of people, float32 [B, as wide as `items`].
+    def vectors(self, users: UserInputs, items: Rows) -> np.ndarray:
+        """The rating vectors of users, float32 [B, as wide as `items`]; all zeros where no ratings were learned.
 
-        rank : float32 [B, ...], their ranking vectors.   items : the rating vectors that the rows of histories mean:
-        factors [d], bias, trace [d].
+        items : the rating vectors that the rows of histories mean: factors [d], bias, trace [d].
         """
-        if not len(self.precision):
-            slope, offset = self.standard
-            return np.concatenate([rank * slope, np.full_like(rank[:, :1], offset)], axis=1)
+        if not self.has_ratings:
+            return np.zeros((len(users), items.shape[1]), np.float32)
         d = len(self.precision)
-        bought = items[people.items]  # [B, R, 2 d + 1]
+        bought = items[users.items]  # [B, R, 2 d + 1]
         factors, bias, trace = bought[..., :d], bought[..., d], bought[..., d + 1 :]
-        here = (np.arange(people.items.shape[1]) < people.length[:, None]).astype(np.float32)  # [B, R]
-        mean = (here[:, None] @ trace)[:, 0] / np.sqrt(people.length.clip(min=1, dtype=np.float32))[:, None]
-        mean += self.profile[people.ids + self.first_id].sum(1)  # [B, d]
+        here = (np.arange(users.items.shape[1]) < users.length[:, None]).astype(np.float32)  # [B, R]
+        mean = (here[:, None] @ trace)[:, 0] / np.sqrt(users.length.clip(min=1, dtype=np.float32))[:, None]
+        mean += self.profile[users.ids + self.first_id].sum(1)  # [B, d]
         expected = 5 / (1 + np.exp(-(bias + (factors @ mean[:, :, None])[..., 0])))
         # The sigmoid is replaced by its tangent (Gauss & Newton); what was bought without a rating has no slope.
-        slope = np.where(np.isfinite(people.rating), expected * (1 - expected / 5), 0)
-        surprise = np.where(np.isfinite(people.rating), people.rating - expected, 0)
+        slope = np.where(np.isfinite(users.rating), expected * (1 - expected / 5), 0)
+        surprise = np.where(np.isfinite(users.rating), users.rating - expected, 0)
         seen = factors * slope[..., None]
         gram = seen.transpose(0, 2, 1) @ seen + np.diag(self.precision)  # [B, d, d]
         pull = seen.transpose(0, 2, 1) @ surprise[..., None]

@@ -102,7 +102,6 @@ class StandaloneRecommender:
         self.inference = Inference(
             model=model if model.is_dir() else model.parent,
             artifacts=Path(artifacts_path),
-            assets=assets,
             device=device,
         )
         schema = self.inference.schema
@@ -191,9 +190,7 @@ class StandaloneRecommender:
             codes = np.array([code_of.get(str(features.get(name) or ""), 0) for name, code_of in pairs])
             rows, scores = self._neighbours.nearest_to_described(codes, self._index, top_k, self._available)
         else:
-            row = self.inference.row_of.get(_key("item", item))
-            if row is None:
-                raise EngineError(f"The model knows no item {item!r}; describe it by its features to place it.")
+            row = self._item_row(item)
             rows, scores = self._neighbours.nearest(row, self._index, top_k, self._available)
         listed = zip(self._item_keys[rows].tolist(), scores.tolist(), strict=True)
         return [Recommendation(key, score, None) for key, score in listed]
@@ -213,10 +210,8 @@ class StandaloneRecommender:
             users = self.vectors(np.array([self._row_of_user.get(_key("user", user), -1)]))
         if isinstance(item, Mapping):
             items = self.inference.encode_items([self.inference.check_item(item)])
-        elif _key("item", item) in self.inference.row_of:
-            items = self.inference.items[np.array([self.inference.row_of[_key("item", item)]])]
         else:
-            raise EngineError(f"The model knows no item {item!r}; describe it by its features to place it.")
+            items = self.inference.items[np.array([self._item_row(item)])]
         return float(self.inference.ratings(users, items)[0, 0]) if self.inference.has_ratings else None
 
     # --- people ---
@@ -257,6 +252,12 @@ class StandaloneRecommender:
             ids.append(encoded[0])
             numbers.append(encoded[1])
         return keys, np.concatenate(ids), np.concatenate(numbers)
+
+    def _item_row(self, item: str | int) -> int:
+        row = self.inference.row_of.get(_key("item", item))
+        if row is None:
+            raise EngineError(f"The model knows no item {item!r}; describe it by its features to place it.")
+        return row
 
     def _lists_of(self, keys: Sequence[str], top_k: int, exclude_purchased: bool) -> Lists:
         rows = np.array([self._row_of_user.get(key, -1) for key in keys], dtype=np.int64)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -56,13 +56,6 @@ class Spread:
         listed = [self.values.get(value, 0) for value in values]
         return np.array([*listed, self.other + rest, self.unknown, self.missing], dtype=np.float64)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"values": dict(self.values), "other": self.other, "unknown": self.unknown, "missing": self.missing}
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> Spread:
-        return cls(dict(saved["values"]), saved["other"], saved["unknown"], saved["missing"])
-
 
 @dataclass(frozen=True)
 class Distribution:
@@ -75,11 +68,7 @@ class Distribution:
     purchases: Mapping[str, Spread]
 
     def write(self, folder: Path) -> None:
-        parts = {
-            "profiles": {name: spread.to_dict() for name, spread in self.profiles.items()},
-            "purchases": {name: spread.to_dict() for name, spread in self.purchases.items()},
-        }
-        (folder / FILE).write_text(json.dumps(parts) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, bundle: Path) -> Distribution:
@@ -87,8 +76,7 @@ class Distribution:
         try:
             saved = json.loads((Path(bundle) / FILE).read_text(encoding="utf-8"))
             profiles, purchases = (
-                {name: Spread.from_dict(spread) for name, spread in saved[part].items()}
-                for part in ("profiles", "purchases")
+                {name: Spread(**spread) for name, spread in saved[part].items()} for part in ("profiles", "purchases")
             )
         except FileNotFoundError:
             raise BundleError(f"{bundle} does not say how its training data was spread; train again.") from None

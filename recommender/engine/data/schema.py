@@ -74,9 +74,7 @@ class Schema:
             "user_categorical": list(self.user_categorical),
             "user_numerical": list(self.user_numerical),
             "item_categorical": list(self.item_categorical),
-            "derived": {
-                n: {"take": d.take} | ({"column": d.column} if d.column else {}) for n, d in self.derived.items()
-            },
+            "derived": {n: {k: v for k, v in vars(d).items() if v is not None} for n, d in self.derived.items()},
             "aliases": dict(self.aliases),
             "item_available": self.item_available,
             "row_id": self.row_id,

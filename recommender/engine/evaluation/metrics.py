@@ -21,8 +21,11 @@ SCORES = 60_000_000  # at most, each time that a setting is tried on held-out pe
 class VectorScorer(Protocol):
     """What evaluation asks of a two-tower model."""
 
-    items: Vectors
-    max_history: int
+    @property
+    def items(self) -> Vectors: ...
+
+    @property
+    def max_history(self) -> int: ...
 
     def users(self, inputs: UserInputs) -> Vectors: ...
 
@@ -40,11 +43,6 @@ Scorer = VectorScorer | CaseScorer
 def affordable(people: int, n_items: int) -> int:
     """So many people at most, fewer where the catalog is large, on whom one setting after the other is tried."""
     return max(min(people, SCORES // n_items), 1)
-
-
-def proven(gain: np.ndarray, errors: float = 1) -> bool:
-    """Whether the paired gain [cases] is more than so many standard errors."""
-    return bool(len(gain)) and bool(gain.mean() > errors * gain.std() / np.sqrt(len(gain)))
 
 
 def case_inputs(data: TwoTowerDataset, cases: Cases, max_history: int, profile_only: bool = False) -> UserInputs:
@@ -176,13 +174,17 @@ def bootstrap_intervals(values: np.ndarray, resamples: int, seed: int = 0, level
     return np.quantile(means, [tail, 1 - tail], axis=0).T
 
 
-def predict_held_out_ratings(scorer: VectorScorer, data: TwoTowerDataset, role: int) -> tuple[np.ndarray, np.ndarray]:
+def predict_held_out_ratings(
+    scorer: VectorScorer, data: TwoTowerDataset, role: int, at_most: int = 200_000
+) -> tuple[np.ndarray, np.ndarray]:
     """(predicted, actual) float32 of every rated purchase of a role, each predicted from what was known before it.
 
     Of what is held out of one basket, nothing is known when the rest of it is predicted.
+    at_most : of the purchases, evenly over all users.
     """
     before = data.first_held_out(role)
-    rows = np.flatnonzero((data.role == role) & np.isfinite(data.rating))[:200_000]
+    rows = np.flatnonzero((data.role == role) & np.isfinite(data.rating))
+    rows = rows[:: -(-len(rows) // at_most) or 1]
     predicted = np.zeros(len(rows), np.float32)
     for part in np.array_split(np.arange(len(rows)), len(rows) // 1024 + 1):
         if len(part) == 0:

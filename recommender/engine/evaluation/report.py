@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from recommender.engine.data.dataset import TEST, Cases, TwoTowerDataset
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.splits import TEST
 from recommender.engine.evaluation.baselines import Popularity, SegmentPopularity
 from recommender.engine.evaluation.metrics import (
     METRICS,
@@ -49,6 +50,7 @@ class Report:
     study : a row a trial, where settings were tuned (tuner.Trial).
     left_out : what of the snapshot could not be used or does not fit together (left_out.LeftOut).
     start : "warm", from the weights of the live model, or "cold", and why where a warm start was asked for.
+    out_of_time : whether the run's limit in minutes ended training.
     """
 
     split: str
@@ -68,6 +70,7 @@ class Report:
     reorders: bool = False
     protocol: int = PROTOCOL
     start: str = "cold"
+    out_of_time: bool = False
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,12 +93,11 @@ def evaluate(
     at_most: int,
     resamples: int,
     live: tuple[Scorer, TwoTowerDataset] | None = None,
-    curve: list[dict[str, float]] | None = None,
-    settings: dict[str, Any] | None = None,
+    **facts: Any,
 ) -> Report:
     """Measure a model on the TEST purchases of `data` beside popularity, popularity by segment and the live model.
 
-    live : the live model and the same purchases under its own encoders.
+    live : the live model and the same purchases under its own encoders.   facts : other fields of the report.
     """
     cases = data.cases(TEST, at_most)
     new = data.item_counts() == 0
@@ -127,17 +129,14 @@ def evaluate(
         },
         fingerprint=data.tables.fingerprint(),
         left_out=[part.to_dict() for part in data.tables.left_out],
-        curve=curve or [],
-        settings=settings or {},
+        **facts,
     )
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """What one model did for each case. metrics, bare : float64 [cases] by metric, the second with the history hidden.
-
-    new : the same for the cases with a target that nobody had bought.   shown : int64 [items], lists each stands in.
-    """
+    """What one model did: float64 [cases] of each metric, as it is, with the history hidden, and of the cases with a
+    target that nobody had bought.   shown : int64 [items], lists each stands in."""
 
     metrics: dict[str, np.ndarray]
     bare: dict[str, np.ndarray]
@@ -146,13 +145,14 @@ class _Measured:
 
 
 def _measure(scorer: Scorer, data: TwoTowerDataset, cases: Cases, new: np.ndarray) -> _Measured:
+    """new : bool [items], those that nobody had bought."""
     shown = np.zeros(data.n_items, dtype=np.int64)
-    metrics = user_metrics(rank_targets(scorer, data, cases, shown=shown))
-    reads_history = not isinstance(scorer, CaseScorer)
-    bare = user_metrics(rank_targets(scorer, data, cases, profile_only=True)) if reads_history else metrics
-    targets = [of_one[new[of_one]] for of_one in cases.targets]
-    some = np.flatnonzero([len(of_one) > 0 for of_one in targets])
-    of_new = Cases(cases.users[some], cases.rows[some], cases.context[some], [targets[k] for k in some])
+    metrics = bare = user_metrics(rank_targets(scorer, data, cases, shown=shown))
+    if not isinstance(scorer, CaseScorer):
+        bare = user_metrics(rank_targets(scorer, data, cases, profile_only=True))
+    targets = [items[new[items]] for items in cases.targets]
+    some = np.flatnonzero([len(items) > 0 for items in targets])
+    of_new = replace(cases[some], targets=[targets[k] for k in some], reorders=False)
     return _Measured(metrics, bare, user_metrics(rank_targets(scorer, data, of_new, among=new)), shown)
 
 
@@ -163,39 +163,27 @@ def _compare(
     metrics: Compared, which: Sequence[str], people: np.ndarray, resamples: int
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, float | None]]]:
     """Among some people: a row a model with the metrics named; NDCG@10 of the two towers less that of each other."""
-    columns = {(model, metric): found[metric][people] for model, found in metrics.items() for metric in which}
-    ours = columns["two_tower", "ndcg_10"]
-    columns |= {(model, "paired"): ours - columns[model, "ndcg_10"] for model in metrics if model != "two_tower"}
-    found: dict[tuple[str, str], tuple[float | None, float | None, float | None]]
-    if len(ours) == 0:
-        found = dict.fromkeys(columns, (None, None, None))
-    else:
-        values = np.column_stack(list(columns.values()))
-        intervals = bootstrap_intervals(values, resamples)
-        found = {
-            key: (float(mean), float(low), float(high))
-            for key, mean, (low, high) in zip(columns, values.mean(0), intervals, strict=True)
-        }
+    values = {(model, metric): measured[metric][people] for model, measured in metrics.items() for metric in which}
+    ours, others = values["two_tower", "ndcg_10"], [model for model in metrics if model != "two_tower"]
+    values |= {(model, "paired"): ours - values[model, "ndcg_10"] for model in others}
+    table = np.column_stack([*values.values()])
+    summary: dict[tuple[str, str], list[float | None]] = {key: [None, None, None] for key in values}
+    if len(table):
+        intervals = bootstrap_intervals(table, resamples)
+        summary = dict(zip(values, np.column_stack([table.mean(0), intervals]).tolist(), strict=True))
     rows = []
     for model in metrics:
         row: dict[str, Any] = {"model": model}
         for metric in which:
-            mean, low, high = found[model, metric]
-            row |= {metric: mean, f"{metric}_interval": None if mean is None else [low, high]}
+            mean, *interval = summary[model, metric]
+            row |= {metric: mean, f"{metric}_interval": None if mean is None else interval}
         rows.append(row)
-    paired = {
-        model: dict(zip(("difference", "low", "high"), found[model, "paired"], strict=True))
-        for model in metrics
-        if model != "two_tower"
-    }
-    return rows, paired
+    return rows, {m: dict(zip(("difference", "low", "high"), summary[m, "paired"], strict=True)) for m in others}
 
 
 def _segments(measured: dict[str, _Measured], known: np.ndarray, resamples: int) -> list[dict[str, Any]]:
     """known : int64 [cases], purchases known of each person."""
-    as_is = {name: found.metrics for name, found in measured.items()}
-    bare = {name: found.bare for name, found in measured.items()}
-    new = {name: found.new for name, found in measured.items()}
+    as_is, bare, new = ({n: getattr(m, part) for n, m in measured.items()} for part in ("metrics", "bare", "new"))
     parts = [("profile only", np.ones(len(known), dtype=bool), bare), ("no history", known == 0, as_is)]
     parts += [(name, (known >= low) & (known <= high), as_is) for name, low, high in BY_PURCHASES]
     parts += [("new items", np.ones(len(new["two_tower"]["ndcg_10"]), dtype=bool), new)]

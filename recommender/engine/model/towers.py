@@ -1,22 +1,19 @@
 """The model: a user tower and an item tower that meet in one dot product. Read it from top to bottom.
 
-A person's vector and an item's vector each have three parts, and their dot product adds up three opinions:
+A user's vector and an item's vector have three parts each, and their dot product adds up three scores:
 
-    history     what the purchases say, summed in one vector: the votes of the linear path (linear_path.py), a recent
-                purchase's louder; a GRU over the bought items' own vectors (as in GRU4Rec, Hidasi et al. 2016, with
-                the item embeddings shared between input and output); the profile, where there is a history to adjust.
-                It meets the item's vector in a plain dot product, or in a cosine with a learned temperature
-    profile     what the profile says: a sum over its fields of low-rank log ratios (profile_path.py), fading as the
-                history grows
+    history     the purchases, summed in one vector: the votes of the linear path (linear_path.py), a recent purchase's
+                louder; a GRU over the bought items' own vectors (as in GRU4Rec, Hidasi et al. 2016, with the item
+                embeddings shared between input and output); the profile, where there is a history to adjust. It meets
+                the item's vector in a plain dot product, or in a cosine with a learned temperature
+    profile     a sum over the profile's fields of low-rank log ratios (profile_path.py), fading as the history grows
     popularity  for a newcomer, the log share of purchases as it was counted. Beside a history, the item's bias, which
-                starts there and is trained, times what validation says: what is likeliest need not be what a list
-                should show. Trained beside histories it is no longer what most people buy: lists of bare profiles
-                that were made with it fell below popularity
+                starts there and is trained, times a weight chosen on validation
 
-What validation says of popularity and of the history's say (list_weights.py) is one thing beside a history of a few
-purchases and another beside a long one.
+The weights of popularity and of the history (ListWeights) are one thing beside a history of a few purchases and another
+beside a long one.
 
-A second, small pair of vectors predicts ratings, rating = 5 sigmoid(dot): the person's is a small ridge regression of
+A second, small pair of vectors predicts ratings, rating = 5 sigmoid(dot): the user's is a small ridge regression of
 their own ratings on the vectors of what they rated (rating_path.py), solved in numpy for each request (rater.py), so
 that a new rating counts at once. The towers only keep its numbers, so that all weights lie in one file.
 
@@ -29,21 +26,38 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recommender.engine.bundle.rater import Rater
 from recommender.engine.config import TrainConfig
+from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.encoders import FIRST
 from recommender.engine.data.inputs import GAP_BUCKETS, RATING_BUCKETS
-from recommender.engine.model.list_weights import LONG, SHORT, ListWeights
+from recommender.engine.data.splits import TRAIN
+from recommender.engine.model.linear import LinearPath
+from recommender.engine.model.profile import ProfilePath
 from recommender.engine.model.rating import RatingPath
 
+SHORT, LONG = 5, 20  # purchases: a history is short up to the one and long from the other on, by degrees in between
 BEST_SELLING = 0.1  # share of all items; new ones are placed below it
 SECOND = 0.01  # log share by which a new item stands behind a sold one of the same place
 HALF_A_BUYER = math.log(3)  # log share from one buyer down to half of one, as `linear_path.log_share` counts
 COLD_SWEEPS = 5  # over the features: fields that say the same share it
+
+
+@dataclass(frozen=True)
+class ListWeights:
+    """Weights in lists: of popularity and of the history beside long and beside short histories, and of the votes
+    within a short one. Chosen in choosing.py; all 1 while training."""
+
+    popularity: float = 1.0
+    history: float = 1.0
+    popularity_short: float = 1.0
+    history_short: float = 1.0
+    votes_short: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,17 @@ class TowerSizes:
     profile_numbers: int
     rated: bool
 
+    @classmethod
+    def of(cls, data: TwoTowerDataset, width: int) -> TowerSizes:
+        return cls(
+            items=data.n_items,
+            width=width,
+            item_features=data.encoders.item_sizes,
+            profile_fields=data.encoders.field_sizes,
+            profile_numbers=data.profile_numbers.shape[1],
+            rated=bool(np.isfinite(data.rating[data.role == TRAIN]).any()),
+        )
+
 
 class FieldTables(nn.ModuleList):
     """A table of vectors for each field, by the field's ids; `padding_idx` stays as it starts, without gradient."""
@@ -70,24 +95,11 @@ class FieldTables(nn.ModuleList):
         return super().__iter__()  # type: ignore[return-value]
 
     def forward(self, ids: Tensor) -> Tensor:
-        """The sum of what the fields say. ids int64 [B, F] -> [B, dim]"""
+        """The sum of what the fields hold. ids int64 [B, F] -> [B, dim]"""
         total = torch.zeros(ids.shape[0], self.dim, device=ids.device)
         for f, table in enumerate(self):
             total = total + table(ids[:, f])
         return total
-
-
-class OneTable(nn.Module):
-    """What FieldTables say, from one table below another: one look-up for all fields. For serving."""
-
-    def __init__(self, tables: FieldTables):
-        super().__init__()
-        self.weight = nn.Parameter(torch.cat([table.weight.detach() for table in tables]))
-        sizes = torch.tensor([0, *(table.num_embeddings for table in tables)])
-        self.start = sizes[:-1].cumsum(0)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return F.embedding(ids + self.start, self.weight).sum(1)
 
 
 class ItemTower(nn.Module):
@@ -99,7 +111,7 @@ class ItemTower(nn.Module):
 
     def __init__(self, sizes: TowerSizes, config: TrainConfig):
         super().__init__()
-        self.normalised, self.rated = config.interaction == "cosine", sizes.rated
+        self.normalised = config.interaction == "cosine"
         self.id = nn.Embedding(sizes.items + 1, sizes.width)  # the last row, all zero, is the unknown item
         self.trace = nn.Embedding(sizes.items + 1, sizes.width)
         self.features = FieldTables(sizes.item_features, sizes.width, padding_idx=0)
@@ -113,7 +125,7 @@ class ItemTower(nn.Module):
         cold = sum(self.sizes)
         self.cold = FieldTables(sizes.item_features, cold)
         self.cold_default = nn.Parameter(torch.zeros(cold), requires_grad=False)
-        self.cold_trust = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # likewise
+        self.cold_history = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # likewise
         for table in (self.id, *self.features):
             nn.init.normal_(table.weight, std=sizes.width**-0.5)
         closed_forms = (self.popular, self.profile, self.rate_factors, self.rate_bias, self.rate_trace, *self.cold)
@@ -139,8 +151,8 @@ class ItemTower(nn.Module):
         one. features int64 [items, F]
         """
         features = features.to(self.id.weight.device)
-        told = [table(features[:, f]) for f, table in enumerate(self.features)]
-        items = sum(told, self.id.weight[:-1].clone())
+        known = [table(features[:, f]) for f, table in enumerate(self.features)]
+        items = sum(known, self.id.weight[:-1].clone())
         return {"items": items.cpu(), "history": self.trace.weight[:-1].cpu().clone()}
 
     def forward(self, row: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -149,14 +161,14 @@ class ItemTower(nn.Module):
         """
         known = (row >= 0).to(self.id.weight.dtype)  # [B]
         row = torch.where(row >= 0, row, torch.full_like(row, self.id.num_embeddings - 1))
-        trust = torch.where(known > 0, torch.ones_like(known), self.cold_trust)
-        sequence = self.sequence(row, features, known) * trust[:, None]
+        weight = torch.where(known > 0, torch.ones_like(known), self.cold_history)
+        sequence = self.sequence(row, features, known) * weight[:, None]
         own = [table(row) for table in self._own()]
         bias, popular, profile, factors, rate_bias, rate_trace, trace = (
             torch.cat(own, -1).lerp(self._cold(features), 1 - known[:, None]).split(self.sizes, -1)
         )
-        rank, one = torch.cat([sequence, profile, popular, bias], -1), torch.ones_like(bias)
-        return rank, torch.cat([factors, one, rate_bias, rate_trace] if self.rated else [rank, one], -1), trace
+        rank = torch.cat([sequence, profile, popular, bias], -1)
+        return rank, torch.cat([factors, torch.ones_like(bias), rate_bias, rate_trace], -1), trace
 
     def _own(self) -> list[nn.Embedding]:
         """The tables of what only a known item has."""
@@ -170,10 +182,10 @@ class ItemTower(nn.Module):
         return total
 
     @torch.no_grad()
-    def learn_cold(self, features: Tensor, bought: Tensor, trust: float) -> None:
+    def learn_cold(self, features: Tensor, bought: Tensor, history_weight: float) -> None:
         """Fill the cold tables from the items bought at least once, and place those never bought by them, as if they
-        were listed tomorrow. bought bool [items], features int64 [items, F]. trust : how far the history moves a new
-        item.
+        were listed tomorrow. bought bool [items], features int64 [items, F]. history_weight : how far the history moves
+        a new item.
 
         What an item has is its default plus a part for each feature value: a ridge regression, by backfitting. The
         mean would be too low for a new item's bias and popularity: most listed products sell little, and an item placed
@@ -201,9 +213,9 @@ class ItemTower(nn.Module):
             for table in self.cold:
                 table.weight[:, :2] = 0
         if not self.normalised:
-            self.cold_trust.fill_(trust)
-        told = sum((t(features[~bought, f]) for f, t in enumerate(self.features)), torch.zeros(()))
-        self.id.weight[:-1][~bought] = (self.cold_trust - 1) * told
+            self.cold_history.fill_(history_weight)
+        known = sum((t(features[~bought, f]) for f, t in enumerate(self.features)), torch.zeros(()))
+        self.id.weight[:-1][~bought] = (self.cold_history - 1) * known
         for table, placed in zip(self._own(), self._cold(features[~bought]).split(self.sizes, -1), strict=True):
             table.weight[:-1][~bought] = placed
 
@@ -217,7 +229,7 @@ def means_by_value(vectors: Tensor, ids: Tensor, values: int, shrinkage: float =
 
 
 class UserTower(nn.Module):
-    """Profile and history to a person's vectors. History comes as the item tower's vectors: any item can be in it."""
+    """Profile and history to a user's vectors. History comes as the item tower's vectors: any item can be in it."""
 
     def __init__(self, sizes: TowerSizes, config: TrainConfig):
         super().__init__()
@@ -228,21 +240,20 @@ class UserTower(nn.Module):
         self.gru = nn.GRU(width, dim, batch_first=True)
         self.head = nn.Linear(dim, width)
         self.recency = nn.Parameter(torch.tensor(0.5))
-        self.loudness = nn.Parameter(torch.tensor(1.0))
+        self.vote_scale = nn.Parameter(torch.tensor(1.0))
         self.fields = FieldTables(sizes.profile_fields, dim, padding_idx=0)
         self.numbers = nn.Linear(sizes.profile_numbers, dim, bias=False) if sizes.profile_numbers else None
         self.profile_head = nn.Linear(dim, width)
         self.profile = FieldTables(sizes.profile_fields, config.profile_rank)
         self.fade = nn.Parameter(torch.tensor([1.0, -1.0]))
         self.log_temperature = nn.Parameter(torch.tensor(math.log(12.0 if self.normalised else 1.0)))
-        # Beside a short history and beside a long one: 1 while training, set on validation afterwards.
-        self.trust = nn.Parameter(torch.ones(2), requires_grad=False)
-        self.popularity = nn.Parameter(torch.ones(2), requires_grad=False)
-        self.short_votes = nn.Parameter(torch.ones(1), requires_grad=False)
+        # ListWeights, beside a short history and beside a long one: 1 while training, set on validation afterwards.
+        self.history_weight = nn.Parameter(torch.ones(2), requires_grad=False)
+        self.popularity_weight = nn.Parameter(torch.ones(2), requires_grad=False)
+        self.vote_weight_short = nn.Parameter(torch.ones(1), requires_grad=False)
         self.dropout = nn.Dropout(config.dropout)
         self.rate_profile = FieldTables(sizes.profile_fields, config.rating_dim + 1)
         self.rate_precision = nn.Parameter(torch.ones(config.rating_dim + 1), requires_grad=False)
-        self.standard = nn.Parameter(torch.tensor([1.0, 0.0]), requires_grad=False)  # scores to logits, where unrated
         for table in (self.rating, self.gap, *self.fields):
             nn.init.normal_(table.weight, std=0.1 * table.embedding_dim**-0.5)
         for table in (*self.profile, *self.rate_profile):
@@ -273,7 +284,7 @@ class UserTower(nn.Module):
         return (weight[:, None] @ trace)[:, 0]
 
     def _weight(self, age: Tensor) -> Tensor:
-        """How loud a purchase is. age : 1 for the latest, 2 for the one before; 0 and less: later, or padding."""
+        """The weight of a purchase. age : 1 for the latest, 2 for the one before; 0 and less: later, or padding."""
         return age.clamp(0, 1) * torch.exp(-self.recency * torch.log(age.clamp(min=1)))
 
     def query(self, state: Tensor, votes: Tensor, known: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
@@ -288,22 +299,21 @@ class UserTower(nn.Module):
         bought, length = (known > 0).to(state.dtype), torch.log(known.clamp(min=1))  # [P, 1]
         newcomer = 1 - bought
         long = ((length - math.log(SHORT)) / math.log(LONG / SHORT)).clamp(0, 1)
-        votes_say = self.short_votes + (1 - self.short_votes) * long
-        sequence = self.loudness * votes_say * votes + adjusted
+        vote_weight = self.vote_weight_short + (1 - self.vote_weight_short) * long
+        sequence = self.vote_scale * vote_weight * votes + adjusted
         if self.normalised:
             sequence = F.normalize(sequence, dim=-1)
-        trust, popularity = (each[0] + (each[1] - each[0]) * long for each in (self.trust, self.popularity))
-        sequence = sequence * (self.log_temperature.exp() * trust * bought)  # no history: no say
+        history, popularity = (w[0] + (w[1] - w[0]) * long for w in (self.history_weight, self.popularity_weight))
+        sequence = sequence * (self.log_temperature.exp() * history * bought)  # no history: no say
         # What the profile says by itself is whole for a newcomer, and fades as log purchases grow.
         fade = newcomer + bought * torch.sigmoid(self.fade[0] + self.fade[1] * length)
         return torch.cat([sequence, self.profile(ids) * fade, newcomer, popularity * bought], -1)
 
     @torch.no_grad()
-    def weigh(self, weights: ListWeights) -> None:
-        """Let popularity and the history count so much in lists."""
-        self.trust.copy_(torch.tensor([weights.short_trust, weights.trust]))
-        self.popularity.copy_(torch.tensor([weights.short_popularity, weights.popularity]))
-        self.short_votes.fill_(weights.short_votes)
+    def set_list_weights(self, weights: ListWeights) -> None:
+        self.history_weight.copy_(torch.tensor([weights.history_short, weights.history]))
+        self.popularity_weight.copy_(torch.tensor([weights.popularity_short, weights.popularity]))
+        self.vote_weight_short.fill_(weights.votes_short)
 
     def answer(
         self, state: Tensor, trace: Tensor, length: Tensor, known: Tensor, ids: Tensor, numbers: Tensor
@@ -317,23 +327,23 @@ class UserTower(nn.Module):
         self, history: Tensor, trace: Tensor, bucket: Tensor, gap: Tensor, length: Tensor, known: Tensor, ids: Tensor,
         numbers: Tensor,
     ) -> Tensor:  # fmt: skip
-        """One ranking vector a person. Histories are right-padded to L >= 1; length [B] may be 0.
+        """One ranking vector a user. Histories are right-padded to L >= 1; length [B] may be 0.
 
         Of the latest purchases: history and trace [B, L, width], bucket and gap int64 [B, L], length int64 [B].
         known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> [B, width + profile_rank + 2]
 
-        Served, it is two graphs, `states` and `answer`: whoever is asked about with and without some of their purchases
-        shares the states before the first that is missing.
+        Served, it is two graphs, `states` and `answer`, so that a user with and without some of their purchases shares
+        the states before the first that is missing.
         """
         states = self.states(history, bucket, gap)
         last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[-1])
         return self.answer(states.gather(1, last)[:, 0], trace, length, known, ids, numbers)
 
     def rater(self) -> Rater:
-        """How a person's rating vector is solved, by the numbers that are kept here."""
+        """How a user's rating vector is solved, by the numbers that are kept here."""
         tables = [table.weight.detach().cpu().numpy() for table in self.rate_profile]
-        precision, standard = (p.detach().cpu().numpy() for p in (self.rate_precision, self.standard))
-        return Rater.of(precision if self.rated else precision[:0], tables, standard)
+        precision = self.rate_precision.detach().cpu().numpy()
+        return Rater.of(precision if self.rated else precision[:0], tables)
 
 
 class TwoTowerHybrid(nn.Module):
@@ -349,6 +359,24 @@ class TwoTowerHybrid(nn.Module):
     def reads(self) -> int:
         """Purchases of a person that a user tower of this shape reads, the latest ones."""
         return max(self.config.max_history, self.config.max_ratings if self.sizes.rated else 0)
+
+    @torch.no_grad()
+    def start_from(self, linear: LinearPath, profile: ProfilePath, features: Tensor) -> None:
+        """Stand at the closed forms, from which training starts. features int64 [items, F]"""
+        items, users = self.items, self.users
+        rest, features = torch.from_numpy(linear.items).clone(), features.cpu()
+        for f, table in enumerate(items.features):  # an item is what its features say, and its own rest
+            table.weight.copy_(means_by_value(rest, features[:, f], table.num_embeddings))
+            rest -= table.weight.cpu()[features[:, f]]
+        items.id.weight[:-1] = rest
+        items.trace.weight[:-1] = torch.from_numpy(linear.history)
+        for table in (items.bias, items.popular):
+            table.weight[:-1, 0] = torch.from_numpy(linear.popular)
+        users.recency.fill_(linear.settings.recency)
+        users.vote_scale.fill_(linear.scale)
+        items.profile.weight[:-1] = torch.from_numpy(profile.items)
+        for table, values in zip(users.profile, profile.users, strict=True):
+            table.weight.copy_(torch.from_numpy(values))
 
     @torch.no_grad()
     def rate_by(self, path: RatingPath) -> None:

@@ -54,7 +54,7 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def is_first() -> bool:
+def is_rank_zero() -> bool:
     return rank() == 0
 
 
@@ -63,7 +63,7 @@ def my_share(of: Sequence[T]) -> Sequence[T]:
     return of[rank() :: dist.get_world_size()] if dist.is_initialized() else of
 
 
-def the_firsts(number: float) -> float:
+def broadcast_from_rank_zero(number: float) -> float:
     """The number that the first process has."""
     if not dist.is_initialized():
         return number
@@ -81,7 +81,7 @@ def sum_of(number: float) -> float:
     return shared.item()
 
 
-def share(model: nn.Module) -> None:
+def broadcast_weights(model: nn.Module) -> None:
     """Give every process the weights of the first."""
     if dist.is_initialized():
         for tensor in model.state_dict().values():

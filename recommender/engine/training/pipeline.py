@@ -1,4 +1,4 @@
-"""From a snapshot to a bundle: read, split, train, evaluate, refit on everything, write. The engine's one long walk."""
+"""From a snapshot to a bundle: read, split, train, evaluate, refit on everything, write."""
 
 from __future__ import annotations
 
@@ -19,16 +19,38 @@ import torch
 from recommender.engine.bundle.comparison import open_for_comparison
 from recommender.engine.bundle.storage import WEIGHTS, new_bundle, write_manifest
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import TRAIN, TwoTowerDataset, held_out_last, split
+from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.distribution import of_training
+from recommender.engine.data.splits import TRAIN, held_out_last, split
 from recommender.engine.data.tables import Tables, read_snapshot
 from recommender.engine.errors import BundleError, InferenceError, TrainingCancelled, WarmStartError
 from recommender.engine.evaluation.report import Report, evaluate
+from recommender.engine.model.scorer import TorchScorer
 from recommender.engine.training import tuner
 from recommender.engine.training.samples import sample
-from recommender.engine.training.trainer import TorchScorer, Trained, train_two_tower_model
+from recommender.engine.training.trainer import Trained, train_two_tower_model
 from recommender.engine.training.warm_start import Warm, hold_out_unlearned, save_origin
 from recommender.engine.training.writing import save_model, save_towers
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What to build.
+
+    split : "last-out" or "date".
+    live : the bundle that serves now, to be measured on the same held-out purchases (with its judged weights).
+    warm_start : go on from the weights of `live` (warm_start.py); where that cannot be, a message says why and training
+        starts cold.
+    tune : so many trials of other settings than `config` (tuner.py); the best of them take its place.
+    work : a folder for checkpoints; a run that was killed goes on from there when called with the same folder.
+    """
+
+    config: TrainConfig = TrainConfig()  # noqa: RUF009 (frozen)
+    split: str = "last-out"
+    live: Path | None = None
+    warm_start: bool = False
+    tune: int = 0
+    work: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -42,75 +64,38 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
-# The share of a run that each phase takes, as measured on data of three sizes: for the progress bar only.
-SHARES = {"reading": 0.03, "tuning": 0.0, "training": 0.52, "refitting": 0.37, "evaluating": 0.05, "writing": 0.03}
+StopCallback = Callable[[], bool]
 
 
 def build_bundle(
-    data: Path,
+    data: Path | Tables,
     out: Path,
     *,
-    config: TrainConfig = TrainConfig(),  # noqa: B008 (frozen)
-    split: str = "last-out",
-    live: Path | None = None,
-    warm_start: bool = False,
-    tune: int = 0,
     progress: ProgressCallback | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    work: Path | None = None,
+    should_stop: StopCallback | None = None,
+    **options: Any,
 ) -> Report:
-    """Train on the snapshot folder `data` and write the bundle `out`, whole or not at all.
+    """Train on a snapshot folder, or on its tables, and write the bundle `out`, whole or not at all.
 
-    live : the bundle that serves now, to be measured on the same held-out purchases (with its judged weights).
-    warm_start : go on from the weights of `live` (warm_start.py); where that cannot be, a message says why and training
-        starts cold.
-    tune : so many trials of other settings than `config` (tuner.py); the best of them take its place.
-    work : a folder for checkpoints; a run that was killed goes on from there when called with the same folder.
+    options : those of BuildOptions.
     Raises SnapshotError, BundleError or TrainingCancelled; `out` is then as it was.
     """
-    return build_from_tables(
-        read_snapshot(data),
-        out,
-        config=config,
-        how=split,
-        live=live,
-        warm_start=warm_start,
-        tune=tune,
-        progress=progress,
-        should_stop=should_stop,
-        work=work,
-    )
-
-
-def build_from_tables(
-    tables: Tables,
-    out: Path,
-    *,
-    config: TrainConfig,
-    how: str,
-    live: Path | None = None,
-    warm_start: bool = False,
-    tune: int = 0,
-    progress: ProgressCallback | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    work: Path | None = None,
-) -> Report:
-    """The same from tables in memory."""
-    started, tell = time.perf_counter(), _Teller(progress, tune)
-    learned = _learn(tables, config, how, live, warm_start, tune, tell, should_stop, work)
-    data, config = learned.data, learned.config
-    tell("evaluating", 0.0, "ranking the whole catalog for the held-out purchases")
+    started = time.perf_counter()
+    plan = BuildOptions(**options)
+    reporter = ProgressReporter(progress, plan.tune)
+    tables = data if isinstance(data, Tables) else read_snapshot(data)
+    learned = _learn(tables, plan, reporter, should_stop)
+    reporter("evaluating", 0.0, "ranking the whole catalog for the held-out purchases")
     _stop_if(should_stop)
-    report = _evaluated(learned.judged, data, config, how, live, tell)
+    report = _evaluate(learned, plan, reporter)
     _stop_if(should_stop)
-    tell("evaluating", 0.9, "making lists for a few people")
-    samples = _samples(learned.served, learned.everything, live, tell)
-    tell("writing", 0.0, "writing the bundle")
-    report = replace(report, start=learned.start, study=learned.study, samples=samples)
+    reporter("evaluating", 0.9, "making lists for a few users")
+    report = replace(report, samples=_samples(learned, plan.live, reporter))
+    reporter("writing", 0.0, "writing the bundle")
     report = replace(report, seconds=time.perf_counter() - started)
     with new_bundle(out) as folder:
         save_model(learned.served.model, learned.everything, folder)
-        save_towers(learned.judged.model, data, folder / "judged")
+        save_towers(learned.judged.model, learned.data, folder / "judged")
         for weights, trained in (("served", learned.served), ("judged", learned.judged)):
             save_origin(trained.origin, folder / WEIGHTS[weights])
         (folder / "training.json").write_text(json.dumps(learned.judged.decided()) + "\n", encoding="utf-8")
@@ -120,20 +105,20 @@ def build_from_tables(
             folder,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             fingerprint=report.fingerprint,
-            settings=config.to_dict(),
+            settings=learned.config.to_dict(),
             metrics=report.metrics,
         )
-    tell("writing", 1.0, "done")
+    reporter("writing", 1.0, "done")
     return report
 
 
-def help_to_learn(
-    tables: Tables, *, config: TrainConfig, how: str, live: Path | None, warm_start: bool, tune: int, work: Path | None
-) -> None:
-    """The part of the other processes where several train one model (distributed.py): they learn, the first one tells,
-    measures and writes.
-    """
-    _learn(tables, config, how, live, warm_start, tune, _Teller(None, tune), None, work)
+def follow_rank_zero(tables: Tables, **options: Any) -> None:
+    """The part of the other processes where several train one model (distributed.py): they learn; the process of rank
+    zero reports, measures and writes."""
+    _learn(tables, plan := BuildOptions(**options), ProgressReporter(None, plan.tune), None)
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -153,67 +138,70 @@ class _Learned:
 
 
 def _learn(
-    tables: Tables,
-    config: TrainConfig,
-    how: str,
-    live: Path | None,
-    warm_start: bool,
-    tune: int,
-    tell: _Teller,
-    should_stop: Callable[[], bool] | None,
-    work: Path | None,
+    tables: Tables, plan: BuildOptions, reporter: ProgressReporter, should_stop: StopCallback | None
 ) -> _Learned:
     torch.set_num_threads(max(torch.get_num_threads(), 1))
-    tell("reading", 0.5, f"{len(tables):,} purchases of {len(tables.item_keys):,} items")
+    config, work = plan.config, plan.work
+    reporter("reading", 0.5, f"{len(tables):,} purchases of {len(tables.item_keys):,} items")
     for part in tables.left_out:
-        tell("reading", 0.5, part.sentence())
-    judging, role, order = held_out_last(tables, split(tables, how, config.seed))
+        reporter("reading", 0.5, part.sentence())
+    judging, role, order = held_out_last(tables, split(tables, plan.split, config.seed))
     warm: dict[str, Warm] = {}
     start = "cold"
-    if warm_start:
+    if plan.warm_start:
         try:
-            warm, role = _go_on_from(live, config, {"judged": judging, "served": tables}, role)
+            warm, role = _open_warm(plan.live, config, {"judged": judging, "served": tables}, role)
             start = "warm"
         except (WarmStartError, BundleError) as error:
             start = f"cold, not from the live model: {error}"
-        tell("reading", 0.6, f"starts {start}")
+        reporter("reading", 0.6, f"starts {start}")
     data = TwoTowerDataset.build(judging, role, number=warm["judged"].encoders.number if warm else None)
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
 
     checkpoint, study = None if work is None else work / "judged.safetensors", []
-    if tune:
+    if plan.tune:
         with TemporaryDirectory() if work is None else nullcontext(work) as folder:
-            found = tuner.tune(
+            tuned = tuner.tune(
                 data,
                 config,
-                tune,
+                plan.tune,
                 work=Path(folder),
-                on_epoch=tell.trial,
+                on_epoch=reporter.trial,
                 should_stop=should_stop,
                 warm=warm.get("judged"),
             )
-        config, study = found.config, [asdict(trial) for trial in found.trials]
-        checkpoint = None if work is None else found.checkpoint
+        config, study = tuned.config, [asdict(trial) for trial in tuned.trials]
+        checkpoint = None if work is None else tuned.checkpoint
     judged = train_two_tower_model(
         data,
         config,
-        on_epoch=lambda entry: tell.epoch("training", entry, config.epochs),
+        on_epoch=lambda entry: reporter.epoch("training", entry, config.epochs),
         should_stop=should_stop,
         checkpoint=checkpoint,
         warm=warm.get("judged"),
     )
+    if judged.out_of_time:
+        reporter("training", 1.0, f"the limit of {config.minutes:g} minutes ended training")
     served, everything = judged, data
     if judging is not tables:
         in_snapshot_order = np.empty_like(role)
         in_snapshot_order[order] = role
         everything = TwoTowerDataset.build(tables, in_snapshot_order, data.encoders)
-    if config.refit:
-        served = _refit(everything, config, judged, warm.get("served"), tell, should_stop, work)
+    if config.refit:  # with nothing held out: what is promoted has learned from the latest purchases too
+        served = train_two_tower_model(
+            everything.with_role(np.full(len(everything), TRAIN, dtype=np.int8)),
+            config,
+            on_epoch=lambda entry: reporter.epoch("refitting", entry, max(len(judged.rates), 1)),
+            should_stop=should_stop,
+            checkpoint=None if work is None else work / "served.safetensors",
+            like=judged,
+            warm=warm.get("served"),
+        )
     return _Learned(config, data, everything, judged, served, start, study)
 
 
-def _go_on_from(
+def _open_warm(
     live: Path | None, config: TrainConfig, tables: dict[str, Tables], role: np.ndarray
 ) -> tuple[dict[str, Warm], np.ndarray]:
     """The live bundle's weights, and the roles with nothing held out that they have seen. Raises WarmStartError."""
@@ -223,84 +211,71 @@ def _go_on_from(
     return warm, hold_out_unlearned(role, warm["judged"].learned)
 
 
-def _evaluated(
-    judged: Trained, data: TwoTowerDataset, config: TrainConfig, how: str, live: Path | None, tell: _Teller
-) -> Report:
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+def _evaluate(learned: _Learned, plan: BuildOptions, reporter: ProgressReporter) -> Report:
     """The report, beside the live model where that can be measured. One that cannot is no reason to keep it."""
-    of_this = partial(
+    data, config, judged = learned.data, learned.config, learned.judged
+    measure = partial(
         evaluate,
         TorchScorer(judged.model, data),
         data,
-        how=how,
+        how=plan.split,
         at_most=config.eval_users,
         resamples=config.bootstrap,
         curve=judged.curve,
         settings=config.to_dict(),
+        start=learned.start,
+        study=learned.study,
+        out_of_time=judged.out_of_time,
     )
-    if live is not None:
+    if plan.live is not None:
         try:
-            return of_this(live=open_for_comparison(live, data.tables, data.role))
+            return measure(live=open_for_comparison(plan.live, data.tables, data.role))
         except (BundleError, InferenceError) as error:
-            tell("evaluating", 0.5, f"the live model {live.name} is not compared with: {error}")
-    return of_this(live=None)
+            reporter("evaluating", 0.5, f"the live model {plan.live.name} is not compared with: {error}")
+    return measure(live=None)
 
 
-def _samples(served: Trained, data: TwoTowerDataset, live: Path | None, tell: _Teller) -> list[dict[str, Any]]:
-    """Lists of a few people, beside those that the live model makes of the same purchases, where it can."""
-    of_these = partial(sample, TorchScorer(served.model, data), data)
+def _samples(learned: _Learned, live: Path | None, reporter: ProgressReporter) -> list[dict[str, Any]]:
+    """Lists of a few users, beside those that the live model makes of the same purchases, where it can."""
+    data = learned.everything
+    of_these = partial(sample, TorchScorer(learned.served.model, data), data)
     if live is not None:
         try:
             return of_these(live=open_for_comparison(live, data.tables, data.role, "served"))
         except (BundleError, InferenceError) as error:
-            tell("evaluating", 0.9, f"the lists of the live model {live.name} are not shown: {error}")
+            reporter("evaluating", 0.9, f"the lists of the live model {live.name} are not shown: {error}")
     return of_these(live=None)
 
 
-def _refit(
-    data: TwoTowerDataset,
-    config: TrainConfig,
-    judged: Trained,
-    warm: Warm | None,
-    tell: _Teller,
-    should_stop: Callable[[], bool] | None,
-    work: Path | None,
-) -> Trained:
-    """The same training again with nothing held out: what is promoted has learned from the latest purchases too."""
-    return train_two_tower_model(
-        data.with_role(np.full(len(data), TRAIN, dtype=np.int8)),
-        config,
-        on_epoch=lambda entry: tell.epoch("refitting", entry, max(len(judged.rates), 1)),
-        should_stop=should_stop,
-        checkpoint=None if work is None else work / "served.safetensors",
-        like=judged,
-        warm=warm,
-    )
-
-
-def _stop_if(should_stop: Callable[[], bool] | None) -> None:
-    """TrainingCancelled where somebody wants the end."""
+def _stop_if(should_stop: StopCallback | None) -> None:
+    """TrainingCancelled where the run is to end."""
     if should_stop is not None and should_stop():
         raise TrainingCancelled("The run was cancelled.")
 
 
-class _Teller:
-    """Says how far the whole run is from how far a phase is."""
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+# The share of a run that each phase takes, as measured on data of three sizes: for the progress bar only.
+SHARES = {"reading": 0.03, "tuning": 0.0, "training": 0.52, "refitting": 0.37, "evaluating": 0.05, "writing": 0.03}
+
+
+class ProgressReporter:
+    """Turns how far a phase is into how far the whole run is."""
 
     def __init__(self, progress: ProgressCallback | None, trials: int = 0):
         self.progress, self.trials = progress, trials
         # Most trials are given up early, and the best one's model is taken as it is.
         parts = SHARES | {"tuning": 0.5 * trials * SHARES["training"], "training": 0.01} if trials else SHARES
-        self.parts = {phase: part / sum(parts.values()) for phase, part in parts.items()}
+        self.ends = dict(zip(parts, np.cumsum([*parts.values()]) / sum(parts.values()), strict=True))
+        self.starts = dict(zip(parts, [0.0, *self.ends.values()], strict=False))
 
     def __call__(self, phase: str, share: float, message: str, metrics: dict[str, Any] | None = None) -> None:
-        if self.progress is None:
-            return
-        before = 0.0
-        for name, part in self.parts.items():
-            if name == phase:
-                self.progress(Progress(phase, before + part * min(share, 1.0), message, metrics or {}))
-                return
-            before += part
+        if self.progress is not None:
+            start, end = self.starts[phase], self.ends[phase]
+            self.progress(Progress(phase, float(start + (end - start) * min(share, 1.0)), message, metrics or {}))
 
     def epoch(self, phase: str, entry: dict[str, float], of: int) -> None:
         message = f"epoch {entry['epoch']:.0f}, loss {entry['loss']:.3f}"

@@ -24,8 +24,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 
 from recommender.engine.config import INTERACTIONS, TrainConfig
-from recommender.engine.data.dataset import VALID, TwoTowerDataset
+from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.data.splits import VALID
 from recommender.engine.errors import EngineError, SnapshotError
+from recommender.engine.files import replacing
 from recommender.engine.training import distributed
 from recommender.engine.training.trainer import train_two_tower_model
 from recommender.engine.training.warm_start import SHAPE, Warm
@@ -112,7 +114,7 @@ def tune(
         ended.append(trial)
         _write(work, ended)
         for other in ended:
-            if other is not best_of(ended) and distributed.is_first():
+            if other is not best_of(ended) and distributed.is_rank_zero():
                 _checkpoint(work, other).unlink(missing_ok=True)
     best = best_of(ended)
     return Study(replace(config, **best.settings), _checkpoint(work, best), ended)
@@ -193,9 +195,6 @@ def _read(work: Path) -> list[Trial]:
 
 
 def _write(work: Path, trials: list[Trial]) -> None:
-    """Under a temporary name first: a killed writer leaves the table before."""
-    if not distributed.is_first():
-        return
-    temporary = work / "study.json.part"
-    temporary.write_text(json.dumps([asdict(trial) for trial in trials]) + "\n", encoding="utf-8")
-    temporary.replace(work / "study.json")
+    if distributed.is_rank_zero():
+        with replacing(work / "study.json") as file:
+            file.write_text(json.dumps([asdict(trial) for trial in trials]) + "\n", encoding="utf-8")

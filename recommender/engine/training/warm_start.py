@@ -24,12 +24,13 @@ from torch import Tensor
 from recommender.engine.bundle.comparison import learned_by
 from recommender.engine.bundle.storage import WEIGHTS, read_manifest
 from recommender.engine.config import TrainConfig
-from recommender.engine.data.dataset import LEFT_OUT, TEST, VALID, TwoTowerDataset
+from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.encoders import FIRST, Encoders, Vocabulary
+from recommender.engine.data.splits import LEFT_OUT, TEST, VALID
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import WarmStartError
+from recommender.engine.files import under
 from recommender.engine.model.linear import LinearSettings
-from recommender.engine.model.rating import RatingSettings
 from recommender.engine.model.towers import ItemTower, TowerSizes, TwoTowerHybrid, UserTower
 
 ORIGIN = "origin.safetensors"
@@ -40,7 +41,7 @@ REPEATED, REPLAYED = 3, 0.3  # times an epoch sees a window with something new i
 KEPT = 0.7  # of what training had added to an item's linear path: the rest was the old data's alone
 MUST_REMAIN = 0.5  # of the held-out purchases: with fewer, nothing judges the model
 # Of the user tower: what the closed forms make, validation chooses or the end of training sets.
-MADE_ANEW = ("profile.", "trust", "popularity", "short_votes", "standard", "rate_")
+MADE_ANEW = ("profile.", "history_weight", "popularity_weight", "vote_weight_short", "rate_")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Warm:
     items, users : the tensors of its towers by name.   row_of : its row of each item that it saw sold, by key.
     origin : the linear path that it began from, as `ItemTower.linear`.
     learned : bool [n], of which of the purchases to learn from now it has learned.
-    encoders : what its ids mean.   linear, ratings : what validation chose for its linear path and its ratings.
+    encoders : what its ids mean.   linear, rating_noise : what validation chose.
     pace : the share of its setting that a cold start's first rate was, None where no epoch was worth keeping.
     """
 
@@ -61,7 +62,7 @@ class Warm:
     learned: np.ndarray
     encoders: Encoders
     linear: LinearSettings
-    ratings: RatingSettings | None
+    rating_noise: float | None
     pace: float | None
 
     @classmethod
@@ -84,8 +85,7 @@ class Warm:
         tensors, origin = (load_file(bundle / WEIGHTS[weights] / name) for name in ("weights.safetensors", ORIGIN))
         table = pq.read_table(bundle / "assets" / "items.parquet", columns=["item", "purchases"])
         chosen = _read(bundle / "training.json")
-        linear = LinearSettings(**chosen["linear"])
-        if _shapes(tensors) != _shapes(_empty(len(table), linear.rank, encoders, before)):
+        if not _fits(tensors, len(table), chosen["linear"]["rank"], encoders, before):
             raise WarmStartError("its towers were built by another version of the engine.")
         keys = table["item"].to_pylist()
         sold = np.flatnonzero(table["purchases"].to_numpy() > 0).tolist()
@@ -93,14 +93,14 @@ class Warm:
         if row_of.keys().isdisjoint(tables.item_keys.tolist()):
             raise WarmStartError("it knows none of the items.")
         return cls(
-            items=_under("items.", tensors),
-            users=_under("users.", tensors),
+            items=under("items.", tensors),
+            users=under("users.", tensors),
             origin={name: origin[name].float() for name in ("items", "history")},
             row_of=row_of,
             learned=learned_by(bundle, tables, weights),
             encoders=encoders,
-            linear=linear,
-            ratings=RatingSettings(**chosen["ratings"]) if chosen["ratings"] else None,
+            linear=LinearSettings(**chosen["linear"]),
+            rating_noise=chosen["rating_noise"],
             pace=chosen["pace"],
         )
 
@@ -151,8 +151,8 @@ def save_origin(origin: dict[str, Tensor], folder: Path) -> None:
 
 
 def settings_of(bundle: Path, given: Mapping[str, Any]) -> TrainConfig:
-    """The settings a bundle was trained with, with those `given` in place of its own."""
-    known = {f.name for f in fields(TrainConfig)}
+    """The settings a bundle was trained with, but for its time limit, with those `given` in place of its own."""
+    known = {f.name for f in fields(TrainConfig)} - {"minutes"}
     return TrainConfig.from_dict(
         {n: v for n, v in read_manifest(bundle)["settings"].items() if n in known} | dict(given)
     )
@@ -171,10 +171,6 @@ def hold_out_unlearned(role: np.ndarray, learned: np.ndarray) -> np.ndarray:
     return np.where(learned, LEFT_OUT, role).astype(np.int8)
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
 def _ids(now: Vocabulary, earlier: Vocabulary) -> np.ndarray:
     """int64 [values now]: the earlier id of each id."""
     return np.concatenate([np.arange(FIRST), earlier.encode(now.values)])
@@ -187,16 +183,13 @@ def _turn(now: Tensor, earlier: Tensor) -> Tensor:
     return left @ right
 
 
-def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in tensors.items()}
-
-
-def _empty(items: int, width: int, encoders: Encoders, config: TrainConfig) -> dict[str, Tensor]:
-    """The tensors of a model of this shape, without their contents."""
+def _fits(tensors: dict[str, Tensor], items: int, width: int, encoders: Encoders, config: TrainConfig) -> bool:
+    """Whether these are the tensors of a model of this shape."""
     numbers = 2 * len(encoders.schema.user_numerical)
     sizes = TowerSizes(items, width, encoders.item_sizes, encoders.field_sizes, numbers, rated=True)
     with torch.device("meta"):
-        return TwoTowerHybrid(sizes, config).state_dict()
+        expected = TwoTowerHybrid(sizes, config).state_dict()
+    return {n: t.shape for n, t in tensors.items()} == {n: t.shape for n, t in expected.items()}
 
 
 def _read(path: Path) -> dict[str, Any]:

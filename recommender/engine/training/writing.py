@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import warnings
@@ -16,22 +15,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from recommender.engine.bundle.neighbours import QUESTIONS, learn_questions
+from recommender.engine.bundle.neighbours import QUESTIONS
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import ANSWER, EVENTS, UserInputs, Vectors
 from recommender.engine.errors import BundleError
-from recommender.engine.model.towers import OneTable, TwoTowerHybrid, UserTower
+from recommender.engine.model.towers import TwoTowerHybrid
+from recommender.engine.training.questions import learn_questions
 
 Tensors = dict[str, Tensor]
 OF_PURCHASES = (*EVENTS, "trace", "states")
 
 
 def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
-    """What a StandaloneRecommender opens: `model`, `artifacts.json` and `assets`, in a folder that may be there.
-
-    And the vectors of the users, which a process that serves finds people by who did nothing since.
-    """
+    """What a StandaloneRecommender opens: `model`, `artifacts.json` and `assets`, in a folder that may be there."""
     folder = Path(folder)
     save_towers(model, data, folder / "model")
     save_artifacts(data, model, folder / "artifacts.json")
@@ -40,30 +37,15 @@ def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> No
     np.save(folder / "model" / QUESTIONS, learn_questions(rank, width, data.first_row, data.item))
 
 
-class _States(torch.nn.Module):
-    """The part of the user tower that reads purchases one after the other."""
+class _Part(torch.nn.Module):
+    """One method of a tower, as a module that can be exported."""
 
-    def __init__(self, users: UserTower):
+    def __init__(self, tower: torch.nn.Module, method: str):
         super().__init__()
-        self.users = users
+        self.tower, self.method = tower, method
 
-    def forward(self, history: Tensor, bucket: Tensor, gap: Tensor, before: Tensor) -> Tensor:
-        return self.users.states(history, bucket, gap, before)
-
-
-class _Answer(torch.nn.Module):
-    """The rest of it, with one look-up for all fields of the profile."""
-
-    def __init__(self, users: UserTower):
-        super().__init__()
-        self.users = copy.deepcopy(users)
-        if len(users.fields):
-            self.users.fields, self.users.profile = OneTable(users.fields), OneTable(users.profile)  # type: ignore[assignment]
-
-    def forward(
-        self, state: Tensor, trace: Tensor, length: Tensor, known: Tensor, ids: Tensor, numbers: Tensor
-    ) -> Tensor:
-        return self.users.answer(state, trace, length, known, ids, numbers)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return getattr(self.tower, self.method)(*inputs)
 
 
 def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
@@ -80,8 +62,8 @@ def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> N
     history = {name: person[name] for name in EVENTS} | {"before": state}
     answer = {"state": state} | {name: person[name] for name in ANSWER}
     item = {"row": torch.tensor([0, -1]), "features": torch.from_numpy(data.item_features[[0, 0]])}
-    _export(_States(model.users).eval(), history, ["states"], folder / "history.onnx")
-    _export(_Answer(model.users).eval(), answer, ["rank"], folder / "user_tower.onnx")
+    _export(_Part(model.users, "states").eval(), history, ["states"], folder / "history.onnx")
+    _export(_Part(model.users, "answer").eval(), answer, ["rank"], folder / "user_tower.onnx")
     _export(model.items, item, ["rank", "rate", "trace"], folder / "item_tower.onnx")
     _check(model, history, answer, person, item, folder)
 

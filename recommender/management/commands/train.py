@@ -18,7 +18,7 @@ from recommender.models import ModelVersion, TrainingRun
 from recommender.reports import ReportLines, report_lines
 from recommender.training import ProgressCallback, execute_run, start_run
 
-PARAMETERS = ("loss", "epochs", "seed", "tune", "warm_start", "only_if_changed")
+PARAMETERS = ("loss", "epochs", "minutes", "seed", "tune", "warm_start", "only_if_changed")
 
 
 class Command(BaseCommand):
@@ -27,6 +27,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--loss", choices=LOSSES, help="how lists are learned (default softmax)")
         parser.add_argument("--epochs", type=int, metavar="N", help="at most so many passes over the purchases")
+        parser.add_argument("--minutes", type=float, metavar="M", help="begin no epoch that would end later (no limit)")
         parser.add_argument("--seed", type=int, metavar="N", help="of the random numbers")
         parser.add_argument(
             "--tune", type=whole_number, metavar="N", help="try N settings on validation, take the best"
@@ -83,6 +84,7 @@ def answer_of(run: TrainingRun, version: ModelVersion | None) -> dict[str, Any]:
         "reason": version.gate_reason if version else run.phase,
         "metrics": run.metrics,
         "left_out": version.report.get("left_out", []) if version else [],
+        "out_of_time": version.report.get("out_of_time", False) if version else False,
         "seconds": round((finished - started).total_seconds(), 1),
     }
 
@@ -117,6 +119,7 @@ def as_table(report: ReportLines) -> str:
         for m in report.models
     ]
     lines += ["", *report.left_out] if report.left_out else []
+    lines += ["", report.out_of_time] if report.out_of_time else []
     lines += ["", f"{'this model less ...':<24}{'NDCG@10':>9}{'95 % interval':>17}"]
     lines += [f"{d.label:<24}{d.difference:>9}{d.interval:>17}  {d.verdict}" for d in report.differences]
     if report.segments:

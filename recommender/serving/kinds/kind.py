@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from recommender.engine.bundle.explain import Weighed
+from recommender.engine.bundle.explain import EncodedCustomer
 from recommender.errors import RecommendationError
 from recommender.serving.answer import Reason
 from recommender.serving.catalog import LiveCatalog
@@ -45,7 +45,7 @@ class Attempt:
     source: str
     find: Callable[[int], Candidates]
     fallback: str | None = None
-    person: Weighed | None = None
+    person: EncodedCustomer | None = None
     reasons: tuple[Reason, ...] = ()
     last_resort: bool = True
 

@@ -64,10 +64,12 @@ def test_the_retrain_button_queues_a_run_in_ones_own_name(client, staff, sent, d
     assert RETRAIN in text_of(client.get("/admin/recommender/trainingrun/"))
     assert gate_rules()[0] in text_of(client.get(RETRAIN))
     with django_capture_on_commit_callbacks(execute=True):
-        response = client.post(RETRAIN, {"loss": "bpr", "epochs": "7", "tune": "4", "warm_start": "on"})
+        response = client.post(
+            RETRAIN, {"loss": "bpr", "epochs": "7", "minutes": "90", "tune": "4", "warm_start": "on"}
+        )
     run = TrainingRun.objects.get()
     assert response.url == page(run)
-    asked = {"loss": "bpr", "epochs": 7, "tune": 4, "warm_start": True}
+    asked = {"loss": "bpr", "epochs": 7, "minutes": 90.0, "tune": 4, "warm_start": True}
     assert (run.state, run.parameters, run.started_by) == (State.QUEUED, asked, grace)
     assert sent == [run.pk]
 
@@ -247,6 +249,14 @@ def test_what_has_ended_cannot_be_cancelled_and_says_so(client, staff):
     run = planted_runs.version("v1").run
     shown = text_of(client.post(f"/admin/recommender/trainingrun/{run.pk}/cancel/", follow=True))
     assert "only a run that has not ended can be cancelled" in shown
+
+
+def test_the_page_of_a_run_that_its_time_limit_ended_says_so(client, staff):
+    staff("view_trainingrun")
+    limited = planted_runs.version("limited", out_of_time=True, minutes=90.0).run
+    said = "The limit of 90 minutes ended training"
+    assert said in text_of(client.get(page(limited)))
+    assert said not in text_of(client.get(page(planted_runs.version("whole").run)))
 
 
 def test_the_trials_of_a_tuning_are_on_the_pages_of_run_and_version(client, staff):

@@ -62,7 +62,8 @@ def test_the_last_line_of_train_is_one_json_object_and_the_model_serves(run, lea
     printed = run("train", "--json").splitlines()
     assert len(printed) == 1
     answer = json.loads(printed[0])
-    assert set(answer) == {"run", "version", "promoted", "reason", "metrics", "left_out", "seconds"}
+    assert set(answer) == {"run", "version", "promoted", "reason", "metrics", "left_out", "out_of_time", "seconds"}
+    assert answer["out_of_time"] is False
     assert answer["promoted"] is True
     assert "NDCG@10 .108 beside .043 for popularity" in answer["reason"]
     assert answer["metrics"]["two_tower"]["ndcg_10"] == 0.108
@@ -110,9 +111,18 @@ def test_the_trials_of_a_tuning_stand_below_what_they_led_to(run, learns):
 def test_what_is_asked_for_reaches_the_run(run, learns):
     shop.stock_the_shop()
     learns()
-    run("train", "--loss", "bpr", "--epochs", "3", "--seed", "9", "--warm-start", "--tune", "5")
-    asked = {"loss": "bpr", "epochs": 3, "seed": 9, "tune": 5, "warm_start": True}
+    run("train", "--loss", "bpr", "--epochs", "3", "--minutes", "2.5", "--seed", "9", "--warm-start", "--tune", "5")
+    asked = {"loss": "bpr", "epochs": 3, "minutes": 2.5, "seed": 9, "tune": 5, "warm_start": True}
     assert TrainingRun.objects.get().parameters == asked
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_its_time_limit_ended_says_so(run, learns):
+    shop.stock_the_shop()
+    learns(out_of_time=True, minutes=2.5)
+    assert "The limit of 2.5 minutes ended training; the best model until then was kept." in run("train")
+    learns()
+    assert "ended training" not in run("train")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -82,6 +82,8 @@ def test_the_database_itself_allows_one_active_run(state):
         ({"epochs": 0}, "epochs is 0; it must be 1 or more"),
         ({"epochs": "ten"}, "epochs is 'ten'; it must be a whole number"),
         ({"epochs": True}, "epochs is True; it must be a whole number"),
+        ({"minutes": 0}, "minutes is 0; it must be more than 0"),
+        ({"minutes": "two"}, "minutes is 'two'; it must be a number"),
         ({"later": -1}, "later is -1; it must be 0 or more"),
         ({"seed": -1}, "seed is -1; it must be 0 or more"),
         ({"tune": -1}, "tune is -1; it must lie between 0 and 1,000"),

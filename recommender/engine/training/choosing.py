@@ -1,0 +1,353 @@
+"""What validation chooses, the candidates for each, and the one rule: the first candidate, unless another is better.
+
+"Better" is a higher mean over the same users, by more than one standard error of the paired difference. So the first
+candidate of each list is the default, which also serves where there is nobody to validate on. Two choices ask for more,
+because newcomers have nothing but what they choose and chance chooses again at every training: the half-life of
+popularity and whether profiles speak. docs/engine.md says what each candidate brought on which data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from typing import TypeVar
+
+import numpy as np
+from scipy.special import logsumexp
+
+from recommender.engine.bundle.rater import Rater
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.inputs import UserInputs, Vectors
+from recommender.engine.data.splits import TRAIN, VALID
+from recommender.engine.evaluation.metrics import (
+    VectorScorer,
+    affordable,
+    case_inputs,
+    predict_held_out_ratings,
+    rank_targets,
+    user_metrics,
+)
+from recommender.engine.model.linear import (
+    LinearPath,
+    LinearSettings,
+    cut,
+    discounted,
+    is_exact,
+    log_share,
+    summed_votes,
+    vote_solver,
+)
+from recommender.engine.model.profile import ProfileCounts, ProfilePath, learned_rows, newcomers
+from recommender.engine.model.rating import RatingPath, fit_rating_paths
+from recommender.engine.model.towers import LONG, SHORT, ListWeights
+
+# The linear path. Its widths are listed by `_widths`.
+RIDGES = (300.0, 30.0, 100.0, 1000.0)
+RECENCIES = (0.0, 0.5, 1.0)  # within an order the latest purchase is no later than the others
+DISCOUNTS = (0.0, 0.2)
+HALF_LIVES, HALF_LIFE_ERRORS = (0.0, 0.3, 0.1), 2.5
+SHARE = 0.1  # popularity beside the votes, in standard deviations of these
+VOTE_SCALES = (1.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0, 3.0, 4.0)  # standard deviations of the votes, by likelihood
+BESIDE = (0.5, 0.0, 0.25, 0.75, 1.0)  # popularity beside them while that is found
+CONFIDENCE = 0.5  # of the likeliest scale: the votes have seen the purchases that training predicts
+WIDER_EXACT, WIDER_FACTORED = (2, 4), (2, 4, 8)  # times the width asked for; the exact votes take longer to find
+MULTIPLICATIONS = 1e12  # at most, of purchases x items x width: an epoch of training takes a minute or two then
+CHEAP = 2e11  # multiplications up to which the widest path is the default
+CELLS = 1 << 24  # at most, of items x width: 64 MB
+# The profile path: silent, or as counted.
+PROFILE_SCALES, PROFILE_ERRORS = (0.0, 1.0), 2.0
+FOLDS, PROFILE_USERS = 5, 1000
+# Ratings: variance about what is expected, as a share of the variance about the item's mean.
+NOISES, RATINGS = (0.85, 0.3, 0.1), 5000
+# Lists: weights of popularity beside a history (never none: of items that the history says nothing of, the popular come
+# first), of the history, and of the votes within a short history.
+LIST_POPULARITIES = (1.0, 0.5, 0.25, 0.1, 0.01)
+HISTORY_WEIGHTS = (1.0, 0.0, 0.25, 0.5, 0.75, 1.25)
+VOTE_WEIGHTS = (1.0, 0.5, 0.25)
+# Where most users have long histories, one held-out purchase of each tells nothing of short ones. There these serve.
+QUIET_HISTORY, QUIET_VOTES = 0.6, 0.5
+ENOUGH = 50  # users with a short history, so that its weights are no matter of chance
+CASES = 2000  # held-out users on whom a setting is tried, at most
+
+T = TypeVar("T")
+
+
+def is_better(gain: np.ndarray, errors: float = 1.0) -> bool:
+    """Whether the paired gain [cases] is more than so many standard errors."""
+    return bool(len(gain)) and bool(gain.mean() > errors * gain.std() / np.sqrt(len(gain)))
+
+
+def choose(candidates: Sequence[T], quality: Callable[[T], np.ndarray], errors: float = 1.0) -> T:
+    """The first candidate, or the best of the others where it is better by more than `errors` standard errors.
+
+    quality : candidate -> float64 [cases], of the same cases; higher is better.
+    """
+    first, *others = candidates
+    if not others:
+        return first
+    measured = {candidate: quality(candidate) for candidate in candidates}
+    best = max(others, key=lambda candidate: measured[candidate].mean())
+    return best if is_better(measured[best] - measured[first], errors) else first
+
+
+# --- the linear path --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VotesAndPopularity:
+    """A linear path, as evaluation measures it. history, items : float32 [items, rank].   popular : float32 [items]."""
+
+    history: np.ndarray
+    items: np.ndarray
+    recency: float
+    popular: np.ndarray
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return summed_votes(data, cases, self.history, self.recency) @ self.items.T + self.popular
+
+
+def choose_linear_path(data: TwoTowerDataset, dim: int) -> LinearPath:
+    """The linear path of the TRAIN purchases that serves the VALID ones best. dim : its least width."""
+    cases = data.cases(VALID, affordable(CASES, data.n_items))
+    if not len(cases):
+        return LinearPath.fit(data, dim, LinearSettings(rank=dim))
+    buyers, nothing = data.item_counts(), np.zeros((data.n_items, 1), np.float32)
+
+    def ndcg(
+        history: np.ndarray, items: np.ndarray, recency: float = 0.0, popular: np.ndarray = nothing[:, 0]
+    ) -> np.ndarray:
+        return user_metrics(rank_targets(VotesAndPopularity(history, items, recency, popular), data, cases))["ndcg_10"]
+
+    half_life = choose(
+        HALF_LIVES, lambda h: ndcg(nothing, nothing, popular=log_share(data, h)), errors=HALF_LIFE_ERRORS
+    )
+    popular = log_share(data, half_life)
+    votes = vote_solver(data, dim)(RIDGES[0])
+    recency = choose(RECENCIES, lambda r: ndcg(*votes, r))
+    widths = _widths(data, dim)
+    solve = lru_cache(maxsize=1)(vote_solver(data, max(widths)))
+    ridge, rank = choose(
+        [(ridge, width) for ridge in RIDGES for width in widths],
+        lambda candidate: ndcg(*cut(solve(candidate[0]), candidate[1]), recency),
+    )
+    votes = cut(solve(ridge), rank)
+    discount = choose(DISCOUNTS, lambda d: ndcg(*discounted(votes, buyers, d), recency))
+    votes = discounted(votes, buyers, discount)
+    recency = choose(RECENCIES, lambda r: ndcg(*votes, r))
+    settings = LinearSettings(rank, ridge, recency, half_life=half_life, discount=discount)
+
+    spread = float((summed_votes(data, cases, votes[0], recency) @ votes[1].T).std()) or 1.0
+    if not is_better(ndcg(*votes, recency, SHARE * spread * popular) - ndcg(nothing, nothing, popular=popular)):
+        # Thin data: what most users buy is all there is to know.
+        return LinearPath.fit(data, dim, replace(settings, scale=0.0, popularity=1.0), votes)
+    few = cases[:300]
+    scores = VotesAndPopularity(*votes, recency, nothing[:, 0]).scores(data, few) / spread
+    scale = CONFIDENCE * _likeliest_scale(scores, popular, data, few)
+    return LinearPath.fit(data, dim, replace(settings, scale=scale / spread, popularity=SHARE * scale), votes)
+
+
+def _widths(data: TwoTowerDataset, dim: int) -> list[int]:
+    """The ranks to choose from: those that cost little, from the widest, then those that have to prove their worth.
+
+    The narrower of two may win by chance, and cuts off the few companions of an item; a wider one costs time.
+    """
+    users, items = data.n_users, data.n_items
+    purchases = float((data.role == TRAIN).sum())
+    wider = [dim * w for w in (WIDER_EXACT if is_exact(data) else WIDER_FACTORED)]
+    wider = [w for w in wider if w * items <= CELLS and w * items * purchases <= MULTIPLICATIONS]
+    # Votes have no more dimensions than there are items or users.
+    full = min(users, items)
+    widths = [dim, *(w for w in wider if w // 2 < full)]
+    cheap = [w for w in widths if w * items * purchases <= CHEAP]
+    return [*reversed(cheap), *(w for w in widths if w not in cheap)]
+
+
+def _likeliest_scale(votes: np.ndarray, popular: np.ndarray, data: TwoTowerDataset, cases: Cases) -> float:
+    """The scale of the votes [cases, items] that, beside popularity, makes the held-out purchases likeliest.
+
+    Without popularity beside them the scale would be several times that, and training starts from overconfidence.
+    """
+    for row, bought in enumerate(cases.bought(data)):
+        votes[row, bought] = -np.inf
+
+    def log_likelihood(candidate: tuple[float, float]) -> np.ndarray:
+        scale, popularity = candidate
+        logits = scale * votes + popularity * popular
+        own = [logits[row, targets].mean() for row, targets in enumerate(cases.targets)]
+        return np.array(own) - logsumexp(logits, axis=1)
+
+    return choose(list(product(VOTE_SCALES, BESIDE)), log_likelihood)[0]
+
+
+# --- the profile path -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NaiveBayes:
+    """Popularity and the profile path, as evaluation measures them."""
+
+    counts: ProfileCounts
+    left: np.ndarray
+    right: np.ndarray
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        scores = np.full((len(cases), data.n_items), -np.inf, np.float32)
+        # Ties count against a model. In the one list for all chance breaks them, or any profile would seem to help.
+        chance = 1e-4 * np.random.default_rng(0).random(len(self.counts.sold))
+        popular = np.log(self.counts.total + 0.5) + chance
+        users = self.counts.vectors(self.left, data.profile_ids[cases.rows])
+        scores[:, self.counts.sold] = users @ self.right.T + popular
+        return scores
+
+
+def choose_profile_path(data: TwoTowerDataset, rank: int, seed: int) -> ProfilePath:
+    """The profile path of the TRAIN purchases, as loud as serves users best who were left out of its counts."""
+    counts, rows = ProfileCounts.of(data), learned_rows(data)
+    users = newcomers(data, rows, affordable(PROFILE_USERS, data.n_items), seed)
+    if counts is None or len(users) < FOLDS:
+        return ProfilePath.silent(data, rank)
+    fold = np.random.default_rng(seed).integers(0, FOLDS, data.n_users)
+    others = [counts.plus(data, rows[fold[data.user[rows]] == k], sign=-1) for k in range(FOLDS)]
+
+    def quality(scale: float) -> np.ndarray:
+        found = np.zeros(len(users))
+        for k, of_others in enumerate(others):
+            here = fold[users.users] == k
+            model = NaiveBayes(of_others, *of_others.log_ratios(scale, rank))
+            found[here] = user_metrics(rank_targets(model, data, users[here]))["ndcg_10"]
+        return found
+
+    scale = choose(PROFILE_SCALES, quality, PROFILE_ERRORS)
+    return ProfilePath.fit(data, counts, rank, scale) if scale else ProfilePath.silent(data, rank)
+
+
+# --- ratings ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RatingScorer:
+    """A rating path, as evaluation measures it."""
+
+    rater: Rater
+    items: Vectors
+    max_history: int
+
+    def users(self, inputs: UserInputs) -> Vectors:
+        return Vectors.of_people(np.zeros((len(inputs), 0), np.float32), self.rater.vectors(inputs, self.items.rate))
+
+
+def choose_rating_path(data: TwoTowerDataset, rank: int, seed: int, reads: int) -> RatingPath:
+    """The rating path of the TRAIN ratings that errs least on the VALID ones. reads : purchases of a user, at most."""
+    rated = (data.role == VALID) & np.isfinite(data.rating)
+    if not rated.any():
+        return fit_rating_paths(data, rank, seed, NOISES[:1])[0]
+    paths = {path.noise: path for path in fit_rating_paths(data, rank, seed, NOISES)}
+    none = np.zeros((data.n_items, 0), np.float32)
+
+    def negative_error(noise: float) -> np.ndarray:
+        path = paths[noise]
+        scorer = RatingScorer(Rater.of(path.precision, path.profile), Vectors(none, path.items, none), reads)
+        predicted, actual = predict_held_out_ratings(scorer, data, VALID, RATINGS)
+        return -((predicted - actual) ** 2)
+
+    return paths[choose(NOISES, negative_error)]
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """Vectors of some cases and of all items, as evaluation measures them. rows : int64 [n], of the cases, ascending.
+    users : float32 [n, d].   items : float32 [items, d]."""
+
+    rows: np.ndarray
+    users: np.ndarray
+    items: np.ndarray
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return self.users[np.searchsorted(self.rows, cases.rows)] @ self.items.T
+
+
+@dataclass(frozen=True)
+class EncodedCases:
+    """Validation cases in vectors, measured under several weights of their parts.
+
+    items : float32 [items, d].   users : float32 [cases, d].   voteless : the same without what purchases vote for.
+    width : of the part of the vectors in which histories meet items.
+    """
+
+    data: TwoTowerDataset
+    cases: Cases
+    items: np.ndarray
+    users: np.ndarray
+    voteless: np.ndarray
+    width: int
+
+    @classmethod
+    def of(
+        cls, scorer: VectorScorer, data: TwoTowerDataset, cases: Cases, voteless: VectorScorer | None = None
+    ) -> EncodedCases:
+        """voteless : the same model, in which purchases do not vote."""
+        parts = np.array_split(np.arange(len(cases)), len(cases) // 512 + 1)
+        inputs = [case_inputs(data, cases[part], scorer.max_history) for part in parts if len(part)]
+        users = np.concatenate([scorer.users(i).rank for i in inputs])
+        without = users if voteless is None else np.concatenate([voteless.users(i).rank for i in inputs])
+        return cls(data, cases, scorer.items.rank, users, without, scorer.items.trace.shape[1])
+
+    def __getitem__(self, rows: np.ndarray | slice) -> EncodedCases:
+        return replace(self, cases=self.cases[rows], users=self.users[rows], voteless=self.voteless[rows])
+
+    @property
+    def more_than_votes(self) -> bool:
+        """Whether histories say anything beside their votes that can be weighed against these."""
+        return self.voteless is not self.users and bool(self.voteless[:, : self.width].any())
+
+    def ndcg(self, popularity: float, history: float = 1.0, votes: float = 1.0) -> np.ndarray:
+        """NDCG@10 [cases] under these weights."""
+        users = votes * self.users + (1 - votes) * self.voteless
+        users[self.cases.lengths(self.data) > 0, -1] = popularity
+        users[:, : self.width] *= history
+        return user_metrics(rank_targets(_Vectors(self.cases.rows, users, self.items), self.data, self.cases))[
+            "ndcg_10"
+        ]
+
+
+def choose_list_weights(
+    scorer: VectorScorer,
+    data: TwoTowerDataset,
+    cases: Cases,
+    popularities: Sequence[float] = LIST_POPULARITIES,
+    voteless: VectorScorer | None = None,
+) -> ListWeights:
+    """Weights of popularity and of the history in lists, for long and for short histories.
+
+    Only users with a history are measured: the weights are theirs. A history that serves them worse than popularity
+    alone gets no weight. In a short history it never gets more weight than in a long one.
+
+    voteless : the same model, in which purchases do not vote, where these can be weighed apart.
+    """
+    cases = cases[cases.lengths(data) > 0]
+    if len(cases) < 2:
+        return ListWeights()
+    encoded = EncodedCases.of(scorer, data, cases, voteless)
+    popularity = choose(popularities, encoded.ndcg)
+    history = choose(HISTORY_WEIGHTS, lambda weight: encoded.ndcg(popularity, weight))
+    if history == 0 or encoded.ndcg(1.0, 0.0).mean() > encoded.ndcg(popularity, history).mean():
+        popularity, history = 1.0, 0.0
+    weights = ListWeights(popularity, history, popularity, history)
+
+    lengths = cases.lengths(data)
+    short, long = np.flatnonzero(lengths <= SHORT), np.flatnonzero(lengths >= LONG)
+    votes = VOTE_WEIGHTS if encoded.more_than_votes else (1.0,)
+    if len(short) < 2 * ENOUGH and len(long) >= max(len(short), ENOUGH):
+        quiet = min(QUIET_HISTORY, history), QUIET_VOTES if len(votes) > 1 else 1.0
+        return ListWeights(popularity, history, 1.0, *quiet)
+    if len(short) < ENOUGH:
+        return weights
+    some = encoded[short[:: -(-len(short) // affordable(CASES, data.n_items))]]
+    quieter = [weight for weight in sorted(HISTORY_WEIGHTS, reverse=True) if weight <= history]
+    candidates = list(product(dict.fromkeys([popularity, 1.0]), quieter, votes))
+    return ListWeights(popularity, history, *choose(candidates, lambda candidate: some.ndcg(*candidate)))
