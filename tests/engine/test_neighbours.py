@@ -41,6 +41,7 @@ def shop(people, items: int = ITEMS, fields: dict[str, list[str]] | None = None,
     first_row, item = histories(*people)
     rank[:, -2] = np.log(0.5 + np.bincount(item, minlength=items))
     known = items - new
+    first_row, item = histories(*([i for i in bought if i < known] for bought in people))
     questions = learn_questions(rank[:known], WIDTH, first_row, item)
     codes, _ = feature_codes(fields or {}, list(fields or {}), items)
     vectors = Vectors(rank, rank, rank[:, :WIDTH])
