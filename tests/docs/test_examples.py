@@ -433,7 +433,7 @@ def test_every_fence_is_found_with_its_line_language_and_reason():
     ("language", "text", "said"),
     [
         ("sh", "ls nothing-of-this-name", "No such file"),
-        ("sh", "false | true", ""),
+        ("sh", "false | true", "page.md, line 1"),
         ("", "make demo", "cannot be run: give its language"),
         ("json", "{}", "shows the answer of nothing"),
     ],
