@@ -59,7 +59,7 @@ class ProductFilter(django_filters.FilterSet):
         return rated_at_least(products, rating)
 
 
-class Wider(NamedTuple):
+class WiderSearch(NamedTuple):
     """A search with one part left out. without : that part, in words. query : of its address. products : it finds."""
 
     without: str
@@ -77,7 +77,7 @@ PARTS = {  # of a search, in words
 }
 
 
-def wider(query: Mapping[str, str], products: QuerySet[Product]) -> list[Wider]:
+def wider_searches(query: Mapping[str, str], products: QuerySet[Product]) -> list[WiderSearch]:
     """What a search that finds nothing would find without one of its parts, the most first."""
     query = {name: value for name, value in query.items() if value and name != "page"}
     searches = []
@@ -86,5 +86,5 @@ def wider(query: Mapping[str, str], products: QuerySet[Product]) -> list[Wider]:
         if len(rest) < len(query) and rest.keys() - {"ordering"}:
             count = ProductFilter(rest, queryset=products).qs.count()
             if count:
-                searches.append(Wider(words, urlencode(rest), count))
+                searches.append(WiderSearch(words, urlencode(rest), count))
     return sorted(searches, key=lambda search: -search.products)

@@ -6,7 +6,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from catalog.filters import ProductFilter, wider
+from catalog.filters import ProductFilter, wider_searches
 from catalog.models import Product
 from catalog.pictures import WIDTHS, PictureBroken, sized
 from catalog.selectors import facet, products_for_sale, spelled_like
@@ -61,7 +61,7 @@ def product_list(request: HttpRequest) -> HttpResponse:
     }
     if narrowed and not page.object_list:
         sound = {name: request.GET[name] for name in query if name in request.GET}
-        context["wider"] = wider(sound, on_sale)
+        context["wider"] = wider_searches(sound, on_sale)
         context["meant"] = spelled_like(query["q"], on_sale) if query.get("q") else []
     return render(request, "catalog/products.html", context)
 

@@ -58,8 +58,8 @@ class Part(NamedTuple):
 
 def _of_customer(model: type[Model], lookup: str, *without: str, related: str = "") -> Part:
     def rows(user: User, customer: Customer | None) -> QuerySet[Any]:
-        found = model.objects.filter(**{lookup: customer.pk}) if customer else model.objects.none()
-        return found.select_related(related) if related else found
+        records = model.objects.filter(**{lookup: customer.pk}) if customer else model.objects.none()
+        return records.select_related(related) if related else records
 
     return Part(model, rows, without)
 

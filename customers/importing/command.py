@@ -55,8 +55,8 @@ class Import:
             if row.read > bar.n:
                 bar.update(row.read - bar.n)
             try:
-                if row.trouble:
-                    raise RowRefused(row.trouble)
+                if row.problem:
+                    raise RowRefused(row.problem)
                 read = entry(row.cells)
                 id_ = ids.of(read, row.line)
             except RowRefused as error:

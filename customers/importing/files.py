@@ -23,7 +23,7 @@ BLOCK = 1 << 20
 class Row:
     line: int  # where the row begins; in a parquet file its number
     cells: dict[str, str]  # by column
-    trouble: str = ""  # why the row cannot be read at all
+    problem: str = ""  # why the row cannot be read at all
     read: int = 0  # how much of Table.size lies behind it
 
 
@@ -175,8 +175,8 @@ def _parquet_rows(path: Path, file: pq.ParquetFile) -> Iterator[Row]:
             for values in batch.to_pylist():
                 number += 1
                 cells = {name: _as_text(value) for name, value in values.items()}
-                trouble = "a cell holds a NUL character" if any("\0" in cell for cell in cells.values()) else ""
-                yield Row(number, cells, trouble, read=number)
+                problem = "a cell holds a NUL character" if any("\0" in cell for cell in cells.values()) else ""
+                yield Row(number, cells, problem, read=number)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise FileRefused(f"{path} cannot be read past row {number}: {error}.") from None
 
