@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
-from recommender.source import check_item_exists, customer_key_of, may_be_learned_from
+from recommender.source import check_customer, check_item_exists, customer_key_of
 
 MAX_IN_SESSION = 200  # every page reads the session
 SESSION_KEY = "recommender_dismissed"
@@ -21,20 +21,20 @@ SESSION_KEY = "recommender_dismissed"
 
 def dismiss(*, customer: str, item: str) -> Dismissal:
     """Leave an item out of a customer's lists from now on. RecommendationError for an unknown customer or item."""
-    _check_customer(customer)
+    check_customer(customer)
     check_item_exists(item)
     return Dismissal.objects.get_or_create(customer=customer, item=item)[0]
 
 
 def undo_dismissal(*, customer: str, item: str) -> bool:
     """Let the customer's lists hold an item again. Returns whether it was dismissed."""
-    _check_customer(customer)
+    check_customer(customer)
     return bool(Dismissal.objects.filter(customer=customer, item=item).delete()[0])
 
 
 def dismissals_of_customer(customer: str) -> list[str]:
     """Keys of the items that a customer dismissed, the latest first. RecommendationError for an unknown customer."""
-    _check_customer(customer)
+    check_customer(customer)
     return list(Dismissal.objects.filter(customer=customer).values_list("item", flat=True))
 
 
@@ -102,8 +102,3 @@ def carry_over_dismissals(
 def _check_has_session(request: Any) -> None:
     if getattr(request, "auth", None) is not None:  # a request with a token
         raise RecommendationError("customer", "Name the customer whose lists it is about.")
-
-
-def _check_customer(customer: str) -> None:
-    if may_be_learned_from(customer) is None:
-        raise RecommendationError("customer", f"There is no customer {customer!r}.")

@@ -16,7 +16,7 @@ from django.utils import timezone
 from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import served_lists, visits
 from recommender.models import Event, ServedList
-from recommender.source import check_item_exists, customer_key_of, may_be_learned_from
+from recommender.source import check_customer, check_item_exists, customer_key_of, is_learnable
 
 log = structlog.get_logger("recommender.feedback.events")
 
@@ -46,12 +46,8 @@ def record_event(
     """
     if customer is None and visitors is not None:
         time = None
-    if customer is not None:
-        learnable = may_be_learned_from(customer)
-        if learnable is None:
-            raise RecommendationError("customer", f"There is no customer {customer!r}.")
-        if not learnable:
-            return None, False
+    if customer is not None and not check_customer(customer):
+        return None, False
     served_list = _list_shown_to(customer, visitors, recommendation_id, item)
     event = Event(
         kind=kind,
@@ -72,16 +68,7 @@ def record_event(
     if served_list is not None and (_has_event(served_list, kind, item) or not _claim(served_list, visitors)):
         event.recommendation = None
     event.full_clean(validate_unique=False, validate_constraints=False)
-    try:
-        with transaction.atomic():
-            event.save()
-    except IntegrityError:  # another process stored the same event, or one of the same list, since we looked
-        stored = _stored(event)
-        if stored is not None:
-            return stored, False
-        event.recommendation = None
-        event.save()
-    return event, True
+    return _save(event)
 
 
 def record_request_event(request: HttpRequest, kind: Event.Kind, item: str, list_id: str | None = None) -> None:
@@ -119,7 +106,7 @@ def assign_visit(user: Any, request: HttpRequest | None = None, **kwargs: object
     unless the customer opted out."""
     session = visits.leave_visit(request)
     customer = customer_key_of(user) if session else None
-    if customer is not None and may_be_learned_from(customer):
+    if customer is not None and is_learnable(customer):
         since = timezone.now() - visits.VIEW_WINDOW
         Event.objects.filter(session=session, customer="", time__gte=since).update(customer=customer)
 
@@ -182,6 +169,21 @@ def _stored(event: Event) -> Event | None:
     if event.event_id is None:
         return None
     return Event.objects.filter(sender=event.sender, event_id=event.event_id).first()
+
+
+def _save(event: Event) -> tuple[Event, bool]:
+    """The stored event and whether it is this one. Another process may have stored it, or one like it of the same list,
+    since we looked."""
+    try:
+        with transaction.atomic():
+            event.save()
+    except IntegrityError:
+        stored = _stored(event)
+        if stored is not None:
+            return stored, False
+        event.recommendation = None
+        event.save()
+    return event, True
 
 
 def _check_unchanged(stored: Event, sent: Event, more_fields: list[str]) -> None:

@@ -3,10 +3,11 @@
 from recommender.source.checks import check_extras, check_source
 from recommender.source.compiled_query import CompiledQuery
 from recommender.source.customers import (
+    check_customer,
     customer_key_of,
     is_customer_key,
+    is_learnable,
     learnable_keys,
-    may_be_learned_from,
     with_consent,
 )
 from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
@@ -29,6 +30,7 @@ __all__ = [
     "Latest",
     "RecommenderSource",
     "Sum",
+    "check_customer",
     "check_extras",
     "check_item_exists",
     "check_source",
@@ -39,9 +41,9 @@ __all__ = [
     "get_source",
     "is_customer_key",
     "is_item_key",
+    "is_learnable",
     "item_exists",
     "learnable_keys",
-    "may_be_learned_from",
     "plain_value",
     "read_item",
     "time_as_stored",

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, QuerySet
 
+from recommender.errors import RecommendationError
 from recommender.source.declaration import RecommenderSource, get_source
 
 
@@ -21,12 +22,20 @@ def customer_key_of(user: Any) -> str | None:
     return None if key is None else str(key)
 
 
-def may_be_learned_from(key: str) -> bool | None:
+def is_learnable(key: str) -> bool | None:
     """Whether the customer of this key agrees to personalisation; None for an unknown customer."""
     source = get_source()
     if not is_customer_key(key, source):
         return None
     return with_consent(source).filter(**{source.customer_key: key}).values_list("_learnable", flat=True).first()
+
+
+def check_customer(key: str) -> bool:
+    """Whether the customer of this key agrees to personalisation. RecommendationError for an unknown customer."""
+    learnable = is_learnable(key)
+    if learnable is None:
+        raise RecommendationError("customer", f"There is no customer {key!r}.")
+    return learnable
 
 
 def learnable_keys(keys: Collection[str]) -> set[str]:

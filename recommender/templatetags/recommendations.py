@@ -39,7 +39,7 @@ from recommender.errors import RecommendationError
 from recommender.feedback import record_request_event
 from recommender.models import POPULAR, Event
 from recommender.serving import RecommendationList, items_by_key, sentence
-from recommender.source import customer_key_of, get_source, may_be_learned_from
+from recommender.source import customer_key_of, get_source, is_learnable
 
 register = template.Library()
 
@@ -141,7 +141,7 @@ def list_for(context: template.Context, **whom: object) -> str:
     key, live = whose("list_for", whom), serving.live_model()
     who: object = ["visitor", *feedback.views_of_visitor(context.get("request"))]
     if key is not None:
-        who = ["customer", key, may_be_learned_from(key)]
+        who = ["customer", key, is_learnable(key)]
     return json.dumps([live.version if live else None, who, not_wanted(context)])
 
 

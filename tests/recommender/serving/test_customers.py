@@ -15,7 +15,7 @@ from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.tables import read_snapshot
 from recommender.errors import RecommendationError
 from recommender.serving import customers
-from recommender.source.customers import customer_key_of, may_be_learned_from
+from recommender.source.customers import customer_key_of, is_learnable
 
 
 def features(inference: Inference, customer: customers.CustomerContext) -> dict[str, object]:
@@ -88,7 +88,7 @@ def test_many_customers_take_as_many_queries_as_one(stocked, django_assert_num_q
 
 def test_keys_that_no_database_can_hold_belong_to_nobody(stocked):
     assert customers.find_customers(["C\x000", "\udc80", "", "nobody"]) == {}
-    assert may_be_learned_from("\x00") is None
+    assert is_learnable("\x00") is None
 
 
 @pytest.mark.parametrize("key", ["it's", "100%s", "a; b", 'ada"'])
