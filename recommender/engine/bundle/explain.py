@@ -96,19 +96,19 @@ def _evidence(inference: Inference, person: Person, settled: Collection[str]) ->
     """Each piece of evidence with the person as they would be without it."""
     fields = [name for name, value in person.profile.items() if name not in settled and not _missing(value)]
     bought = list(dict.fromkeys(e.item for e in reversed(person.history)))
-    found = []
+    pieces = []
     for item in bought[: max(MOST_EVIDENCE - len(fields), MOST_EVIDENCE // 2)]:
         history = [e for e in person.history if e.item != item]
         gone = len(person.history) - len(history)
         purchases = None if person.purchases is None else person.purchases - gone
         without = replace(person, history=history, purchases=purchases)
-        found.append((Reason("because_you_bought", item=item), without))
+        pieces.append((Reason("because_you_bought", item=item), without))
     profile = inference.with_derived(person)  # once: without a field of the profile the history is the same
     for field in fields:
         own = inference.schema.aliases.get(field, field)
         without = replace(person, profile={name: value for name, value in profile.items() if name != own})
-        found.append((Reason("because_of_your_profile", field=field), without))
-    return found
+        pieces.append((Reason("because_of_your_profile", field=field), without))
+    return pieces
 
 
 def _missing(value: object) -> bool:

@@ -213,22 +213,22 @@ class Inference:
 
     def _last_states(self, people: UserInputs, items: ItemVectors, whole: np.ndarray | None) -> np.ndarray:
         """float32 [B, dim], what is known after each person's last purchase."""
-        found = np.zeros((len(people), self._state_width), np.float32)
+        last_states = np.zeros((len(people), self._state_width), np.float32)
         if whole is None:
             if people.length.any():  # or there is nothing to read
-                states = self._states(people, items, found)
-                found = states[np.arange(len(people)), people.length - 1] * (people.length > 0)[:, None]
-            return found
+                states = self._states(people, items, last_states)
+                last_states = states[np.arange(len(people)), people.length - 1] * (people.length > 0)[:, None]
+            return last_states
         own = np.flatnonzero(whole == np.arange(len(whole)))
-        states = self._states(people.since(own), items, found[own])
+        states = self._states(people.since(own), items, last_states[own])
         shared = people.shared_with(whole)
         some = np.flatnonzero(shared)
-        found[some] = states[np.searchsorted(own, whole[some]), shared[some] - 1]
+        last_states[some] = states[np.searchsorted(own, whole[some]), shared[some] - 1]
         apart = np.flatnonzero(shared < people.length)
         if len(apart):
             rest = people.since(apart, shared[apart])
-            found[apart] = self._states(rest, items, found[apart])[np.arange(len(apart)), rest.length - 1]
-        return found
+            last_states[apart] = self._states(rest, items, last_states[apart])[np.arange(len(apart)), rest.length - 1]
+        return last_states
 
     def _states(self, people: UserInputs, items: ItemVectors, before: np.ndarray) -> np.ndarray:
         """float32 [B, L, dim], what is known after each purchase."""

@@ -50,7 +50,7 @@ class Index:
         row first, so that the same question has the same answer.
         """
         users = np.asarray(users, dtype=np.float32)
-        rows, found = np.full((len(users), k), -1), np.full((len(users), k), -np.inf, np.float32)
+        rows, best_scores = np.full((len(users), k), -1), np.full((len(users), k), -np.inf, np.float32)
         step = max(LEAST_USERS, AT_ONCE // max(len(self), 1))
         for part in (slice(start, start + step) for start in range(0, len(users), step)):
             scores = self.scores(users[part])
@@ -60,8 +60,8 @@ class Index:
                 left_out = exclude[part]
                 people = np.repeat(np.arange(len(scores)), [len(of_one) for of_one in left_out])
                 scores[people, np.concatenate(left_out)] = -np.inf
-            rows[part], found[part] = best_rows(scores, k)
-        return rows, found
+            rows[part], best_scores[part] = best_rows(scores, k)
+        return rows, best_scores
 
     def nearest(self, query: np.ndarray, lift: np.ndarray, k: int, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The k best rows for one query: (rows int64 [<= k], scores float32 [<= k]), the best first.
@@ -70,9 +70,9 @@ class Index:
         """
         scores = self.scores(query[None]) + lift
         scores[0, ~mask] = -np.inf
-        rows, found = best_rows(scores, k)
+        rows, best_scores = best_rows(scores, k)
         listed = rows[0] >= 0
-        return rows[0][listed], found[0][listed]
+        return rows[0][listed], best_scores[0][listed]
 
 
 def best_rows(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -80,12 +80,12 @@ def best_rows(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
     Equal scores: the lower place first, at the end of the list as well.
     """
-    rows, found = np.full((len(scores), k), -1), np.full((len(scores), k), -np.inf, np.float32)
+    rows, best_scores = np.full((len(scores), k), -1), np.full((len(scores), k), -np.inf, np.float32)
     if k:
-        for of_one, best, its_scores in zip(scores, rows, found, strict=True):
+        for of_one, best, its_scores in zip(scores, rows, best_scores, strict=True):
             places = _best_places(of_one, k)
             best[: len(places)], its_scores[: len(places)] = places, of_one[places]
-    return rows, found
+    return rows, best_scores
 
 
 def _best_places(scores: np.ndarray, k: int) -> np.ndarray:

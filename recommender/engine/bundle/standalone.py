@@ -224,7 +224,7 @@ class StandaloneRecommender:
         ids, numbers = self._ids[rows], self._numbers[rows]
         ids[unknown], numbers[unknown] = self._nobody
         items = self.inference.items
-        found = Vectors.of_people(
+        vectors = Vectors.of_people(
             np.empty((len(rows), items.rank.shape[1]), np.float32),
             np.empty((len(rows), items.rate.shape[1]), np.float32),
         )
@@ -237,8 +237,8 @@ class StandaloneRecommender:
             ]
             inputs = UserInputs.of(histories, known[part], ids[part], numbers[part], self.inference.max_history)
             users = self.inference.run_users(inputs)
-            found.rank[part], found.rate[part] = users.rank, users.rate
-        return found
+            vectors.rank[part], vectors.rate[part] = users.rank, users.rate
+        return vectors
 
     # --- within ---
 

@@ -45,12 +45,12 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
         raise BundleError(f"{bundle} is not a bundle: it has no manifest.json.") from None
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read: {error}.") from None
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if not isinstance(found, int):
+    version = manifest.get("format") if isinstance(manifest, dict) else None
+    if not isinstance(version, int):
         raise BundleError(f"{path} is not the manifest of a bundle.")
-    if found != FORMAT:
-        other = "a newer version wrote it; upgrade, or train again" if found > FORMAT else "train again"
-        raise BundleError(f"{bundle} has format {found}, and this version reads format {FORMAT}: {other}.")
+    if version != FORMAT:
+        other = "a newer version wrote it; upgrade, or train again" if version > FORMAT else "train again"
+        raise BundleError(f"{bundle} has format {version}, and this version reads format {FORMAT}: {other}.")
     if not isinstance(manifest.get("files"), dict):
         raise BundleError(f"{path} does not list the files of the bundle.")
     for name, expected in manifest["files"].items():

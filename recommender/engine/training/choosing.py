@@ -212,12 +212,12 @@ def choose_profile_path(data: TwoTowerDataset, rank: int, seed: int) -> ProfileP
     others = [counts.plus(data, rows[fold[data.user[rows]] == k], sign=-1) for k in range(FOLDS)]
 
     def quality(scale: float) -> np.ndarray:
-        found = np.zeros(len(users))
+        ndcg = np.zeros(len(users))
         for k, of_others in enumerate(others):
             here = fold[users.users] == k
             model = NaiveBayes(of_others, *of_others.log_ratios(scale, rank))
-            found[here] = user_metrics(rank_targets(model, data, users[here]))["ndcg_10"]
-        return found
+            ndcg[here] = user_metrics(rank_targets(model, data, users[here]))["ndcg_10"]
+        return ndcg
 
     scale = choose(PROFILE_SCALES, quality, PROFILE_ERRORS)
     return ProfilePath.fit(data, counts, rank, scale) if scale else ProfilePath.silent(data, rank)

@@ -48,11 +48,11 @@ def lists_of(scorer: VectorScorer, data: TwoTowerDataset, users: np.ndarray, k: 
     scores[:, ~data.tables.available] = -np.inf
     for row, history in enumerate(histories):
         scores[row, data.item[history]] = -np.inf
-    rows, found = best_rows(scores, k)
+    rows, best_scores = best_rows(scores, k)
     keys = data.tables.item_keys
     return [
         [[str(keys[item]), float(score)] for item, score in zip(*of_one, strict=True) if item >= 0]
-        for of_one in zip(rows, found, strict=True)
+        for of_one in zip(rows, best_scores, strict=True)
     ]
 
 
@@ -87,27 +87,27 @@ def other_answers(bundle: Path, samples: Sequence[Mapping[str, Any]]) -> list[st
     """What the bundle, opened as whoever serves it would, answers otherwise than the trainer did, as sentences."""
     try:
         opened = StandaloneRecommender.from_bundle(bundle)
-        answers = opened.recommend_for_users([told["user"] for told in samples], top_k=LISTED)
+        answers = opened.recommend_for_users([sample["user"] for sample in samples], top_k=LISTED)
     except EngineError as error:
         return [str(error)]
-    found = zip(samples, answers, strict=True)
-    return [sentence for told, answer in found if (sentence := _difference(told["list"], answer))]
+    differences = [_difference(sample["list"], answer) for sample, answer in zip(samples, answers, strict=True)]
+    return [sentence for sentence in differences if sentence]
 
 
-def _difference(told: Sequence[Sequence[Any]], answer: Sequence[Recommendation]) -> str:
+def _difference(expected: Sequence[Sequence[Any]], answer: Sequence[Recommendation]) -> str:
     """Equal scores may stand in any order, so places are compared by their scores and items by being there at all.
 
     The sentence is kept for long, so it names nobody.
     """
-    if len(told) != len(answer):
-        return f"Somebody was listed {len(told)} items by the trainer and {len(answer)} by the bundle."
-    for place, ((item, score), listed) in enumerate(zip(told, answer, strict=True), 1):
+    if len(expected) != len(answer):
+        return f"Somebody was listed {len(expected)} items by the trainer and {len(answer)} by the bundle."
+    for place, ((item, score), listed) in enumerate(zip(expected, answer, strict=True), 1):
         if not abs(score - listed.score) <= TOLERANCE * max(1.0, abs(score)):
             return (
                 f"Somebody's place {place} was {item} at {score:.4f} for the trainer and {listed.item} at "
                 f"{listed.score:.4f} for the bundle."
             )
     scores = {listed.item: listed.score for listed in answer}
-    last = min((score for _, score in told), default=0.0)
-    missing = [i for i, score in told if i not in scores and score - last > TOLERANCE * max(1.0, abs(score))]
+    last = min((score for _, score in expected), default=0.0)
+    missing = [i for i, score in expected if i not in scores and score - last > TOLERANCE * max(1.0, abs(score))]
     return f"Somebody was listed {missing[0]} by the trainer and not by the bundle." if missing else ""

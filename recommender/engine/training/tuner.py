@@ -94,10 +94,10 @@ def tune(
     elif not ended:
         study.enqueue_trial({name: getattr(config, name) for name in space})
     while len(ended) < trials:
-        asked = study.ask(space)
-        trial = replace(interrupted or Trial(len(ended) + 1, {}), settings=dict(asked.params))
+        proposal = study.ask(space)
+        trial = replace(interrupted or Trial(len(ended) + 1, {}), settings=dict(proposal.params))
         interrupted = None
-        watch = _Watch(trial, asked, partial(_write, work, [*ended, trial]), on_epoch)
+        watch = _Watch(trial, proposal, partial(_write, work, [*ended, trial]), on_epoch)
         try:
             trained = train_two_tower_model(
                 data,
@@ -110,7 +110,7 @@ def tune(
             trial.state, trial.ndcg_10 = "done", max([trained.start, *trial.curve])
         except optuna.TrialPruned:
             trial.state, trial.ndcg_10 = "pruned", max(trial.curve)
-        study.tell(asked, trial.ndcg_10 if trial.state == "done" else None, STATES[trial.state])
+        study.tell(proposal, trial.ndcg_10 if trial.state == "done" else None, STATES[trial.state])
         ended.append(trial)
         _write(work, ended)
         for other in ended:
@@ -127,20 +127,20 @@ def best_of(trials: Sequence[Trial]) -> Trial:
 class _Watch:
     """Called after each epoch of a trial: notes it, and gives the trial up where it has no hope."""
 
-    def __init__(self, trial: Trial, asked: optuna.Trial, save: Callable[[], None], on_epoch: TrialCallback | None):
-        self.trial, self.asked, self.save, self.on_epoch = trial, asked, save, on_epoch
+    def __init__(self, trial: Trial, proposal: optuna.Trial, save: Callable[[], None], on_epoch: TrialCallback | None):
+        self.trial, self.proposal, self.save, self.on_epoch = trial, proposal, save, on_epoch
         self.started = time.perf_counter() - trial.seconds
         for epoch, ndcg in enumerate(trial.curve, 1):
-            asked.report(ndcg, epoch)
+            proposal.report(ndcg, epoch)
 
     def __call__(self, entry: dict[str, float]) -> None:
         self.trial.curve.append(entry["ndcg_10"])
         self.trial.seconds = time.perf_counter() - self.started
-        self.asked.report(entry["ndcg_10"], len(self.trial.curve))
+        self.proposal.report(entry["ndcg_10"], len(self.trial.curve))
         self.save()
         if self.on_epoch is not None:
             self.on_epoch(self.trial, entry)
-        if not isfinite(entry["loss"]) or self.asked.should_prune():
+        if not isfinite(entry["loss"]) or self.proposal.should_prune():
             raise optuna.TrialPruned
 
 

@@ -119,17 +119,18 @@ class Warm:
         today = tower.linear(features)
         turn = _turn(*(torch.cat([v[of] for v in path.values()]) for path, of in ((today, known), (self.origin, rows))))
         origin = {name: vectors @ turn for name, vectors in today.items()}
-        told = torch.zeros_like(origin["items"])
+        of_features = torch.zeros_like(origin["items"])
         fields = zip(data.encoders.schema.item_categorical, tower.features, strict=True)
         for f, (name, table) in enumerate(fields):
             ids = _ids(data.encoders.item[name], self.encoders.item[name])
             table.weight.copy_(self.items[f"features.{f}.weight"][ids])
-            told += self.items[f"features.{f}.weight"][ids][features[:, f]]
-        learned = {"items": self.items["id.weight"][rows] + told[known], "history": self.items["trace.weight"][rows]}
+            of_features += self.items[f"features.{f}.weight"][ids][features[:, f]]
+        own = self.items["id.weight"][rows] + of_features[known]
+        learned = {"items": own, "history": self.items["trace.weight"][rows]}
         now = {name: vectors.clone() for name, vectors in origin.items()}
         for name, vectors in now.items():
             vectors[known] += KEPT * (learned[name] - self.origin[name][rows])
-        tower.id.weight[:-1] = (now["items"] - told).to(tower.id.weight.device)
+        tower.id.weight[:-1] = (now["items"] - of_features).to(tower.id.weight.device)
         tower.trace.weight[:-1] = now["history"].to(tower.trace.weight.device)
         return origin
 
