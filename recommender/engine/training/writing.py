@@ -20,7 +20,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import ANSWER, EVENTS, UserInputs, Vectors
 from recommender.engine.errors import BundleError
-from recommender.engine.model.towers import TwoTowerHybrid
+from recommender.engine.model.towers import TwoTowerHybrid, UserTower
 from recommender.engine.training.questions import learn_questions
 
 Tensors = dict[str, Tensor]
@@ -37,15 +37,15 @@ def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> No
     np.save(folder / "model" / QUESTIONS, learn_questions(rank, width, data.first_row, data.item))
 
 
-class _Part(torch.nn.Module):
-    """One method of a tower, as a module that can be exported."""
+class _UserTowerPart(torch.nn.Module):
+    """One method of the user tower, as a module that can be exported."""
 
-    def __init__(self, tower: torch.nn.Module, method: str):
+    def __init__(self, users: UserTower, method: str):
         super().__init__()
-        self.tower, self.method = tower, method
+        self.users, self.method = users, method
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return getattr(self.tower, self.method)(*inputs)
+        return getattr(self.users, self.method)(*inputs)
 
 
 def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
@@ -62,8 +62,8 @@ def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> N
     history = {name: person[name] for name in EVENTS} | {"before": state}
     answer = {"state": state} | {name: person[name] for name in ANSWER}
     item = {"row": torch.tensor([0, -1]), "features": torch.from_numpy(data.item_features[[0, 0]])}
-    _export(_Part(model.users, "states").eval(), history, ["states"], folder / "history.onnx")
-    _export(_Part(model.users, "answer").eval(), answer, ["rank"], folder / "user_tower.onnx")
+    _export(_UserTowerPart(model.users, "states").eval(), history, ["states"], folder / "history.onnx")
+    _export(_UserTowerPart(model.users, "answer").eval(), answer, ["rank"], folder / "user_tower.onnx")
     _export(model.items, item, ["rank", "rate", "trace"], folder / "item_tower.onnx")
     _check(model, history, answer, person, item, folder)
 
