@@ -10,7 +10,7 @@ import structlog
 from django.utils import timezone
 
 from recommender.engine.bundle.explain import EncodedCustomer
-from recommender.engine.bundle.inference import Event, Person
+from recommender.engine.bundle.inference import Interaction, Person
 from recommender.engine.errors import EngineError
 from recommender.errors import RecommendationError
 from recommender.experiments import RunningArm
@@ -124,7 +124,7 @@ def _person_of(
     if catalog.live is None:
         return None, "no_model"
     now = timezone.now().timestamp()
-    session = [Event(item=key, time=now) for key in looked_at]
+    session = [Interaction(item=key, time=now) for key in looked_at]
     if customer is not None:
         person = customer.person
         if session:

@@ -20,7 +20,7 @@ from django.db.models.lookups import In
 from django.utils import timezone
 
 from recommender import feedback
-from recommender.engine.bundle.inference import Event, Person
+from recommender.engine.bundle.inference import Interaction, Person
 from recommender.engine.data.encoders import LARGEST_AMOUNT, as_number, as_text, stored_number, stored_rating
 from recommender.engine.errors import ProfileError
 from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
@@ -146,7 +146,9 @@ def _read_customers(source: RecommenderSource, keys: list[str], max_history: int
     return customers
 
 
-def _person(source: RecommenderSource, values: Sequence[object], history: list[Event], max_history: int) -> Person:
+def _person(
+    source: RecommenderSource, values: Sequence[object], history: list[Interaction], max_history: int
+) -> Person:
     """values : of the static features; none for a customer who opted out.   history : all of it.
 
     A history that is longer than what the model reads is cut, and the totals of all of it are said beside it.
@@ -175,14 +177,14 @@ def _purchases(source: RecommenderSource, customers: list[Any], at_most: int | N
     return [dict(zip(columns, row, strict=True)) for row in query.rows(customers)]
 
 
-def _histories(source: RecommenderSource, purchases: list[dict[str, Any]]) -> dict[Any, list[Event]]:
+def _histories(source: RecommenderSource, purchases: list[dict[str, Any]]) -> dict[Any, list[Interaction]]:
     """The purchases of each customer, by primary key, oldest first.
 
     purchases : newest first. As in training (engine/data/tables.py), rows of the same item and moment are one purchase:
     the last row, with the last rating that was given and with the sums of both. A rating or number that training leaves
     out is left out here.
     """
-    histories: dict[Any, dict[tuple[str, float], Event]] = defaultdict(dict)
+    histories: dict[Any, dict[tuple[str, float], Interaction]] = defaultdict(dict)
     item_key = f"{source.interaction_item}__{source.item_key}"
     numeric = source.schema().numeric_interaction_columns()
     columns, latest = source.interaction_columns, latest_seconds()
@@ -196,14 +198,14 @@ def _histories(source: RecommenderSource, purchases: list[dict[str, Any]]) -> di
             name: stored_number(row[name], LARGEST_AMOUNT) if name in numeric else plain_value(row[name])
             for name in columns
         }
-        event = Event(str(item), moment, rating, 1.0 if quantity is None else quantity, values)
+        event = Interaction(str(item), moment, rating, 1.0 if quantity is None else quantity, values)
         history = histories[row[source.interaction_customer]]
         before = history.pop((event.item, moment), None)
         history[event.item, moment] = event if before is None else _one_purchase(source, before, event)
     return {customer: list(history.values()) for customer, history in histories.items()}
 
 
-def _one_purchase(source: RecommenderSource, earlier: Event, later: Event) -> Event:
+def _one_purchase(source: RecommenderSource, earlier: Interaction, later: Interaction) -> Interaction:
     """Two rows of one customer, item and moment as one purchase."""
     values: dict[str, object] = dict(later.values)
     for take in source.customer_from_interactions.values():
@@ -212,7 +214,7 @@ def _one_purchase(source: RecommenderSource, earlier: Event, later: Event) -> Ev
             numbers = [amount for amount in amounts if isinstance(amount, float)]
             values[take.field] = sum(numbers) if numbers else None
     rating = earlier.rating if later.rating is None else later.rating
-    return Event(later.item, later.time, rating, earlier.quantity + later.quantity, values)
+    return Interaction(later.item, later.time, rating, earlier.quantity + later.quantity, values)
 
 
 def _withheld(source: RecommenderSource, customers: list[Any]) -> dict[Any, frozenset[str]]:

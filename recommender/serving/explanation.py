@@ -55,7 +55,7 @@ def explained(context: ListContext, person: EncodedCustomer, rows: np.ndarray, s
     ]
 
 
-def _reasons(evidence: Iterable[explain.Reason], context: ListContext) -> tuple[Reason, ...]:
+def _reasons(evidence: Iterable[explain.Evidence], context: ListContext) -> tuple[Reason, ...]:
     """The engine's reasons in the visitor's words: what was only looked at was not bought."""
     bought = context.customer.bought if context.customer else frozenset()
     kind = "because_in_your_cart" if context.in_cart else "because_you_viewed"

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.engine.bundle.inference import Event, Person
+from recommender.engine.bundle.inference import Interaction, Person
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.tables import read_snapshot
 from tests import planted
@@ -34,7 +34,9 @@ def person_of(snapshot, user: str) -> Person:
     row = tables.user_keys.tolist().index(user)
     rows = np.flatnonzero(tables.user == row)
     history = [
-        Event(tables.item_keys[tables.item[k]], tables.time[k], None if np.isnan(r := tables.rating[k]) else float(r))
+        Interaction(
+            tables.item_keys[tables.item[k]], tables.time[k], None if np.isnan(r := tables.rating[k]) else float(r)
+        )
         for k in rows
     ]
     return Person({name: column[row] for name, column in tables.users.items()}, history, len(rows))

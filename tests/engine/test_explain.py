@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from recommender.engine.bundle import explain
-from recommender.engine.bundle.explain import MOST_EVIDENCE, Reason, encode_with_ablations
-from recommender.engine.bundle.inference import Event, Inference, Person
+from recommender.engine.bundle.explain import MOST_EVIDENCE, Evidence, encode_with_ablations
+from recommender.engine.bundle.inference import Inference, Interaction, Person
 from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.inputs import Vectors
 
@@ -19,10 +19,10 @@ def inference(bundle):
 
 
 def who_bought(*items: str, **profile: object) -> Person:
-    return Person(profile, [Event(item, 1.7e9 + 86_400 * n) for n, item in enumerate(items)])
+    return Person(profile, [Interaction(item, 1.7e9 + 86_400 * n) for n, item in enumerate(items)])
 
 
-def reasons(inference: Inference, person: Person, items: Vectors, settled: Sequence[str] = ()) -> list[list[Reason]]:
+def reasons(inference: Inference, person: Person, items: Vectors, settled: Sequence[str] = ()) -> list[list[Evidence]]:
     (encoded,) = encode_with_ablations(inference, [(person, settled)])
     return encoded.reasons(items)
 
@@ -49,7 +49,7 @@ def test_the_purchase_that_planted_an_item_is_named_wherever_it_stands(inference
     person = who_bought(*others[:place], planted, *others[place:])
     of_its_kind = [row for row in top(inference, person, 56) if kind_of(inference, row) == int(planted[1:]) % 4][:3]
     named = reasons(inference, person, inference.items[np.array(of_its_kind)])
-    assert named == [[Reason("because_you_bought", item=planted)]] * 3
+    assert named == [[Evidence("because_you_bought", item=planted)]] * 3
 
 
 @pytest.mark.parametrize("planted", PLANTED)
@@ -58,7 +58,7 @@ def test_without_the_purchase_that_is_named_the_item_is_out_of_the_list(inferenc
     with_it = np.array([row for row in listed if kind_of(inference, row) == int(planted[1:]) % 4])
     assert len(with_it) >= 3
     named = reasons(inference, who_bought("i2", planted), inference.items[with_it])
-    assert named == [[Reason("because_you_bought", item=planted)]] * len(with_it)
+    assert named == [[Evidence("because_you_bought", item=planted)]] * len(with_it)
     assert not set(with_it) & set(top(inference, who_bought("i2"), 9))
 
 
@@ -69,7 +69,7 @@ def test_the_field_that_planted_an_item_is_named_and_without_it_the_item_is_gone
     listed = top(inference, person, 5)
     assert {int(inference.item_keys[row][1:]) % 4 for row in listed} <= kinds
     named = reasons(inference, person, inference.items[listed])
-    assert named == [[Reason("because_of_your_profile", field="gender")]] * 5
+    assert named == [[Evidence("because_of_your_profile", field="gender")]] * 5
     left = set(top(inference, Person({"age": 41.0}), 5)) & set(listed)
     assert len(left) <= 3
 
@@ -86,10 +86,12 @@ def test_what_is_named_lowers_the_score_more_than_anything_else_would(inference,
     drops = {}
     for item in {event.item for event in person.history}:
         history = [event for event in person.history if event.item != item]
-        drops[Reason("because_you_bought", item=item)] = scores(person) - scores(replace(person, history=history))
+        drops[Evidence("because_you_bought", item=item)] = scores(person) - scores(replace(person, history=history))
     for name in person.profile:
         profile = {n: v for n, v in person.profile.items() if n != name}
-        drops[Reason("because_of_your_profile", field=name)] = scores(person) - scores(replace(person, profile=profile))
+        drops[Evidence("because_of_your_profile", field=name)] = scores(person) - scores(
+            replace(person, profile=profile)
+        )
     for k, found in enumerate(reasons(inference, person, inference.items[listed])):
         strongest = max(drops, key=lambda reason, k=k: drops[reason][k])
         assert found == [strongest]

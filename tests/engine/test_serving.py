@@ -9,7 +9,7 @@ import pytest
 
 from recommender.engine.__main__ import _bar, main
 from recommender.engine.bundle import standalone
-from recommender.engine.bundle.inference import Event, Inference, Person
+from recommender.engine.bundle.inference import Inference, Interaction, Person
 from recommender.engine.bundle.retrieval import Index, best_rows, diversify
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.data.tables import read_snapshot
@@ -272,7 +272,7 @@ def test_the_progress_line_says_what_is_done_after_the_time_and_one_comma(capsys
     assert re.search(r"\d\d:\d\d, epoch 1", capsys.readouterr().err)
 
 
-SOMEBODY = Person({"gender": "F", "age": 31.0}, [Event("i1", 1.7e9, 4.0), Event("i2", 1.8e9)], 2)
+SOMEBODY = Person({"gender": "F", "age": 31.0}, [Interaction("i1", 1.7e9, 4.0), Interaction("i2", 1.8e9)], 2)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_the_user_tower_reads_all_that_is_known_of_somebody(inference, other):
         replace(SOMEBODY, profile={"age": 31, "gender": "F", "shoe_size": 40}),
         replace(SOMEBODY, purchases=None),
         replace(SOMEBODY, history=[SOMEBODY.history[0]._replace(quantity=2.0), SOMEBODY.history[1]]),
-        replace(SOMEBODY, history=[SOMEBODY.history[0], Event("nowhere", 1.75e9), SOMEBODY.history[1]]),
+        replace(SOMEBODY, history=[SOMEBODY.history[0], Interaction("nowhere", 1.75e9), SOMEBODY.history[1]]),
         replace(SOMEBODY, history=[event._replace(time=event.time + 3600) for event in SOMEBODY.history]),
     ],
 )
@@ -316,7 +316,7 @@ def same_inputs(inference, one: Person, other: Person) -> bool:
 
 def test_of_a_long_history_the_purchases_that_are_read_and_the_one_before_are_enough(inference):
     reads = inference.max_history
-    events = [Event(f"i{n % 50}", 1.7e9 + 1e5 * n, float(n % 6)) for n in range(reads + 5)]
+    events = [Interaction(f"i{n % 50}", 1.7e9 + 1e5 * n, float(n % 6)) for n in range(reads + 5)]
     whole, read = Person({}, events), Person({}, events[-reads - 1 :], len(events))
     without_the_one_before = Person({}, events[-reads:], len(events))
     assert same_inputs(inference, whole, read)

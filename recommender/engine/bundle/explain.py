@@ -16,7 +16,7 @@ AT_ONCE = 512  # people, with and without, in one pass of the user tower
 
 
 @dataclass(frozen=True)
-class Reason:
+class Evidence:
     """One piece of evidence. kind : "because_you_bought" (with `item`) or "because_of_your_profile" (with `field`)."""
 
     kind: str
@@ -32,10 +32,10 @@ class EncodedCustomer:
     """
 
     user: Vectors
-    evidence: Sequence[Reason]
+    evidence: Sequence[Evidence]
     without: np.ndarray
 
-    def reasons(self, items: Vectors) -> list[list[Reason]]:
+    def reasons(self, items: Vectors) -> list[list[Evidence]]:
         """For each listed item the evidence whose removal lowers its score most, or nothing where none does."""
         if not self.evidence or len(items) == 0:
             return [[] for _ in range(len(items))]
@@ -61,7 +61,7 @@ def encode_with_ablations(
     catalog, row_of : as for `Inference.encode_users`.
     """
     encoded: list[EncodedCustomer] = []
-    batch: list[list[tuple[Reason | None, Person]]] = []
+    batch: list[list[tuple[Evidence | None, Person]]] = []
     for number, (person, settled) in enumerate(people, 1):
         batch.append([(None, person), *([] if settled is None else _evidence(inference, person, settled))])
         if number == len(people) or sum(map(len, batch)) >= AT_ONCE:
@@ -72,7 +72,7 @@ def encode_with_ablations(
 
 def _encode_batch(
     inference: Inference,
-    batch: list[list[tuple[Reason | None, Person]]],
+    batch: list[list[tuple[Evidence | None, Person]]],
     catalog: ItemVectors | None,
     row_of: dict[str, int] | None,
 ) -> list[EncodedCustomer]:
@@ -92,7 +92,7 @@ def _encode_batch(
     ]
 
 
-def _evidence(inference: Inference, person: Person, settled: Collection[str]) -> list[tuple[Reason, Person]]:
+def _evidence(inference: Inference, person: Person, settled: Collection[str]) -> list[tuple[Evidence, Person]]:
     """Each piece of evidence with the person as they would be without it."""
     fields = [name for name, value in person.profile.items() if name not in settled and not _missing(value)]
     bought = list(dict.fromkeys(e.item for e in reversed(person.history)))
@@ -102,12 +102,12 @@ def _evidence(inference: Inference, person: Person, settled: Collection[str]) ->
         gone = len(person.history) - len(history)
         purchases = None if person.purchases is None else person.purchases - gone
         without = replace(person, history=history, purchases=purchases)
-        pieces.append((Reason("because_you_bought", item=item), without))
+        pieces.append((Evidence("because_you_bought", item=item), without))
     profile = inference.with_derived(person)  # once: without a field of the profile the history is the same
     for field in fields:
         own = inference.schema.aliases.get(field, field)
         without = replace(person, profile={name: value for name, value in profile.items() if name != own})
-        pieces.append((Reason("because_of_your_profile", field=field), without))
+        pieces.append((Evidence("because_of_your_profile", field=field), without))
     return pieces
 
 

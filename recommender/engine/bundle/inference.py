@@ -23,7 +23,7 @@ from recommender.engine.data.schema import Schema
 from recommender.engine.errors import BundleError, InferenceError, ProfileError
 
 
-class Event(NamedTuple):
+class Interaction(NamedTuple):
     """One purchase in a history. time : Unix seconds. values : the columns that derived features read."""
 
     item: str
@@ -42,7 +42,7 @@ class Person:
     """
 
     profile: Mapping[str, object]
-    history: Sequence[Event] = ()
+    history: Sequence[Interaction] = ()
     purchases: int | None = None
 
 
@@ -126,7 +126,7 @@ class Inference:
 
     def _try_out(self) -> None:
         """Let the user tower answer once: a model that cannot is refused here, and no visitor is the first."""
-        bought = [Event(key, time=0.0, rating=5.0) for key in self.item_keys[:1]]
+        bought = [Interaction(key, time=0.0, rating=5.0) for key in self.item_keys[:1]]
         try:
             self.encode_users([Person({}, bought), Person({})])
         except InferenceError as error:
@@ -264,7 +264,7 @@ class Inference:
         return 5 / (1 + np.exp(-np.einsum("ur,ukr->uk", users.rate, self.items.rate[rows])))
 
 
-def _in_numbers(history: Sequence[Event], items: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _in_numbers(history: Sequence[Interaction], items: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of items int64 [n], times float64 [n] and ratings float32 [n] of the purchases of items that have a row."""
     events = [(row, event.time, event.rating) for event in history if (row := items.get(event.item)) is not None]
     rows, times, ratings = zip(*events, strict=True) if events else ((), (), ())

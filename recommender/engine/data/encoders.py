@@ -242,6 +242,10 @@ def as_number(field: str, value: object) -> float:
 def stored_number(value: object, largest: float = LARGEST_FEATURE) -> float | None:
     """A number as it is stored somewhere; None where it is missing, cannot be read or is beyond `largest`: what
     training leaves out."""
+    if value is None:
+        return None
+    if type(value) is float or type(value) is int:  # nearly all are
+        return float(value) if -largest <= value <= largest else None
     try:
         number = as_number("", value)
     except ProfileError:

@@ -107,7 +107,7 @@ def train_two_tower_model(
         if like.rates and warm is None and len(data) > config.repeat_up_to:
             learner.restart(like.model.state_dict())
             learner.origin, rates = like.origin, like.rates[-1:]
-    progress = Progress()
+    progress = TrainingState()
     if checkpoint is not None and checkpoint.exists():
         progress = load_checkpoint(checkpoint, learner)
     began -= progress.seconds
@@ -206,7 +206,7 @@ def popularities(linear: LinearSettings) -> list[float]:
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """Where a run stands: what a checkpoint must hold beside the weights."""
 
     epoch: int = 0
@@ -243,7 +243,7 @@ class Progress:
         self.tried_rates, self.best_rates, self.best_weights = [], [], None
 
 
-def save_checkpoint(path: Path, learner: Learner, progress: Progress) -> None:
+def save_checkpoint(path: Path, learner: Learner, progress: TrainingState) -> None:
     parts = {"model": learner.weights(), "average": learner.average, "best": progress.best_weights or {}}
     tensors = {f"{part}.{n}": t.contiguous() for part, named in parts.items() for n, t in named.items()}
     for number, state in learner.optimiser.state_dict()["state"].items():
@@ -253,7 +253,7 @@ def save_checkpoint(path: Path, learner: Learner, progress: Progress) -> None:
         save_file(tensors, temporary, metadata={"progress": json.dumps(facts)})
 
 
-def load_checkpoint(path: Path, learner: Learner) -> Progress:
+def load_checkpoint(path: Path, learner: Learner) -> TrainingState:
     with safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()["progress"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -265,4 +265,4 @@ def load_checkpoint(path: Path, learner: Learner) -> Progress:
         optimiser["state"].setdefault(int(number), {})[key] = value
     learner.optimiser.load_state_dict(optimiser)
     learner.average, learner.steps = under("average.", tensors), facts.pop("steps")
-    return Progress(**facts | {"best_weights": under("best.", tensors) or None})
+    return TrainingState(**facts | {"best_weights": under("best.", tensors) or None})
