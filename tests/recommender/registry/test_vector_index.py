@@ -9,7 +9,7 @@ from catalog.models import Product
 from recommender.registry.vector_index import send_vectors
 from recommender.serving import live as serving
 from recommender.serving import recommend
-from tests.engine.test_milvus import milvus
+from tests.engine.bundle.test_milvus import milvus
 from tests.recommender.lists import similar
 from tests.recommender.serving.test_recommendations import keys
 

@@ -12,7 +12,7 @@ import pytest
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.engine.bundle.storage import read_manifest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 
