@@ -17,21 +17,3 @@ from recommender.experiments.service import (
     stop_and_promote,
     stop_experiment,
 )
-
-__all__ = [
-    "Difference",
-    "ExperimentResults",
-    "MeasureResult",
-    "RunningArm",
-    "RunningExperiment",
-    "experiment_results",
-    "follow_experiments",
-    "interval_conditions",
-    "measure_label",
-    "plan_experiment",
-    "remove_experiment",
-    "running_experiment",
-    "start_experiment",
-    "stop_and_promote",
-    "stop_experiment",
-]

@@ -2,8 +2,3 @@
 
 from recommender.monitoring.drift import watch_drift
 from recommender.monitoring.metrics import exposition
-
-__all__ = [
-    "exposition",
-    "watch_drift",
-]

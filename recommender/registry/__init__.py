@@ -4,17 +4,3 @@ from recommender.registry.promotion import live_version, promote, report_for, ro
 from recommender.registry.pruning import prune_bundles
 from recommender.registry.storage import bundle_folder, work_folder
 from recommender.registry.vector_index import collection_for, open_index, send_vectors
-
-__all__ = [
-    "bundle_folder",
-    "collection_for",
-    "live_version",
-    "open_index",
-    "promote",
-    "prune_bundles",
-    "report_for",
-    "roll_back",
-    "rollback_version",
-    "send_vectors",
-    "work_folder",
-]

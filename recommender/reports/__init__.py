@@ -10,18 +10,3 @@ from recommender.reports.lines import (
     report_lines,
     verdict,
 )
-
-__all__ = [
-    "NO_VALUE",
-    "BandChart",
-    "Bar",
-    "ReportLines",
-    "band_chart",
-    "epoch_charts",
-    "format_interval",
-    "format_score",
-    "interval_bar",
-    "model_row",
-    "report_lines",
-    "verdict",
-]

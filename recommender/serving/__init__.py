@@ -14,35 +14,3 @@ from recommender.serving.request import MAX_COUNT, ListRequest
 from recommender.serving.rules.availability import withdrawn
 from recommender.serving.tally import Tally, learned_from
 from recommender.serving.wording import items_by_key, sentence
-
-__all__ = [
-    "CART",
-    "COMPARE_FOR",
-    "FALLBACK_REASONS",
-    "KINDS",
-    "MAX_COUNT",
-    "SOURCES",
-    "UNRATED_REASONS",
-    "Explanation",
-    "ListKind",
-    "ListRequest",
-    "Reason",
-    "RecommendationList",
-    "Tally",
-    "catalog_state",
-    "changed_slice",
-    "find_customers",
-    "items_by_key",
-    "keep_watch",
-    "learned_from",
-    "live_model",
-    "make_list",
-    "predict_rating",
-    "read_catalog",
-    "recommend",
-    "recommend_many",
-    "sentence",
-    "serving_problem",
-    "why",
-    "withdrawn",
-]

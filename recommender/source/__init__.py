@@ -22,33 +22,3 @@ from recommender.source.times import (
     validate_time,
 )
 from recommender.source.values import plain_value, unix_seconds
-
-__all__ = [
-    "MAX_CLOCK_AHEAD",
-    "CompiledQuery",
-    "Count",
-    "Latest",
-    "RecommenderSource",
-    "Sum",
-    "check_customer",
-    "check_extras",
-    "check_item_exists",
-    "check_source",
-    "credible_time",
-    "credible_time_lookups",
-    "customer_key_of",
-    "field_at",
-    "get_source",
-    "is_customer_key",
-    "is_item_key",
-    "is_learnable",
-    "item_exists",
-    "learnable_keys",
-    "plain_value",
-    "read_item",
-    "time_as_stored",
-    "unix_seconds",
-    "unreadable_time",
-    "validate_time",
-    "with_consent",
-]

@@ -6,19 +6,3 @@ from recommender.training.parameters import MAX_TRIALS, read_parameters
 from recommender.training.queueing import enqueue, queue_again, queue_run
 from recommender.training.runs import cancel_run, is_stale, keep_runs_going, start_run
 from recommender.training.schedules import start_due_runs
-
-__all__ = [
-    "MAX_TRIALS",
-    "ProgressCallback",
-    "cancel_run",
-    "enqueue",
-    "execute_run",
-    "gate_rules",
-    "is_stale",
-    "keep_runs_going",
-    "queue_again",
-    "queue_run",
-    "read_parameters",
-    "start_due_runs",
-    "start_run",
-]
