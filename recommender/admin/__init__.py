@@ -8,4 +8,4 @@ from django.apps import apps
 
 if apps.is_installed("unfold"):
     # Each registers its pages.
-    from recommender.admin import audit, drift, experiments, results, runs, schedules, versions  # noqa: F401
+    from recommender.admin import audit, drift, experiments, results, runs, schedules, versions
