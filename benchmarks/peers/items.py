@@ -8,11 +8,12 @@ import numpy as np
 
 from benchmarks.peers import ours
 from benchmarks.peers.histories import bought_matrix
-from recommender.engine.bundle.neighbours import Neighbours, feature_codes, learn_questions
+from recommender.engine.bundle.neighbours import Neighbours, feature_codes
 from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.inputs import Vectors
 from recommender.engine.data.splits import TRAIN
+from recommender.engine.training.questions import learn_questions
 
 SHRINKAGE = 3.0  # as in recommender/serving/together.py, which needs Django
 
