@@ -42,7 +42,7 @@ def _a_process_that_just_started(monkeypatch):
     """Nothing that one test made this process remember is there in the next; the database is looked at each time."""
     monkeypatch.setattr(serving, "CHECK_EVERY", 0.0)
     serving.forget_live_state()
-    access.forget()
+    access.forget_permissions()
     cache.clear()
     yield
     serving.forget_live_state()

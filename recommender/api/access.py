@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache.backends.locmem import LocMemCache
@@ -15,32 +16,45 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-REMEMBERED = 5  # seconds that an answer to "may they?" holds: asked anew for every list, it took two queries each time
-_may = LocMemCache("recommender.access", {})  # of this process
+PERMISSION_CACHE_SECONDS = 5  # without it, each list takes two queries for permissions
+_permissions = LocMemCache("recommender.access", {})  # of this process
 
 
 def may_ask_for_anyone(request: Request) -> bool:
-    """An API key: a user (of a token or a session) with this permission. Giving and taking it works within seconds;
-    a token that is deleted or a user who is deactivated is turned away at once."""
+    """Whether the caller is an API key: a user, of a token or a session, who has the permission.
+
+    A permission that is given or taken counts within seconds; a deleted token or a deactivated user at once.
+    """
     user = request.user
     if not user.is_authenticated:
         return False
-    return bool(_may.get_or_set(user.pk, lambda: user.has_perm("recommender.recommend_for_anyone"), REMEMBERED))
+
+    def has_permission() -> bool:
+        return user.has_perm("recommender.recommend_for_anyone")
+
+    return bool(_permissions.get_or_set(user.pk, has_permission, PERMISSION_CACHE_SECONDS))
 
 
-def forget() -> None:
-    """Ask anew who may: for tests, whose users come and go with the same primary keys."""
-    _may.clear()
+def forget_permissions() -> None:
+    """Empty the cache of permissions. Tests call it: their users come and go with the same primary keys."""
+    _permissions.clear()
 
 
-def check_may_ask_for(request: Request, customer: str) -> None:
-    """A customer is asked for by themselves or by an API key, and by nobody else: 401 or 403."""
-    if may_ask_for_anyone(request):
-        return
-    if not request.user.is_authenticated:
-        raise NotAuthenticated("Sign in, or send an API key, to name a customer.")
-    if customer_key_of(request.user) != customer:
-        raise PermissionDenied("You may name no other customer than yourself.")
+def customer_of(request: Request, fields: Mapping[str, Any]) -> str | None:
+    """The key of the customer that a request is about. None for a profile, a visitor, or a user who is no customer.
+
+    It is the customer whom `fields` name, else the user who is signed in. NotAuthenticated or PermissionDenied where
+    somebody other than the customer or an API key names one.
+    """
+    customer: str | None = fields.get("customer")
+    if customer is None:
+        return None if fields.get("profile") is not None else customer_key_of(request.user)
+    if not may_ask_for_anyone(request):
+        if not request.user.is_authenticated:
+            raise NotAuthenticated("Sign in, or send an API key, to name a customer.")
+        if customer_key_of(request.user) != customer:
+            raise PermissionDenied("You may name no other customer than yourself.")
+    return customer
 
 
 class MayAskForAnyone(BasePermission):
@@ -51,18 +65,18 @@ class MayAskForAnyone(BasePermission):
 
 
 class StaffMay(BasePermission):
-    """Staff whose permissions hold what the view's `needs` says of the action: {"create": "app.permission", ...}."""
+    """Staff with the permission that the view's `needs` names for the action: {"create": "app.permission", ...}."""
 
     message = "This takes a member of staff with the permission for it."
 
     def has_permission(self, request: Request, view: Any) -> bool:
         user = request.user
-        # OPTIONS and methods the view does not have, which are answered with 405, have no action of their own.
-        needed = view.needs.get(view.action, view.needs["list"])
-        return bool(user.is_authenticated and user.is_staff and user.has_perm(needed))
+        # OPTIONS, and methods that the view answers with 405, have no action of their own.
+        permission = view.needs.get(view.action, view.needs["list"])
+        return bool(user.is_authenticated and user.is_staff and user.has_perm(permission))
 
 
 def staff(request: Request) -> User:
-    """Who is asking; StaffMay lets nobody else in."""
+    """The member of staff who sends the request, past StaffMay."""
     assert request.user.is_authenticated
     return request.user

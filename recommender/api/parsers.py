@@ -1,4 +1,4 @@
-"""JSON as the API takes it: what cannot be read is malformed, whatever it does to a parser."""
+"""JSON bodies: one that cannot be read, whatever its reason, is answered with 400."""
 
 from __future__ import annotations
 
@@ -11,27 +11,25 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.utils.json import strict_constant
 
-DEEPEST = 32  # lists and objects within each other
+from recommender.api.limits import MAX_JSON_INTEGER_DIGITS, MAX_JSON_LEVELS
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON of at most DEEPEST levels, whose numbers a float can hold. 400 for anything else."""
+    """Reads JSON of at most MAX_JSON_LEVELS levels whose numbers a float can hold. ParseError for anything else."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         try:
             text = stream.read().decode("utf-8")
-            read = json.loads(text, parse_constant=strict_constant, parse_float=_float, parse_int=_int)
+            body = json.loads(text, parse_constant=strict_constant, parse_float=_float, parse_int=_int)
+            # The walk through a body is slow, and few bodies hold enough brackets to be too deep.
+            too_deep = text.count("[") + text.count("{") > MAX_JSON_LEVELS and _levels(body) > MAX_JSON_LEVELS
         except RecursionError:
-            raise ParseError(_TOO_DEEP) from None
+            too_deep = True
         except ValueError as error:
             raise ParseError(f"JSON parse error - {error}") from None
-        # To walk through everything is slow. Few bodies hold so many brackets that they might be too deep.
-        if text.count("[") + text.count("{") > DEEPEST and _depth(read) > DEEPEST:
-            raise ParseError(_TOO_DEEP)
-        return read
-
-
-_TOO_DEEP = f"JSON parse error - more than {DEEPEST} lists and objects within each other."
+        if too_deep:
+            raise ParseError(f"JSON parse error - more than {MAX_JSON_LEVELS} lists and objects within each other.")
+        return body
 
 
 def _float(text: str) -> float:
@@ -42,14 +40,11 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    if len(text) > 300:  # of 309 digits a float can hold
+    if len(text) > MAX_JSON_INTEGER_DIGITS:
         raise ValueError(f"a number of {len(text)} digits is too large.")
     return int(text)
 
 
-def _depth(read: Any) -> int:
-    depth, level = 0, [read]
-    while level := [one for one in level if isinstance(one, list | dict)]:
-        depth += 1
-        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
-    return depth
+def _levels(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_levels, inner), default=0) if isinstance(value, dict | list) else 0

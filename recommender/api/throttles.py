@@ -1,4 +1,4 @@
-"""How often one visitor, one user or one API key may ask. RECOMMENDER_THROTTLES sets the rates; None: without limit."""
+"""How often one visitor, one user or one API key may call the API; limits.py has the rates."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from recommender.api.access import may_ask_for_anyone
+from recommender.api.limits import THROTTLE_RATES
 from recommender.client_address import client_network
 
-DEFAULTS = {"page": "600/min", "visitor": "300/min", "user": "1200/min", "key": "6000/min"}
 
+class WindowThrottle(SimpleRateThrottle):
+    """Counts the requests of a caller in windows as long as the rate's period.
 
-class _Throttle(SimpleRateThrottle):
-    """Counts requests in windows as long as the rate's period: one addition in the cache for each.
-
-    DRF's own keeps the time of every request, and reads and writes all of them for each one: of requests at the same
-    moment it counts only some, and at 6,000 a minute it takes .4 ms longer.
+    A request costs one addition in the cache. DRF's own throttles read and write the times of all requests of the
+    period for each request, and count only some of those that come at the same moment.
     """
 
     num_requests: int
@@ -26,66 +25,69 @@ class _Throttle(SimpleRateThrottle):
 
     def get_rate(self) -> str | None:
         assert self.scope is not None
-        return {**DEFAULTS, **getattr(settings, "RECOMMENDER_THROTTLES", {})}[self.scope]
+        return {**THROTTLE_RATES, **getattr(settings, "RECOMMENDER_THROTTLES", {})}[self.scope]
 
-    def allow_request(self, request: Request, view: Any) -> bool:
+    def caller(self, request: Any) -> object:
+        """What tells the caller from others of this scope. None where another throttle counts the request."""
+        raise NotImplementedError
+
+    def get_cache_key(self, request: Any, view: Any) -> str | None:
+        caller = self.caller(request)
+        return None if caller is None else self.cache_format % {"scope": self.scope, "ident": caller}
+
+    def allow_request(self, request: Any, view: Any) -> bool:
         key = None if self.rate is None else self.get_cache_key(request, view)
         if key is None:
             return True
         self.now = self.timer()
-        count = self.count(f"{key}_{int(self.now // self.duration)}")
+        count = self._count(f"{key}_{int(self.now // self.duration)}")
         return count is None or count <= self.num_requests
-
-    def count(self, name: str) -> int | None:
-        """How many there were with this one; None while the cache is away, and nobody is held back."""
-        try:
-            return self.cache.incr(name)
-        except ValueError:  # the first one
-            return 1 if self.cache.add(name, 1, self.duration) else self.cache.incr(name)
 
     def wait(self) -> float:
         """Seconds until the next window begins."""
         return self.duration - self.now % self.duration
 
-
-class VisitorThrottle(_Throttle):
-    """Those who are not signed in, by their address."""
-
-    scope = "visitor"
-
-    def get_cache_key(self, request: Request, view: Any) -> str | None:
-        if request.user.is_authenticated:
-            return None
-        return self.cache_format % {"scope": self.scope, "ident": client_network(request)}
+    def _count(self, window: str) -> int | None:
+        """The requests of the window, this one included. None while the cache does not answer: all may pass."""
+        try:
+            return self.cache.incr(window)
+        except ValueError:  # the window has no count yet
+            return 1 if self.cache.add(window, 1, self.duration) else self.cache.incr(window)
 
 
-class PageThrottle(_Throttle):
-    """Pages of a site, by address, whoever is signed in: for a middleware, which the site brings."""
+class PageThrottle(WindowThrottle):
+    """Pages of a site, by address, for all visitors and users. A middleware of the site calls it."""
 
     scope = "page"
 
-    def get_cache_key(self, request: Any, view: Any) -> str | None:
-        return self.cache_format % {"scope": self.scope, "ident": client_network(request)}
+    def caller(self, request: Any) -> object:
+        return client_network(request)
 
 
-class UserThrottle(_Throttle):
-    """Those who are signed in, with however many tokens."""
+class VisitorThrottle(WindowThrottle):
+    """Callers who are not signed in, by address."""
+
+    scope = "visitor"
+
+    def caller(self, request: Request) -> object:
+        return None if request.user.is_authenticated else client_network(request)
+
+
+class UserThrottle(WindowThrottle):
+    """Users who are signed in, however many tokens they have."""
 
     scope = "user"
 
-    def get_cache_key(self, request: Request, view: Any) -> str | None:
-        if not request.user.is_authenticated or may_ask_for_anyone(request):
-            return None
-        return self.cache_format % {"scope": self.scope, "ident": request.user.pk}
+    def caller(self, request: Request) -> object:
+        return None if not request.user.is_authenticated or may_ask_for_anyone(request) else request.user.pk
 
 
-class KeyThrottle(_Throttle):
-    """Other systems, which ask for everybody: each key by itself."""
+class KeyThrottle(WindowThrottle):
+    """API keys, which may ask for anyone: each key has a count of its own."""
 
     scope = "key"
 
-    def get_cache_key(self, request: Request, view: Any) -> str | None:
-        if not request.user.is_authenticated or not may_ask_for_anyone(request):
+    def caller(self, request: Request) -> object:
+        if not may_ask_for_anyone(request):
             return None
-        ident = f"user-{request.user.pk}" if request.auth is None else str(request.auth.pk)
-        return self.cache_format % {"scope": self.scope, "ident": ident}
+        return f"user-{request.user.pk}" if request.auth is None else request.auth.pk

@@ -1,4 +1,4 @@
-"""Training over the API: runs and versions, for staff. Every change goes through runs.py and versions.py."""
+"""Runs and versions over the API, for staff. Every change goes through the training and registry rooms."""
 
 from __future__ import annotations
 
@@ -6,71 +6,157 @@ from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
-from rest_framework import status, viewsets
+from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer, ModelSerializer
 
 from recommender import registry, training
-from recommender.api import serializers as forms
-from recommender.api.access import StaffMay, staff
-from recommender.api.views import MALFORMED
+from recommender.api.access import staff
+from recommender.api.endpoint import MALFORMED, StaffViewSet
+from recommender.api.fields import StrictSerializer
+from recommender.api.limits import MAX_REASON_CHARACTERS
 from recommender.errors import TrainingError
 from recommender.models import MAY_PROMOTE, MAY_SEE_RUNS, MAY_SEE_VERSIONS, MAY_TRAIN, ModelVersion, TrainingRun
-from recommender.training import queue_run
-
-NOT_NOW = OpenApiResponse(description="Not now: what `detail` says stands in the way.")
 
 
-class StateConflict(APIException):
-    """The request makes sense, but not in the state things are in."""
+class StartRunSerializer(StrictSerializer):
+    parameters = serializers.DictField(
+        child=serializers.JSONField(),
+        default=dict,
+        help_text='Settings by name, such as {"loss": "softmax", "epochs": 20}; the others take their defaults. '
+        '"warm_start": true goes on from the live version, "tune": 20 tries 20 settings first.',
+    )
 
-    status_code = status.HTTP_409_CONFLICT
-    default_code = "conflict"
+    def validate_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        try:
+            training.read_parameters(parameters)
+        except TrainingError as error:
+            raise serializers.ValidationError(str(error)) from None
+        return parameters
 
 
-class TrainingView(viewsets.ReadOnlyModelViewSet):
-    permission_classes = [StaffMay]
+class RollBackSerializer(StrictSerializer):
+    reason = serializers.CharField(
+        default="", allow_blank=True, max_length=MAX_REASON_CHARACTERS, help_text="Is kept with the promotion."
+    )
 
-    def handle_exception(self, error: Exception) -> Response:
-        return super().handle_exception(StateConflict(str(error)) if isinstance(error, TrainingError) else error)
+
+class PromoteSerializer(RollBackSerializer):
+    override = serializers.BooleanField(default=False, help_text="Promote although the gate refused; needs a reason.")
+
+
+def name_at(path: str) -> serializers.CharField:
+    """A read-only field: the attribute of a row that may be missing."""
+    return serializers.CharField(source=path, allow_null=True, default=None, read_only=True)
+
+
+class RunSerializer(serializers.ModelSerializer):
+    version = name_at("version.name")
+    started_by = name_at("started_by.username")
+    cancelled_by = name_at("cancelled_by.username")
+
+    class Meta:
+        model = TrainingRun
+        fields = [
+            "id",
+            "state",
+            "phase",
+            "progress",
+            "version",
+            "parameters",
+            "metrics",
+            "counts",
+            "fingerprint",
+            "error",
+            "started_by",
+            "cancelled_by",
+            "created",
+            "started",
+            "finished",
+            "heartbeat",
+        ]
+        read_only_fields = fields
+
+
+class RunDetailSerializer(RunSerializer):
+    """One run, with its curve and the end of its log."""
+
+    class Meta(RunSerializer.Meta):
+        fields = [*RunSerializer.Meta.fields, "curve", "log"]
+        read_only_fields = fields
+
+
+class VersionSerializer(serializers.ModelSerializer):
+    live = serializers.SerializerMethodField(help_text="Whether this is the version that serves.")
+    metrics = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = ModelVersion
+        fields = ["name", "run", "live", "passed_gate", "gate_reason", "metrics", "fingerprint", "created"]
+        read_only_fields = fields
+
+    def get_live(self, version: ModelVersion) -> bool:
+        return version == self.context.get("live")
+
+
+class VersionDetailSerializer(VersionSerializer):
+    """One version, with everything that was measured."""
+
+    report = serializers.SerializerMethodField()
+
+    class Meta(VersionSerializer.Meta):
+        fields = [*VersionSerializer.Meta.fields, "report"]
+        read_only_fields = fields
+
+    def get_report(self, version: ModelVersion) -> dict[str, Any]:
+        return registry.report_for(self.context["request"].user, version)
+
+
+def documented(answer: Any, summary: str, *, status: int = 200, **schema: Any) -> Any:
+    """Decorator: describes a change of a run or version."""
+    not_now = OpenApiResponse(description="Not now: what `detail` says stands in the way.")
+    answers = {status: answer, 409: not_now} | ({400: MALFORMED} if schema["request"] else {})
+    return extend_schema(summary=summary, tags=["training"], responses=answers, **schema)
+
+
+class TrainingViewSet(StaffViewSet, viewsets.ReadOnlyModelViewSet):
+    row_serializer: type[serializers.ModelSerializer]  # of the list
+    detail_serializer: type[serializers.ModelSerializer]
+
+    def get_serializer_class(self) -> type[serializers.ModelSerializer]:
+        return self.row_serializer if self.action == "list" else self.detail_serializer
 
 
 @extend_schema_view(
     list=extend_schema(summary="Training runs, the newest first", tags=["training"]),
     retrieve=extend_schema(summary="One run, with its curve and the end of its log", tags=["training"]),
 )
-class RunViewSet(TrainingView):
+class RunViewSet(TrainingViewSet):
     needs = {"list": MAY_SEE_RUNS, "retrieve": MAY_SEE_RUNS, "create": MAY_TRAIN, "cancel": MAY_TRAIN}
     queryset = TrainingRun.objects.select_related("version", "started_by", "cancelled_by")
+    row_serializer, detail_serializer = RunSerializer, RunDetailSerializer
     filterset_fields = ["state"]
     lookup_value_regex = r"[0-9]{1,18}"
 
-    def get_serializer_class(self) -> type[BaseSerializer]:
-        return forms.RunSerializer if self.action == "list" else forms.RunDetailSerializer
-
-    @extend_schema(
-        summary="Start a run",
+    @documented(
+        RunDetailSerializer,
+        "Start a run",
+        status=201,
         description="It waits for the training worker; ask for it again to see how far it is.",
-        tags=["training"],
-        request=forms.StartRunSerializer,
-        responses={201: forms.RunDetailSerializer, 400: MALFORMED, 409: NOT_NOW},
+        request=StartRunSerializer,
     )
     def create(self, request: Request) -> Response:
-        asked = forms.StartRunSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        run = queue_run(parameters=asked.validated_data["parameters"], started_by=staff(request))
+        fields = StartRunSerializer.read(request.data).validated_data
+        run = training.queue_run(**fields, started_by=staff(request))
         run.refresh_from_db()  # without a broker it has failed by now
         return Response(self.get_serializer(run).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(
-        summary="Cancel a run",
+    @documented(
+        RunDetailSerializer,
+        "Cancel a run",
         description="A waiting run stops at once, one that is being executed within seconds.",
-        tags=["training"],
         request=None,
-        responses={200: forms.RunDetailSerializer, 409: NOT_NOW},
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
@@ -82,25 +168,19 @@ class RunViewSet(TrainingView):
     list=extend_schema(summary="Model versions, the newest first", tags=["training"]),
     retrieve=extend_schema(summary="One version, with its report", tags=["training"]),
 )
-class VersionViewSet(TrainingView):
+class VersionViewSet(TrainingViewSet):
     needs = {
-        "list": MAY_SEE_VERSIONS,
-        "retrieve": MAY_SEE_VERSIONS,
-        "report": MAY_SEE_VERSIONS,
-        "promote": MAY_PROMOTE,
-        "roll_back": MAY_PROMOTE,
+        **dict.fromkeys(("list", "retrieve", "report"), MAY_SEE_VERSIONS),
+        **dict.fromkeys(("promote", "roll_back"), MAY_PROMOTE),
     }
     queryset = ModelVersion.objects.all()
+    row_serializer, detail_serializer = VersionSerializer, VersionDetailSerializer
     filterset_fields = ["passed_gate"]
     lookup_field = "name"
     lookup_value_regex = r"[^/\x00]+"
 
-    def get_serializer_class(self) -> type[ModelSerializer]:
-        return forms.VersionSerializer if self.action == "list" else forms.VersionDetailSerializer
-
     def get_serializer_context(self) -> dict[str, Any]:
-        live = registry.live_version()
-        return {**super().get_serializer_context(), "live": live.pk if live else None}
+        return {**super().get_serializer_context(), "live": registry.live_version()}
 
     @extend_schema(
         summary="Everything that was measured of a version, as a file",
@@ -119,29 +199,21 @@ class VersionViewSet(TrainingView):
         report = registry.report_for(request.user, version)
         return Response(report, headers={"Content-Disposition": f'attachment; filename="{version.name}.json"'})
 
-    @extend_schema(
-        summary="Make a version live",
+    @documented(
+        VersionDetailSerializer,
+        "Make a version live",
         description="Every process serves it within seconds. What the gate refused takes `override` and a `reason`.",
-        tags=["training"],
-        request=forms.PromoteSerializer,
-        responses={200: forms.VersionDetailSerializer, 400: MALFORMED, 409: NOT_NOW},
+        request=PromoteSerializer,
     )
     @action(detail=True, methods=["post"])
     def promote(self, request: Request, name: str) -> Response:
-        asked = forms.PromoteSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        promotion = registry.promote(version=self.get_object(), by=staff(request), **asked.validated_data)
+        fields = PromoteSerializer.read(request.data).validated_data
+        promotion = registry.promote(version=self.get_object(), by=staff(request), **fields)
         return Response(self.get_serializer(promotion.version).data)
 
-    @extend_schema(
-        summary="Go back to the version that served before",
-        tags=["training"],
-        request=forms.RollBackSerializer,
-        responses={200: forms.VersionDetailSerializer, 400: MALFORMED, 409: NOT_NOW},
-    )
+    @documented(VersionDetailSerializer, "Go back to the version that served before", request=RollBackSerializer)
     @action(detail=False, methods=["post"], url_path="roll-back")
     def roll_back(self, request: Request) -> Response:
-        asked = forms.RollBackSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        promotion = registry.roll_back(by=staff(request), **asked.validated_data)
+        fields = RollBackSerializer.read(request.data).validated_data
+        promotion = registry.roll_back(by=staff(request), **fields)
         return Response(self.get_serializer(promotion.version).data)

@@ -10,7 +10,7 @@ from recommender.serving.live import COMPARE_FOR, keep_watch, live_model, servin
 from recommender.serving.ratings import predict_rating
 from recommender.serving.reading import catalog_state, changed_slice, read_catalog
 from recommender.serving.recommendations import make_list, recommend, recommend_many
-from recommender.serving.request import MAX_COUNT, ListRequest
+from recommender.serving.request import LONGEST_SCENARIO, MAX_COUNT, ListRequest
 from recommender.serving.rules.availability import withdrawn
 from recommender.serving.tally import Tally, learned_from
 from recommender.serving.wording import items_by_key, sentence

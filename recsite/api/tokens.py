@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog.strict import storable
-from recommender.api.serializers import StrictSerializer
+from recommender.api.fields import StrictSerializer
 from recsite.accounts import may_have_tokens, needs_second_factor
 from recsite.api.authentication import TokenAuthentication
 from recsite.api.problems import Problem

@@ -436,7 +436,7 @@ def test_nobody_tells_of_others(trained, ada, stranger):
 def clock(monkeypatch):
     """Stands still, and is moved by hand: seconds."""
     now = {"at": 1_000_000.0}
-    monkeypatch.setattr("recommender.api.throttles._Throttle.timer", lambda self: now["at"])
+    monkeypatch.setattr("recommender.api.throttles.WindowThrottle.timer", lambda self: now["at"])
     return now
 
 

@@ -78,7 +78,7 @@ def test_a_page_of_another_site_cannot_write_with_somebodys_session():
 
 
 def test_too_many_calls_say_when_to_come_again(stranger, settings, monkeypatch):
-    monkeypatch.setattr("recommender.api.throttles._Throttle.timer", lambda self: 1_000_000.0)
+    monkeypatch.setattr("recommender.api.throttles.WindowThrottle.timer", lambda self: 1_000_000.0)
     settings.RECOMMENDER_THROTTLES = {"visitor": "1/min"}
     stranger.post(LISTS, {})
     response = stranger.post(LISTS, {})
@@ -90,7 +90,7 @@ def test_a_failure_of_the_server_is_a_problem_that_gives_nothing_away(stranger, 
     def broken(**asked):
         raise RuntimeError("password=1234")
 
-    monkeypatch.setattr("recommender.api.views.recommend", broken)
+    monkeypatch.setattr("recommender.api.recommendations.recommend", broken)
     stranger.raise_request_exception = False
     response = stranger.post(LISTS, {})
     assert problem(response, 500)["title"] == "Internal Server Error"

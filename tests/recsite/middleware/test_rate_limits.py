@@ -50,7 +50,7 @@ def test_a_field_that_completes_what_is_typed_does_as_well(admin_client):
 
 
 def test_pages_are_limited_by_address(client, lamp, settings, monkeypatch):
-    monkeypatch.setattr("recommender.api.throttles._Throttle.timer", lambda self: 1_000_000.0)
+    monkeypatch.setattr("recommender.api.throttles.WindowThrottle.timer", lambda self: 1_000_000.0)
     settings.RECOMMENDER_THROTTLES = {"page": "3/min"}
     cache.clear()
     client.force_login(User.objects.create_user("ada"))
@@ -79,7 +79,7 @@ def test_a_reader_behind_a_proxy_is_one_reader_however_they_change(
     client, lamp, settings, monkeypatch, first, again, another
 ):
     settings.RECOMMENDER_TRUSTED_PROXIES = 1
-    monkeypatch.setattr("recommender.api.throttles._Throttle.timer", lambda self: 1_000_000.0)
+    monkeypatch.setattr("recommender.api.throttles.WindowThrottle.timer", lambda self: 1_000_000.0)
     settings.RECOMMENDER_THROTTLES = {"page": "1/min", "visitor": "1/min"}
     cache.clear()
     for page in ("/", "/api/v1/recommendations/popular/"):

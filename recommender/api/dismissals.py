@@ -1,0 +1,61 @@
+"""What people do not want to be shown, over the API."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import status
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from recommender import feedback
+from recommender.api.access import customer_of
+from recommender.api.answers import DismissalAnswer
+from recommender.api.endpoint import RecommenderView, documented
+from recommender.api.requests import DismissalSerializer, DismissedQuery
+
+
+class DismissalsView(RecommenderView):
+    @documented(
+        {200: DismissalAnswer(many=True)},
+        summary="What somebody does not want to be shown, the latest first",
+        parameters=[DismissedQuery],
+    )
+    def get(self, request: Request) -> Response:
+        customer = customer_of(request, DismissedQuery.read(request.query_params).validated_data)
+        items = (
+            feedback.dismissals_of_request(request) if customer is None else feedback.dismissals_of_customer(customer)
+        )
+        return Response([{"item": item} for item in items])
+
+    @documented(
+        {201: DismissalAnswer},
+        summary="Not interested: an item is in none of somebody's lists from now on",
+        description="A customer's, or this visitor's for the length of the visit. Said again, it changes nothing.",
+        request=DismissalSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        fields = DismissalSerializer.read(request.data).validated_data
+        customer = customer_of(request, fields)
+        if customer is None:
+            feedback.dismiss_for_request(request, fields["item"])
+        else:
+            feedback.dismiss(customer=customer, item=fields["item"])
+        return Response({"item": fields["item"]}, status=status.HTTP_201_CREATED)
+
+
+class DismissalView(RecommenderView):
+    @documented(
+        {204: None, 404: OpenApiResponse(description="The item was not dismissed.")},
+        summary="Interested after all: lists may hold the item again",
+        parameters=[DismissedQuery],
+    )
+    def delete(self, request: Request, key: str) -> Response:
+        customer = customer_of(request, DismissedQuery.read(request.query_params).validated_data)
+        if customer is None:
+            was_dismissed = feedback.undo_dismissal_for_request(request, key)
+        else:
+            was_dismissed = feedback.undo_dismissal(customer=customer, item=key)
+        if not was_dismissed:
+            raise NotFound(f"{key!r} was not dismissed.")
+        return Response(status=status.HTTP_204_NO_CONTENT)

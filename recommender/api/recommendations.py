@@ -1,0 +1,142 @@
+"""Lists and ratings over the API. Each endpoint checks what it was sent and calls the serving room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from recommender import feedback
+from recommender.api.access import MayAskForAnyone, customer_of
+from recommender.api.answers import BatchAnswer, ListAnswer, RatingAnswer
+from recommender.api.endpoint import RecommenderView, as_api_error, documented, field_errors
+from recommender.api.requests import (
+    BatchSerializer,
+    CartSerializer,
+    ListQuery,
+    ListRequestSerializer,
+    RatingRequestSerializer,
+)
+from recommender.errors import RecommendationError
+from recommender.serving import KINDS, ListKind, ListRequest, make_list, predict_rating, recommend, recommend_many
+from recommender.source import customer_key_of
+
+FOR_YOU, CART = KINDS["for_you"], KINDS["cart"]
+
+
+class RecommendationsView(RecommenderView):
+    @documented(
+        {200: ListAnswer},
+        summary=FOR_YOU.summary,
+        description=FOR_YOU.description,
+        request=ListRequestSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        fields = ListRequestSerializer.read(request.data).values_given
+        if "customer" not in fields and "profile" not in fields:
+            fields["session_items"] = [*feedback.views_of_visitor(request), *fields.get("session_items", ())]
+        return Response(recommend(**for_sender(request, fields)).to_dict())
+
+
+class CartView(RecommenderView):
+    @documented({200: ListAnswer}, summary=CART.summary, description=CART.description, request=CartSerializer)
+    def post(self, request: Request) -> Response:
+        fields = for_sender(request, CartSerializer.read(request.data).values_given)
+        return Response(make_list(CART.name, fields.pop("items"), **fields).to_dict())
+
+
+class BatchView(RecommenderView):
+    permission_classes = [MayAskForAnyone]
+
+    @documented(
+        {200: BatchAnswer},
+        summary="Up to 1,000 lists at once",
+        description="Every request gets its own answer; a malformed one does not cost the others theirs.",
+        request=BatchSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        data = {"requests": request.data} if isinstance(request.data, list) else request.data
+        forms = [ListRequestSerializer(data=row) for row in BatchSerializer.read(data).validated_data["requests"]]
+        answers = iter(recommend_many([ListRequest(**form.values_given) for form in forms if form.is_valid()]))
+        results = []
+        for row, form in enumerate(forms):
+            answer: Any = None if form.errors else next(answers)
+            detail: Any = form.errors
+            if isinstance(answer, RecommendationError):
+                answer, detail = None, as_api_error(answer).detail
+            results.append({"row": row, "answer": answer and answer.to_dict(), "errors": field_errors(detail)})
+        return Response({"results": results})
+
+
+class RatingsView(RecommenderView):
+    @documented(
+        {200: RatingAnswer},
+        summary="The rating that somebody would give an item",
+        description="Somebody: a customer or a profile; nobody named: whoever is signed in, or anybody.",
+        request=RatingRequestSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        fields = RatingRequestSerializer.read(request.data).values_given
+        return Response(predict_rating(**fields | {"customer": customer_of(request, fields)}).to_dict())
+
+
+class KindView(RecommenderView):
+    """A list of one kind: the same for everybody, but for what somebody bought, dismissed or looked at."""
+
+    kind: ListKind
+
+    def answer(self, request: Request, item: str | None = None) -> Response:
+        options = self.read_options(request)
+        customer = options.get("customer") or customer_key_of(request.user)
+        about: Any = item
+        if self.kind.takes == "customer":
+            about, options = customer, options | {"customer": None}
+        elif self.kind.takes == "session_items":
+            about, options = feedback.views_of_visitor(request), options | {"customer": customer}
+        try:
+            return Response(make_list(self.kind.name, about, **options).to_dict())
+        except RecommendationError as error:
+            raise NotFound(error.message) if error.field == "item" else error from None
+
+    def read_options(self, request: Request) -> dict[str, Any]:
+        """The options of the list; without a customer, what the sender dismissed is left out."""
+        options = ListQuery.read(request.query_params).options()
+        if "customer" in options:
+            return options | {"customer": customer_of(request, options)}
+        exclude = [*options.get("exclude", ()), *feedback.dismissals_of_request(request)]
+        return options | {"exclude": exclude, "visitor": feedback.begin_visit(request)}
+
+
+def view_of(kind: ListKind) -> type[KindView]:
+    """The view of a kind of list, described for the API's document."""
+    about_item = kind.takes == "item"
+    describe = documented(
+        {200: ListAnswer, **({404: OpenApiResponse(description="There is no such item.")} if about_item else {})},
+        summary=kind.summary,
+        description=kind.description or None,
+        parameters=[ListQuery],
+    )
+
+    def get(self: KindView, request: Request) -> Response:
+        return self.answer(request)
+
+    def get_of_item(self: KindView, request: Request, key: str) -> Response:
+        return self.answer(request, key)
+
+    method = describe(get_of_item if about_item else get)
+    return type(f"{type(kind).__name__}View", (KindView,), {"kind": kind, "get": method})
+
+
+def for_sender(request: Request, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a request with its customer settled and, for a visitor, with their visit and what they dismissed.
+
+    What a customer dismissed is read with the customer.
+    """
+    customer = customer_of(request, fields)
+    is_visitor = customer is None and "profile" not in fields
+    dismissed = feedback.dismissals_in_session(request) if is_visitor else []
+    exclude = [*fields.get("exclude", ()), *dismissed]
+    return fields | {"customer": customer, "exclude": exclude, "visitor": feedback.begin_visit(request)}
