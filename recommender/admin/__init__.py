@@ -1,7 +1,7 @@
 """The recommender in the admin: watch and start runs, compare versions, choose which one serves, see who did what.
 
-Rows here are written by services alone, so every page only shows them; the buttons call runs.py and versions.py.
-The pages are built on django-unfold; where it is not in INSTALLED_APPS there are none, and `manage.py check` says so.
+Only services write the rows, so the pages show them read-only, and their buttons call the services. The pages are built
+on django-unfold. Where it is not in INSTALLED_APPS there are no pages, and `manage.py check` says so.
 """
 
 from django.apps import apps

@@ -13,7 +13,7 @@ from recommender.models import Event, Promotion, ServedList
 class PromotionAdmin(ReadOnlyAdmin):
     """The audit: which version became live, when, by whom and why."""
 
-    list_display = ["time", "done", "which", "by", "reason"]
+    list_display = ["time", "shown_action", "version_link", "by", "reason"]
     list_filter = ["action"]
     list_select_related = ["version", "by"]
     search_fields = ["version__name", "reason"]
@@ -24,12 +24,12 @@ class PromotionAdmin(ReadOnlyAdmin):
         ordering="action",
         label={"promote": "success", "override": "danger", "roll back": "warning"},
     )
-    def done(self, promotion: Promotion) -> str:
+    def shown_action(self, promotion: Promotion) -> str:
         return promotion.action
 
     @display(description="Version", ordering="version__name")
-    def which(self, promotion: Promotion) -> str:
-        return link_to(promotion.version)
+    def version_link(self, promotion: Promotion) -> str:
+        return link_to(promotion.version, promotion.version.name)
 
 
 @admin.register(ServedList)

@@ -1,4 +1,4 @@
-"""What the daily look at drift found, in the admin: the newest first, in words, with what is high marked."""
+"""Findings of the daily check for drift in the admin, the newest first, coloured by level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a few people bought and are listed, before and after, with the items' names as the shop has them now."""
+"""Example customers of a report: what they bought, and their lists by the version before and by this one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recommender.serving import items_by_key
 from recommender.source import get_source
 
-SHOWN = 6  # of the people that a report holds lists of
+MAX_EXAMPLES = 6  # of the customers whose lists a report holds
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One place of a list. moved : how it stands to the other list, "new", "gone" or ""."""
+class ExampleItem:
+    """An item of a list. moved : "new" or "gone" where the other list does not hold it, else ""."""
 
     name: str
     moved: str = ""
@@ -21,24 +22,29 @@ class Listed:
 
 @dataclass(frozen=True)
 class Example:
-    """One person. history : the latest purchases, the newest first. before : None where no model served then."""
+    """One customer.
+
+    history : the latest purchases, the newest first.   before : None where no model served then.
+    kept : how many items both lists hold.
+    """
 
     user: str
     purchases: int
     history: list[str]
-    before: list[Listed] | None
-    after: list[Listed]
+    before: list[ExampleItem] | None
+    after: list[ExampleItem]
     kept: int
 
 
 def examples_of(report: Mapping[str, Any]) -> list[Example]:
-    """Evenly from who bought least to who bought most; two queries, however many there are."""
+    """Examples spread evenly from the customer who bought least to the one who bought most. One query."""
     samples = report.get("samples", [])
-    some = [samples[k * (len(samples) - 1) // (SHOWN - 1)] for k in range(SHOWN)] if len(samples) > SHOWN else samples
-    keys = {key for row in some for key in row["history"]}
-    keys |= {item for row in some for item, _ in [*row["list"], *(row["before"] or [])]}
-    names = _names_of(keys)
-    return [_example(row, names) for row in some]
+    if len(samples) > MAX_EXAMPLES:
+        samples = [samples[n * (len(samples) - 1) // (MAX_EXAMPLES - 1)] for n in range(MAX_EXAMPLES)]
+    keys = {key for row in samples for key in row["history"]}
+    keys |= {item for row in samples for item, _ in [*row["list"], *(row["before"] or [])]}
+    names = {key: str(item) for key, item in items_by_key(get_source(), keys).items()}
+    return [_example(row, {key: names.get(key, key) for key in keys}) for row in samples]
 
 
 def _example(row: Mapping[str, Any], names: Mapping[str, str]) -> Example:
@@ -53,15 +59,5 @@ def _example(row: Mapping[str, Any], names: Mapping[str, str]) -> Example:
     )
 
 
-def _listed(items: Sequence[str], others: Sequence[str], moved: str, names: Mapping[str, str]) -> list[Listed]:
-    return [Listed(names[item], "" if item in others else moved) for item in items]
-
-
-def _names_of(keys: set[str]) -> dict[str, str]:
-    """The items as they call themselves; the key of one that is gone."""
-    source = get_source()
-    found = source.items.filter(**{f"{source.item_key}__in": keys})
-    key_of = (
-        (lambda item: str(item.pk)) if source.item_key == "pk" else lambda item: str(getattr(item, source.item_key))
-    )
-    return {**{key: key for key in keys}, **{key_of(item): str(item) for item in found}}
+def _listed(items: Sequence[str], others: Sequence[str], moved: str, names: Mapping[str, str]) -> list[ExampleItem]:
+    return [ExampleItem(names[item], "" if item in others else moved) for item in items]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.contrib import admin
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import (
@@ -24,10 +21,8 @@ from unfold.widgets import (
 )
 
 from recommender import experiments
-from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, money, staff
-from recommender.errors import ExperimentError
+from recommender.admin.pages import MAX_REASON_CHARACTERS, ReadOnlyAdmin, ReasonForm, money, page_address, staff
 from recommender.experiments import (
-    Difference,
     ExperimentResults,
     MeasureResult,
     experiment_results,
@@ -39,6 +34,12 @@ from recommender.reports import NO_VALUE, BandChart, band_chart, verdict
 
 State = Experiment.State
 STATE_COLOURS = {State.PLANNED: "default", State.RUNNING: "info", State.STOPPED: "success"}
+MAX_PROMOTION_REASON_CHARACTERS = 500  # the findings stand beside it
+MEASURE_FORMATS: dict[str, Callable[..., str]] = {  # a value, and the sign of one above zero, as text
+    "revenue": money,
+    "orders": lambda value, sign="": f"{value:{sign}.3f}",
+    "click_rate": lambda value, sign="": f"{100 * value:{sign}.2f} {'points' if sign else '%'}",
+}
 
 
 class ExperimentForm(forms.ModelForm):
@@ -61,11 +62,11 @@ class ExperimentForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         versions = ModelVersion.objects.filter(pruned=None).values_list("pk", "name")
         models = [("live", "the live version, as it changes"), *versions, ("popular", "no model: what is popular")]
-        for name, usual in (("a", "live"), ("b", "popular")):
+        for name, default in (("a", "live"), ("b", "popular")):
             self.fields[f"{name}_model"] = forms.ChoiceField(
                 label=f"Arm {name.upper()}: lists made by",
                 choices=models,
-                initial=usual,
+                initial=default,
                 widget=UnfoldAdminSelectWidget,
             )
             for setting in ("diversity", "rotation"):
@@ -83,10 +84,10 @@ class ExperimentForm(forms.ModelForm):
         return [self._arm(name) for name in "ab"]
 
     def _arm(self, name: str) -> dict[str, Any]:
-        chosen = self.cleaned_data[f"{name}_model"]
-        version = ModelVersion.objects.get(pk=chosen) if chosen not in ("live", "popular") else None
-        made_by = {"model": Arm.Model.VERSION if version else chosen, "version": version}
-        return made_by | {setting: self.cleaned_data[f"{name}_{setting}"] for setting in ("diversity", "rotation")}
+        model = self.cleaned_data[f"{name}_model"]
+        version = ModelVersion.objects.get(pk=model) if model not in ("live", "popular") else None
+        arm = {"model": Arm.Model.VERSION if version else model, "version": version}
+        return arm | {setting: self.cleaned_data[f"{name}_{setting}"] for setting in ("diversity", "rotation")}
 
     def fields_of_experiment(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in self.Meta.fields}
@@ -94,7 +95,7 @@ class ExperimentForm(forms.ModelForm):
 
 @dataclass(frozen=True)
 class MeasureLines:
-    """One thing compared, ready to print."""
+    """One measure of both arms, ready to print. beside : arm B less arm A."""
 
     label: str
     a: str
@@ -107,7 +108,7 @@ class MeasureLines:
 
 @admin.register(Experiment)
 class ExperimentAdmin(ReadOnlyAdmin):
-    list_display = ["name", "shown_state", "where", "arm_a", "arm_b", "started", "stopped", "started_by"]
+    list_display = ["name", "shown_state", "shown_scenario", "arm_a", "arm_b", "started", "stopped", "started_by"]
     list_filter = ["state"]
     list_select_related = ["started_by"]
     search_fields = ["name", "scenario"]
@@ -115,8 +116,8 @@ class ExperimentAdmin(ReadOnlyAdmin):
     actions_list = ["plan"]
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        both = super().get_queryset(request).select_related("started_by", "stopped_by")
-        return both.prefetch_related("arms__version")
+        experiments = super().get_queryset(request).select_related("started_by", "stopped_by")
+        return experiments.prefetch_related("arms__version")
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_view_permission(request, obj) or request.user.has_perm(MAY_EXPERIMENT)
@@ -129,7 +130,7 @@ class ExperimentAdmin(ReadOnlyAdmin):
         return experiment.state
 
     @display(description="Scenario", ordering="scenario")
-    def where(self, experiment: Experiment) -> str:
+    def shown_scenario(self, experiment: Experiment) -> str:
         return experiment.scenario or "all"
 
     @display(description="Arm A")
@@ -140,33 +141,29 @@ class ExperimentAdmin(ReadOnlyAdmin):
     def arm_b(self, experiment: Experiment) -> str:
         return str(experiment.arms.all()[1])
 
-    def get_urls(self) -> list[URLPattern]:
-        name, wrap = "recommender_experiment", self.admin_site.admin_view
-        return [
-            path("<int:pk>/start/", wrap(self.start_view), name=f"{name}_start"),
-            path("<int:pk>/stop/", wrap(self.stop_view), name=f"{name}_stop"),
-            path("<int:pk>/remove/", wrap(self.remove_view), name=f"{name}_remove"),
-            path("<int:pk>/promote/<str:arm>/", wrap(self.promote_view), name=f"{name}_promote"),
-            *super().get_urls(),
-        ]
-
-    def page_of(self, request: HttpRequest, shown: Experiment) -> dict[str, Any]:
-        results = experiment_results(shown) if shown.state != State.PLANNED else None
-        a, b = shown.arms.all()
-        may = request.user.has_perm(MAY_EXPERIMENT)
-        runs = shown.state == State.RUNNING
+    def row_views(self) -> dict[str, Callable[..., HttpResponse]]:
         return {
-            "experiment": shown,
-            "colour": STATE_COLOURS[State(shown.state)],
-            "arms": [(a, f"{shown.share * (1 - shown.share_of_b):.0%}"), (b, f"{shown.share * shown.share_of_b:.0%}")],
+            "start/": self.start_view,
+            "stop/": self.stop_view,
+            "remove/": self.remove_view,
+            "promote/<str:arm>/": self.promote_view,
+        }
+
+    def row_context(self, request: HttpRequest, row: Experiment) -> dict[str, Any]:
+        results = experiment_results(row) if row.state != State.PLANNED else None
+        a, b = row.arms.all()
+        may_experiment, is_running = request.user.has_perm(MAY_EXPERIMENT), row.state == State.RUNNING
+        may_promote = may_experiment and is_running and request.user.has_perm(MAY_PROMOTE)
+        return {
+            "experiment": row,
+            "colour": STATE_COLOURS[State(row.state)],
+            "arms": [(a, f"{row.share * (1 - row.share_of_b):.0%}"), (b, f"{row.share * row.share_of_b:.0%}")],
             "results": results,
-            "measures": [lines_of(one) for one in results.measures] if results else [],
+            "measures": [measure_lines(measured) for measured in results.measures] if results else [],
             "needed": interval_conditions(),
-            "may_start": may and shown.state == State.PLANNED,
-            "may_stop": may and runs,
-            "promotable": [
-                arm for arm in (a, b) if may and runs and arm.version_id and request.user.has_perm(MAY_PROMOTE)
-            ],
+            "may_start": may_experiment and row.state == State.PLANNED,
+            "may_stop": may_experiment and is_running,
+            "promotable": [arm for arm in (a, b) if may_promote and arm.version_id],
             "stop_form": ReasonForm(),
         }
 
@@ -178,121 +175,80 @@ class ExperimentAdmin(ReadOnlyAdmin):
         variant=ActionVariant.PRIMARY,
     )
     def plan(self, request: HttpRequest) -> HttpResponse:
-        """The page behind the button: what is compared, and for whom."""
+        """The page of the button: what is compared, and for whom."""
         form = ExperimentForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                experiment = experiments.plan_experiment(arms=form.arms(), **form.fields_of_experiment())
-            except ValidationError as error:
-                form.add_error(None, error.messages if not hasattr(error, "error_dict") else _by_field(error, form))
-            else:
-                messages.success(request, f"{experiment} is planned. It begins when you start it.")
-                return redirect(_address(experiment))
-        return self.custom_page(request, "experiment_plan.html", "New experiment", form=form)
+
+        def plan() -> tuple[str, str]:
+            experiment = experiments.plan_experiment(arms=form.arms(), **form.fields_of_experiment())
+            return f"{experiment} is planned. It begins when you start it.", page_address(experiment)
+
+        return self.form_page(request, form, plan, "experiment_plan.html", "New experiment")
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        def start(experiment: Experiment) -> str:
+        def start(experiment: Experiment) -> tuple[str, str]:
             experiments.start_experiment(experiment=experiment, by=staff(request))
-            return f"{experiment} is running. Every process follows within seconds."
+            return f"{experiment} is running. Every process follows within seconds.", page_address(experiment)
 
-        return self._changed(request, pk, start)
+        return self.button_answer(request, pk, start, MAY_EXPERIMENT)
 
     def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        def stop(experiment: Experiment) -> str:
-            reason = request.POST.get("reason", "")[:1_000]
+        def stop(experiment: Experiment) -> tuple[str, str]:
+            reason = request.POST.get("reason", "")[:MAX_REASON_CHARACTERS]
             experiments.stop_experiment(experiment=experiment, by=staff(request), reason=reason)
-            return f"{experiment} is stopped. Everybody is served alike again."
+            return f"{experiment} is stopped. Everybody is served alike again.", page_address(experiment)
 
-        return self._changed(request, pk, stop)
+        return self.button_answer(request, pk, stop, MAY_EXPERIMENT)
 
     def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        def remove(experiment: Experiment) -> str:
+        def remove(experiment: Experiment) -> tuple[str, str]:
             experiments.remove_experiment(experiment=experiment)
-            return f"{experiment} is removed."
+            return f"{experiment} is removed.", reverse("admin:recommender_experiment_changelist")
 
-        return self._changed(request, pk, remove, then=reverse("admin:recommender_experiment_changelist"))
+        return self.button_answer(request, pk, remove, MAY_EXPERIMENT)
 
     def promote_view(self, request: HttpRequest, pk: int, arm: str) -> HttpResponse:
-        check_may(request, MAY_PROMOTE)
-
-        def promote(experiment: Experiment) -> str:
-            better = experiment.arms.filter(name=arm).first()
-            if better is None:
+        def promote(experiment: Experiment) -> tuple[str, str]:
+            chosen = experiment.arms.filter(name=arm).first()
+            if chosen is None:
                 raise Http404(f"There is no arm {arm}.")
-            experiments.stop_and_promote(
-                arm=better,
-                by=staff(request),
-                reason=request.POST.get("reason", "")[:500],
-                findings=findings_of(experiment_results(experiment)),
-            )
-            return f"{experiment} is stopped, and version {better.version} is live."
+            reason = request.POST.get("reason", "")[:MAX_PROMOTION_REASON_CHARACTERS]
+            findings = findings_sentence(experiment_results(experiment))
+            experiments.stop_and_promote(arm=chosen, by=staff(request), reason=reason, findings=findings)
+            return f"{experiment} is stopped, and version {chosen.version} is live.", page_address(experiment)
 
-        return self._changed(request, pk, promote)
-
-    def _changed(
-        self, request: HttpRequest, pk: int, change: Callable[[Experiment], str], then: str | None = None
-    ) -> HttpResponse:
-        check_may(request, MAY_EXPERIMENT)
-        experiment = self.get_object(request, str(pk))
-        if experiment is None:
-            raise Http404(f"There is no experiment {pk}.")
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        try:
-            messages.success(request, change(experiment))
-        except ExperimentError as error:
-            messages.error(request, str(error))
-            return redirect(_address(experiment))
-        return redirect(then or _address(experiment))
+        return self.button_answer(request, pk, promote, MAY_PROMOTE, MAY_EXPERIMENT)
 
 
-def lines_of(one: MeasureResult) -> MeasureLines:
-    written = _written(one.name)
-    a, b = one.arms
-    growth: list[tuple[date, float, float | None, float | None]] = [
-        (day, beside.value, beside.low, beside.high) for day, beside in one.daily
-    ]
+def measure_lines(measured: MeasureResult) -> MeasureLines:
+    written = MEASURE_FORMATS[measured.name]
+    a, b = measured.arms
     return MeasureLines(
-        label=measure_label(one.name),
+        label=measure_label(measured.name),
         a=f"{written(a.mean)} ({a.n:,})",
         b=f"{written(b.mean)} ({b.n:,})",
-        beside=written(one.difference.value, "+") if a.n and b.n else NO_VALUE,
-        interval=_interval(one.difference, written),
-        verdict=verdict(one.difference.low, one.difference.high, tie="not clear yet"),
+        beside=written(measured.difference.value, "+") if a.n and b.n else NO_VALUE,
+        interval=_interval(measured),
+        verdict=verdict(measured.difference.low, measured.difference.high, tie="not clear yet"),
         chart=band_chart(
-            growth, lambda value: written(value, "+"), lambda value: written(value, "+").removesuffix(" points")
+            [(day, difference.value, difference.low, difference.high) for day, difference in measured.daily],
+            lambda value: written(value, "+"),
+            lambda value: written(value, "+").removesuffix(" points"),
         ),
     )
 
 
-def findings_of(results: ExperimentResults) -> str:
-    """Revenue a customer +$1.20 (+$0.30 to +$2.10), B beside A."""
-    said = [
-        f"{measure_label(one.name)} {_written(one.name)(one.difference.value, '+')}"
-        f" ({_interval(one.difference, _written(one.name))})"
-        for one in results.measures
+def findings_sentence(results: ExperimentResults) -> str:
+    """B beside A, 940 people: Revenue a customer +$1.20 (+$0.30 to +$2.10); ..."""
+    findings = [
+        f"{measure_label(measured.name)} {MEASURE_FORMATS[measured.name](measured.difference.value, '+')}"
+        f" ({_interval(measured)})"
+        for measured in results.measures
     ]
-    return f"B beside A, {sum(results.settled):,} people: {'; '.join(said)}."
+    return f"B beside A, {sum(results.settled):,} people: {'; '.join(findings)}."
 
 
-def _written(name: str) -> Callable[..., str]:
-    return {
-        "revenue": money,
-        "orders": lambda value, sign="": f"{value:{sign}.3f}",
-        "click_rate": lambda value, sign="": f"{100 * value:{sign}.2f} {'points' if sign else '%'}",
-    }[name]
-
-
-def _interval(beside: Difference, written: Callable[..., str]) -> str:
-    if beside.low is None or beside.high is None:
+def _interval(measured: MeasureResult) -> str:
+    difference, written = measured.difference, MEASURE_FORMATS[measured.name]
+    if difference.low is None or difference.high is None:
         return "no interval yet"
-    return f"{written(beside.low, '+')} to {written(beside.high, '+')}"
-
-
-def _by_field(error: ValidationError, form: ExperimentForm) -> Mapping[str, Any]:
-    """The errors under the form's own fields; those of others, which nobody filled in, above the form."""
-    return {name if name in form.fields else NON_FIELD_ERRORS: found for name, found in error.error_dict.items()}
-
-
-def _address(experiment: Experiment) -> str:
-    return reverse("admin:recommender_experiment_change", args=[experiment.pk])
+    return f"{written(difference.low, '+')} to {written(difference.high, '+')}"

@@ -1,26 +1,33 @@
-"""What pages of the recommender in the admin have in common: rows that no form may touch, words for them, reasons."""
+"""What the recommender's pages in the admin have in common: read-only rows, buttons and forms that call services."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.contrib import messages
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from recommender.models import ModelVersion, TrainingRun
+from recommender.errors import RecommenderError
+from recommender.models import ModelVersion
 from recommender.reports import NO_VALUE, format_interval, format_score
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+MAX_REASON_CHARACTERS = 1_000
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -29,37 +36,101 @@ class ReadOnlyAdmin(ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+    has_add_permission = has_delete_permission = has_change_permission
 
-    def page_of(self, request: HttpRequest, shown: Any) -> dict[str, Any]:
-        """What the page of one row knows besides the row."""
+    def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the template of one row gets besides the row."""
         return {}
+
+    def row_views(self) -> dict[str, Callable[..., HttpResponse]]:
+        """Views of one row by their address below it, such as "cancel/"; each is called with the primary key, `pk`."""
+        return {}
+
+    def get_urls(self) -> list[URLPattern]:
+        names = {address: re.split(r"\W", address)[0] for address in self.row_views()}
+        prefix = f"{self.opts.app_label}_{self.opts.model_name}"
+        urls = [
+            path(f"<int:pk>/{address}", self.admin_site.admin_view(view), name=f"{prefix}_{names[address]}")
+            for address, view in self.row_views().items()
+        ]
+        return [*urls, *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        shown = self.get_object(request, object_id)
-        more = {} if shown is None or not self.has_view_permission(request, shown) else self.page_of(request, shown)
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
+        row = self.get_object(request, object_id)
+        shown = row is not None and self.has_view_permission(request, row)
+        context = self.row_context(request, row) if shown else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
 
     def custom_page(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
-        """A page of our own inside the admin's frame."""
+        """A page with a template of our own inside the admin's frame."""
         frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
         return TemplateResponse(request, f"admin/recommender/{template}", {**frame, **context})
 
+    def permitted_row(self, request: HttpRequest, pk: object, *permissions: str) -> Any:
+        """The row of a primary key. PermissionDenied without all the permissions, Http404 without the row."""
+        if not request.user.has_perms(permissions):
+            raise PermissionDenied
+        row = self.get_object(request, str(pk))
+        if row is None:
+            raise Http404(f"There is no {self.opts.verbose_name} {pk}.")
+        return row
+
+    def button_answer(
+        self, request: HttpRequest, pk: int, change: Callable[[Any], tuple[str, str]], *permissions: str
+    ) -> HttpResponse:
+        """The answer to a button on the page of one row, which is sent with POST.
+
+        change : changes the row, and returns a message and the address to go to. A RecommenderError becomes a message
+        on the page of the row.
+        """
+        row = self.permitted_row(request, pk, *permissions)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            message, address = change(row)
+        except RecommenderError as error:
+            messages.error(request, str(error))
+            return redirect(page_address(row))
+        messages.success(request, message)
+        return redirect(address)
+
+    def form_page(
+        self,
+        request: HttpRequest,
+        form: forms.BaseForm,
+        change: Callable[[], tuple[str, str]],
+        template: str,
+        title: str,
+        **context: Any,
+    ) -> HttpResponse:
+        """A page with a form, which shows what is wrong with it.
+
+        change : called once the form is valid; returns a message and the address to go to. A RecommenderError or a
+        ValidationError is shown in the form.
+        """
+        if request.method == "POST" and form.is_valid():
+            try:
+                message, address = change()
+            except RecommenderError as error:
+                form.add_error(None, str(error))
+            except ValidationError as error:
+                form.add_error(None, _errors_of_form(error, form))
+            else:
+                messages.success(request, message)
+                return redirect(address)
+        return self.custom_page(request, template, title, form=form, **context)
+
 
 class ReasonForm(forms.Form):
-    """Why something is done. Required where somebody decides otherwise than the gate did."""
+    """Why something is done. required : whether a reason must be given, as where the gate decided otherwise."""
 
     reason = forms.CharField(
-        max_length=1_000,
+        max_length=MAX_REASON_CHARACTERS,
         required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text="Is kept, for whoever asks later.",
@@ -71,28 +142,23 @@ class ReasonForm(forms.Form):
 
 
 def staff(request: HttpRequest) -> User:
-    """Who is asking; the admin lets nobody else in."""
+    """The member of staff who sends the request, past the admin's own check."""
     assert request.user.is_authenticated
     return request.user
 
 
-def check_may(request: HttpRequest, permission: str) -> None:
-    if not request.user.has_perm(permission):
-        raise PermissionDenied
-
-
-def duration(took: timedelta) -> str:
+def duration(time: timedelta) -> str:
     """12 s, 3 min 24 s, 2 h 5 min"""
-    minutes, seconds = divmod(round(took.total_seconds()), 60)
+    minutes, seconds = divmod(round(time.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 def money(amount: float, sign: str = "") -> str:
     """$1,234.50; with a sign, +$0.12. The currency is the site's setting CURRENCY; without one, none is written."""
-    written = f"{getattr(settings, 'CURRENCY', '')}{abs(amount):,.2f}"
-    minus = amount < 0 and round(amount, 2) != 0
-    return f"{'−' if minus else sign}{written}"
+    text = f"{getattr(settings, 'CURRENCY', '')}{abs(amount):,.2f}"
+    is_negative = amount < 0 and round(amount, 2) != 0
+    return f"{'−' if is_negative else sign}{text}"
 
 
 def difference(version: ModelVersion, rival: str) -> str:
@@ -103,9 +169,16 @@ def difference(version: ModelVersion, rival: str) -> str:
     return f"{format_score(pair['difference'], '+')} ({format_interval(pair['low'], pair['high'], '+')})"
 
 
-def page_address(row: TrainingRun | ModelVersion) -> str:
+def page_address(row: Model) -> str:
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
-def link_to(version: ModelVersion) -> str:
-    return format_html('<a class="underline" href="{}">{}</a>', page_address(version), version.name)
+def link_to(row: Model, text: str) -> str:
+    return format_html('<a class="underline" href="{}">{}</a>', page_address(row), text)
+
+
+def _errors_of_form(error: ValidationError, form: forms.BaseForm) -> Any:
+    """The errors by field of the form; those of fields that it does not have stand above it."""
+    if not hasattr(error, "error_dict"):
+        return error
+    return {name if name in form.fields else NON_FIELD_ERRORS: errors for name, errors in error.error_dict.items()}

@@ -1,9 +1,9 @@
-"""What lists bring, in the admin: a page of numbers by scenario and model version for a period of one's choice."""
+"""What lists bring in a period, by scenario and by what made them, on one page of the admin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
@@ -21,12 +21,12 @@ from recommender.models import TWO_TOWER, ListCount
 from recommender.reports import NO_VALUE, Bar, interval_bar, verdict
 from recommender.source import get_source
 
-PERIODS = (7, 28, 90, 365)
-DEFAULT_PERIOD = 28
+PERIODS_DAYS = (7, 28, 90, 365)  # of the links
+DEFAULT_PERIOD_DAYS = 28
 
 
 class DayInput(forms.DateInput):
-    """The browser's own calendar: the admin's needs scripts that only its pages of models load."""
+    """The browser's own calendar. The admin's needs scripts that only the admin's own forms load."""
 
     input_type = "date"
 
@@ -35,16 +35,15 @@ class DayInput(forms.DateInput):
 
 
 class PeriodForm(forms.Form):
-    """From one day to another, both included, in the site's time zone; the last four weeks unless it is said."""
+    """From one day to another, both included, in the site's time zone; the last four weeks by default."""
 
     first = forms.DateField(label="From", widget=DayInput)
     last = forms.DateField(label="To", widget=DayInput)
 
     @classmethod
-    def of(cls, asked: Any) -> PeriodForm:
-        today = timezone.localdate(timezone=timezone.get_default_timezone())
-        usual = {"first": today - timedelta(days=DEFAULT_PERIOD - 1), "last": today}
-        return cls({name: asked.get(name) or value for name, value in usual.items()})
+    def from_query(cls, query: Any, today: date) -> PeriodForm:
+        default = {"first": today - timedelta(days=DEFAULT_PERIOD_DAYS - 1), "last": today}
+        return cls({name: query.get(name) or day for name, day in default.items()})
 
     def clean(self) -> dict[str, Any]:
         days = super().clean() or {}
@@ -54,64 +53,62 @@ class PeriodForm(forms.Form):
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A number and its interval, in words."""
+class EstimateText:
+    """An estimate and its interval, ready to print. verdict : "better", "worse", "a tie" or ""."""
 
     value: str
     interval: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
 class ResultLine:
-    """One maker's lists in one scenario, ready to print."""
+    """The lists of one maker in one scenario, ready to print."""
 
     maker: str
     is_popular: bool
     lists: int
     views: int
     clicks: int
-    click_rate: Shown
+    click_rate: EstimateText
     bar: Bar | None
     orders: int
     revenue: str
-    revenue_per_list: Shown
-    beside_popular: Shown
-    verdict: str
-    revenue_beside_popular: Shown
-    revenue_verdict: str
+    revenue_per_list: EstimateText
+    beside_popular: EstimateText
+    revenue_beside_popular: EstimateText
 
 
 @admin.register(ListCount)
 class ListCountAdmin(ReadOnlyAdmin):
-    """The one page is the list; single rows, of one bucket of people on one day, are nothing to read."""
+    """One page in the place of the list of rows, each of which counts one bucket of people on one day."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        form = PeriodForm.of(request.GET)
-        results = list_results(form.cleaned_data["first"], form.cleaned_data["last"]) if form.is_valid() else []
         today = timezone.localdate(timezone=timezone.get_default_timezone())
-        source = get_source()
+        form = PeriodForm.from_query(request.GET, today)
+        results = list_results(form.cleaned_data["first"], form.cleaned_data["last"]) if form.is_valid() else []
         return self.custom_page(
             request,
             "results.html",
             "Results of lists",
             form=form,
-            periods=[(days, _address(today - timedelta(days=days - 1), today)) for days in PERIODS],
+            periods=[(days, f"?first={today - timedelta(days=days - 1)}&last={today}") for days in PERIODS_DAYS],
             totals=_totals(results),
-            scenarios=[(name, lines_of(list(rows))) for name, rows in groupby(results, lambda row: row.scenario)],
+            scenarios=[(name, result_lines(list(rows))) for name, rows in groupby(results, lambda row: row.scenario)],
             days=attribution_window().days,
             counted=last_counted(),
-            knows_revenue=bool(source.interaction_amount),
+            knows_revenue=bool(get_source().interaction_amount),
         )
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         return self.changelist_view(request)
 
 
-def lines_of(results: Sequence[ListResult]) -> list[ResultLine]:
-    """The makers of one scenario's lists; their bars share one scale, which ends where the longest does."""
-    most = max((row.click_rate.high or row.click_rate.value or 0.0 for row in results), default=0.0)
+def result_lines(results: Sequence[ListResult]) -> list[ResultLine]:
+    """The makers of one scenario's lists. Their bars share one scale, which ends where the longest bar does."""
+    longest = max((row.click_rate.high or row.click_rate.value or 0.0 for row in results), default=0.0)
     return [
         ResultLine(
             maker=_maker(row),
@@ -119,15 +116,13 @@ def lines_of(results: Sequence[ListResult]) -> list[ResultLine]:
             lists=row.lists,
             views=row.views,
             clicks=row.clicks,
-            click_rate=_percent(row.click_rate),
-            bar=interval_bar(row.click_rate.low, row.click_rate.value, row.click_rate.high, most),
+            click_rate=_text(row.click_rate, lambda value: f"{100 * value:.1f} %"),
+            bar=interval_bar(row.click_rate.low, row.click_rate.value, row.click_rate.high, longest),
             orders=row.orders,
             revenue=money(row.revenue),
-            revenue_per_list=_money(row.revenue_per_list),
-            beside_popular=_points(row.click_rate_beside_popular),
-            verdict=_verdict(row.click_rate_beside_popular),
-            revenue_beside_popular=_money(row.revenue_beside_popular, "+"),
-            revenue_verdict=_verdict(row.revenue_beside_popular),
+            revenue_per_list=_text(row.revenue_per_list, money),
+            beside_popular=_difference(row.click_rate_beside_popular, lambda value: f"{100 * value:+.1f} points"),
+            revenue_beside_popular=_difference(row.revenue_beside_popular, lambda value: money(value, "+")),
         )
         for row in results
     ]
@@ -146,30 +141,14 @@ def _totals(results: Sequence[ListResult]) -> dict[str, Any]:
     return sums | {"revenue": money(sum(row.revenue for row in results))}
 
 
-def _address(first: date, last: date) -> str:
-    return f"?first={first}&last={last}"
+def _text(estimate: Estimate | None, written: Callable[[float], str]) -> EstimateText:
+    if estimate is None or estimate.value is None:
+        return EstimateText(NO_VALUE)
+    if estimate.low is None or estimate.high is None:
+        return EstimateText(written(estimate.value), "too few for an interval")
+    return EstimateText(written(estimate.value), f"{written(estimate.low)} to {written(estimate.high)}")
 
 
-def _percent(found: Estimate | None) -> Shown:
-    return _shown(found, lambda value: f"{100 * value:.1f} %")
-
-
-def _points(found: Estimate | None) -> Shown:
-    """What is between two shares."""
-    return _shown(found, lambda value: f"{100 * value:+.1f} points")
-
-
-def _money(found: Estimate | None, sign: str = "") -> Shown:
-    return _shown(found, lambda value: money(value, sign))
-
-
-def _shown(found: Estimate | None, written: Callable[[float], str]) -> Shown:
-    if found is None or found.value is None:
-        return Shown(NO_VALUE)
-    if found.low is None or found.high is None:
-        return Shown(written(found.value), "too few for an interval")
-    return Shown(written(found.value), f"{written(found.low)} to {written(found.high)}")
-
-
-def _verdict(found: Estimate | None) -> str:
-    return "" if found is None else verdict(found.low, found.high)
+def _difference(estimate: Estimate | None, written: Callable[[float], str]) -> EstimateText:
+    text = _text(estimate, written)
+    return text if estimate is None else replace(text, verdict=verdict(estimate.low, estimate.high))

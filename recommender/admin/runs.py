@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import (
@@ -21,9 +20,8 @@ from unfold.widgets import (
 )
 
 from recommender import training
-from recommender.admin.pages import ReadOnlyAdmin, check_may, duration, link_to, page_address, staff
+from recommender.admin.pages import ReadOnlyAdmin, duration, link_to, page_address, staff
 from recommender.engine.config import LOSSES, TrainConfig
-from recommender.errors import TrainingError
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
 from recommender.reports import NO_VALUE, epoch_charts, format_score, report_lines
 from recommender.training import MAX_TRIALS, gate_rules, queue_again, queue_run
@@ -35,13 +33,13 @@ STATE_COLOURS = {
     TrainingRun.State.CANCELLED: "default",
     **dict.fromkeys(TrainingRun.ACTIVE, "info"),
 }
-# What the engine counted, in this order (PostgreSQL keeps none), and the app's word for it.
+# The engine's names of what it counted, in the order of the page (PostgreSQL keeps none), with the app's words.
 COUNTED = {"users": "customers", "items": "items", "interactions": "interactions"}
-ENDED_IN_VAIN = (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED)
+ENDED_WITHOUT_VERSION = (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED)
 
 
 class RetrainForm(forms.Form):
-    """What one may choose; everything else has defaults that travel from shop to shop."""
+    """The settings one may choose; all others have defaults that suit every shop."""
 
     loss = forms.ChoiceField(
         choices=[(name, name) for name in LOSSES],
@@ -77,7 +75,7 @@ class RetrainForm(forms.Form):
     )
 
     def parameters(self) -> dict[str, Any]:
-        """What was chosen; what was left alone is not named."""
+        """The settings that were chosen, without empty ones."""
         return {name: value for name, value in self.cleaned_data.items() if value}
 
 
@@ -115,80 +113,60 @@ class TrainingRunAdmin(ReadOnlyAdmin):
 
     @display(description="Version")
     def made(self, run: TrainingRun) -> str:
-        return link_to(run.version) if hasattr(run, "version") else NO_VALUE
+        return link_to(run.version, run.version.name) if hasattr(run, "version") else NO_VALUE
 
     @display(description="Took")
     def took(self, run: TrainingRun) -> str:
-        return duration(run.finished - run.started) if run.started and run.finished else NO_VALUE
+        return _took(run) or NO_VALUE
 
-    def get_urls(self) -> list[URLPattern]:
-        name = "recommender_trainingrun"
-        wrap = self.admin_site.admin_view
-        return [
-            path("<int:pk>/panel/", wrap(self.panel_view), name=f"{name}_panel"),
-            path("<int:pk>/cancel/", wrap(self.cancel_view), name=f"{name}_cancel"),
-            path("<int:pk>/again/", wrap(self.again_view), name=f"{name}_again"),
-            *super().get_urls(),
-        ]
+    def row_views(self) -> dict[str, Callable[..., HttpResponse]]:
+        return {"panel/": self.panel_view, "cancel/": self.cancel_view, "again/": self.again_view}
 
-    # unfold asks for this method; naming the permission itself would make `migrate` look for it in an empty database.
+    # unfold calls this method. Given the name of the permission, it would query an empty database in `migrate`.
     def has_start_training_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MAY_TRAIN)
 
-    def page_of(self, request: HttpRequest, shown: TrainingRun) -> dict[str, Any]:
-        version = getattr(shown, "version", None)
+    def row_context(self, request: HttpRequest, row: TrainingRun) -> dict[str, Any]:
+        version = getattr(row, "version", None)
+        may_train = request.user.has_perm(MAY_TRAIN)
         return {
-            "run": shown,
-            "took": duration(shown.finished - shown.started) if shown.started and shown.finished else "",
+            "run": row,
+            "took": _took(row),
             "version": version,
-            "colour": STATE_COLOURS[TrainingRun.State(shown.state)],
-            "percent": round(100 * shown.progress),
-            "chosen": [f"{name} {value}" for name, value in shown.parameters.items()],
-            "learned_from": [
-                f"{shown.counts[name]:,} {word}" for name, word in COUNTED.items() if name in shown.counts
-            ],
+            "colour": STATE_COLOURS[TrainingRun.State(row.state)],
+            "percent": round(100 * row.progress),
+            "settings": [f"{name} {value}" for name, value in row.parameters.items()],
+            "learned_from": [f"{row.counts[name]:,} {word}" for name, word in COUNTED.items() if name in row.counts],
             "lines": report_lines(version.report) if version else None,
-            "curves": epoch_charts(shown.curve),
-            "left": duration(shown.time_left) if shown.time_left else "",
+            "curves": epoch_charts(row.curve),
+            "left": duration(row.time_left) if row.time_left else "",
             "rule": gate_rules(),
-            "may_cancel": shown.is_active and request.user.has_perm(MAY_TRAIN),
-            "may_start_again": shown.state in ENDED_IN_VAIN and request.user.has_perm(MAY_TRAIN),
+            "may_cancel": row.is_active and may_train,
+            "may_start_again": row.state in ENDED_WITHOUT_VERSION and may_train,
         }
 
     def panel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The part of a run's page that changes while it is executed; the page asks for it every two seconds."""
-        run = self._shown(request, pk)
-        return TemplateResponse(request, "admin/recommender/run_panel.html", self.page_of(request, run))
+        """The part of a run's page that changes while it is executed; the page loads it again every two seconds."""
+        run = self.permitted_row(request, pk, MAY_SEE_RUNS)
+        return TemplateResponse(request, "admin/recommender/run_panel.html", self.row_context(request, run))
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        run = self._shown(request, pk)
-        check_may(request, MAY_TRAIN)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        try:
+        def cancel(run: TrainingRun) -> tuple[str, str]:
             run = training.cancel_run(run=run, by=staff(request))
-        except TrainingError as error:
-            messages.error(request, str(error))
-        else:
-            waits = "It stops within seconds." if run.is_active else "Nothing was changed."
-            messages.success(request, f"Run {run.pk} is cancelled. {waits}")
-        return redirect(page_address(run))
+            effect = "It stops within seconds." if run.is_active else "Nothing was changed."
+            return f"Run {run.pk} is cancelled. {effect}", page_address(run)
+
+        return self.button_answer(request, pk, cancel, MAY_SEE_RUNS, MAY_TRAIN)
 
     def again_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Start a run that came to nothing again, with the same parameters."""
-        run = self._shown(request, pk)
-        check_may(request, MAY_TRAIN)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        try:
-            again = queue_again(run, started_by=staff(request))
-        except TrainingError as error:
-            messages.error(request, str(error))
-            return redirect(page_address(run))
-        messages.success(
-            request, f"Run {again.pk} does what run {run.pk} was to do. It waits for a worker to take it up."
-        )
-        return redirect(page_address(again))
+        """Queue a new run with the parameters of one that made no version."""
+
+        def start_again(run: TrainingRun) -> tuple[str, str]:
+            new = queue_again(run, started_by=staff(request))
+            message = f"Run {new.pk} does what run {run.pk} was to do. It waits for a worker to take it up."
+            return message, page_address(new)
+
+        return self.button_answer(request, pk, start_again, MAY_SEE_RUNS, MAY_TRAIN)
 
     @action(
         description="Retrain",
@@ -198,24 +176,16 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         variant=ActionVariant.PRIMARY,
     )
     def retrain(self, request: HttpRequest) -> HttpResponse:
-        """The page behind the button: a form, what is learned from, and how a model is judged."""
+        """The page of the button: a form, what is learned from, and how a model is judged."""
         form = RetrainForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                run = queue_run(parameters=form.parameters(), started_by=staff(request))
-            except TrainingError as error:
-                form.add_error(None, str(error))
-            else:
-                messages.success(request, f"Run {run.pk} waits for a worker to take it up.")
-                return redirect(page_address(run))
-        active = (
-            TrainingRun.objects.active().exclude(training.is_stale()).first()
-        )  # one whose process died gives way to the new one
-        return self.custom_page(request, "retrain.html", "Retrain", form=form, active=active, rule=gate_rules())
 
-    def _shown(self, request: HttpRequest, pk: int) -> TrainingRun:
-        run = self.get_object(request, str(pk))
-        if run is None:
-            raise Http404(f"There is no run {pk}.")
-        check_may(request, MAY_SEE_RUNS)
-        return run
+        def start() -> tuple[str, str]:
+            run = queue_run(parameters=form.parameters(), started_by=staff(request))
+            return f"Run {run.pk} waits for a worker to take it up.", page_address(run)
+
+        active = TrainingRun.objects.active().exclude(training.is_stale()).first()  # a stale run gives way to a new one
+        return self.form_page(request, form, start, "retrain.html", "Retrain", active=active, rule=gate_rules())
+
+
+def _took(run: TrainingRun) -> str:
+    return duration(run.finished - run.started) if run.started and run.finished else ""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, Subquery
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from recommender import registry
 from recommender.admin.examples import examples_of
-from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, check_may, difference, page_address, staff
-from recommender.errors import TrainingError
+from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, difference, page_address, staff
 from recommender.models import MAY_PROMOTE, MAY_SEE_VERSIONS, ModelVersion, Promotion
 from recommender.reports import NO_VALUE, format_interval, format_score, model_row, report_lines
 from recommender.training import gate_rules
@@ -23,16 +21,7 @@ from recommender.training import gate_rules
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(ReadOnlyAdmin):
-    list_display = [
-        "name",
-        "serves",
-        "quality",
-        "beside_live",
-        "beside_popularity",
-        "gate",
-        "run",
-        "created",
-    ]
+    list_display = ["name", "serves", "quality", "beside_live", "beside_popularity", "gate", "run", "created"]
     list_filter = ["passed_gate"]
     list_select_related = ["run"]
     search_fields = ["name"]
@@ -48,8 +37,9 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         live = registry.live_version()
-        more = {"live": live, "live_lines": report_lines(live.report) if live else None, "rule": gate_rules()}
-        return super().changelist_view(request, {**(extra_context or {}), **more})
+        lines = report_lines(live.report) if live else None
+        context = {"live": live, "live_lines": lines, "rule": gate_rules()}
+        return super().changelist_view(request, {**(extra_context or {}), **context})
 
     @display(description="Serves", label={"live": "success"})
     def serves(self, version: Any) -> str | None:
@@ -58,8 +48,8 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @display(description="NDCG@10")
     def quality(self, version: ModelVersion) -> str:
         row = model_row(version.report, "two_tower")
-        between = row.get("ndcg_10_interval")
-        return f"{format_score(row.get('ndcg_10'))} ({format_interval(*between)})" if between else NO_VALUE
+        interval = row.get("ndcg_10_interval")
+        return f"{format_score(row.get('ndcg_10'))} ({format_interval(*interval)})" if interval else NO_VALUE
 
     @display(description="Beside the live one then")
     def beside_live(self, version: ModelVersion) -> str:
@@ -76,30 +66,22 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     def has_promote_version_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm(MAY_PROMOTE)
 
-    def page_of(self, request: HttpRequest, shown: Any) -> dict[str, Any]:
+    def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         return {
-            "version": shown,
-            "run": shown.run,
-            "lines": report_lines(shown.report),
-            "examples": examples_of(registry.report_for(request.user, shown)),
-            "promotions": shown.promotions.select_related("by"),
+            "version": row,
+            "run": row.run,
+            "lines": report_lines(row.report),
+            "examples": examples_of(registry.report_for(request.user, row)),
+            "promotions": row.promotions.select_related("by"),
             "rule": gate_rules(),
         }
 
-    def get_urls(self) -> list[URLPattern]:
-        address = path(
-            "<int:pk>/report.json",
-            self.admin_site.admin_view(self.report_view),
-            name="recommender_modelversion_report",
-        )
-        return [address, *super().get_urls()]
+    def row_views(self) -> dict[str, Callable[..., HttpResponse]]:
+        return {"report.json": self.report_view}
 
     def report_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Everything that was measured, as a file to keep or to compare."""
-        check_may(request, MAY_SEE_VERSIONS)
-        version = self.get_object(request, str(pk))
-        if version is None:
-            raise Http404(f"There is no version {pk}.")
+        version = self.permitted_row(request, pk, MAY_SEE_VERSIONS)
         headers = {"Content-Disposition": f'attachment; filename="{version.name}.json"'}
         report = registry.report_for(request.user, version)
         return JsonResponse(report, headers=headers, json_dumps_params={"indent": 2})
@@ -112,36 +94,26 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         variant=ActionVariant.PRIMARY,
     )
     def promote(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Make this version live; where the gate refused it, somebody must say why."""
-        version = self.get_object(request, object_id)
-        if version is None:
-            raise Http404(f"There is no version {object_id}.")
+        """Make this version live. Where the gate refused it, a reason is required."""
+        version = self.permitted_row(request, object_id)
         form = ReasonForm(request.POST or None, required=not version.passed_gate)
-        if request.method == "POST" and form.is_valid():
-            given = {"reason": form.cleaned_data["reason"], "override": not version.passed_gate}
-            try:
-                registry.promote(version=version, by=staff(request), **given)
-            except TrainingError as error:
-                form.add_error(None, str(error))
-            else:
-                messages.success(request, f"Version {version.name} is live. Every process serves it within seconds.")
-                return redirect(page_address(version))
-        live = registry.live_version()
-        title = f"Promote version {version.name}"
-        context = {"form": form, "version": version, "live": live, "rule": gate_rules()}
-        return self.custom_page(request, "promote.html", title, **context)
+
+        def promote() -> tuple[str, str]:
+            override = not version.passed_gate
+            registry.promote(version=version, by=staff(request), reason=form.cleaned_data["reason"], override=override)
+            return f"Version {version.name} is live. Every process serves it within seconds.", page_address(version)
+
+        context = {"version": version, "live": registry.live_version(), "rule": gate_rules()}
+        return self.form_page(request, form, promote, "promote.html", f"Promote version {version.name}", **context)
 
     @action(description="Roll back", url_path="roll-back", permissions=["promote_version"], icon="undo")
     def roll_back(self, request: HttpRequest) -> HttpResponse:
-        """Go back to what served before."""
+        """Go back to the version that served before."""
         form = ReasonForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                promotion = registry.roll_back(by=staff(request), reason=form.cleaned_data["reason"])
-            except TrainingError as error:
-                form.add_error(None, str(error))
-            else:
-                messages.success(request, f"Version {promotion.version.name} is live again.")
-                return redirect(page_address(promotion.version))
-        live, below = registry.live_version(), registry.rollback_version()
-        return self.custom_page(request, "roll_back.html", "Roll back", form=form, live=live, below=below)
+
+        def roll_back() -> tuple[str, str]:
+            version = registry.roll_back(by=staff(request), reason=form.cleaned_data["reason"]).version
+            return f"Version {version.name} is live again.", page_address(version)
+
+        context = {"live": registry.live_version(), "below": registry.rollback_version()}
+        return self.form_page(request, form, roll_back, "roll_back.html", "Roll back", **context)

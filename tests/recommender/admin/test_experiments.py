@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from recommender.admin.experiments import findings_of
+from recommender.admin.experiments import findings_sentence
 from recommender.experiments import exposures
 from recommender.experiments.results import experiment_results
 from recommender.models import Experiment, Exposure, ModelVersion, Promotion
@@ -184,7 +184,7 @@ def test_without_a_permission_nothing_is_seen(client, staff):
 
 def test_findings_are_a_sentence():
     experiment, *_ = begun(40)
-    assert findings_of(experiment_results(experiment)) == (
+    assert findings_sentence(experiment_results(experiment)) == (
         "B beside A, 0 people: Revenue a customer +$0.00 (no interval yet); "
         "Lists clicked on, of each person's +0.00 points (no interval yet)."
     )
