@@ -1,19 +1,65 @@
-"""Arguments that the commands share: for whom, JSON objects, versions and counts."""
+"""What the commands share: their arguments, one JSON document as the answer, and errors in one sentence."""
 
 from __future__ import annotations
 
 import json
 from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
 
-from recommender.models import ModelVersion
+from recommender.errors import RecommendationError, TrainingError
 
 
-def add_who(parser: CommandParser, *, required: bool = True) -> None:
-    who = parser.add_mutually_exclusive_group(required=required)
-    who.add_argument("--customer", metavar="KEY", help="the customer's key")
-    who.add_argument("--profile", metavar="JSON", help='any part of a profile: \'{"Age": 28, "Country": "UK"}\'')
+class AnswerCommand(BaseCommand):
+    """A command that prints its answer for people, or as one JSON document with --json.
+
+    A TrainingError or RecommendationError ends the command with the message of the error.
+    """
+
+    json_help = "print one JSON object"
+
+    def create_parser(self, *args: Any, **options: Any) -> CommandParser:
+        parser = super().create_parser(*args, **options)
+        parser.add_argument("--json", action="store_true", help=self.json_help)
+        return parser
+
+    def answer(self, **options: Any) -> tuple[object, str]:
+        """The answer as data for JSON, and as text for people."""
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with command_errors():
+            data, text = self.answer(**options)
+        self.stdout.write(json.dumps(data, cls=DjangoJSONEncoder) if options["json"] else text)
+
+
+@contextmanager
+def command_errors() -> Iterator[None]:
+    """Turns errors of the recommender into CommandError, which Django prints without a traceback."""
+    try:
+        yield
+    except RecommendationError as error:
+        raise CommandError(f"{error.field}: {error.message}") from None
+    except TrainingError as error:
+        raise CommandError(str(error)) from None
+
+
+def add_customer_or_profile(parser: CommandParser, *, required: bool = True) -> None:
+    group = parser.add_mutually_exclusive_group(required=required)
+    group.add_argument("--customer", metavar="KEY", help="the customer's key")
+    group.add_argument("--profile", metavar="JSON", help='any part of a profile: \'{"Age": 28, "Country": "UK"}\'')
+
+
+def add_reason(parser: CommandParser) -> None:
+    parser.add_argument("--reason", default="", metavar="TEXT", help="is kept with the promotion")
+
+
+def add_row_count(parser: CommandParser) -> None:
+    parser.add_argument("--count", type=whole_number, default=20, metavar="N", help="how many (default 20)")
 
 
 def json_object(option: str, text: str | None) -> dict[str, object] | None:
@@ -21,21 +67,12 @@ def json_object(option: str, text: str | None) -> dict[str, object] | None:
     if text is None:
         return None
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError as error:
         raise CommandError(f"{option} is not JSON: {error}.") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise CommandError(f'{option} must be a JSON object such as {{"Age": 28}}, not {text}.')
-    return found
-
-
-def version_named(name: str) -> ModelVersion:
-    """The version of this name. CommandError that lists the latest ones when there is none."""
-    version = ModelVersion.objects.filter(name=name).first()
-    if version is None:
-        latest = ", ".join(ModelVersion.objects.values_list("name", flat=True)[:5])
-        raise CommandError(f"There is no version {name!r}; {f'the latest are {latest}' if latest else 'none yet'}.")
-    return version
+    return value
 
 
 def whole_number(text: str) -> int:

@@ -2,59 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from recommender.errors import RecommendationError
-from recommender.management.arguments import add_who, json_object
+from recommender.management.arguments import AnswerCommand, add_customer_or_profile, json_object
 from recommender.models import POPULAR
 from recommender.serving import FALLBACK_REASONS, KINDS, RecommendationList, make_list
 
 
-class Command(BaseCommand):
+class Command(AnswerCommand):
     help = "Prints a list: that of a customer or of a bare profile, or one of another kind."
+    json_help = "print one JSON object, as the API answers it"
 
     def add_arguments(self, parser: CommandParser) -> None:
         kinds = "; ".join(f"{kind.name}: {kind.summary}" for kind in KINDS.values())
         parser.add_argument("--kind", choices=KINDS, default="for_you", help=kinds)
-        parser.add_argument(
-            "--item",
-            action="append",
-            metavar="KEY",
-            help="what the list is about; of a cart, each thing in it",
-        )
-        add_who(parser, required=False)
+        item_help = "what the list is about; of a cart, each thing in it"
+        parser.add_argument("--item", action="append", metavar="KEY", help=item_help)
+        add_customer_or_profile(parser, required=False)
         parser.add_argument("--count", type=int, default=10, metavar="K", help="how many items (default 10)")
         parser.add_argument(
             "--include-purchased", action="store_true", help="list what the customer already bought, too"
         )
-        parser.add_argument("--json", action="store_true", help="print one JSON object, as the API answers it")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def answer(self, **options: Any) -> tuple[object, str]:
         kind, items = KINDS[options["kind"]], options["item"] or []
         about = items[-1] if kind.takes == "item" and items else items if kind.takes == "session_items" else None
         if kind.takes == "item" and about is None:
             raise CommandError(f"--kind {kind.name} needs --item KEY.")
         if not (options["customer"] or options["profile"]) and kind.name in ("for_you", "because_you_bought"):
             raise CommandError("one of the arguments --customer --profile is required")
-        try:
-            answer = make_list(
-                kind.name,
-                about,
-                options["count"],
-                customer=options["customer"],
-                profile=json_object("--profile", options["profile"]),
-                exclude_purchased=not options["include_purchased"],
-                scenario="command",
-            )
-        except RecommendationError as error:
-            raise CommandError(f"{error.field}: {error.message}") from None
-        if options["json"]:
-            self.stdout.write(json.dumps(answer.to_dict()))
-        else:
-            self.stdout.write(as_table(answer, kind.summary))
+        answer = make_list(
+            kind.name,
+            about,
+            options["count"],
+            customer=options["customer"],
+            profile=json_object("--profile", options["profile"]),
+            exclude_purchased=not options["include_purchased"],
+            scenario="command",
+        )
+        return answer.to_dict(), as_table(answer, kind.summary)
 
 
 def as_table(answer: RecommendationList, summary: str) -> str:

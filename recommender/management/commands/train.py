@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from recommender import extras
 from recommender.engine.config import LOSSES
-from recommender.errors import TrainingError
-from recommender.management.arguments import whole_number
+from recommender.management.arguments import AnswerCommand, whole_number
 from recommender.models import ModelVersion, TrainingRun
 from recommender.reports import ReportLines, report_lines
 from recommender.training import ProgressCallback, execute_run, start_run
@@ -21,8 +19,9 @@ from recommender.training import ProgressCallback, execute_run, start_run
 PARAMETERS = ("loss", "epochs", "minutes", "seed", "tune", "warm_start", "only_if_changed")
 
 
-class Command(BaseCommand):
+class Command(AnswerCommand):
     help = "Exports the shop, trains a model, measures it, and makes it live if the gate lets it through."
+    json_help = "end with one JSON object on a line of its own"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--loss", choices=LOSSES, help="how lists are learned (default softmax)")
@@ -44,38 +43,30 @@ class Command(BaseCommand):
             default=None,
             help="end without training where the data is what the live version learned from",
         )
-        parser.add_argument("--json", action="store_true", help="end with one JSON object on a line of its own")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def answer(self, **options: Any) -> tuple[object, str]:
         parameters = {name: options[name] for name in PARAMETERS if options[name] is not None}
         try:
             extras.require("train")
             run = start_run(parameters=parameters)
             with progress_bar() as show_progress:
                 run = execute_run(run=run, on_progress=show_progress)
-        except TrainingError as error:
-            raise CommandError(str(error)) from None
         except KeyboardInterrupt:
             raise CommandError("Stopped. What was live before is live still.", returncode=130) from None
-        if run.state == TrainingRun.State.CANCELLED and not run.cancel_requested:  # nothing had changed
-            self.stdout.write(json.dumps(answer_of(run, None)) if options["json"] else run.phase)
-            return
-        if run.state == TrainingRun.State.CANCELLED:
-            raise CommandError(f"Run {run.pk} was cancelled.")
         if run.state == TrainingRun.State.FAILED:
             raise CommandError(run.error)
+        if run.state == TrainingRun.State.CANCELLED:
+            if run.cancel_requested:
+                raise CommandError(f"Run {run.pk} was cancelled.")
+            return answer_of(run, None), run.phase  # the data had not changed
         answer = answer_of(run, run.version)
-        if options["json"]:
-            self.stdout.write(json.dumps(answer))
-        else:
-            self.stdout.write(as_table(report_lines(run.version.report)))
-            took = f"Run {run.pk} took {answer['seconds']:.0f} seconds. "
-            verdict = "is live" if answer["promoted"] else "was made but does not serve"
-            self.stdout.write(f"\n{answer['reason']}\n{took}Version {answer['version']} {verdict}.")
+        effect = "is live" if answer["promoted"] else "was made but does not serve"
+        end = f"Run {run.pk} took {answer['seconds']:.0f} seconds. Version {answer['version']} {effect}."
+        return answer, f"{as_table(report_lines(run.version.report))}\n\n{answer['reason']}\n{end}"
 
 
 def answer_of(run: TrainingRun, version: ModelVersion | None) -> dict[str, Any]:
-    """What a run came to, in the words of the contract. version : None where it was skipped."""
+    """The outcome of a run, as the contract has it. version : None for a run that was skipped."""
     started, finished = run.started or run.created, run.finished or run.heartbeat
     return {
         "run": run.pk,
@@ -91,7 +82,7 @@ def answer_of(run: TrainingRun, version: ModelVersion | None) -> dict[str, Any]:
 
 @contextmanager
 def progress_bar() -> Iterator[ProgressCallback]:
-    """A bar on stderr that says what is being done; lines of the log go above it."""
+    """A bar on stderr that shows the phase of the run; lines of the log go above it."""
     from tqdm import tqdm  # of the extra `train`
     from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -108,7 +99,7 @@ def progress_bar() -> Iterator[ProgressCallback]:
 
 
 def as_table(report: ReportLines) -> str:
-    """The models beside each other, with intervals."""
+    """The report for people: the models beside each other, with intervals."""
     lines = [
         f"Measured on {report.people:,} people, whose held-out purchases were ranked among all they had not bought.",
         "",

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
-from django.core.serializers.json import DjangoJSONEncoder
+from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from recommender.management.arguments import whole_number
+from recommender.management.arguments import AnswerCommand, add_row_count
 from recommender.models import ModelVersion
 from recommender.registry import live_version
 from recommender.reports import format_interval, format_score, model_row
 
+HEAD = f"  {'version':<24} {'created':<17} {'NDCG@10':>7} {'95 % interval':>15} {'popularity':>10}  what the gate said"
 
-class Command(BaseCommand):
+
+class Command(AnswerCommand):
     help = "Lists the latest versions, the newest first; the one that serves is marked with a star."
+    json_help = "print one JSON list"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--count", type=whole_number, default=20, metavar="N", help="how many (default 20)")
-        parser.add_argument("--json", action="store_true", help="print one JSON list")
+        add_row_count(parser)
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        live, versions = live_version(), list(ModelVersion.objects.all()[: options["count"]])
-        if options["json"]:
-            rows = [as_json(version, is_live=version == live) for version in versions]
-            self.stdout.write(json.dumps(rows, cls=DjangoJSONEncoder))
-            return
-        if not versions:
-            self.stdout.write("There are no versions yet. `manage.py train` makes one.")
-            return
-        head = f"  {'version':<24} {'created':<17} {'NDCG@10':>7} {'95 % interval':>15} {'popularity':>10}"
-        self.stdout.write(f"{head}  what the gate said")
-        for version in versions:
-            self.stdout.write(line_of(version, is_live=version == live))
+    def answer(self, **options: Any) -> tuple[object, str]:
+        live, versions = live_version(), ModelVersion.objects.all()[: options["count"]]
+        rows = [row_of(version, is_live=version == live) for version in versions]
+        lines = [line_of(version, is_live=version == live) for version in versions]
+        return rows, "\n".join([HEAD, *lines]) if lines else "There are no versions yet. `manage.py train` makes one."
 
 
-def as_json(version: ModelVersion, *, is_live: bool) -> dict[str, Any]:
+def row_of(version: ModelVersion, *, is_live: bool) -> dict[str, Any]:
     return {
         "version": version.name,
         "live": is_live,
