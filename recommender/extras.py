@@ -1,6 +1,6 @@
-"""The optional parts of the distribution: which modules each brings, and the sentence for one that is not installed.
+"""The extras of the distribution: the modules that each brings, and the sentence for one that is not installed.
 
-The packages of each stand in pyproject.toml, under the same names. Importing this needs neither Django nor an extra.
+pyproject.toml names the packages of each. This module imports neither Django nor an extra.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ DISTRIBUTION = "django-two-towers"
 
 @dataclass(frozen=True)
 class Extra:
-    """modules : what its packages are imported as. number : of its message in `manage.py check`, recommender.I<number>.
-    without_it : what does not work where it is not installed, as a sentence."""
+    """number : of its message in `manage.py check`, recommender.I<number>.   modules : the names that its packages are
+    imported by.   without_it : what does not work without it, as a sentence."""
 
     number: str
     modules: tuple[str, ...]
@@ -49,11 +49,11 @@ def is_installed(name: str) -> bool:
 
 
 def sentence(name: str) -> str:
-    """What is missing without the extra, and the command that installs it, in one line."""
+    """What does not work without the extra, and the command that installs it, in one line."""
     return f"The extra {name!r} is not installed. {EXTRAS[name].without_it} pip install '{DISTRIBUTION}[{name}]'"
 
 
 def require(name: str) -> None:
-    """MissingExtra, with the sentence, where the extra is not installed."""
+    """Raises MissingExtra, with the sentence, where the extra is not installed."""
     if not is_installed(name):
         raise MissingExtra(f"{sentence(name)} (there is no {', '.join(missing_modules(name))})")

@@ -1,4 +1,4 @@
-"""How the key of an item stands in an address: the path converter `item_key`."""
+"""The path converter `item_key`, for the key of an item in an address."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.urls.converters import StringConverter
 
 
 class ItemKeyConverter(StringConverter):
-    """An item's key: slashes and spaces are welcome, only NUL, which PostgreSQL refuses, is not."""
+    """The key of an item, slashes and spaces included. NUL is left out, because PostgreSQL refuses it."""
 
     regex = r"[^\x00]+"
 

@@ -1,4 +1,4 @@
-"""Addresses of the recommender: pages about lists, its part of the API, and what a monitoring system reads.
+"""Addresses of the recommender: the pages about lists, the API, and the metrics for Prometheus.
 
 Without the extras `api` and `metrics` there are the pages alone, and `manage.py check` says so.
 """
@@ -16,7 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("recommendations/<item_key:key>/forget/", views.forget_view, name="forget-view"),
 ]
 if extras.is_installed("api"):
-    urlpatterns.insert(0, path("api/v1/", include("recommender.api.urls")))  # first: it is asked for most
+    urlpatterns.insert(0, path("api/v1/", include("recommender.api.urls")))  # first, as most requests go there
 if extras.is_installed("metrics"):
     from recommender.api.metrics import MetricsView
 

@@ -11,15 +11,15 @@
     {% goes_with_cart items=keys for=customer count=4 %}
     {% predicted_rating for=customer item=product.key as rating %}
     {% remember_view item=product.key %}
-    {% list_for for=customer as whose %}{% cache 60 for_you whose %}...{% endcache %}
+    {% list_for for=customer as reader %}{% cache 60 for_you reader %}...{% endcache %}
 
 `for` is a customer of yours, a customer's key or a user; with nobody, the list is for this visitor. A list renders
 recommender/list.html, and each item of it recommender/card.html, which a site overrides with a card of its own: it gets
 the item itself as `item`, `rating` (predicted, or None), `reasons` (sentences), `recommendation_id`, and includes
 recommender/card_actions.html: why this, and not interested.
 
-On one page, a list of what might be wanted repeats nothing that such a list above it shows. No list shows what whoever
-sees the page dismissed. No list is kept: where a site keeps fragments itself, `list_for` is what to key them by.
+On one page, a list repeats no item of a list above it, where its kind says so. No list shows what the reader dismissed.
+No list is cached: a site that caches fragments itself takes `list_for` as their key.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ from recommender.source import customer_key_of, get_source, is_learnable
 register = template.Library()
 
 
+MISSING = object()
+EMPTY_LIST: dict[str, Any] = {"cards": [], "empty": ""}
+
+
 @dataclass(frozen=True)
 class Card:
-    """One listed item as a template sees it. list_is : what the page that says why needs to know of the list."""
+    """One listed item as a template sees it. list_query : what the page that says why gets to know of the list."""
 
     item: Any
     rating: float | None
     reasons: list[str]
     key: str
-    list_is: str
-
-
-MISSING = object()
-NOTHING: dict[str, Any] = {"cards": [], "empty": ""}
+    list_query: str
 
 
 def list_tag(kind: serving.ListKind) -> Any:
     """The template tag of a kind of list: `{% similar_items item=product.key count=6 title="Like this" %}`.
 
-    item, items : what the list is about, where its kind is about something.   without : an item that is not to be
-    listed, such as the one that the page itself is about.   title : {} in that of `because_you_bought` stands for what
-    was bought.   A list about an item that does not exist, or about nothing, is left out.
+    item, items : what the list is about, where its kind is about something.   without : the key of an item that is not
+    listed, such as the one that the page is about.   title : {} in that of `because_you_bought` stands for what was
+    bought.   A list about an item that does not exist, or about nothing, is left out.
     """
 
     def tag(
@@ -76,34 +76,40 @@ def list_tag(kind: serving.ListKind) -> Any:
         count: int = kind.page_count,
         scenario: str = kind.scenario or kind.name,
         title: str = "",
-        **whom: object,
+        **arguments: object,
     ) -> dict[str, Any]:
-        key = whose(kind.tag, whom)
-        for name, given, taken in (("item", item, kind.takes == "item"), ("items", items, kind.is_cart)):
-            if (given is MISSING) is taken:
-                raise template.TemplateSyntaxError(f"{kind.tag} takes {'' if taken else 'no '}{name}=.")
+        customer = customer_argument(kind.tag, arguments)
+        takes_item = kind.takes == "item"
+        for name, value, is_taken in (("item", item, takes_item), ("items", items, kind.is_cart)):
+            if (value is MISSING) is is_taken:
+                raise template.TemplateSyntaxError(f"{kind.tag} takes {'' if is_taken else 'no '}{name}=.")
         about: Any = None
-        if kind.takes == "item":
+        if takes_item:
             about = str(item)
         elif kind.is_cart:
-            about = [str(inside) for inside in items]
-        elif kind.takes == "session_items" and not (key and kind.personal):
+            about = [str(key) for key in items]
+        elif kind.takes == "session_items" and not (customer and kind.personal):
             about = feedback.views_of_visitor(context.get("request"))
-        if (kind.is_cart and not about) or (kind.takes == "customer" and key is None):
-            return NOTHING
-        above = [] if kind.repeats_above else shown(context)
-        left_out = [*above, *not_wanted(context), *([] if without is None else [str(without)])]
-        who = {"customer": key, "visitor": "" if key else visitor_here(context)}
+        if (kind.is_cart and not about) or (kind.takes == "customer" and customer is None):
+            return EMPTY_LIST
+        above = [] if kind.repeats_above else listed_above(context)
+        exclude = [*above, *dismissed_by_reader(context), *([] if without is None else [str(without)])]
         try:
             answer = serving.make_list(
-                kind.name, about, count, stand_in=kind.stands_in, exclude=left_out, scenario=scenario, **who
+                kind.name,
+                about,
+                count,
+                stand_in=kind.stands_in,
+                customer=customer,
+                visitor="" if customer else visitor_of(context),
+                exclude=exclude,
+                scenario=scenario,
             )
         except RecommendationError:
-            if kind.takes != "item":
+            if not takes_item:
                 raise
-            return NOTHING  # the page is about something else
-        of = [str(item)] if kind.takes == "item" else list(about) if kind.is_cart else []
-        return page(context, kind, answer, title, of)
+            return EMPTY_LIST  # the item does not exist
+        return list_context(context, kind, answer, title, [about] if takes_item else about if kind.is_cart else [])
 
     return tag
 
@@ -113,18 +119,18 @@ for _kind in serving.KINDS.values():
 
 
 @register.simple_tag
-def predicted_rating(*, item: object, **whom: object) -> float | None:
+def predicted_rating(*, item: object, **arguments: object) -> float | None:
     """The rating, 0 to 5, that the customer would give the item; None where none can be predicted."""
-    key = whose("predicted_rating", whom)
+    customer = customer_argument("predicted_rating", arguments)
     try:
-        return serving.predict_rating(customer=key, item=str(item)).rating
+        return serving.predict_rating(customer=customer, item=str(item)).rating
     except RecommendationError:
         return None
 
 
 @register.simple_tag(takes_context=True)
 def remember_view(context: template.Context, *, item: object) -> str:
-    """Note that whoever sees this page looks at an item: their next list starts from it. Shows nothing."""
+    """Record that the reader of this page looks at an item, so that their next list starts from it. Shows nothing."""
     request = context.get("request")
     if request is not None:
         record_request_event(request, Event.Kind.VIEW, str(item), list_id=request.GET.get("list"))
@@ -132,90 +138,81 @@ def remember_view(context: template.Context, *, item: object) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def list_for(context: template.Context, **whom: object) -> str:
-    """What a cached fragment with lists has to be keyed by: it differs wherever somebody else's list could come up.
+def list_for(context: template.Context, **arguments: object) -> str:
+    """The key of a cached fragment with lists: it differs wherever the lists may.
 
-    By the customer, and whether they agree to personalisation; by what a visitor looked at; by what whoever sees the
-    page dismissed; by the live version.
+    It holds the customer, and whether they agree to personalisation, or what a visitor looked at; what the reader of
+    the page dismissed; and the live version.
     """
-    key, live = whose("list_for", whom), serving.live_model()
-    who: object = ["visitor", *feedback.views_of_visitor(context.get("request"))]
-    if key is not None:
-        who = ["customer", key, is_learnable(key)]
-    return json.dumps([live.version if live else None, who, not_wanted(context)])
+    customer, live = customer_argument("list_for", arguments), serving.live_model()
+    reader: object = ["visitor", *feedback.views_of_visitor(context.get("request"))]
+    if customer is not None:
+        reader = ["customer", customer, is_learnable(customer)]
+    return json.dumps([live.version if live else None, reader, dismissed_by_reader(context)])
 
 
-# --- within -----------------------------------------------------------------------------------------------------------
-
-
-def whose(tag: str, whom: dict[str, object]) -> str | None:
-    """The key of the customer that a tag's `for=` names, a word that Python keeps for itself; None for nobody."""
-    unknown = set(whom) - {"for"}
+def customer_argument(tag: str, arguments: dict[str, object]) -> str | None:
+    """The key of the customer whom a tag's `for=` names; None for nobody. Python cannot name an argument `for`."""
+    unknown = set(arguments) - {"for"}
     if unknown:
         raise template.TemplateSyntaxError(f"{tag} takes for=, and no {' or '.join(sorted(unknown))}=.")
-    customer, source = whom.get("for"), get_source()
+    customer, source = arguments.get("for"), get_source()
     if isinstance(customer, source.customers.model):
         return str(getattr(customer, source.customer_key))
     if isinstance(customer, AbstractBaseUser | AnonymousUser):
         return customer_key_of(customer)
-    # Templates give numbers, where keys are primary keys, and "" for what they do not know.
+    # A template passes a number where keys are primary keys, and "" for a variable that does not exist.
     return None if customer in (None, "") else str(customer)
 
 
-def shown(context: template.Context) -> list[str]:
-    """Keys of what lists further up on this page show."""
+def listed_above(context: template.Context) -> list[str]:
+    """Keys of the items in lists further up on this page."""
     return list(context.render_context.get("recommended") or ())
 
 
-def not_wanted(context: template.Context) -> list[str]:
-    """Keys of what whoever sees this page dismissed."""
+def dismissed_by_reader(context: template.Context) -> list[str]:
+    """Keys of the items that the reader of this page dismissed."""
     return feedback.dismissals_of_request(context.get("request"))
 
 
-def visitor_here(context: template.Context) -> str:
-    """Stands for the visit in which this page is read, begun now if need be; "" for who is signed in."""
+def visitor_of(context: template.Context) -> str:
+    """What tells the visit of this reader from others, begun now if need be; "" for a user who is signed in."""
     request = context.get("request")
     return "" if request is None else feedback.begin_visit(request)
 
 
-def page(
-    context: template.Context, kind: serving.ListKind, answer: RecommendationList, title: str, of: Sequence[str]
+def list_context(
+    context: template.Context, kind: serving.ListKind, answer: RecommendationList, title: str, about: Sequence[str]
 ) -> dict[str, Any]:
-    """What list.html needs, beside everything the page itself has: the cards are the site's own.
+    """What list.html gets: everything that the page has, for the cards are the site's own, and the list.
 
-    of : the items that the list is about, for the page that says why.
+    about : keys of the items that the list is about, for the page that says why.
     """
     source = get_source()
-    popular = answer.source == POPULAR
-    title = title or (kind.title_when_popular if popular and kind.title_when_popular else kind.title)
+    is_popular = answer.source == POPULAR
+    title = title or (kind.title_when_popular if is_popular else "") or kind.title
     reasons = [reason for listed in answer.items for reason in listed.reasons]
-    named = items_by_key(source, [*(i.item for i in answer.items), *(r.item for r in reasons if r.item)])
-    if "{}" in title:  # what every item is there for is said once, above them
-        of = sorted({reason.item for reason in reasons if reason.item in named})
-        if not of:
-            return NOTHING
-        title = title.format(*(named[item] for item in of))
+    items = items_by_key(source, [*(listed.item for listed in answer.items), *(r.item for r in reasons if r.item)])
+    if "{}" in title:  # the title names the reason of every item, so the cards do not
+        about = sorted({reason.item for reason in reasons if reason.item in items})
+        if not about:
+            return EMPTY_LIST
+        title = title.format(*(items[item] for item in about))
         answer = replace(answer, items=tuple(replace(listed, reasons=()) for listed in answer.items))
-    said = {"source": answer.source, "of": of, "scenario": kind.scenario if kind.is_cart else ""}
-    list_is = urlencode({name: value for name, value in said.items() if value}, doseq=True)
-    cards = [
-        Card(
-            named[listed.item],
-            listed.rating,
-            [s for r in listed.reasons if (s := sentence(source, r, named))],
-            listed.item,
-            list_is,
-        )
-        for listed in answer.items
-        if listed.item in named
-    ]
+    query = {"source": answer.source, "of": about, "scenario": kind.scenario if kind.is_cart else ""}
+    list_query = urlencode({name: value for name, value in query.items() if value}, doseq=True)
+    cards = []
+    for listed in answer.items:
+        if listed.item in items:
+            sentences = [words for reason in listed.reasons if (words := sentence(source, reason, items))]
+            cards.append(Card(items[listed.item], listed.rating, sentences, listed.item, list_query))
     if not kind.may_be_repeated:
-        context.render_context["recommended"] = [*shown(context), *(listed.item for listed in answer.items)]
-    own = {
+        context.render_context["recommended"] = [*listed_above(context), *(listed.item for listed in answer.items)]
+    list_values = {
         "title": title,
-        "about": kind.about_popular(answer.fallback_reason) if popular else "",
+        "about": kind.about_popular(answer.fallback_reason) if is_popular else "",
         "empty": kind.empty,
         "cards": cards,
         "recommendation_id": answer.recommendation_id,
     }
-    return {str(name): value for name, value in context.flatten().items()} | own
+    return {str(name): value for name, value in context.flatten().items()} | list_values

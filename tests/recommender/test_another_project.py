@@ -30,7 +30,7 @@ def test_why_this_opens_in_another_project_too(client, elsewhere):
 
 
 def test_what_somebody_turned_down_is_listed_page_by_page_in_another_project_too(client, elsewhere, monkeypatch):
-    monkeypatch.setattr("recommender.views.A_PAGE", 2)
+    monkeypatch.setattr("recommender.views.DISMISSED_PER_PAGE", 2)
     for number in range(3):
         client.post(f"/recommendations/P{number}/not-interested/", {"next": "/"})
     shown = client.get("/recommendations/not-interested/").content.decode()
