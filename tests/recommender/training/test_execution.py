@@ -1,12 +1,14 @@
 """A run from the button to the live model, and everything that can stop it on the way."""
 
 import math
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
+from django.core import serializers
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -46,6 +48,29 @@ def bundles(settings, tmp_path):
 
 def start(**parameters):
     return runs.start_run(parameters={**SMALL, **parameters})
+
+
+@pytest.fixture(scope="module")
+def kept_run(tmp_path_factory):
+    """What `first_run` made, for the tests that come later: the rows, and the folder of the bundle."""
+    return {"folder": tmp_path_factory.mktemp("first") / "bundle", "rows": ""}
+
+
+@pytest.fixture
+def first_run(transactional_db, bundles, kept_run):
+    """A run on the planted shop whose version is live. It trains for the first test, and is put back for the others."""
+    shop.stock_the_shop()
+    if kept_run["rows"]:
+        for row in serializers.deserialize("json", kept_run["rows"]):
+            row.save()
+        run = TrainingRun.objects.get()
+        shutil.copytree(kept_run["folder"], bundles / run.version.name)
+        (bundles / ".work").mkdir()
+        return run
+    run = training.execute_run(run=start())
+    shutil.copytree(bundles / run.version.name, kept_run["folder"])
+    kept_run["rows"] = serializers.serialize("json", [run, run.version, *Promotion.objects.all()])
+    return run
 
 
 def last_sign_of_life(run, ago):
@@ -160,9 +185,7 @@ def test_a_shop_with_tastes_ends_with_a_live_model_that_knows_them(bundles):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_next_run_is_compared_with_the_live_model_unless_that_does_not_open(bundles):
-    shop.stock_the_shop()
-    first = training.execute_run(run=start())
+def test_the_next_run_is_compared_with_the_live_model_unless_that_does_not_open(first_run):
     second = training.execute_run(run=start(seed=2))
     assert "live" in second.metrics["paired"]
     assert second.state in (State.PROMOTED, State.REFUSED)
@@ -172,18 +195,16 @@ def test_the_next_run_is_compared_with_the_live_model_unless_that_does_not_open(
     third = training.execute_run(run=start(seed=3))
     assert "live" not in third.metrics["paired"]
     assert f"the live model {live.name} is not compared with" in third.log
-    assert {first.state, third.state} == {State.PROMOTED}
+    assert {first_run.state, third.state} == {State.PROMOTED}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_live_model_that_opens_and_cannot_run_costs_no_training(bundles):
-    shop.stock_the_shop()
-    first = training.execute_run(run=start())
+def test_a_live_model_that_opens_and_cannot_run_costs_no_training(first_run):
     planted.break_tower(versions.bundle_folder(versions.live_version().name), "judged")
     second = training.execute_run(run=start(seed=2))
     assert (second.state, second.error) == (State.PROMOTED, "")
     assert "live" not in second.metrics["paired"]
-    assert f"the live model {first.version.name} is not compared with: The model does not answer" in second.log
+    assert f"the live model {first_run.version.name} is not compared with: The model does not answer" in second.log
 
 
 @pytest.mark.django_db(transaction=True)
@@ -217,16 +238,14 @@ def test_a_tuned_run_keeps_its_trials_and_says_which_one_it_is_in(bundles):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_refused_model_is_kept_but_does_not_serve(bundles, monkeypatch):
-    shop.stock_the_shop()
-    good = training.execute_run(run=start())
+def test_a_refused_model_is_kept_but_does_not_serve(first_run, monkeypatch):
     monkeypatch.setattr(outcome, "decide", lambda report, **more: outcome.Decision(False, "Refused: planted."))
     run = training.execute_run(run=start())
     assert run.state == State.REFUSED
     assert not run.version.passed_gate
     assert run.version.gate_reason == "Refused: planted."
     assert versions.bundle_folder(run.version.name).is_dir()
-    assert versions.live_version() == good.version
+    assert versions.live_version() == first_run.version
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
@@ -244,9 +263,8 @@ def test_a_shop_without_purchases_fails_in_one_sentence(bundles):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("where", ["export.export_snapshot", "outcome.promote"])
-def test_a_failed_run_leaves_the_live_model_serving_and_nothing_behind(bundles, monkeypatch, where):
-    shop.stock_the_shop()
-    good = training.execute_run(run=start()).version
+def test_a_failed_run_leaves_the_live_model_serving_and_nothing_behind(first_run, bundles, monkeypatch, where):
+    good = first_run.version
 
     def broken(**kwargs):
         if where == "outcome.promote":
@@ -307,10 +325,8 @@ def test_a_run_that_is_being_executed_is_not_executed_twice():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_model_trained_on_shuffled_purchases_is_refused(bundles, monkeypatch):
+def test_a_model_trained_on_shuffled_purchases_is_refused(first_run, monkeypatch):
     """What is learned from has been handed out anew among the customers; what is measured on is true."""
-    shop.stock_the_shop()
-    good = training.execute_run(run=start()).version
     learn = pipeline.train_two_tower_model
 
     def shuffled(data, config, **options):
@@ -321,15 +337,13 @@ def test_a_model_trained_on_shuffled_purchases_is_refused(bundles, monkeypatch):
     run = training.execute_run(run=start())
     assert run.state == State.REFUSED
     assert "it is worse than the live model: NDCG@10" in run.version.gate_reason
-    assert versions.live_version() == good
+    assert versions.live_version() == first_run.version
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("twice", [False, True], ids=["shuffled", "shuffled and stored twice"])
-def test_products_shuffled_among_the_purchases_are_refused_as_data_that_changed(bundles, twice):
-    shop.stock_the_shop()
-    first = training.execute_run(run=start())
-    assert first.state == State.PROMOTED
+def test_products_shuffled_among_the_purchases_are_refused_as_data_that_changed(first_run, twice):
+    assert first_run.state == State.PROMOTED
     rows = list(Purchase.objects.order_by("pk"))
     products = [row.product_id for row in rows]
     np.random.default_rng(0).shuffle(products)
@@ -344,9 +358,9 @@ def test_products_shuffled_among_the_purchases_are_refused_as_data_that_changed(
     assert second.state == State.REFUSED
     reason = second.version.gate_reason
     assert "the data seems to have changed" in reason
-    then, now = first.metrics["two_tower"]["ndcg_10"], second.metrics["two_tower"]["ndcg_10"]
+    then, now = first_run.metrics["two_tower"]["ndcg_10"], second.metrics["two_tower"]["ndcg_10"]
     assert f"had NDCG@10 {format_score(then)} when it was promoted, and this one has {format_score(now)}" in reason
-    assert versions.live_version() == first.version
+    assert versions.live_version() == first_run.version
 
 
 @pytest.mark.django_db(transaction=True)
