@@ -155,7 +155,7 @@ def test_one_account_is_not_the_whole_of_what_the_drift_watch_looks_at(account, 
         customer = Customer.objects.get(key=f"C{n}")
         product = Purchase.objects.filter(customer=customer).first().product
         Purchase.objects.create(customer=customer, product=product, time=now - timedelta(days=1, minutes=n))
-    buys(account, ["P40"], n=drift.AT_MOST + 10, start=now - timedelta(hours=90))
+    buys(account, ["P40"], n=drift.MAX_ROWS + 10, start=now - timedelta(hours=90))
     found = {(each.subject, each.field, each.measure): each for each in drift.watch_drift(now)}
     assert found["profiles", "gender", "psi"].counted == 61
     assert found["purchases", "category", "psi"].counted == 61
