@@ -26,9 +26,9 @@ import onnxruntime as ort
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from recommender.engine.bundle.manifest import new_bundle, write_manifest
 from recommender.engine.bundle.retrieval import Index
 from recommender.engine.bundle.standalone import USERS_AT_ONCE, StandaloneRecommender
-from recommender.engine.bundle.storage import new_bundle, write_manifest
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.tables import from_frame

@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from catalog.models import Product
+from catalog.search_limits import too_much
 from catalog.selectors import matching, rated_at_least, with_rating
-from catalog.words import too_much
 
 
 def check_search(text: str) -> None:

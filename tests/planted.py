@@ -10,7 +10,7 @@ import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.engine.bundle.storage import WEIGHTS, read_manifest, write_manifest
+from recommender.engine.bundle.manifest import WEIGHTS, read_manifest, write_manifest
 
 KINDS = "ABCD"
 

@@ -13,6 +13,7 @@ from recommender import feedback
 from recommender.api.access import MayAskForAnyone, customer_of
 from recommender.api.answers import BatchAnswer, ListAnswer, RatingAnswer
 from recommender.api.endpoint import RecommenderView, as_api_error, documented, field_errors
+from recommender.api.limits import MAX_BATCH_REQUESTS
 from recommender.api.requests import (
     BatchSerializer,
     CartSerializer,
@@ -53,7 +54,7 @@ class BatchView(RecommenderView):
 
     @documented(
         {200: BatchAnswer},
-        summary="Up to 1,000 lists at once",
+        summary=f"Up to {MAX_BATCH_REQUESTS:,} lists at once",
         description="Every request gets its own answer; a malformed one does not cost the others theirs.",
         request=BatchSerializer,
     )

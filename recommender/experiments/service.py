@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from recommender import registry
-from recommender.engine.bundle.storage import read_manifest
+from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.errors import ExperimentError, TrainingError
 from recommender.experiments.exposures import record_exposures, settle_exposures

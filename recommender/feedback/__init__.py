@@ -29,6 +29,7 @@ from recommender.feedback.personal_data import PERSONAL_MODELS, erase_personal_d
 from recommender.feedback.results import Estimate, ListResult, last_counted, list_results, results_to_dicts
 from recommender.feedback.served_lists import new_list_id, record_lists, start_recorder
 from recommender.feedback.visits import (
+    VIEW_WINDOW_HOURS,
     begin_visit,
     recent_views,
     remember_view,

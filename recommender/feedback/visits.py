@@ -16,7 +16,8 @@ from recommender.models import Event
 from recommender.source import MAX_CLOCK_AHEAD, CompiledQuery
 
 MAX_VIEWS = 20  # items of one person
-VIEW_WINDOW = timedelta(days=1)
+VIEW_WINDOW_HOURS = 24  # of customers; a visitor's views last as long as their session
+VIEW_WINDOW = timedelta(hours=VIEW_WINDOW_HOURS)
 # In the session: keys of items; the session's own key, which signing in replaces; the visitor's id before that.
 VIEWS, OWN_KEY, EARLIER_ID = "recommender_viewed", "recommender_session", "recommender_visitor_before"
 

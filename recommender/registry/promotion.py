@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from django.db import transaction
 
-from recommender.engine.bundle.storage import read_manifest
+from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion

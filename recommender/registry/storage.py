@@ -15,12 +15,16 @@ BUNDLE_NAME = re.compile(r"\.?\d{8}-\d{6}-(?P<run>\d+)(\.|$)")  # of a run, fini
 
 
 def bundle_folder(version: str) -> Path:
-    return Path(settings.BUNDLE_ROOT) / version
+    return bundle_root() / version
 
 
 def work_folder(run: int, attempt: int) -> Path:
     """The folder of a run's snapshot and checkpoints, kept until it ends: the next attempt continues from them."""
     return _work() / f"{run}.{attempt}"
+
+
+def bundle_root() -> Path:
+    return Path(settings.BUNDLE_ROOT)
 
 
 def remove_bundle(version: str) -> None:
@@ -57,7 +61,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _work() -> Path:
-    return Path(settings.BUNDLE_ROOT) / ".work"
+    return bundle_root() / ".work"
 
 
 def _run_of(folder: Path) -> int:

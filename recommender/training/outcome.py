@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -10,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
@@ -20,7 +18,7 @@ from recommender.errors import NothingChanged, RecommenderError
 from recommender.feedback import learnable_samples
 from recommender.models import ModelVersion, TrainingRun
 from recommender.notifications import notify_failure, notify_refusal
-from recommender.registry import bundle_folder, promote
+from recommender.registry import bundle_root, promote, remove_bundle
 from recommender.training.gate import Decision, decide, max_data_loss, max_quality_drop
 from recommender.training.journal import Journal, storable
 from recommender.training.learning import Learned
@@ -74,7 +72,7 @@ def _finish_without_version(run: TrainingRun, problem: BaseException, journal: J
             log.error("run_failed", run=run.pk, error=error)
             notify_failure(run)
     if not ModelVersion.objects.filter(name=version_name(run)).exists():
-        shutil.rmtree(bundle_folder(version_name(run)), ignore_errors=True)
+        remove_bundle(version_name(run))
 
 
 def _error_sentence(problem: BaseException, journal: Journal) -> str:
@@ -86,7 +84,7 @@ def _error_sentence(problem: BaseException, journal: Journal) -> str:
         journal.note(line.rstrip())
     message = " ".join(str(problem).split())[:500]
     if "No space left on device" in message:
-        return f"The disk of BUNDLE_ROOT, {settings.BUNDLE_ROOT}, is full. Make room, then start the run again."
+        return f"The disk of BUNDLE_ROOT, {bundle_root()}, is full. Make room, then start the run again."
     return f"Training broke on {type(problem).__name__}{f': {message}' if message else ''}. The log says where."
 
 

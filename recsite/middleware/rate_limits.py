@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.http import HttpRequest, HttpResponse
 
-from catalog.words import too_much
+from catalog.search_limits import too_much
 from recommender.api.throttles import PageThrottle
 from recsite.api.problems import API, refuse
 

@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from customers.models import Customer, Purchase
-from recommender.engine.bundle.storage import read_manifest
+from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.models import ModelVersion, TrainingRun, TrainingSchedule
 from recommender.registry.promotion import bundle_folder, live_version

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime as ort
 
+from recommender.engine.bundle.manifest import WEIGHTS, read_manifest
 from recommender.engine.bundle.neighbours import QUESTIONS
 from recommender.engine.bundle.rater import Rater
-from recommender.engine.bundle.storage import WEIGHTS, read_manifest
 from recommender.engine.data.derived import with_derived
 from recommender.engine.data.encoders import Encoders, as_number, as_text
 from recommender.engine.data.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, mapped

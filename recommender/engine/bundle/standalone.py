@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from recommender.engine.bundle.inference import Inference, Person
+from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.bundle.neighbours import Neighbours, feature_codes
 from recommender.engine.bundle.retrieval import Index
-from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.data.encoders import as_text
 from recommender.engine.data.inputs import UserInputs, Vectors, mapped
 from recommender.engine.errors import BundleError, EngineError

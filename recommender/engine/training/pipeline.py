@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from recommender.engine.bundle.comparison import open_for_comparison
-from recommender.engine.bundle.storage import WEIGHTS, new_bundle, write_manifest
+from recommender.engine.bundle.manifest import WEIGHTS, new_bundle, write_manifest
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.distribution import of_training

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recommender.engine.bundle.comparison import learned_by
-from recommender.engine.bundle.storage import WEIGHTS, read_manifest
+from recommender.engine.bundle.manifest import WEIGHTS, read_manifest
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.encoders import FIRST, Encoders, Vocabulary

@@ -31,7 +31,7 @@ class Command(AnswerCommand):
         about = items[-1] if kind.takes == "item" and items else items if kind.takes == "session_items" else None
         if kind.takes == "item" and about is None:
             raise CommandError(f"--kind {kind.name} needs --item KEY.")
-        if not (options["customer"] or options["profile"]) and kind.name in ("for_you", "because_you_bought"):
+        if not (options["customer"] or options["profile"]) and kind.about_customer:
             raise CommandError("one of the arguments --customer --profile is required")
         answer = make_list(
             kind.name,

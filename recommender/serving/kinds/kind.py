@@ -93,6 +93,11 @@ class ListKind:
     may_be_repeated: ClassVar[bool] = False
     why: ClassVar[str]
 
+    @property
+    def about_customer(self) -> bool:
+        """Whether the list is nothing without a customer or a profile."""
+        return self.takes == "customer" or (self.personal and not self.is_cart)
+
     def about_popular(self, fallback: str | None) -> str:
         """What a list of popular items says of itself, so that nobody takes it for their own."""
         return ABOUT_POPULAR.get(fallback or "", self.about) if self.about else ""

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from recommender.feedback import VIEW_WINDOW_HOURS
 from recommender.serving.context import ListContext
 from recommender.serving.kinds.kind import Attempt, ListKind, among, nothing
 
 
 class RecentlyViewed(ListKind):
-    """What a customer looked at within a day, or a visitor by their session (the latest last): the latest first."""
+    """What a customer looked at lately, or a visitor by their session (the latest last): the latest first."""
 
     name = "recently_viewed"
-    summary = "What a customer looked at within a day, or a visitor in this visit, the latest first"
+    summary = f"What a customer looked at within {VIEW_WINDOW_HOURS} hours, or a visitor in this visit, latest first"
     source = "recently_viewed"
     fallback_reasons = {"never_viewed": "Nothing was looked at lately."}
     takes = "session_items"

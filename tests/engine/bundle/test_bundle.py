@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from recommender.engine.bundle.inference import Inference
+from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.bundle.standalone import StandaloneRecommender
-from recommender.engine.bundle.storage import read_manifest
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import UserInputs
 from recommender.engine.data.tables import read_snapshot

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.bundle.standalone import StandaloneRecommender
-from recommender.engine.bundle.storage import read_manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recommender.engine.__main__ import main
-from recommender.engine.bundle.storage import read_manifest
+from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.splits import TEST, TRAIN, split
 from recommender.engine.data.tables import read_snapshot

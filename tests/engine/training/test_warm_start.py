@@ -10,7 +10,7 @@ import torch
 
 from recommender.engine.__main__ import main
 from recommender.engine.bundle.comparison import learned_by, open_for_comparison
-from recommender.engine.bundle.storage import read_manifest
+from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.splits import LEFT_OUT, TEST, TRAIN, VALID, split
 from recommender.engine.data.tables import read_snapshot
