@@ -128,10 +128,9 @@ def choose_linear_path(data: TwoTowerDataset, dim: int) -> LinearPath:
     recency = choose(RECENCIES, lambda r: ndcg(*votes, r))
     widths = _widths(data, dim)
     solve = lru_cache(maxsize=1)(vote_solver(data, max(widths)))
-    ridge, rank = choose(
-        [(ridge, width) for ridge in RIDGES for width in widths],
-        lambda candidate: ndcg(*cut(solve(candidate[0]), candidate[1]), recency),
-    )
+    # One after the other: of both at once a narrow path could win by the other's ridge, and by chance.
+    ridge = choose(RIDGES, lambda r: ndcg(*cut(solve(r), widths[0]), recency))
+    rank = choose(widths, lambda width: ndcg(*cut(solve(ridge), width), recency))
     votes = cut(solve(ridge), rank)
     discount = choose(DISCOUNTS, lambda d: ndcg(*discounted(votes, buyers, d), recency))
     votes = discounted(votes, buyers, discount)
