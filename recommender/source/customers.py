@@ -17,7 +17,8 @@ def customer_key_of(user: Any) -> str | None:
     source = get_source()
     if not source.customer_user or user is None or not user.is_authenticated:
         return None
-    customers = source.everybody().filter(**{f"{source.customer_user}__pk": user.pk}).order_by("pk")
+    of_user = "pk" if source.customer_user == "pk" else f"{source.customer_user}__pk"
+    customers = source.everybody().filter(**{of_user: user.pk}).order_by("pk")
     key = customers.values_list(source.customer_key, flat=True).first()
     return None if key is None else str(key)
 

@@ -48,7 +48,7 @@ class RecommenderSource:
 
     customers : those learned from (consent given).
     all_customers : those who may get a list; a customer who is not among `customers` gets popular items.
-    customer_key, customer_user : the fields that hold a customer's key and auth user.
+    customer_key, customer_user : the fields that hold a customer's key and auth user; "pk" where customers are these.
     customer_categorical, customer_numerical : profile features.
     customer_from_interactions : profile features that come from interactions, as of the moment being predicted.
     customer_aliases, item_aliases : other spellings that profiles and item descriptions may use -> the name here.

@@ -15,6 +15,7 @@ from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.tables import read_snapshot
 from recommender.errors import RecommendationError
 from recommender.serving import customers
+from recommender.source import RecommenderSource
 from recommender.source.customers import customer_key_of, is_learnable
 
 
@@ -105,6 +106,17 @@ def test_a_user_is_told_by_their_customer(stocked):
     Customer.objects.filter(key="C3").update(user=user)
     assert customer_key_of(user) == "C3"
     assert customer_key_of(AnonymousUser()) is None
+
+
+def test_a_shop_whose_customers_are_the_auth_users_finds_them_signed_in(db, monkeypatch, django_user_model):
+    class AuthUsers(RecommenderSource):
+        customers = django_user_model.objects.filter(is_active=True)
+        customer_user = "pk"
+
+    monkeypatch.setattr("recommender.source.customers.get_source", AuthUsers)
+    ada, gone = django_user_model.objects.create(username="ada"), django_user_model(pk=1_000)
+    assert customer_key_of(ada) == str(ada.pk)
+    assert customer_key_of(gone) is None
 
 
 def test_a_profile_is_read_in_both_spellings():
