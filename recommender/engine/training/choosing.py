@@ -48,7 +48,7 @@ RIDGES = (300.0, 30.0, 100.0, 1000.0)
 RECENCIES = (0.0, 0.5, 1.0)  # within an order the latest purchase is no later than the others
 DISCOUNTS = (0.0, 0.2)
 HALF_LIVES, HALF_LIFE_ERRORS = (0.0, 0.3, 0.1), 2.5
-SHARE = 0.1  # popularity beside the votes, in standard deviations of these
+SHARES = (0.1, 0.02, 0.05, 0.2, 0.4)  # popularity beside the votes, in standard deviations of these
 VOTE_SCALES = (1.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0, 3.0, 4.0)  # standard deviations of the votes, by likelihood
 BESIDE = (0.5, 0.0, 0.25, 0.75, 1.0)  # popularity beside them while that is found
 CONFIDENCE = 0.5  # of the likeliest scale: the votes have seen the purchases that training predicts
@@ -138,13 +138,14 @@ def choose_linear_path(data: TwoTowerDataset, dim: int) -> LinearPath:
     settings = LinearSettings(rank, ridge, recency, half_life=half_life, discount=discount)
 
     spread = float((summed_votes(data, cases, votes[0], recency) @ votes[1].T).std()) or 1.0
-    if not is_better(ndcg(*votes, recency, SHARE * spread * popular) - ndcg(nothing, nothing, popular=popular)):
+    share = choose(SHARES, lambda s: ndcg(*votes, recency, s * spread * popular))
+    if not is_better(ndcg(*votes, recency, share * spread * popular) - ndcg(nothing, nothing, popular=popular)):
         # Thin data: what most users buy is all there is to know.
         return LinearPath.fit(data, dim, replace(settings, scale=0.0, popularity=1.0), votes)
     few = cases[:300]
     scores = VotesAndPopularity(*votes, recency, nothing[:, 0]).scores(data, few) / spread
     scale = CONFIDENCE * _likeliest_scale(scores, popular, data, few)
-    return LinearPath.fit(data, dim, replace(settings, scale=scale / spread, popularity=SHARE * scale), votes)
+    return LinearPath.fit(data, dim, replace(settings, scale=scale / spread, popularity=share * scale), votes)
 
 
 def _widths(data: TwoTowerDataset, dim: int) -> list[int]:
