@@ -91,12 +91,13 @@ class KindView(RecommenderView):
 
     def answer(self, request: Request, item: str | None = None) -> Response:
         options = self.read_options(request)
-        customer = options.get("customer") or customer_key_of(request.user)
         about: Any = item
+        if self.kind.takes in ("customer", "session_items"):  # lists of the sender, where nobody is named
+            options["customer"] = options.get("customer") or customer_key_of(request.user)
         if self.kind.takes == "customer":
-            about, options = customer, options | {"customer": None}
+            about = options.pop("customer")
         elif self.kind.takes == "session_items":
-            about, options = feedback.views_of_visitor(request), options | {"customer": customer}
+            about = feedback.views_of_visitor(request)
         try:
             return Response(make_list(self.kind.name, about, **options).to_dict())
         except RecommendationError as error:

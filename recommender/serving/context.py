@@ -37,8 +37,8 @@ class ListContext:
     the reason `fallback`, a key of FALLBACK_REASONS.   looked_at : keys that count as history although they were not
     bought, the latest last.   shown : uint64, digests of what earlier pages showed.   allowed : bool [items], the rows
     that may be listed.   in_cart : whether the session's items are those of a cart, which speaks for itself.
-    arm : of the running experiment.   encoded : the person as the towers see them; None where
-    nobody asked, or the model does not answer.
+    arm : of the running experiment.   encoded : the person in vectors; None before `with_encoded`, and where the model
+    does not answer.
     """
 
     request: ListRequest
@@ -87,11 +87,11 @@ def read_contexts(
 
 
 def with_encoded(contexts: Sequence[ListContext]) -> list[ListContext]:
-    """The same contexts with their people as the towers see them: all of one catalog pass the user tower together."""
-    known = [context for context in contexts if context.person is not None]
+    """The same contexts with their people encoded. People of one catalog pass the user tower in one batch."""
+    personal = [context for context in contexts if context.person is not None]
     encoded: dict[int, EncodedCustomer] = {}
-    for catalog in {id(context.catalog): context.catalog for context in known}.values():  # one, but for an experiment
-        encoded |= _encode([context for context in known if context.catalog is catalog], catalog)
+    for catalog in {id(context.catalog): context.catalog for context in personal}.values():  # one, but for experiments
+        encoded |= _encode([context for context in personal if context.catalog is catalog], catalog)
     return [replace(context, encoded=encoded.get(id(context))) for context in contexts]
 
 
@@ -116,7 +116,7 @@ def _person_of(
     looked_at: Sequence[str],
     catalog: LiveCatalog,
 ) -> tuple[Person | None, str | None]:
-    """Whom the towers are to see; or nobody, and why."""
+    """The person that the user tower encodes; or None, and the reason, a key of FALLBACK_REASONS."""
     if request.customer is not None and customer is None:
         return None, "unknown_customer"
     if customer is not None and not customer.learnable:

@@ -69,8 +69,7 @@ def make_list(
     if about is not None:
         request[listed.takes] = about
     request.setdefault("scenario", listed.scenario or listed.name)
-    asked = ListRequest(count=count, **request)
-    answer = _make_lists(listed, [asked], stand_in)[0]
+    answer = _make_lists(listed, [ListRequest(count=count, **request)], stand_in)[0]
     if isinstance(answer, RecommendationError):
         raise answer
     return answer
@@ -162,7 +161,7 @@ class _Draft:
             items = explained(context, attempt.person, self.rows, self.scores)
         else:
             listed = zip(self.rows.tolist(), self.scores.tolist(), strict=True)
-            items = [ListedItem(catalog.keys[row], float(score), None, attempt.reasons) for row, score in listed]
+            items = [ListedItem(catalog.keys[row], score, None, attempt.reasons) for row, score in listed]
         return RecommendationList(
             recommendation_id=str(new_list_id()),
             model_version=catalog.live.version if attempt.source == TWO_TOWER and catalog.live else None,
@@ -218,9 +217,10 @@ def _leave_out_withdrawn(drafts: Sequence[_Draft], candidates: Mapping[int, np.n
     """
     gone: dict[int, np.ndarray] = {}
     for catalog in {id(draft.context.catalog): draft.context.catalog for draft in drafts}.values():
-        its = [draft for draft in drafts if draft.context.catalog is catalog]
-        gone[id(catalog)] = withdrawn(np.unique(np.concatenate([candidates[id(draft)] for draft in its])), catalog)
-        for draft in its:
+        of_catalog = [draft for draft in drafts if draft.context.catalog is catalog]
+        rows = np.unique(np.concatenate([candidates[id(draft)] for draft in of_catalog]))
+        gone[id(catalog)] = withdrawn(rows, catalog)
+        for draft in of_catalog:
             draft.context.allowed[gone[id(catalog)]] = False
     return gone
 

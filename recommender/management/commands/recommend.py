@@ -29,6 +29,10 @@ class Command(AnswerCommand):
     def answer(self, **options: Any) -> tuple[object, str]:
         kind, items = KINDS[options["kind"]], options["item"] or []
         about = items[-1] if kind.takes == "item" and items else items if kind.takes == "session_items" else None
+        if items and about is None:
+            raise CommandError(f"--kind {kind.name} takes no --item.")
+        if kind.takes == "item" and len(items) > 1:
+            raise CommandError(f"--kind {kind.name} takes one --item, not {len(items)}.")
         if kind.takes == "item" and about is None:
             raise CommandError(f"--kind {kind.name} needs --item KEY.")
         if not (options["customer"] or options["profile"]) and kind.about_customer:

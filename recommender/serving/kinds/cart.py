@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from recommender.errors import RecommendationError
 from recommender.serving.context import ListContext
 from recommender.serving.kinds.for_you import ForYou
-from recommender.serving.kinds.kind import Attempt, among, primary_key_of
+from recommender.serving.kinds.kind import Attempt, among, find_primary_key
 from recommender.serving.kinds.together import bought_with
 
 
@@ -27,15 +26,9 @@ class GoesWithCart(ForYou):
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         if context.fallback == "no_model":
-            inside = [pk for key in context.request.session_items if (pk := _known(key, context)) is not None]
+            keys = (find_primary_key(item, context.catalog) for item in context.request.session_items)
+            inside = [key for key in keys if key is not None]  # what was in the cart may be gone from the shop
             if inside:
                 found = among(context, *bought_with(inside, context.catalog))
                 yield Attempt("bought_together", found, "no_model", last_resort=False)
         yield from super().attempts(context)
-
-
-def _known(item: str, context: ListContext) -> object:
-    try:
-        return primary_key_of(item, context.catalog)
-    except RecommendationError:
-        return None  # what was in the cart is gone from the shop

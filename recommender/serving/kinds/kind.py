@@ -142,7 +142,15 @@ def row_of(item: object, catalog: LiveCatalog) -> int:
     return catalog.row_of[item]
 
 
-def primary_key_of(item: object, catalog: LiveCatalog) -> Any:
-    """The primary key of an item, be it newer than the catalog. RecommendationError for the key of none."""
+def find_primary_key(item: object, catalog: LiveCatalog) -> Any:
+    """The primary key of an item, be it newer than the catalog; None for the key of no item."""
+    if isinstance(item, str) and catalog.knows(item):
+        return catalog.pks[catalog.row_of[item]]
     created = new_item(item, catalog)
-    return catalog.pks[row_of(item, catalog)] if created is None else created.pk
+    return None if created is None else created.pk
+
+
+def primary_key_of(item: object, catalog: LiveCatalog) -> Any:
+    """The same. RecommendationError for the key of no item."""
+    found = find_primary_key(item, catalog)
+    return catalog.pks[row_of(item, catalog)] if found is None else found
