@@ -66,7 +66,9 @@ NOISES, RATINGS = (0.85, 0.3, 0.1), 5000
 LIST_POPULARITIES = (1.0, 0.5, 0.25, 0.1, 0.01)
 HISTORY_WEIGHTS = (1.0, 0.0, 0.25, 0.5, 0.75, 1.25)
 VOTE_WEIGHTS = (1.0, 0.5, 0.25)
-# Where most users have long histories, one held-out purchase of each tells nothing of short ones. There these serve.
+# Where most users have long histories, a short one is the beginning of a long one: so many purchases of it. What is
+# held out is then a single purchase much later, so these weights serve there, unless others are better by more errors.
+CUTS, CUT_ERRORS = (1, 3, 5), 2.0
 QUIET_HISTORY, QUIET_VOTES = 0.6, 0.5
 ENOUGH = 50  # users with a short history, so that its weights are no matter of chance
 CASES = 2000  # held-out users on whom a setting is tried, at most
@@ -80,7 +82,7 @@ def is_better(gain: np.ndarray, errors: float = 1.0) -> bool:
 
 
 def choose(candidates: Sequence[T], quality: Callable[[T], np.ndarray], errors: float = 1.0) -> T:
-    """The first candidate, or the best of the others where it is better by more than `errors` standard errors.
+    """The first candidate, or the best of those that are better than it by more than `errors` standard errors.
 
     quality : candidate -> float64 [cases], of the same cases; higher is better.
     """
@@ -88,8 +90,8 @@ def choose(candidates: Sequence[T], quality: Callable[[T], np.ndarray], errors: 
     if not others:
         return first
     measured = {candidate: quality(candidate) for candidate in candidates}
-    best = max(others, key=lambda candidate: measured[candidate].mean())
-    return best if is_better(measured[best] - measured[first], errors) else first
+    better = [candidate for candidate in others if is_better(measured[candidate] - measured[first], errors)]
+    return max(better, key=lambda candidate: measured[candidate].mean(), default=first)
 
 
 # --- the linear path --------------------------------------------------------------------------------------------------
@@ -261,14 +263,20 @@ def choose_rating_path(data: TwoTowerDataset, rank: int, seed: int, reads: int) 
 @dataclass(frozen=True)
 class _Vectors:
     """Vectors of some cases and of all items, as evaluation measures them. rows : int64 [n], of the cases, ascending.
-    users : float32 [n, d].   items : float32 [items, d]."""
+    users : float32 [n, d].   items : float32 [items, d].   hidden : of each case, item rows that no list may hold."""
 
     rows: np.ndarray
     users: np.ndarray
     items: np.ndarray
+    hidden: Sequence[np.ndarray] | None = None
 
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
-        return self.users[np.searchsorted(self.rows, cases.rows)] @ self.items.T
+        places = np.searchsorted(self.rows, cases.rows)
+        scores = self.users[places] @ self.items.T
+        if self.hidden is not None:
+            for row, place in enumerate(places):
+                scores[row, self.hidden[place]] = -np.inf
+        return scores
 
 
 @dataclass(frozen=True)
@@ -276,7 +284,8 @@ class EncodedCases:
     """Validation cases in vectors, measured under several weights of their parts.
 
     items : float32 [items, d].   users : float32 [cases, d].   voteless : the same without what purchases vote for.
-    width : of the part of the vectors in which histories meet items.
+    width : of the part of the vectors in which histories meet items.   hidden : of each case, item rows that no list
+    may hold, beside what the case knows to be bought.
     """
 
     data: TwoTowerDataset
@@ -285,17 +294,23 @@ class EncodedCases:
     users: np.ndarray
     voteless: np.ndarray
     width: int
+    hidden: Sequence[np.ndarray] | None = None
 
     @classmethod
     def of(
-        cls, scorer: VectorScorer, data: TwoTowerDataset, cases: Cases, voteless: VectorScorer | None = None
+        cls,
+        scorer: VectorScorer,
+        data: TwoTowerDataset,
+        cases: Cases,
+        voteless: VectorScorer | None = None,
+        hidden: Sequence[np.ndarray] | None = None,
     ) -> EncodedCases:
         """voteless : the same model, in which purchases do not vote."""
         parts = np.array_split(np.arange(len(cases)), len(cases) // 512 + 1)
         inputs = [case_inputs(data, cases[part], scorer.max_history) for part in parts if len(part)]
         users = np.concatenate([scorer.users(i).rank for i in inputs])
         without = users if voteless is None else np.concatenate([voteless.users(i).rank for i in inputs])
-        return cls(data, cases, scorer.items.rank, users, without, scorer.items.trace.shape[1])
+        return cls(data, cases, scorer.items.rank, users, without, scorer.items.trace.shape[1], hidden)
 
     def __getitem__(self, rows: np.ndarray | slice) -> EncodedCases:
         return replace(self, cases=self.cases[rows], users=self.users[rows], voteless=self.voteless[rows])
@@ -310,9 +325,8 @@ class EncodedCases:
         users = votes * self.users + (1 - votes) * self.voteless
         users[self.cases.lengths(self.data) > 0, -1] = popularity
         users[:, : self.width] *= history
-        return user_metrics(rank_targets(_Vectors(self.cases.rows, users, self.items), self.data, self.cases))[
-            "ndcg_10"
-        ]
+        scorer = _Vectors(self.cases.rows, users, self.items, self.hidden)
+        return user_metrics(rank_targets(scorer, self.data, self.cases))["ndcg_10"]
 
 
 def choose_list_weights(
@@ -325,7 +339,8 @@ def choose_list_weights(
     """Weights of popularity and of the history in lists, for long and for short histories.
 
     Only users with a history are measured: the weights are theirs. A history that serves them worse than popularity
-    alone gets no weight. In a short history it never gets more weight than in a long one.
+    alone gets no weight. In a short history it never gets more weight than in a long one. Where few users have a short
+    history, the first purchases of long ones stand for them.
 
     voteless : the same model, in which purchases do not vote, where these can be weighed apart.
     """
@@ -341,13 +356,28 @@ def choose_list_weights(
 
     lengths = cases.lengths(data)
     short, long = np.flatnonzero(lengths <= SHORT), np.flatnonzero(lengths >= LONG)
-    votes = VOTE_WEIGHTS if encoded.more_than_votes else (1.0,)
-    if len(short) < 2 * ENOUGH and len(long) >= max(len(short), ENOUGH):
-        quiet = min(QUIET_HISTORY, history), QUIET_VOTES if len(votes) > 1 else 1.0
-        return ListWeights(popularity, history, 1.0, *quiet)
-    if len(short) < ENOUGH:
+    cut = len(short) < 2 * ENOUGH and len(long) >= len(short)
+    some = long if cut else short
+    if len(some) < ENOUGH:
         return weights
-    some = encoded[short[:: -(-len(short) // affordable(CASES, data.n_items))]]
+    some = some[:: -(-len(some) // affordable(CASES, data.n_items))]
+    votes = VOTE_WEIGHTS if encoded.more_than_votes else (1.0,)
     quieter = [weight for weight in sorted(HISTORY_WEIGHTS, reverse=True) if weight <= history]
     candidates = list(product(dict.fromkeys([popularity, 1.0]), quieter, votes))
-    return ListWeights(popularity, history, *choose(candidates, lambda candidate: some.ndcg(*candidate)))
+    if not cut:
+        of_short = encoded[some]
+        return ListWeights(popularity, history, *choose(candidates, lambda candidate: of_short.ndcg(*candidate)))
+    whole = cases[some]
+    parts = [EncodedCases.of(scorer, data, cut_short(data, whole, n), voteless, whole.bought(data)) for n in CUTS]
+    quiet = (1.0, min(QUIET_HISTORY, history), QUIET_VOTES if len(votes) > 1 else 1.0)
+
+    def ndcg(candidate: tuple[float, float, float]) -> np.ndarray:
+        return np.mean([part.ndcg(*candidate) for part in parts], axis=0)
+
+    return ListWeights(popularity, history, *choose([quiet, *candidates], ndcg, CUT_ERRORS))
+
+
+def cut_short(data: TwoTowerDataset, cases: Cases, known: int) -> Cases:
+    """The same cases in the same order, of whose longer histories only the first `known` purchases are known."""
+    context = data.first_row[cases.users] + known - 1
+    return replace(cases, rows=context + 1, context=context)

@@ -15,6 +15,11 @@ def test_another_candidate_is_chosen_where_it_is_better_by_a_standard_error():
     assert choose(["first", "better", "best"], quality.__getitem__) == "best"
 
 
+def test_a_candidate_that_is_higher_by_chance_does_not_hide_one_that_is_better():
+    quality = {"first": np.zeros(100), "by chance": 0.3 + 10 * NOISE, "better": 0.2 + NOISE}
+    assert choose(["first", "by chance", "better"], quality.__getitem__) == "better"
+
+
 def test_more_errors_ask_for_more():
     quality = {"first": np.zeros(100), "other": 0.22 + NOISE}
     assert choose(["first", "other"], quality.__getitem__, errors=2.0) == "other"

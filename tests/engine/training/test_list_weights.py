@@ -13,7 +13,7 @@ from recommender.engine.evaluation.metrics import rank_targets
 from recommender.engine.model.scorer import TorchScorer
 from recommender.engine.model.towers import LONG, SHORT, ListWeights, TowerSizes, UserTower
 from recommender.engine.training.batches import drawn_later
-from recommender.engine.training.choosing import ENOUGH, QUIET_HISTORY, QUIET_VOTES, choose_list_weights
+from recommender.engine.training.choosing import ENOUGH, QUIET_HISTORY, QUIET_VOTES, choose_list_weights, cut_short
 from recommender.engine.training.trainer import Trained, train_two_tower_model
 from tests import planted
 from tests.engine.conftest import QUICK
@@ -85,6 +85,26 @@ def test_short_histories_get_weights_of_their_own(tmp_path):
     assert weights.history >= 0.75
     assert weights.history_short < 0.5
     assert weights.popularity_short == 1
+
+
+def test_where_few_have_a_short_history_the_beginnings_of_long_ones_stand_for_it(last_of_all_is_bread):
+    data = last_of_all_is_bread
+    weights = choose_list_weights(SaysOppositeWhereLittleIsKnown(data), data, data.cases(VALID))
+    assert weights.history == 1
+    assert weights.history_short < weights.popularity_short  # so much that bread is on top there, too
+
+
+@pytest.mark.parametrize("known", [1, SHORT])
+def test_a_history_cut_short_holds_the_first_purchases_and_wants_the_same(last_of_all_is_bread, known):
+    data = last_of_all_is_bread
+    whole = data.cases(VALID)
+    cut = cut_short(data, whole, known)
+    assert (cut.users == whole.users).all()
+    assert all((a == b).all() for a, b in zip(cut.targets, whole.targets, strict=True))
+    for bought, before in zip(cut.bought(data), whole.bought(data), strict=True):
+        assert len(bought) == known
+        assert (bought == before[: len(bought)]).all()
+    assert (cut.rows == cut.context + 1).all()  # the profile is that of the moment after
 
 
 def test_whoever_bought_little_is_taken_as_they_are(tmp_path):
