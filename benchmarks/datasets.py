@@ -1,5 +1,5 @@
-"""Data to measure on: a snapshot folder, the layouts of MovieLens, the Complete Journey and Online Retail, or
-generated shops."""
+"""Data to measure on: a snapshot folder, the layouts of MovieLens, the Complete Journey and Online Retail, a file of
+sequences, or generated shops."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from recommender.engine.errors import SnapshotError
 
 
 def read(data: str) -> Tables:
-    """The tables of a folder in any layout known here, or of a generated shop by its name ("wholesale")."""
+    """The tables of a folder in any layout known here, of a file of sequences, or of a generated shop by its name
+    ("wholesale")."""
     if data in GENERATED:
         return GENERATED[data]()
     folder = Path(data)
+    if folder.is_file():
+        return sequences(folder)
     for marker, reader in READERS.items():
         if (folder / marker).exists():
             return reader(folder)
-    raise SnapshotError(f"{folder} holds none of {', '.join(READERS)}, and no generated shop has that name.")
+    raise SnapshotError(
+        f"{folder} is no file, holds none of {', '.join(READERS)}, and no generated shop has that name."
+    )
 
 
 def movielens_100k(folder: Path) -> Tables:
@@ -89,6 +94,16 @@ def online_retail(folder: Path) -> Tables:
     customer = rows["CustomerID"].str.removesuffix(".0")
     frame = pd.DataFrame({"user": customer, "item": rows["StockCode"], "time": pd.to_datetime(rows["InvoiceDate"])})
     return from_frame(frame.sort_values("time", kind="stable"), user="user", item="item", time="time")
+
+
+def sequences(file: Path) -> Tables:
+    """A line a user: the user, then the items in order. There are no times: the place in the line stands for one."""
+    lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [(user, item, float(place)) for user, *items in lines for place, item in enumerate(items)]
+    if not rows:
+        raise SnapshotError(f"{file} has no line with a user and an item.")
+    frame = pd.DataFrame(rows, columns=["user", "item", "time"])
+    return from_frame(frame, user="user", item="item", time="time")
 
 
 def wholesale(
