@@ -167,6 +167,7 @@ class Learner:
         own = (query * vectors[target]).sum(-1)  # [P]
         drawn = sampled[torch.randint(len(sampled), (len(target), max(config.negatives // 64, 1)), device=self.device)]
         others = torch.einsum("pd,pkd->pk", query, vectors[torch.searchsorted(rows, drawn)])  # [P, K]
+        others = losses.without_known(others, drawn, batch.target, batch.bought())
         return (losses.bpr_loss if config.loss == "bpr" else losses.bce_loss)(own, others)
 
     def _query(self, batch: Batch, history: Tensor, trace: Tensor) -> Tensor:

@@ -76,6 +76,17 @@ def sampled_softmax_loss(
     return F.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long, device=scores.device))
 
 
+def without_known(others: Tensor, drawn: Tensor, target: Tensor, bought: Tensor) -> Tensor:
+    """The scores of drawn items, -inf for those that are the purchase itself or were bought before: in BPR and BCE such
+    a score adds neither loss nor gradient.
+
+    others [P, K], drawn int64 [P, K] item ids, target int64 [P], bought int64 [2, m] (row of others, item id) -> [P, K]
+    """
+    row = torch.arange(len(target), device=target.device)
+    known = torch.cat([bought, torch.stack([row, target])], 1)
+    return others.masked_fill(torch.isin(row[:, None] << 32 | drawn, known[0] << 32 | known[1]), float("-inf"))
+
+
 def bpr_loss(own: Tensor, others: Tensor) -> Tensor:
     """Bayesian personalised ranking (Rendle et al. 2009). own [P], others [P, K] scores of sampled items -> scalar"""
     return -F.logsigmoid(own[:, None] - others).mean()

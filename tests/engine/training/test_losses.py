@@ -1,12 +1,15 @@
 """The softmax written out in pieces against the plain one."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from recommender.engine.training.batches import NegativeSampler
-from recommender.engine.training.losses import sampled_softmax_loss, softmax_loss
+from recommender.engine.training.losses import bce_loss, bpr_loss, sampled_softmax_loss, softmax_loss, without_known
 
 PEOPLE, ITEMS, WIDTH = 700, 90, 8
 
@@ -43,6 +46,20 @@ def test_sampling_every_item_is_the_full_softmax() -> None:
     everything = torch.arange(ITEMS)
     sampled = sampled_softmax_loss(query, items[target], target, items, everything, torch.zeros(ITEMS), bought)
     torch.testing.assert_close(sampled, plain_loss(query, items, target, bought))
+
+
+@pytest.mark.parametrize("loss", [bpr_loss, bce_loss])
+def test_a_drawn_item_that_is_the_purchase_or_was_bought_before_does_not_count_against_it(
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    own = torch.tensor([1.0, -1.0], requires_grad=True)
+    others = torch.tensor([[0.5, 2.0, -0.5], [0.5, 2.0, -0.5]], requires_grad=True)
+    drawn, target, bought = torch.tensor([[7, 8, 9], [7, 8, 9]]), torch.tensor([7, 3]), torch.tensor([[1, 1], [5, 9]])
+    value = loss(own, without_known(others, drawn, target, bought))
+    (slope,) = torch.autograd.grad(value, others)
+    assert value.isfinite()
+    assert (slope > 0).tolist() == [[False, True, True], [True, True, False]]
+    assert (slope[slope <= 0] == 0).all()
 
 
 def test_inclusion_is_how_often_an_item_is_drawn() -> None:

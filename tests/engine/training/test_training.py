@@ -14,6 +14,7 @@ from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 from recommender.engine.evaluation.report import evaluate
 from recommender.engine.model.scorer import TorchScorer
 from recommender.engine.model.towers import ListWeights
+from recommender.engine.training import losses
 from recommender.engine.training.pipeline import build_bundle
 from recommender.engine.training.trainer import train_two_tower_model
 from tests import planted
@@ -42,6 +43,15 @@ def test_planted_tastes_are_learned_with_every_loss(snapshot, change):
     cases = data.cases(TEST)
     hits = user_metrics(rank_targets(TorchScorer(trained.model, data), data, cases))["hr_10"].mean()
     assert hits > 0.8  # of 60 items 15 are of one's kind and 9 of them bought: at random 10 of 51 would be hit
+
+
+def test_bpr_is_not_trained_against_what_was_bought(snapshot, monkeypatch):
+    drawn = []
+    plain = losses.bpr_loss
+    monkeypatch.setattr(losses, "bpr_loss", lambda own, others: drawn.append(others.detach()) or plain(own, others))
+    train_two_tower_model(load(snapshot), replace(QUICK, loss="bpr", epochs=1))
+    silent = torch.cat([scores.isinf().flatten() for scores in drawn]).float().mean()
+    assert 0.03 < silent < 0.5  # of 60 items one is the target, and up to 8 were bought before
 
 
 def test_training_stops_early_and_keeps_the_best_epoch(snapshot):
