@@ -16,6 +16,7 @@ from recommender.engine.data.inputs import UserInputs, Vectors
 TOP = 10
 METRICS = ("ndcg_10", "hr_10", "recall_20", "mrr")
 SCORES = 60_000_000  # at most, each time that a setting is tried on held-out people
+AT_ONCE = 16_000_000  # scores in memory, at most
 
 
 class VectorScorer(Protocol):
@@ -62,15 +63,19 @@ def case_inputs(data: TwoTowerDataset, cases: Cases, max_history: int, profile_o
     return UserInputs.of(histories, cases.lengths(data), ids, numbers, max_history)
 
 
+def parts_by_length(data: TwoTowerDataset, cases: Cases) -> list[np.ndarray]:
+    """Case numbers in parts of at most 512 (padding them costs little: histories of like length come together), fewer
+    where the catalog is large."""
+    order = np.argsort(cases.lengths(data), kind="stable")
+    at_once = int(np.clip(AT_ONCE // max(data.n_items, 1), 1, 512))
+    return np.array_split(order, -(-len(order) // at_once)) if len(order) else []
+
+
 def score_batches(
     scorer: Scorer, data: TwoTowerDataset, cases: Cases, profile_only: bool = False
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(case numbers [b], scores float32 [b, items]) with bought items at -inf, people of like history together."""
-    order = np.argsort(cases.lengths(data), kind="stable")
-    at_once = int(np.clip(40_000_000 // max(data.n_items, 1), 1, 512))
-    for part in np.array_split(order, max(-(-len(order) // at_once), 1)):
-        if len(part) == 0:
-            continue
+    for part in parts_by_length(data, cases):
         some = cases[part]
         if isinstance(scorer, CaseScorer):
             scores = np.array(scorer.scores(data, some), dtype=np.float32)
@@ -101,14 +106,17 @@ def rank_targets(
         if among is not None:
             scores[:, ~among] = -np.inf
         for row, case in enumerate(part):
-            own = scores[row, cases.targets[case]]
-            below = scores[row][None, :] < own[:, None]  # asked this way, what is not a number ranks last
-            ranks[case] = scores.shape[1] - below.sum(1)  # itself included: the best has rank 1
+            ranks[case] = ranks_of(scores[row], cases.targets[case])
         if shown is not None:
             k = min(TOP, scores.shape[1])
             listed = np.argpartition(-scores, k - 1, axis=1)[:, :k].ravel()
             shown += np.bincount(listed, minlength=len(shown))
     return ranks
+
+
+def ranks_of(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """int64 [t]: the rank, from 1, of each target, int [t], in `scores`, [items]. What is not a number ranks last."""
+    return np.array([len(scores) - np.count_nonzero(scores < own) for own in scores[targets]], dtype=np.int64)
 
 
 def ndcg(ranks: list[np.ndarray], top: int) -> np.ndarray:

@@ -22,11 +22,15 @@ from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.inputs import UserInputs, Vectors
 from recommender.engine.data.splits import TRAIN, VALID
 from recommender.engine.evaluation.metrics import (
+    TOP,
     VectorScorer,
     affordable,
     case_inputs,
+    ndcg,
+    parts_by_length,
     predict_held_out_ratings,
     rank_targets,
+    ranks_of,
     user_metrics,
 )
 from recommender.engine.model.linear import (
@@ -74,6 +78,7 @@ ENOUGH = 50  # users with a short history, so that its weights are no matter of 
 CASES = 2000  # held-out users on whom a setting is tried, at most
 
 T = TypeVar("T")
+PartWeights = tuple[float, float, float]  # of popularity, the history, and the votes within it
 
 
 def is_better(gain: np.ndarray, errors: float = 1.0) -> bool:
@@ -261,40 +266,21 @@ def choose_rating_path(data: TwoTowerDataset, rank: int, seed: int, reads: int) 
 
 
 @dataclass(frozen=True)
-class _Vectors:
-    """Vectors of some cases and of all items, as evaluation measures them. rows : int64 [n], of the cases, ascending.
-    users : float32 [n, d].   items : float32 [items, d].   hidden : of each case, item rows that no list may hold."""
-
-    rows: np.ndarray
-    users: np.ndarray
-    items: np.ndarray
-    hidden: Sequence[np.ndarray] | None = None
-
-    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
-        places = np.searchsorted(self.rows, cases.rows)
-        scores = self.users[places] @ self.items.T
-        if self.hidden is not None:
-            for row, place in enumerate(places):
-                scores[row, self.hidden[place]] = -np.inf
-        return scores
-
-
-@dataclass(frozen=True)
 class EncodedCases:
     """Validation cases in vectors, measured under several weights of their parts.
 
-    items : float32 [items, d].   users : float32 [cases, d].   voteless : the same without what purchases vote for.
-    width : of the part of the vectors in which histories meet items.   hidden : of each case, item rows that no list
-    may hold, beside what the case knows to be bought.
+    items : float32 [items, d].   users : float32 [cases, d].   voteless : the same without what purchases vote for,
+    where that can be told apart.   width : of the part of the vectors in which histories meet items.   hidden : of each
+    case, item rows that no list may hold.
     """
 
     data: TwoTowerDataset
     cases: Cases
     items: np.ndarray
     users: np.ndarray
-    voteless: np.ndarray
+    voteless: np.ndarray | None
     width: int
-    hidden: Sequence[np.ndarray] | None = None
+    hidden: Sequence[np.ndarray]
 
     @classmethod
     def of(
@@ -305,28 +291,49 @@ class EncodedCases:
         voteless: VectorScorer | None = None,
         hidden: Sequence[np.ndarray] | None = None,
     ) -> EncodedCases:
-        """voteless : the same model, in which purchases do not vote."""
-        parts = np.array_split(np.arange(len(cases)), len(cases) // 512 + 1)
-        inputs = [case_inputs(data, cases[part], scorer.max_history) for part in parts if len(part)]
-        users = np.concatenate([scorer.users(i).rank for i in inputs])
-        without = users if voteless is None else np.concatenate([voteless.users(i).rank for i in inputs])
-        return cls(data, cases, scorer.items.rank, users, without, scorer.items.trace.shape[1], hidden)
+        """voteless : the same model, in which purchases do not vote.   hidden : where that is not what each case knows
+        to be bought."""
+        items = scorer.items.rank
+        users = np.zeros((len(cases), items.shape[1]), np.float32)
+        without = None if voteless is None else users.copy()
+        for part in parts_by_length(data, cases):
+            inputs = case_inputs(data, cases[part], scorer.max_history)
+            users[part] = scorer.users(inputs).rank
+            if voteless is not None and without is not None:
+                without[part] = voteless.users(inputs).rank
+        if cases.reorders:
+            hidden = [np.zeros(0, np.int64)] * len(cases)
+        elif hidden is None:
+            hidden = cases.bought(data)
+        return cls(data, cases, items, users, without, scorer.items.trace.shape[1], hidden)
 
-    def __getitem__(self, rows: np.ndarray | slice) -> EncodedCases:
-        return replace(self, cases=self.cases[rows], users=self.users[rows], voteless=self.voteless[rows])
+    def __getitem__(self, rows: np.ndarray) -> EncodedCases:
+        without = None if self.voteless is None else self.voteless[rows]
+        hidden = [self.hidden[row] for row in rows]
+        return replace(self, cases=self.cases[rows], users=self.users[rows], voteless=without, hidden=hidden)
 
     @property
     def more_than_votes(self) -> bool:
         """Whether histories say anything beside their votes that can be weighed against these."""
-        return self.voteless is not self.users and bool(self.voteless[:, : self.width].any())
+        return self.voteless is not None and bool(self.voteless[:, : self.width].any())
 
-    def ndcg(self, popularity: float, history: float = 1.0, votes: float = 1.0) -> np.ndarray:
-        """NDCG@10 [cases] under these weights."""
-        users = votes * self.users + (1 - votes) * self.voteless
-        users[self.cases.lengths(self.data) > 0, -1] = popularity
-        users[:, : self.width] *= history
-        scorer = _Vectors(self.cases.rows, users, self.items, self.hidden)
-        return user_metrics(rank_targets(scorer, self.data, self.cases))["ndcg_10"]
+    def ndcg(self, candidates: Sequence[PartWeights]) -> dict[PartWeights, np.ndarray]:
+        """NDCG@10 [cases] under each of the weights. What each part says is multiplied out once for all of them."""
+        popularity, history, votes = np.array(candidates, np.float32).T[..., None]  # [candidates, 1] each
+        width, apart = self.width, self.voteless is not None and bool((votes != 1).any())
+        items, others, popular = self.items[:, :width].T, self.items[:, width:-1].T, popularity * self.items[:, -1]
+        ranks: list[list[np.ndarray]] = [[np.zeros(0)] * len(self.cases) for _ in candidates]
+        known = self.cases.lengths(self.data) > 0
+        for part in parts_by_length(self.data, self.cases):
+            said, rest = self.users[part, :width] @ items, self.users[part, width:-1] @ others  # [part, items]
+            unvoted = self.voteless[part, :width] @ items if apart and self.voteless is not None else said
+            for row, case in enumerate(part):
+                rest[row, self.hidden[case]] = -np.inf
+                loud = votes * said[row] + (1 - votes) * unvoted[row] if apart else said[row]
+                scores = history * loud + known[case] * popular + rest[row]  # [candidates, items]
+                for of_candidate, of_items in zip(ranks, scores, strict=True):
+                    of_candidate[case] = ranks_of(of_items, self.cases.targets[case])
+        return {candidate: ndcg(found, TOP) for candidate, found in zip(candidates, ranks, strict=True)}
 
 
 def choose_list_weights(
@@ -348,9 +355,12 @@ def choose_list_weights(
     if len(cases) < 2:
         return ListWeights()
     encoded = EncodedCases.of(scorer, data, cases, voteless)
-    popularity = choose(popularities, encoded.ndcg)
-    history = choose(HISTORY_WEIGHTS, lambda weight: encoded.ndcg(popularity, weight))
-    if history == 0 or encoded.ndcg(1.0, 0.0).mean() > encoded.ndcg(popularity, history).mean():
+    by_popularity = [(weight, 1.0, 1.0) for weight in popularities]
+    popularity = choose(by_popularity, encoded.ndcg(by_popularity).__getitem__)[0]
+    by_history = [(popularity, weight, 1.0) for weight in HISTORY_WEIGHTS]
+    quality = encoded.ndcg([*by_history, alone := (1.0, 0.0, 1.0)])
+    history = choose(by_history, quality.__getitem__)[1]
+    if history == 0 or quality[alone].mean() > quality[popularity, history, 1.0].mean():
         popularity, history = 1.0, 0.0
     weights = ListWeights(popularity, history, popularity, history)
 
@@ -365,16 +375,14 @@ def choose_list_weights(
     quieter = [weight for weight in sorted(HISTORY_WEIGHTS, reverse=True) if weight <= history]
     candidates = list(product(dict.fromkeys([popularity, 1.0]), quieter, votes))
     if not cut:
-        of_short = encoded[some]
-        return ListWeights(popularity, history, *choose(candidates, lambda candidate: of_short.ndcg(*candidate)))
+        return ListWeights(popularity, history, *choose(candidates, encoded[some].ndcg(candidates).__getitem__))
     whole = cases[some]
     parts = [EncodedCases.of(scorer, data, cut_short(data, whole, n), voteless, whole.bought(data)) for n in CUTS]
     quiet = (1.0, min(QUIET_HISTORY, history), QUIET_VOTES if len(votes) > 1 else 1.0)
-
-    def ndcg(candidate: tuple[float, float, float]) -> np.ndarray:
-        return np.mean([part.ndcg(*candidate) for part in parts], axis=0)
-
-    return ListWeights(popularity, history, *choose([quiet, *candidates], ndcg, CUT_ERRORS))
+    candidates = [quiet, *candidates]
+    found = [part.ndcg(candidates) for part in parts]
+    chosen = choose(candidates, lambda candidate: np.mean([part[candidate] for part in found], axis=0), CUT_ERRORS)
+    return ListWeights(popularity, history, *chosen)
 
 
 def cut_short(data: TwoTowerDataset, cases: Cases, known: int) -> Cases:

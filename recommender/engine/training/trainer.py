@@ -18,6 +18,7 @@ from torch import Tensor
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.splits import VALID
+from recommender.engine.evaluation.metrics import affordable
 from recommender.engine.files import replacing, under
 from recommender.engine.model.linear import LinearSettings
 from recommender.engine.model.rating import fit_rating_paths
@@ -172,14 +173,16 @@ def train_two_tower_model(
 
 def _validate(learner: Learner) -> tuple[float, np.ndarray]:
     """NDCG@10 of the averaged weights on validation, under the weight of popularity that serves it best: the mean, 0
-    where nobody is held out, and float64 [cases], which only the process of rank zero has."""
-    by_case, cases = np.zeros(0), _cases(learner)
+    where nobody is held out, and float64 [cases], which only the process of rank zero has. The same people each time,
+    fewer of them where the catalog is large."""
+    by_case, cases = np.zeros(0), _cases(learner, affordable(learner.config.eval_users, learner.data.n_items))
     if len(cases) and distributed.is_rank_zero():
         latest = learner.weights()
         learner.model.load_state_dict(learner.average)
         encoded = EncodedCases.of(TorchScorer(learner.model, learner.data), learner.data, cases)
         learner.model.load_state_dict(latest)
-        by_case = max((encoded.ndcg(weight) for weight in popularities(learner.linear)), key=np.mean)
+        found = encoded.ndcg([(weight, 1.0, 1.0) for weight in popularities(learner.linear)])
+        by_case = max(found.values(), key=np.mean)
     return distributed.broadcast_from_rank_zero(float(by_case.mean()) if len(by_case) else 0.0), by_case
 
 
@@ -189,11 +192,12 @@ def _choose_list_weights(learner: Learner) -> ListWeights:
     scorer = TorchScorer(learner.model, learner.data)
     # What meets in a cosine is no sum: there the votes cannot be weighed apart.
     voteless = None if learner.model.users.normalised else scorer.voteless()
-    return choose_list_weights(scorer, learner.data, _cases(learner), popularities(learner.linear), voteless)
+    cases = _cases(learner, learner.config.eval_users)
+    return choose_list_weights(scorer, learner.data, cases, popularities(learner.linear), voteless)
 
 
-def _cases(learner: Learner) -> Cases:
-    return learner.data.cases(VALID, learner.config.eval_users, seed=0)
+def _cases(learner: Learner, at_most: int) -> Cases:
+    return learner.data.cases(VALID, at_most, seed=0)
 
 
 def popularities(linear: LinearSettings) -> list[float]:

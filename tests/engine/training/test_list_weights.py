@@ -9,11 +9,18 @@ from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import Vectors
 from recommender.engine.data.splits import TEST, TRAIN, VALID, split
 from recommender.engine.data.tables import read_snapshot
-from recommender.engine.evaluation.metrics import rank_targets
+from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 from recommender.engine.model.scorer import TorchScorer
 from recommender.engine.model.towers import LONG, SHORT, ListWeights, TowerSizes, UserTower
 from recommender.engine.training.batches import drawn_later
-from recommender.engine.training.choosing import ENOUGH, QUIET_HISTORY, QUIET_VOTES, choose_list_weights, cut_short
+from recommender.engine.training.choosing import (
+    ENOUGH,
+    QUIET_HISTORY,
+    QUIET_VOTES,
+    EncodedCases,
+    choose_list_weights,
+    cut_short,
+)
 from recommender.engine.training.trainer import Trained, train_two_tower_model
 from tests import planted
 from tests.engine.conftest import QUICK
@@ -55,6 +62,57 @@ class SaysOppositeWhereLittleIsKnown:
         for_it = np.where(inputs.known > SHORT, 1, -1)
         rank = np.stack([for_it, np.zeros(len(for_it)), np.ones(len(for_it))], 1).astype(np.float32)
         return Vectors.of_people(rank, rank)
+
+
+def test_what_several_weights_give_at_once_is_what_each_gives_alone(last_of_all_is_bread):
+    data, rng = last_of_all_is_bread, np.random.default_rng(0)
+    cases, items = data.cases(VALID), rng.normal(size=(last_of_all_is_bread.n_items, 6)).astype(np.float32)
+    cases.context[:5] = data.first_row[cases.users[:5]] - 1  # newcomers
+
+    class Model:
+        max_history = 100
+
+        def __init__(self, seed):
+            table = np.random.default_rng(seed).normal(size=(EACH, 6)).astype(np.float32)
+            table[0], table[:, -1] = 0, table[:, -1] * (np.arange(EACH) > 0)
+            self.table, self.items = table, Vectors(items, items, items[:, :3])
+
+        def users(self, inputs):
+            return Vectors.of_people(self.table[inputs.known.astype(int)], np.zeros((len(inputs), 0)))
+
+    model, voteless = Model(1), Model(2)
+    candidates = [(1.0, 1.0, 1.0), (0.5, 0.25, 0.5), (0.1, 0.0, 1.0), (2.0, 1.25, 0.25)]
+    at_once = EncodedCases.of(model, data, cases, voteless).ndcg(candidates)
+
+    known = cases.lengths(data)
+    for popularity, history, votes in candidates:
+
+        class Alone(Model):
+            def users(self, inputs, weights=(popularity, history, votes)):
+                rank = weights[2] * super().users(inputs).rank + (1 - weights[2]) * voteless.users(inputs).rank
+                rank[:, :3] *= weights[1]
+                rank[:, 3:-1] = model.users(inputs).rank[:, 3:-1]
+                rank[:, -1] = np.where(inputs.known > 0, weights[0], 0)
+                return Vectors.of_people(rank, np.zeros((len(rank), 0)))
+
+        alone = user_metrics(rank_targets(Alone(1), data, cases))["ndcg_10"]
+        assert at_once[popularity, history, votes] == pytest.approx(alone)
+    assert set(known) == {0, EACH - 2}
+
+
+def test_cases_are_encoded_beside_others_of_like_history(tmp_path):
+    """One in ten has a history ten times as long: reading them costs those with a short one nothing."""
+    data = dataset(tmp_path, lambda u: [f"i{i}" for i in range(40 if u % 10 == 0 else 4)], people=1500)
+    read = []
+
+    class Reads(SaysOppositeWhereLittleIsKnown):
+        def users(self, inputs):
+            read.append(inputs.items.size)
+            return super().users(inputs)
+
+    cases = data.cases(VALID)
+    EncodedCases.of(Reads(data), data, cases)
+    assert sum(read) < 3 * cases.lengths(data).sum()  # 6 times, where each part has somebody with a long one
 
 
 def test_short_histories_get_weights_of_their_own(tmp_path):

@@ -9,12 +9,14 @@ from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.splits import TEST, TRAIN, VALID, split
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import EngineError, TrainingCancelled
+from recommender.engine.evaluation import metrics
 from recommender.engine.evaluation.baselines import Popularity
 from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 from recommender.engine.evaluation.report import evaluate
 from recommender.engine.model.scorer import TorchScorer
 from recommender.engine.model.towers import ListWeights
 from recommender.engine.training import losses
+from recommender.engine.training.choosing import EncodedCases
 from recommender.engine.training.pipeline import build_bundle
 from recommender.engine.training.trainer import train_two_tower_model
 from tests import planted
@@ -66,6 +68,19 @@ def test_training_starts_from_the_closed_forms(snapshot):
     trained = train_two_tower_model(load(snapshot), replace(QUICK, epochs=1))
     popular = user_metrics(rank_targets(Popularity(load(snapshot)), load(snapshot), load(snapshot).cases(VALID)))
     assert trained.start > 2 * popular["ndcg_10"].mean()
+
+
+def test_epochs_are_judged_on_fewer_people_where_the_catalog_is_large_and_lists_on_all(snapshot, monkeypatch):
+    data = TwoTowerDataset.build(tables := read_snapshot(snapshot), split(tables, "last-out"))
+    everybody, judged = len(data.cases(VALID)), []
+    real = EncodedCases.of
+    monkeypatch.setattr(EncodedCases, "of", lambda *given, **more: judged.append(given[2]) or real(*given, **more))
+    monkeypatch.setattr(metrics, "SCORES", 20 * data.n_items)
+    train_two_tower_model(data, replace(QUICK, epochs=2))
+    *while_training, of_lists = judged
+    assert [len(cases) for cases in while_training] == [20] * 3
+    assert all((cases.users == while_training[0].users).all() for cases in while_training)
+    assert len(of_lists) == everybody > 20
 
 
 def test_the_learning_rate_halves_when_an_epoch_brings_nothing(snapshot):
