@@ -117,6 +117,7 @@ class RecommenderSource:
         sources = self.customer_from_interactions.values()
         return list(dict.fromkeys(s.field for s in sources if isinstance(s, Latest | Sum)))
 
+    @cache  # noqa: B019 (a process has one source)
     def schema(self) -> Schema:
         """The engine's view of this source: what a snapshot made from it holds."""
         kinds: dict[type, str] = {Latest: "latest", Count: "count", Sum: "sum"}

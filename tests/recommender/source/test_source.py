@@ -202,3 +202,9 @@ def test_the_recommender_app_can_be_read_without_the_shops_models():
     code = f"import sys, recommender.source; print(sorted({shop} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_source_makes_its_schema_once():
+    """Every list asks for it."""
+    source = ShopSource()
+    assert source.schema() is source.schema()
