@@ -75,7 +75,7 @@ def questions(data: TwoTowerDataset, role: int) -> Cases:
 
 def choose(name: str, data: TwoTowerDataset) -> dict[str, Any]:
     """The settings, of the model's own few, that serve VALID best after learning from TRAIN."""
-    peer = load(name, items=True)
+    peer = load(name, ITEMS)
     cases, best, decided = questions(data, VALID), -1.0, {}
     for settings in peer.grid(data)[:TRIALS]:
         model = peer(**settings)
@@ -89,7 +89,7 @@ def choose(name: str, data: TwoTowerDataset) -> dict[str, Any]:
 def measure(name: str, data: TwoTowerDataset, settings: dict[str, Any]) -> dict[str, Any]:
     """The row of a model that learned from TRAIN and VALID with these settings."""
     known = data.with_role(np.where(data.role == VALID, TRAIN, data.role).astype(np.int8))
-    model = load(name, items=True)(**settings)
+    model = load(name, ITEMS)(**settings)
     started = time.perf_counter()
     model.fit(known)
     seconds = time.perf_counter() - started

@@ -1,5 +1,7 @@
 """Quality beside the peers: one split, one harness, every item not yet bought ranked for everybody.
 
+With --split next-basket each customer's last basket is asked for, and every item ranked, bought before or not.
+
 Each model chooses its settings on VALID, learns again from TRAIN and VALID, and meets TEST once. Choosing and the final
 fit run in a process each, so that `seconds` and `peak_mb` are those of one fit of one model and nothing else.
 """
@@ -12,15 +14,15 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import datasets, splits
-from benchmarks.peers import HOME, OURS, TRIALS, Peer, load
-from recommender.engine.data.dataset import TwoTowerDataset
+from benchmarks.peers import BASKETS, HOME, OURS, TRIALS, Peer, load
+from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.splits import TEST, TRAIN, VALID, held_out_last, split
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
@@ -35,6 +37,19 @@ HEADINGS = (
 )
 
 
+NEXT_BASKET = "next-basket"
+
+
+class Task(NamedTuple):
+    """What is measured.   peers : as `peers.load` takes them.   ask : the questions of a role, so many at most."""
+
+    peers: Mapping[str, tuple[str, str]]
+    ask: Callable[[TwoTowerDataset, int, int], Cases]
+
+
+NEW_ITEMS, BASKET = Task(HOME, TwoTowerDataset.cases), Task(BASKETS, TwoTowerDataset.next_baskets)
+
+
 class PeerFailed(EngineError):
     """A peer's process ended without an answer."""
 
@@ -42,12 +57,13 @@ class PeerFailed(EngineError):
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        names = named(options.models, HOME)
+        task = BASKET if options.split == NEXT_BASKET else NEW_ITEMS
+        names = named(options.models, task.peers)
         overrides = {OURS: [{"config": json.loads(options.config)}]} if options.config else {}
         tables = datasets.read(options.data)
         data = _split(tables, options)
         known = chosen_before(options.settings) if options.settings else {}
-        rows = compare(data, names, overrides, known)
+        rows = compare(data, names, overrides, known, task)
     except (EngineError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -63,7 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _split(tables: Tables, options: argparse.Namespace) -> TwoTowerDataset:
-    if options.orders == "all":
+    if options.split == NEXT_BASKET:
+        tables, role, _ = held_out_last(tables, splits.last_baskets(tables))
+    elif options.orders == "all":
         tables, role, _ = held_out_last(tables, split(tables, options.split, options.seed))
     else:
         tables, role = splits.first_orders(tables, RETURNING[options.orders], options.seed)
@@ -75,6 +93,7 @@ def compare(
     names: list[str],
     grids: dict[str, list[dict[str, Any]]] | None = None,
     known: dict[str, dict[str, Any]] | None = None,
+    task: Task = NEW_ITEMS,
 ) -> list[dict[str, Any]]:
     """A row for each model whose package is installed. grids : settings to try instead of a model's own.
     known : what `choose` gave back for a model before, taken as it is.
@@ -83,8 +102,10 @@ def compare(
     for name in names:
         try:
             grid = (grids or {}).get(name)
-            chosen = (known or {}).get(name) or in_a_process(lambda name=name, grid=grid: choose(name, data, grid))
-            row = in_a_process(lambda name=name, chosen=chosen: measure(name, data, chosen))
+            chosen = (known or {}).get(name) or in_a_process(
+                lambda name=name, grid=grid: choose(name, data, grid, task)
+            )
+            row = in_a_process(lambda name=name, chosen=chosen: measure(name, data, chosen, task))
         except ImportError as error:
             print(f"{name} is left out: {error}.", file=sys.stderr)
             continue
@@ -96,12 +117,14 @@ def compare(
     return rows
 
 
-def choose(name: str, data: TwoTowerDataset, grid: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def choose(
+    name: str, data: TwoTowerDataset, grid: list[dict[str, Any]] | None = None, task: Task = NEW_ITEMS
+) -> dict[str, Any]:
     """The settings, of the model's own few, that serve VALID best after learning from TRAIN."""
     started = time.perf_counter()
-    peer = load(name)
+    peer = load(name, task.peers)
     grid = peer.grid(data)[:TRIALS] if grid is None else grid
-    cases = data.cases(VALID, AT_MOST)
+    cases = task.ask(data, VALID, AT_MOST)
     best, decided = -1.0, grid[0]
     for number, settings in enumerate(grid, 1):
         model = peer(**settings)
@@ -114,15 +137,15 @@ def choose(name: str, data: TwoTowerDataset, grid: list[dict[str, Any]] | None =
     return {"decided": decided, "trials": len(grid), "tuning_seconds": time.perf_counter() - started, "valid": best}
 
 
-def measure(name: str, data: TwoTowerDataset, chosen: dict[str, Any]) -> dict[str, Any]:
+def measure(name: str, data: TwoTowerDataset, chosen: dict[str, Any], task: Task = NEW_ITEMS) -> dict[str, Any]:
     """The row of a model that learned from TRAIN and VALID with the chosen settings."""
     role = np.where(data.role == VALID, TRAIN, data.role).astype(np.int8)
     known = data.with_role(role)
-    model: Peer = load(name)(**chosen["decided"])
+    model: Peer = load(name, task.peers)(**chosen["decided"])
     started = time.perf_counter()
     model.fit(known)
     seconds = time.perf_counter() - started
-    cases = known.cases(TEST, AT_MOST)
+    cases = task.ask(known, TEST, AT_MOST)
     if not len(cases):
         raise EngineError("Nobody is held out for the test: there is nothing to measure.")
     shown = np.zeros(known.n_items, dtype=np.int64)
@@ -226,7 +249,7 @@ def print_table(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help=f"a folder, or a generated shop: {', '.join(datasets.GENERATED)}")
-    parser.add_argument("--split", choices=("last-out", "date"), default="last-out")
+    parser.add_argument("--split", choices=("last-out", "date", NEXT_BASKET), default="last-out")
     parser.add_argument(
         "--orders",
         choices=("all", *RETURNING),

@@ -70,7 +70,7 @@ def compare(tables: Tables, roles: list[np.ndarray], names: list[str], as_served
 
 def measure(tables: Tables, role: np.ndarray, name: str, as_served: bool = False) -> dict[str, Any]:
     """The errors of one model on the TEST ratings, with the user of each."""
-    rater = load(name, rates=True)
+    rater = load(name, RATERS)
     started = time.perf_counter()
     grid = rater.grid()
     data = known_first(tables, np.where(role == TEST, LEFT_OUT, role))

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from recommender.engine.data.dataset import TwoTowerDataset
-from recommender.engine.data.splits import LEFT_OUT, TEST, TRAIN, VALID, held_out_last, split_last_out
+from recommender.engine.data.splits import LEFT_OUT, TEST, TRAIN, VALID, held_out_last, moments, split_last_out
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import EngineError
 
@@ -18,6 +18,19 @@ def at_random(tables: Tables, seed: int, held_out: float = 0.1) -> np.ndarray:
     """int8 [n]: a tenth of the purchases for the test and a tenth for validation, whenever they were."""
     draw = np.random.default_rng(seed).random(len(tables))
     return np.select([draw < held_out, draw < 2 * held_out], [TEST, VALID], TRAIN).astype(np.int8)
+
+
+def last_baskets(tables: Tables) -> np.ndarray:
+    """int8 [n]: the test is all that a person bought last, at one moment; validation what they bought before that.
+
+    Something is known of everybody asked about: one basket is learned from, and of two the last is the test.
+    """
+    moment = moments(tables)
+    last = moment[(tables.first_row[1:] - 1).clip(min=0)][tables.user]
+    place = moment - moment[tables.first_row[:-1].clip(max=len(tables) - 1)][tables.user]  # of a basket, from 0
+    return np.select([(moment == last) & (place > 0), (moment == last - 1) & (place > 0)], [TEST, VALID], TRAIN).astype(
+        np.int8
+    )
 
 
 def known_first(tables: Tables, role: np.ndarray) -> TwoTowerDataset:

@@ -10,6 +10,7 @@ A module is loaded only in the process that measures its peer: what it imports m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -35,6 +36,12 @@ COLD = {  # for whom or what nothing is known of but features
     "pair_popularity": ("popularity", "PairPopularity"),
     "category_popularity": ("popularity", "CategoryPopularity"),
     "random": ("popularity", "Random"),
+}
+BASKETS = {  # the whole next basket, bought before or not
+    "popularity": ("popularity", "Popularity"),
+    "personal_frequency": ("baskets", "PersonalFrequency"),
+    "tifu_knn": ("baskets", "TIFUKNN"),
+    OURS: ("ours", "TwoTowers"),
 }
 ITEMS = {  # what comes next after one item
     "popularity": ("items", "Popularity"),
@@ -65,8 +72,7 @@ class Peer(Protocol):
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray: ...
 
 
-def load(name: str, rates: bool = False, items: bool = False) -> Any:
-    """The class of a peer, of a rater or of what tells one item from another; ImportError where the package that it
-    needs is not installed."""
-    module, of_class = (RATERS if rates else ITEMS if items else HOME | COLD)[name]
+def load(name: str, peers: Mapping[str, tuple[str, str]] = HOME | COLD) -> Any:
+    """The class of one of the peers; ImportError where the package that it needs is not installed."""
+    module, of_class = peers[name]
     return getattr(import_module(f"{__name__}.{module}"), of_class)

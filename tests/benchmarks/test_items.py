@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import items
-from benchmarks.peers import load
+from benchmarks.peers import ITEMS, load
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.splits import TEST, split
 from recommender.engine.data.tables import read_snapshot
@@ -42,7 +42,7 @@ def test_the_question_is_the_last_item_known_and_people_without_one_are_no_quest
     data = TwoTowerDataset.build(tables, split(tables, "last-out", 1))
     cases = items.questions(data, TEST)
     assert len(cases) == 120
-    knn = load("item_knn", items=True)()
+    knn = load("item_knn", ITEMS)()
     knn.fit(data)
     last = np.array([bought[-1] for bought in cases.bought(data)])
     np.testing.assert_array_equal(knn.scores(data, cases), knn.of(last))

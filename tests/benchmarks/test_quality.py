@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import peers, quality, splits
+from benchmarks.peers import load
 from benchmarks.peers.ease import EASE
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.splits import TEST, TRAIN, VALID, split
@@ -114,7 +115,7 @@ def test_a_folder_of_no_known_layout_is_one_clear_sentence(tmp_path: Path, capsy
     assert quality.main(["--data", str(tmp_path / "nowhere")]) == 1
 
     said = capsys.readouterr().err
-    assert said.startswith(f"error: {tmp_path / 'nowhere'} holds none of schema.json, u.data")
+    assert said.startswith(f"error: {tmp_path / 'nowhere'} is no file, holds none of schema.json, u.data")
     assert said.count("\n") == 1
 
 
@@ -183,3 +184,58 @@ def test_of_a_quarter_of_the_customers_the_last_order_is_held_out():
     held_out = np.array([len(targets) for targets in data.cases(TEST).targets])
     assert set(held_out) == {1, 5}
     assert 5 <= (held_out == 5).sum() <= 25
+
+
+def shop_of_staples(people: int = 80):
+    """Everybody buys two staples of their own in every order, one popular thing and one new thing."""
+    user, item, time = [], [], []
+    for person in range(people):
+        rng = np.random.default_rng(person)
+        staples, others = rng.choice(20, 2, replace=False), 20 + rng.permutation(20)
+        for n in range(5):
+            bought = [*(f"s{i}" for i in staples), *(["hit"] if n % 2 else []), f"o{others[n]}"]
+            user += [f"u{person}"] * len(bought)
+            item += bought
+            time += [1.7e9 + 1000.0 * person + 1e6 * n] * len(bought)
+    return from_frame(pd.DataFrame({"user": user, "item": item, "time": time}), user="user", item="item", time="time")
+
+
+def test_the_next_basket_is_the_last_one_whole_with_what_was_bought_before():
+    tables = shop_of_staples()
+    data = TwoTowerDataset.build(tables, splits.last_baskets(tables))
+
+    cases = data.next_baskets(TEST)
+
+    assert len(cases) == 80
+    assert cases.reorders
+    assert {len(targets) for targets in cases.targets} == {3}, "two staples among them"
+    assert (data.role[cases.context] == VALID).all(), "the basket before is known"
+    assert {len(targets) for targets in data.next_baskets(VALID).targets} == {4}
+
+
+def test_staples_are_found_by_how_often_they_were_bought():
+    tables = shop_of_staples()
+    data = TwoTowerDataset.build(tables, splits.last_baskets(tables))
+
+    rows = {}
+    for name in ("popularity", "personal_frequency", "tifu_knn"):
+        chosen = quality.choose(name, data, None, quality.BASKET)
+        rows[name] = quality.measure(name, data, chosen, quality.BASKET)
+
+    assert rows["popularity"]["ndcg_10"] < 0.4
+    assert rows["personal_frequency"]["ndcg_10"] > 0.6
+    assert rows["tifu_knn"]["ndcg_10"] > 0.5
+
+
+def test_the_vector_of_tifu_knn_is_that_of_the_paper():
+    user, item = ["u"] * 5 + ["v"], ["a", "b", "a", "c", "d", "a"]
+    when = [1.7e9 + 1e6 * n for n in (0, 1, 2, 3, 3, 0)]
+    frame = pd.DataFrame({"user": user, "item": item, "time": when})
+    data = TwoTowerDataset.build(from_frame(frame, user="user", item="item", time="time"))
+
+    model = load("tifu_knn", peers.BASKETS)(group=3, within=0.5, over=0.1, own=1.0, neighbours=1)
+    model.fit(data)
+
+    # Four baskets in groups of three: the first alone, then those with a decay of one half, the first group a tenth.
+    vector = dict(zip(data.tables.item_keys.tolist(), model.people[0].toarray()[0].tolist(), strict=True))
+    assert vector == pytest.approx({"a": (0.1 * 1 + 0.5 / 3) / 2, "b": 0.25 / 3 / 2, "c": 1 / 3 / 2, "d": 1 / 3 / 2})

@@ -11,7 +11,7 @@ import numpy as np
 from recommender.engine.data.derived import Columns, columns_before, columns_now, columns_of_newcomers
 from recommender.engine.data.encoders import Encoders, Standardizer, Vocabulary
 from recommender.engine.data.inputs import gap_bucket
-from recommender.engine.data.splits import TRAIN, comes_in_baskets, moments, orders_stand_alone, repeats
+from recommender.engine.data.splits import LEFT_OUT, TRAIN, comes_in_baskets, moments, orders_stand_alone, repeats
 from recommender.engine.data.tables import Tables
 
 # What one user adds is capped at a multiple of what a user at this quantile of activity adds. Few real users reach it;
@@ -178,6 +178,26 @@ class TwoTowerDataset:
         targets = [np.unique(self.item[rows[start[k] : stop[k]]]) for k in kept]
         first = rows[start[kept]]
         return Cases(users[kept], first, self.context[first], targets, reorders and len(rows) > 0)
+
+    def next_baskets(self, role: int, at_most: int | None = None, seed: int = 0) -> Cases:
+        """The held-out moments of a role as questions: what did this user buy next, bought before or not?
+
+        Something is known of the user, and nothing of that moment. A moment in which nothing new was bought is left out
+        by splits that look for new items, and belongs to the held-out one before it: without those nobody would seem to
+        buy again. With `at_most`, a fixed random sample of the moments.
+        """
+        moment, rows = moments(self.tables), np.arange(len(self))
+        held_out = np.maximum.accumulate(np.where(self.role == LEFT_OUT, 0, rows))
+        asked = (self.role[held_out] == role) & (self.user[held_out] == self.user)
+        rows = rows[asked & (self.context >= self.first_row[self.user])]
+        rows = rows[moment[self.context[rows]] < moment[rows]]
+        _, start, size = np.unique(moment[rows], return_index=True, return_counts=True)
+        if at_most is not None and len(start) > at_most:
+            kept = np.sort(np.random.default_rng(seed).choice(len(start), at_most, replace=False))
+            start, size = start[kept], size[kept]
+        first = rows[start]
+        targets = [np.unique(self.item[a : a + n]) for a, n in zip(first, size, strict=True)]
+        return Cases(self.user[first], first, self.context[first], targets, reorders=True)
 
 
 @dataclass(frozen=True)

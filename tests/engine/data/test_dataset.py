@@ -191,3 +191,18 @@ def test_by_date_the_last_days_are_held_out_however_few_there_are(days, held_out
     assert (role == role[:, :1]).all()
     assert role[-len(held_out) :, 0].tolist() == held_out
     assert (role[: -len(held_out)] == TRAIN).all()
+
+
+def test_moments_in_which_nothing_new_was_bought_are_asked_for_as_next_baskets():
+    frame = pd.DataFrame(
+        {"user": "u", "item": ["a", "b", "a", "c", "a", "b"], "time": [1e9 + 1e6 * n for n in range(6)]}
+    )
+    tables = from_frame(frame, user="user", item="item", time="time")
+    data = TwoTowerDataset.build(tables, split(tables, "last-out"))
+    assert data.role.tolist() == [TRAIN, VALID, LEFT_OUT, TEST, LEFT_OUT, LEFT_OUT]
+
+    valid, test = data.next_baskets(VALID), data.next_baskets(TEST)
+
+    named = [[data.tables.item_keys[i] for i in targets] for targets in (*valid.targets, *test.targets)]
+    assert named == [["b"], ["a"], ["c"], ["a"], ["b"]]
+    assert [*valid.context, *test.context] == [0, 1, 2, 3, 4]
