@@ -29,12 +29,13 @@ def read(data: str) -> Tables:
 
 
 def movielens_100k(folder: Path) -> Tables:
-    """Ratings 1 to 5 with age, gender and occupation; films by their first genre and their decade."""
+    """Ratings 1 to 5 with age, gender and occupation; films by first genre and decade, all genres and title."""
     ratings = pd.read_csv(folder / "u.data", sep="\t", names=["user", "item", "rating", "time"])
     users = pd.read_csv(folder / "u.user", sep="|", names=["user", "age", "gender", "occupation", "zip"])
     films = pd.read_csv(folder / "u.item", sep="|", header=None, encoding="latin-1")
     flags = films.iloc[:, 5:].to_numpy()
-    films = pd.DataFrame({"item": films[0], "title": films[1], "genre": flags.argmax(1)})
+    genres = [tuple(np.flatnonzero(row).astype(str)) for row in flags]
+    films = pd.DataFrame({"item": films[0], "title": films[1], "genre": flags.argmax(1), "genres": genres})
     return _movielens(ratings, users, films)
 
 
@@ -44,13 +45,14 @@ def movielens_1m(folder: Path) -> Tables:
 
     users = table("users.dat", ["user", "gender", "age", "occupation", "zip"])
     films = table("movies.dat", ["item", "title", "genres"])
-    films["genre"] = films["genres"].str.split("|").str[0]
+    films["genres"] = films["genres"].str.split("|")
+    films["genre"] = films["genres"].str[0]
     return _movielens(table("ratings.dat", ["user", "item", "rating", "time"]), users, films)
 
 
 def _movielens(ratings: pd.DataFrame, users: pd.DataFrame, films: pd.DataFrame) -> Tables:
     films["decade"] = films["title"].str.extract(r"\((\d{3})\d\)\s*$", expand=False)
-    frame = ratings.merge(users, on="user").merge(films[["item", "genre", "decade"]], on="item")
+    frame = ratings.merge(users, on="user").merge(films[["item", "genre", "decade", "genres", "title"]], on="item")
     frame = frame.astype({"genre": str, "occupation": str, "decade": object})
     return from_frame(
         frame.sort_values("time", kind="stable"),
@@ -61,6 +63,8 @@ def _movielens(ratings: pd.DataFrame, users: pd.DataFrame, films: pd.DataFrame) 
         user_categorical=["gender", "occupation"],
         user_numerical=["age"],
         item_categorical=["genre", "decade"],
+        item_text=["title"],
+        item_multi=["genres"],
     )
 
 
@@ -80,6 +84,7 @@ def complete_journey(folder: Path) -> Tables:
         time="time",
         user_categorical=fields,
         item_categorical=kinds,
+        item_text=kinds[2:],
     )
 
 
@@ -93,7 +98,9 @@ def online_retail(folder: Path) -> Tables:
     rows = rows[(rows["CustomerID"] != "") & ~rows["InvoiceNo"].str.startswith("C") & sold & product]
     customer = rows["CustomerID"].str.removesuffix(".0")
     frame = pd.DataFrame({"user": customer, "item": rows["StockCode"], "time": pd.to_datetime(rows["InvoiceDate"])})
-    return from_frame(frame.sort_values("time", kind="stable"), user="user", item="item", time="time")
+    frame["description"], frame["price"] = rows["Description"], pd.to_numeric(rows["UnitPrice"])
+    content = {"item_text": ["description"], "item_numerical": ["price"]}
+    return from_frame(frame.sort_values("time", kind="stable"), user="user", item="item", time="time", **content)
 
 
 def sequences(file: Path) -> Tables:

@@ -103,7 +103,9 @@ class TwoTowers(ItemPeer):
         )
         fields = data.tables.schema.item_categorical
         codes, _ = feature_codes({name: data.tables.items[name].tolist() for name in fields}, fields, data.n_items)
-        self.neighbours, self.index = Neighbours(self, self.items, codes), Index(self.items.rank)
+        parts = data.encoders.content.shared_parts
+        self.neighbours = Neighbours(self, self.items, codes, data.item_content, parts)
+        self.index = Index(self.items.rank)
 
     def of(self, questions: np.ndarray) -> np.ndarray:
         scores = np.full((len(questions), len(self.items)), -np.inf, np.float32)

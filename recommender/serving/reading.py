@@ -197,7 +197,8 @@ def _place_items(
         vectors: ItemVectors = inference.items
         if described:
             vectors = inference.items.above(inference.encode_items(described))
-        without_features = Neighbours(inference, vectors, np.zeros((0, len(vectors)), np.int32))
+        content = inference.content
+        without_features = Neighbours(inference, vectors, np.zeros((0, len(vectors)), np.int32), content)
         index = open_index(model.collection, vectors)
         placed = PlacedModel(model, vectors, index, without_features, row_of, described)
     names = [name for name in inference.schema.item_categorical if name in columns]

@@ -22,9 +22,8 @@ class BundleScorer:
     def __init__(self, inference: Inference, data: TwoTowerDataset):
         self.inference, self.max_history = inference, inference.max_history
         rows = np.array([inference.row_of.get(k, -1) for k in data.tables.item_keys], dtype=np.int64)
-        self.items = Vectors.concat(
-            [inference.run_items(r, f) for r, f in zip(_parts(rows), _parts(data.item_features), strict=True)]
-        )
+        read = map(_parts, (rows, data.item_features, data.item_content))
+        self.items = Vectors.concat([inference.run_items(*part) for part in zip(*read, strict=True)])
 
     def users(self, inputs: UserInputs) -> Vectors:
         return self.inference.run_users(inputs, self.items)
@@ -74,8 +73,9 @@ def _under(schema: Schema, tables: Tables) -> Tables:
     for name in schema.user_fields:
         if name not in schema.derived and name not in users:
             users[name] = _missing(len(tables.user_keys), name in schema.user_numerical)
-    for name in schema.item_categorical:
-        items.setdefault(name, _missing(len(tables.item_keys), numerical=False))
+    for name in schema.item_fields:
+        missing = _missing(len(tables.item_keys), name in (*schema.item_numerical, schema.item_vector))
+        items.setdefault(name, missing[:, None] if name == schema.item_vector else missing)
     numeric = schema.numeric_interaction_columns()
     for name in schema.interaction_columns:
         values.setdefault(name, _missing(len(tables), name in numeric))

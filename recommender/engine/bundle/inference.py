@@ -14,10 +14,10 @@ import numpy as np
 import onnxruntime as ort
 
 from recommender.engine.bundle.manifest import WEIGHTS, read_manifest
-from recommender.engine.bundle.neighbours import QUESTIONS
+from recommender.engine.bundle.neighbours import CONTENT, QUESTIONS
 from recommender.engine.bundle.rater import Rater
 from recommender.engine.data.derived import with_derived
-from recommender.engine.data.encoders import Encoders, as_number, as_text
+from recommender.engine.data.encoders import Encoders, Reader, item_readers, profile_readers
 from recommender.engine.data.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, mapped
 from recommender.engine.data.schema import Schema
 from recommender.engine.errors import BundleError, InferenceError, ProfileError
@@ -63,7 +63,7 @@ class Inference:
     ):
         try:
             saved = json.loads(Path(artifacts).read_text(encoding="utf-8"))
-            self.encoders = Encoders.from_dict(saved["encoders"])
+            self.encoders = Encoders.read(Path(artifacts))
             self.max_history: int = saved["reads"]
             self._of_lists: int = saved["max_history"]
             self.item_keys: list[str] = saved["items"]
@@ -71,7 +71,7 @@ class Inference:
             self.items = Vectors(*(mapped(model / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
             self._history, self._user_tower = (_session(model / f"{n}.onnx", device) for n in ("history", "user_tower"))
             self._rater = Rater.open(model / "rater.npz")
-            self._questions_file = model / QUESTIONS
+            self._questions_file, self._content_file = model / QUESTIONS, model / CONTENT
             self._item_tower_file, self._device = model / "item_tower.onnx", device
         except BundleError:
             raise
@@ -115,6 +115,16 @@ class Inference:
         except Exception as error:
             raise InferenceError(f"What goes with each item cannot be read: {error}") from error
 
+    @cached_property
+    def content(self) -> np.ndarray:
+        """float32 [items, C]: what the model's own items say of themselves; C is 0 where that is nothing."""
+        if not self.encoders.content.parts:
+            return np.zeros((len(self.items), 0), np.float32)
+        try:
+            return mapped(self._content_file)
+        except Exception as error:
+            raise InferenceError(f"What items say of themselves cannot be read: {error}") from error
+
     @property
     def schema(self) -> Schema:
         return self.encoders.schema
@@ -136,28 +146,23 @@ class Inference:
 
     def check_profile(self, profile: Mapping[str, object]) -> dict[str, object]:
         """The profile under the model's own field names. Raises ProfileError naming a field or value that is wrong."""
-        return self._checked("a profile", profile, self.schema.user_categorical, self.schema.user_numerical)
+        return self._checked("a profile", profile, profile_readers(self.schema))
 
     def check_item(self, features: Mapping[str, object]) -> dict[str, object]:
         """An item description under the model's own names. Raises ProfileError like `check_profile`."""
-        return self._checked("an item", features, self.schema.item_categorical, ())
+        return self._checked("an item", features, item_readers(self.schema))
 
-    def _checked(
-        self, what: str, fields: Mapping[str, object], categorical: Sequence[str], numerical: Sequence[str]
-    ) -> dict[str, object]:
+    def _checked(self, what: str, fields: Mapping[str, object], readers: Mapping[str, Reader]) -> dict[str, object]:
         if not isinstance(fields, Mapping):
             raise ProfileError(what.split()[1], f"{fields!r} is not a mapping of fields to values.")
         checked: dict[str, object] = {}
         for given, value in fields.items():
             name = self.schema.aliases.get(given, given)
-            if name in categorical:
-                checked[name] = as_text(given, value)
-            elif name in numerical:
-                number = as_number(given, value)
-                checked[name] = None if np.isnan(number) else number
-            else:
-                known = ", ".join([*categorical, *numerical]) or "none"
+            if name not in readers:
+                known = ", ".join(readers) or "none"
                 raise ProfileError(given, f"this model knows no such field of {what}; it knows {known}.")
+            read = readers[name](given, value)
+            checked[name] = None if read != read else read  # nan: missing
         return checked
 
     def encode_users(
@@ -242,12 +247,17 @@ class Inference:
 
     def encode_items(self, features: Sequence[Mapping[str, object]]) -> Vectors:
         """Vectors of items never seen in training, placed by their features."""
-        ids = self.encoders.encode_items(self.encoders.item_columns(features), len(features))
-        return self.run_items(np.full(len(features), -1, dtype=np.int64), ids)
+        return self.run_items(np.full(len(features), -1, dtype=np.int64), *self.encode_described(features))
 
-    def run_items(self, rows: np.ndarray, ids: np.ndarray) -> Vectors:
-        """Vectors of items in numbers: rows int64 [n] (-1: unknown), ids int64 [n, features]."""
-        feed, wanted = {"row": rows, "features": ids}, [i.name for i in self._item_tower.get_inputs()]
+    def encode_described(self, features: Sequence[Mapping[str, object]]) -> tuple[np.ndarray, np.ndarray]:
+        """Items in numbers: categories int64 [n, features], content float32 [n, width]."""
+        columns = self.encoders.item_columns(features)
+        return self.encoders.encode_items(columns, len(features)), self.encoders.content.encode(columns, len(features))
+
+    def run_items(self, rows: np.ndarray, ids: np.ndarray, content: np.ndarray) -> Vectors:
+        """Vectors of items in numbers: rows int64 [n] (-1: unknown), the rest as `encode_described` gives it."""
+        feed = {"row": rows, "features": ids, "content": content}
+        wanted = [i.name for i in self._item_tower.get_inputs()]
         return Vectors(*_run(self._item_tower, {name: feed[name] for name in wanted}))
 
     def ratings(self, users: Vectors, items: Vectors) -> np.ndarray:

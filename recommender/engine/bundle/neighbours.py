@@ -15,9 +15,11 @@ from typing import Protocol
 
 import numpy as np
 
-from recommender.engine.data.inputs import ItemVectors
+from recommender.engine.bundle.retrieval import unit
+from recommender.engine.data.inputs import ItemVectors, Rows, parts_of
 
 QUESTIONS = "item_question.npy"  # their file, beside the item vectors
+CONTENT = "item_content.npy"  # likewise: what the items say of themselves (data/content.py)
 MODEL_POPULAR = -2  # the column of an item's ranking vector that holds its log share of purchases
 # What sharing every feature is worth beside a question that says nothing, in standard deviations of a question's
 # scores; shared features count as much less as the question says more.
@@ -49,11 +51,15 @@ class Neighbours:
     model : its `questions` are float32 [items, width + 1].
     vectors : ItemVectors of a catalog, the model's own items first.
     codes : int32 [fields, n], the value of each item feature, 0 where it is missing; equal values have equal codes.
+    content : float32 [n, C], what the items say beside categories.   parts : the columns of it, each of which two items
+    share as far as its cosine says.
     """
 
     model: HasQuestions
     vectors: ItemVectors
     codes: np.ndarray
+    content: Rows
+    parts: Sequence[slice] = ()
 
     @property
     def questions(self) -> np.ndarray:
@@ -63,7 +69,7 @@ class Neighbours:
         """Whether purchases or features say anything of what goes with the item in `row`."""
         if row < len(self.questions) and self.questions[row].any():
             return True
-        alike = self._alike(self.codes[:, row])
+        alike = self._alike(self.codes[:, row], self.content[row])
         alike[row] = 0
         return bool(alike.any())
 
@@ -75,19 +81,19 @@ class Neighbours:
         allowed = mask.copy()
         allowed[row] = False
         own = self.questions[row] if row < len(self.questions) else np.zeros(self.questions.shape[1], np.float32)
-        return self._nearest(own, self.codes[:, row], index, k, allowed)
+        return self._nearest(own, self._alike(self.codes[:, row], self.content[row]), index, k, allowed)
 
     def nearest_to_described(
-        self, codes: np.ndarray, index: Search, k: int, mask: np.ndarray
+        self, codes: np.ndarray, content: np.ndarray, index: Search, k: int, mask: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The same for an item of which only the codes of its features, int [fields], are known."""
-        return self._nearest(np.zeros(self.questions.shape[1], np.float32), codes, index, k, mask)
+        """The same for an item of which only the codes of its features, int [fields], and its content [C] are known."""
+        own = np.zeros(self.questions.shape[1], np.float32)
+        return self._nearest(own, self._alike(codes, content), index, k, mask)
 
     def _nearest(
-        self, own: np.ndarray, codes: np.ndarray, index: Search, k: int, allowed: np.ndarray
+        self, own: np.ndarray, alike: np.ndarray, index: Search, k: int, allowed: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         room = max(1 - self._loudness(own), 0.0)
-        alike = self._alike(codes)
         question = own + room * self._question_of_the_like(alike)
         lift = (1 + room * ON_TOPIC / max(float(self.field_weights.sum()), 1e-12)) * alike
         query = np.zeros(self.vectors.rank.shape[1], np.float32)
@@ -95,13 +101,23 @@ class Neighbours:
         query[MODEL_POPULAR] = question[-1] + TIE / self._popular_spread
         return index.nearest(query, lift.astype(np.float32), k, allowed)
 
-    def _alike(self, codes: np.ndarray) -> np.ndarray:
-        """float32 [n]: the weights of the features that each item shares, summed."""
+    def _alike(self, codes: np.ndarray, content: np.ndarray) -> np.ndarray:
+        """float32 [n]: the weights of what each item shares, summed; of content, as far as it is shared."""
         alike = np.zeros(len(self.vectors), np.float32)
-        for weight, column, code in zip(self.field_weights, self.codes, codes, strict=True):
+        for weight, column, code in zip(self.field_weights, self.codes, codes, strict=False):
             if code > 0 and weight > 0:
                 alike += np.float32(weight) * (column == code)
+        for weight, part, length in zip(self.field_weights[len(self.codes) :], self.parts, self._lengths, strict=True):
+            if weight > 0 and content[part].any():
+                shared = np.concatenate([rows[:, part] @ content[part] for rows in parts_of(self.content)])
+                alike += np.float32(weight / np.linalg.norm(content[part])) * (shared / length).clip(min=0)
         return alike
+
+    @cached_property
+    def _lengths(self) -> list[np.ndarray]:
+        """float32 [n] of each part of the content, the length of its vectors."""
+        rows = parts_of(self.content)
+        return [np.concatenate([np.linalg.norm(r[:, part], axis=1) + 1e-12 for r in rows]) for part in self.parts]
 
     def _question_of_the_like(self, alike: np.ndarray) -> np.ndarray:
         """float32 [width + 1]: what is asked of the items described most like one, more than of any item."""
@@ -138,13 +154,14 @@ class Neighbours:
 
     @cached_property
     def field_weights(self) -> np.ndarray:
-        """float64 [fields]: by how many standard deviations two items that share a field's value are nearer to each
-        other than two that need not, as far as purchases tell; 0 where sharing it tells nothing or speaks against it.
+        """float64 [fields + parts]: by how many standard deviations two items that share a field's value are nearer to
+        each other than two that need not, as far as purchases tell; 0 where sharing it tells nothing or speaks against
+        it. Of a part of the content by how many for a cosine of one.
 
         Where nobody bought two things, purchases tell nothing of any field, and all of them count alike.
         """
         if not self.questions.any():
-            return np.ones(len(self.codes))
+            return np.ones(len(self.codes) + len(self.parts))
         met = self._met - self._met.mean(0)
         own = np.einsum("nd,nd->n", self.questions, met)
         asked = self.questions.any(1)
@@ -155,6 +172,13 @@ class Neighbours:
             known = column > 0
             pairs = float((asking * (counts - 1))[1:].sum())
             total = (_sums(self.questions, column, n) * _sums(met, column, n))[1:].sum() - own[known].sum()
+            weights.append(max(float(total), 0.0) / (pairs + LEAST_PAIRS))
+        rows = parts_of(self.content)[0][: len(self.questions)]
+        for part in self.parts:
+            alone = unit(rows[:, part].astype(np.float64))
+            squares = (alone**2).sum(1)
+            total = ((alone.T @ self.questions) * (alone.T @ met)).sum() - squares @ own
+            pairs = float(((alone[asked].T @ alone[asked]) * (alone.T @ alone)).sum() - (squares[asked] ** 2).sum())
             weights.append(max(float(total), 0.0) / (pairs + LEAST_PAIRS))
         return np.array(weights)
 

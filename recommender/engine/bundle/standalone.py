@@ -131,7 +131,10 @@ class StandaloneRecommender:
         fields = schema.item_categorical
         columns = {name: items[name].to_pylist() for name in fields}
         codes, self._code_of = feature_codes(columns, fields, len(self.inference.items))
-        self._neighbours = Neighbours(self.inference, self.inference.items, codes)
+        content = self.inference.encoders.content
+        self._neighbours = Neighbours(
+            self.inference, self.inference.items, codes, self.inference.content, content.shared_parts
+        )
 
     @classmethod
     def from_bundle(cls, path: str | Path, **options: Any) -> StandaloneRecommender:
@@ -188,7 +191,9 @@ class StandaloneRecommender:
             features = self.inference.check_item(item)
             pairs = zip(self.inference.schema.item_categorical, self._code_of, strict=True)
             codes = np.array([code_of.get(str(features.get(name) or ""), 0) for name, code_of in pairs])
-            rows, scores = self._neighbours.nearest_to_described(codes, self._index, top_k, self._available)
+            _, content = self.inference.encode_described([features])
+            nearest = self._neighbours.nearest_to_described
+            rows, scores = nearest(codes, content[0], self._index, top_k, self._available)
         else:
             row = self._item_row(item)
             rows, scores = self._neighbours.nearest(row, self._index, top_k, self._available)

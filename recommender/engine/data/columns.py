@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from recommender.engine.data.encoders import as_text
+from recommender.engine.data.encoders import as_text, as_texts
 from recommender.engine.data.left_out import LINE, ROW, VALUE, LeftOutCounter
+from recommender.engine.data.schema import Schema
 from recommender.engine.errors import ProfileError, SnapshotError
 
 TORN = b"torn lines"  # in the metadata of a table: the numbers of the lines of its file that could not be read
@@ -84,6 +85,55 @@ class ColumnReader:
     def feature(self, table: str, column: str, numerical: bool) -> np.ndarray:
         """Text ("" where missing), or float64 (nan where missing, infinite where no number can be read)."""
         return self._numbers(table, column) if numerical else self._texts(table, column)
+
+    def item_features(self, table: str, schema: Schema) -> dict[str, np.ndarray]:
+        """Of each field of the items what `feature` reads, or `lists` or `vectors`."""
+        several, vector = set(schema.item_multi), schema.item_vector
+        plain = (name for name in schema.item_fields if name not in several and name != vector)
+        columns = {name: self.feature(table, name, name in schema.item_numerical) for name in plain}
+        columns |= {name: self.lists(table, name) for name in schema.item_multi}
+        return columns | ({vector: self.vectors(table, vector)} if vector else {})
+
+    def lists(self, table: str, column: str) -> np.ndarray:
+        """object [n]: the texts of each cell in a tuple, each once, empty where missing; `|` stands between those of a
+        cell of text."""
+        cells = _decoded(self.tables[table][column])
+        if _is_list(cells.type):
+            rows = cells.to_pylist()
+        else:
+            rows = [word.split("|") for word in self._texts(table, column).tolist()]
+        try:
+            return np.fromiter((as_texts(column, row) for row in rows), object, len(rows))
+        except ProfileError:
+            problem = f"holds {cells.type} values, not lists of texts"
+            raise SnapshotError(f"{table}: the column {column!r} {problem}.") from None
+
+    def vectors(self, table: str, column: str) -> np.ndarray:
+        """float32 [n, d]: the numbers of each cell, nan where missing; `|` stands between those of a cell of text.
+
+        d is the commonest length. A cell of another one, or with what is no finite number, is left out.
+        """
+        cells = _decoded(self.tables[table][column])
+        if _is_text(cells.type):
+            rows = [None if cell is None else [*map(_number, cell.split("|"))] for cell in cells.to_pylist()]
+        elif _is_list(cells.type) and _is_number(cells.type.value_type):
+            rows = cells.to_pylist()
+        elif pa.types.is_null(cells.type):
+            rows = [None] * len(cells)
+        else:
+            raise SnapshotError(f"{table}: the column {column!r} holds {cells.type} values, not lists of numbers.")
+        lengths = Counter(len(row) for row in rows if row)
+        length = lengths.most_common(1)[0][0] if lengths else 0
+        vectors = np.full((len(rows), length), np.nan, np.float32)
+        here = np.array([bool(row) for row in rows], dtype=bool)
+        for number, row in enumerate(rows):
+            if row and len(row) == length:
+                vectors[number] = [np.nan if cell is None else cell for cell in row]
+        broken = np.flatnonzero(here & ~np.isfinite(vectors).all(1))
+        vectors[broken] = np.nan
+        names = (self.name(table, row, column) for row in broken.tolist())
+        self.counter.add(table, column, f"does not hold {length} finite numbers", VALUE, len(broken), names)
+        return vectors
 
     def ratings(self, table: str, column: str) -> np.ndarray:
         if column not in self.tables[table].column_names:
@@ -277,6 +327,14 @@ def _shown(value: pa.Scalar) -> str:
 
 def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
 
 
 def _number(word: str) -> float | None:

@@ -8,15 +8,18 @@ from functools import cached_property
 
 import numpy as np
 
+from recommender.engine.data.content import ContentEncoder
 from recommender.engine.data.derived import Columns, columns_before, columns_now, columns_of_newcomers
-from recommender.engine.data.encoders import Encoders, Standardizer, Vocabulary
+from recommender.engine.data.encoders import Encoders, Vocabulary
 from recommender.engine.data.inputs import gap_bucket
+from recommender.engine.data.numbers import Standardizer
 from recommender.engine.data.splits import LEFT_OUT, TRAIN, comes_in_baskets, moments, orders_stand_alone, repeats
 from recommender.engine.data.tables import Tables
 
 # What one user adds is capped at a multiple of what a user at this quantile of activity adds. Few real users reach it;
 # an account that buys or rates by the thousand, as a script does, counts as much as a very active person.
 ACTIVE_QUANTILE, MOST_OF_ACTIVE, LEAST_CAP = 0.95, 4, 50
+CONTENT_WIDTH = 256  # of the texts of an item, and of each field of several values, at most
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class TwoTowerDataset:
         in it where orders stand alone.
     profile_ids : int64 [n, fields] and profile_numbers : float32 [n, 2 x numerical], before each purchase.
     bare_ids, bare_numbers : the same for each user with no purchase at all.
-    item_features : int64 [items, features].
+    item_features : int64 [items, features], categories.   item_content : float32 [items, width], all else (content.py).
     """
 
     tables: Tables
@@ -49,6 +52,7 @@ class TwoTowerDataset:
     bare_ids: np.ndarray
     bare_numbers: np.ndarray
     item_features: np.ndarray
+    item_content: np.ndarray
 
     def __len__(self) -> int:
         return len(self.user)
@@ -100,6 +104,7 @@ class TwoTowerDataset:
             bare_ids=bare_ids,
             bare_numbers=bare_numbers,
             item_features=encoders.encode_items(tables.items, len(tables.item_keys)),
+            item_content=encoders.content.encode(tables.items, len(tables.item_keys)),
         )
 
     @cached_property
@@ -279,6 +284,7 @@ def fit_encoders(tables: Tables, columns: dict[str, np.ndarray], train: np.ndarr
         user={f: Vocabulary.fit(seen(f).tolist()) for f in schema.user_categorical},
         number={f: Standardizer.fit(seen(f)) for f in schema.user_numerical},
         item={f: Vocabulary.fit(tables.items[f].tolist()) for f in schema.item_categorical},
+        content=ContentEncoder.fit(schema, tables.items, CONTENT_WIDTH),
     )
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recommender.engine.data.encoders import FIRST, MISSING, UNKNOWN, Encoders, NumberTable, Standardizer, Vocabulary
+from recommender.engine.data.encoders import Encoders, Vocabulary
+from recommender.engine.data.numbers import FIRST, MISSING, UNKNOWN, NumberTable, Standardizer
 from recommender.engine.errors import BundleError
 
 if TYPE_CHECKING:  # at run time it brings pyarrow along, which a web process that shows findings has no use for

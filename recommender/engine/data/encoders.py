@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from recommender.engine.data.content import ContentEncoder
+from recommender.engine.data.numbers import FIRST, MISSING, UNKNOWN, NumberTable, Standardizer
 from recommender.engine.data.schema import Schema
 from recommender.engine.errors import ProfileError
 
-MISSING, UNKNOWN, FIRST = 0, 1, 2
 # Beyond these a number is broken and counts as missing. Amounts are added up, and from 1e15 on a float64 holds no cents
 # any more; of features mean, deviation and skewness are taken, and the cube of 1e30 is still finite.
 LARGEST_AMOUNT, LARGEST_FEATURE = 1e15, 1e30
@@ -50,73 +53,6 @@ class Vocabulary:
 
 
 @dataclass(frozen=True)
-class Standardizer:
-    """Numbers to about -3..3: signed log first where the column is heavy-tailed, then mean 0 and deviation 1.
-
-    edges cut the same column into bins, so that a number can be read as a category too (id 0: missing, then 2, 3, ...).
-    """
-
-    log: bool
-    mean: float
-    std: float
-    edges: tuple[float, ...]
-
-    @classmethod
-    def fit(cls, column: np.ndarray, bins: int = 8) -> Standardizer:
-        """From the finite numbers of `column`; a column without any becomes a constant."""
-        seen = column[np.isfinite(column)]
-        if len(seen) == 0:
-            return cls(False, 0.0, 1.0, ())
-        centre = seen - seen.mean()
-        skew = float((centre**3).mean() / (centre.std() ** 3 + 1e-12))
-        log = bool(abs(skew) > 2)
-        values = np.sign(seen) * np.log1p(np.abs(seen)) if log else seen
-        edges = np.unique(np.quantile(seen, np.arange(1, bins) / bins))
-        return cls(log, float(values.mean()), float(values.std()) or 1.0, tuple(float(e) for e in edges))
-
-    @property
-    def bins(self) -> int:
-        return len(self.edges) + 1 + FIRST
-
-
-@dataclass(frozen=True)
-class NumberTable:
-    """The standardizers of several fields in columns: a few numbers of one person are many small steps field by field.
-
-    log : bool [fields].   mean, std : float64 [fields].   edges : float64 [fields, most], the rest inf.
-    """
-
-    log: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
-    edges: np.ndarray
-
-    @classmethod
-    def of(cls, fields: Sequence[Standardizer]) -> NumberTable:
-        edges = np.full((len(fields), max((len(f.edges) for f in fields), default=0)), np.inf)
-        for row, field in zip(edges, fields, strict=True):
-            row[: len(field.edges)] = field.edges
-        log, mean, std = (np.array([getattr(f, name) for f in fields]) for name in ("log", "mean", "std"))
-        return cls(log, mean, std, edges)
-
-    def encode(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """values : float64 [n, fields], nan where missing.
-
-        -> bin ids int64 [n, fields], 0 where missing; float32 [n, 2 x fields], of each field the standardised
-        number (0 where missing) and whether it was there.
-        """
-        here = np.isfinite(values)
-        known = np.where(here, values, 0.0)
-        bins = np.where(here, (self.edges <= known[..., None]).sum(-1) + FIRST, MISSING)
-        if self.log.any():
-            known = np.where(self.log, np.sign(known) * np.log1p(np.abs(known)), known)
-        numbers = np.empty((len(values), 2 * len(self.log)), np.float32)
-        numbers[:, ::2] = ((known - self.mean) / self.std).clip(-4, 4) * here
-        numbers[:, 1::2] = here
-        return bins, numbers
-
-
-@dataclass(frozen=True)
 class Encoders:
     """Every encoder of a model: how a profile and an item description become the arrays that the towers read."""
 
@@ -124,6 +60,7 @@ class Encoders:
     user: Mapping[str, Vocabulary]
     number: Mapping[str, Standardizer]
     item: Mapping[str, Vocabulary]
+    content: ContentEncoder = ContentEncoder()  # noqa: RUF009 (frozen)
 
     @cached_property
     def _numbers(self) -> NumberTable:
@@ -159,35 +96,59 @@ class Encoders:
 
     def profile_columns(self, profiles: Sequence[Mapping[str, object]]) -> dict[str, np.ndarray]:
         """Columns of a few profiles. Raises ProfileError for a value of the wrong kind; a missing field is missing."""
-        columns: dict[str, np.ndarray] = {}
-        for name in self.schema.user_categorical:
-            columns[name] = np.array([as_text(name, p.get(name)) for p in profiles], dtype=object)
-        for name in self.schema.user_numerical:
-            columns[name] = np.array([as_number(name, p.get(name)) for p in profiles], dtype=np.float64)
-        return columns
+        return _columns(profile_readers(self.schema), profiles)
 
     def item_columns(self, items: Sequence[Mapping[str, object]]) -> dict[str, np.ndarray]:
-        names = self.schema.item_categorical
-        return {n: np.array([as_text(n, i.get(n)) for i in items], dtype=object) for n in names}
+        """Columns of a few items, ready to be encoded. ProfileError for a value of the wrong kind."""
+        columns = _columns(item_readers(self.schema), items)
+        if self.schema.item_vector:
+            columns[self.schema.item_vector] = self.content.vectors(columns[self.schema.item_vector])
+        return columns
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "schema": self.schema.to_dict(),
             "user": {n: list(v.values) for n, v in self.user.items()},
-            "number": {
-                n: {"log": s.log, "mean": s.mean, "std": s.std, "edges": list(s.edges)} for n, s in self.number.items()
-            },
+            "number": {n: s.to_dict() for n, s in self.number.items()},
             "item": {n: list(v.values) for n, v in self.item.items()},
+            "content": self.content.to_dict(),
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Encoders:
+    def read(cls, artifacts: Path) -> Encoders:
+        """From the JSON of a bundle."""
+        values = json.loads(Path(artifacts).read_text(encoding="utf-8"))["encoders"]
+        schema = Schema.from_dict(values["schema"])
         return cls(
-            schema=Schema.from_dict(values["schema"]),
+            schema=schema,
             user={n: Vocabulary(tuple(v)) for n, v in values["user"].items()},
-            number={n: Standardizer(**{**s, "edges": tuple(s["edges"])}) for n, s in values["number"].items()},
+            number={n: Standardizer.from_dict(s) for n, s in values["number"].items()},
             item={n: Vocabulary(tuple(v)) for n, v in values["item"].items()},
+            content=ContentEncoder.from_dict(schema, values.get("content", {}), Path(artifacts)),
         )
+
+
+Reader = Callable[[str, object], Any]  # of a field's name and a value of it
+
+
+def profile_readers(schema: Schema) -> dict[str, Reader]:
+    """How a value of each field of a profile is read."""
+    return dict.fromkeys(schema.user_categorical, as_text) | dict.fromkeys(schema.user_numerical, as_number)
+
+
+def item_readers(schema: Schema) -> dict[str, Reader]:
+    """How a value of each field of an item is read."""
+    readers: dict[str, Reader] = dict.fromkeys((*schema.item_categorical, *schema.item_text), as_text)
+    readers |= dict.fromkeys(schema.item_numerical, as_number) | dict.fromkeys(schema.item_multi, as_texts)
+    return readers | ({schema.item_vector: as_vector} if schema.item_vector else {})
+
+
+def _columns(readers: Mapping[str, Reader], rows: Sequence[Mapping[str, object]]) -> dict[str, np.ndarray]:
+    columns = {}
+    for name, read in readers.items():
+        kind = np.float64 if read is as_number else object
+        columns[name] = np.fromiter((read(name, row.get(name)) for row in rows), kind, len(rows))
+    return columns
 
 
 def as_text(field: str, value: object) -> str:
@@ -237,6 +198,28 @@ def as_number(field: str, value: object) -> float:
     if math.isinf(number):
         raise ProfileError(field, f"{value!r} is not a finite number.")
     return number
+
+
+def as_texts(field: str, value: object) -> tuple[str, ...]:
+    """Several values as texts, each once; none when missing. A single text is one value."""
+    if value is None:
+        return ()
+    if isinstance(value, Mapping) or not isinstance(value, str | Sequence | set | frozenset | np.ndarray):
+        raise ProfileError(field, f"{value!r} is not a list of texts.")
+    values = [value] if isinstance(value, str) else value
+    return tuple(dict.fromkeys(text for one in values if (text := as_text(field, one).strip())))
+
+
+def as_vector(field: str, value: object) -> tuple[float, ...]:
+    """A list of finite numbers; empty when missing."""
+    if value is None:
+        return ()
+    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
+        raise ProfileError(field, f"{value!r} is not a list of numbers.")
+    vector = tuple(as_number(field, number) for number in value)
+    if any(map(math.isnan, vector)):
+        raise ProfileError(field, "a number of the list is missing.")
+    return vector
 
 
 def stored_number(value: object, largest: float = LARGEST_FEATURE) -> float | None:

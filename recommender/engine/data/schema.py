@@ -11,6 +11,7 @@ from typing import Any
 from recommender.engine.errors import SnapshotError
 
 TAKES = ("count", "sum", "latest")
+LISTS = ("user_categorical", "user_numerical", "item_categorical", "item_numerical", "item_text", "item_multi")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Schema:
     """The features of users and items, in the order the model reads them.
 
     user_categorical, user_numerical, item_categorical : column names; derived features are named there too.
+    item_numerical, item_text, item_multi : columns of the items with numbers, with words, with several values.
+    item_vector : the column of the items with vectors of one length, made elsewhere, where there is one.
     derived : the user features that come from interactions, by name.
     aliases : other spellings under which profiles and item descriptions may name a field -> its name here.
     item_available : the bool column of the items that says whether an item may be listed, where there is one.
@@ -44,6 +47,10 @@ class Schema:
     user_categorical: tuple[str, ...] = ()
     user_numerical: tuple[str, ...] = ()
     item_categorical: tuple[str, ...] = ()
+    item_numerical: tuple[str, ...] = ()
+    item_text: tuple[str, ...] = ()
+    item_multi: tuple[str, ...] = ()
+    item_vector: str | None = None
     derived: Mapping[str, Derived] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     item_available: str | None = None
@@ -56,10 +63,23 @@ class Schema:
         repeated = {n for n in self.user_fields if self.user_fields.count(n) > 1}
         if repeated:
             raise SnapshotError(f"User features named twice: {', '.join(sorted(repeated))}.")
+        texts = dict.fromkeys((*self.item_categorical, *self.item_text))  # a name may be read as both
+        others = [*self.item_numerical, *self.item_multi, *([self.item_vector] if self.item_vector else [])]
+        named = [*texts, *others]
+        repeated = {n for n in named if named.count(n) > 1}
+        if repeated:
+            raise SnapshotError(f"Item features named twice: {', '.join(sorted(repeated))}.")
 
     @property
     def user_fields(self) -> tuple[str, ...]:
         return self.user_categorical + self.user_numerical
+
+    @property
+    def item_fields(self) -> tuple[str, ...]:
+        """Every column of the items that is a feature, once."""
+        vector = (self.item_vector,) if self.item_vector else ()
+        named = (*self.item_categorical, *self.item_numerical, *self.item_text, *self.item_multi, *vector)
+        return tuple(dict.fromkeys(named))
 
     @property
     def interaction_columns(self) -> tuple[str, ...]:
@@ -71,9 +91,8 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "user_categorical": list(self.user_categorical),
-            "user_numerical": list(self.user_numerical),
-            "item_categorical": list(self.item_categorical),
+            **{name: list(getattr(self, name)) for name in LISTS},
+            "item_vector": self.item_vector,
             "derived": {n: {k: v for k, v in vars(d).items() if v is not None} for n, d in self.derived.items()},
             "aliases": dict(self.aliases),
             "item_available": self.item_available,
@@ -85,7 +104,7 @@ class Schema:
         if not isinstance(values, Mapping):
             raise SnapshotError("schema.json must hold one JSON object.")
         columns: dict[str, tuple[str, ...]] = {}
-        for name in ("user_categorical", "user_numerical", "item_categorical"):
+        for name in LISTS:
             given = values.get(name, [])
             if not isinstance(given, list) or not all(isinstance(v, str) for v in given):
                 raise SnapshotError(f"schema.json: {name} must be a list of column names, not {given!r}.")
@@ -97,6 +116,7 @@ class Schema:
         return cls(
             **columns,
             derived=derived,
+            item_vector=_column(values, "item_vector"),
             aliases=dict(values.get("aliases") or {}),
             item_available=values.get("item_available"),
             row_id=values.get("row_id"),
@@ -114,3 +134,10 @@ class Schema:
 
     def write(self, folder: Path) -> None:
         (Path(folder) / "schema.json").write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def _column(values: Mapping[str, Any], name: str) -> str | None:
+    given = values.get(name)
+    if given is not None and not isinstance(given, str):
+        raise SnapshotError(f"schema.json: {name} must be the name of one column, not {given!r}.")
+    return given or None

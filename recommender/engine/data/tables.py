@@ -43,7 +43,8 @@ class Tables:
     up, and the last rating that was given.
 
     user_keys, item_keys : str arrays, [users] and [items]; row numbers are used everywhere else.
-    users, items : feature name -> array; categorical hold str (missing: ""), numerical float64 (missing: nan).
+    users, items : feature name -> array; categories and texts hold str (missing: ""), numbers float64 (missing: nan),
+        several values tuples of str (missing: empty, or ""), vectors float32 [items, d] (missing: nan).
     user, item : int32 [n] row numbers.
     time : float64 [n], Unix seconds.
     rating : float32 [n], 0 to 5, nan where none was given.
@@ -110,7 +111,7 @@ def read_snapshot(folder: Path) -> Tables:
     static = [f for f in schema.user_fields if f not in schema.derived]
     _require(users.column_names, static, folder / "users")
     flag = schema.item_available
-    _require(items.column_names, (*schema.item_categorical, *([flag] if flag else [])), folder / "items")
+    _require(items.column_names, (*schema.item_fields, *([flag] if flag else [])), folder / "items")
     if not users.num_columns or not items.num_columns:
         raise SnapshotError(f"{folder}: the first column of users and of items must be their key.")
     reader = ColumnReader(counter, {"users": users, "items": items, "interactions": interactions}, schema.row_id)
@@ -120,7 +121,7 @@ def read_snapshot(folder: Path) -> Tables:
         user_keys=reader.keys("users", users.column_names[0]),
         users={f: reader.feature("users", f, f in schema.user_numerical) for f in static},
         item_keys=reader.keys("items", items.column_names[0]),
-        items={f: reader.feature("items", f, numerical=False) for f in schema.item_categorical},
+        items=reader.item_features("items", schema),
         user=reader.keys("interactions", "user"),
         item=reader.keys("interactions", "item"),
         time=reader.times("interactions", "time"),
@@ -142,12 +143,25 @@ def from_frame(
     user_categorical: Sequence[str] = (),
     user_numerical: Sequence[str] = (),
     item_categorical: Sequence[str] = (),
+    item_numerical: Sequence[str] = (),
+    item_text: Sequence[str] = (),
+    item_multi: Sequence[str] = (),
+    item_vector: str | None = None,
     derived: Mapping[str, Any] | None = None,
 ) -> Tables:
     """The tables of one flat pandas frame, a row a transaction (the seed's `df_clean`); a profile is its latest row."""
-    schema = Schema(tuple(user_categorical), tuple(user_numerical), tuple(item_categorical), dict(derived or {}))
+    schema = Schema(
+        user_categorical=tuple(user_categorical),
+        user_numerical=tuple(user_numerical),
+        item_categorical=tuple(item_categorical),
+        item_numerical=tuple(item_numerical),
+        item_text=tuple(item_text),
+        item_multi=tuple(item_multi),
+        item_vector=item_vector,
+        derived=dict(derived or {}),
+    )
     static = [f for f in schema.user_fields if f not in schema.derived]
-    features = (*static, *schema.item_categorical, *schema.interaction_columns)
+    features = (*static, *schema.item_fields, *schema.interaction_columns)
     names = list(dict.fromkeys([user, item, time, *([rating] if rating else []), *features]))
     _require([str(name) for name in frame.columns], names, Path("the frame"))
     counter = LeftOutCounter()
@@ -158,15 +172,15 @@ def from_frame(
     usable = np.flatnonzero(np.isfinite(seconds) & (seconds >= EARLIEST_SECONDS) & (seconds <= latest_seconds()))
     in_time = usable[np.argsort(seconds[usable], kind="stable")]
 
-    def latest(keys: np.ndarray, names: Sequence[str], numerical: Sequence[str]) -> tuple[np.ndarray, Columns]:
+    def latest(keys: np.ndarray, columns: Columns) -> tuple[np.ndarray, Columns]:
         row_of = {key: row for key, row in zip(keys[in_time], in_time, strict=True) if key != ""}
         rows = np.fromiter(row_of.values(), np.int64, len(row_of))
-        columns = {n: reader.feature("interactions", n, n in numerical)[rows] for n in names}
-        return keys[rows], columns
+        return keys[rows], {name: column[rows] for name, column in columns.items()}
 
     user_of_row, item_of_row = reader.keys("interactions", user), reader.keys("interactions", item)
-    user_keys, users = latest(user_of_row, static, schema.user_numerical)
-    item_keys, items = latest(item_of_row, schema.item_categorical, ())
+    profiles = {f: reader.feature("interactions", f, f in schema.user_numerical) for f in static}
+    user_keys, users = latest(user_of_row, profiles)
+    item_keys, items = latest(item_of_row, reader.item_features("interactions", schema))
     numeric_values = schema.numeric_interaction_columns()
     return assemble(
         schema,
@@ -336,7 +350,7 @@ def _join(keys: np.ndarray, features: Columns, used: np.ndarray) -> tuple[np.nda
     added = len(row_of) - len(keys)
     if added:
         features = {
-            n: np.concatenate([c, np.full(added, np.nan if c.dtype == np.float64 else "", dtype=c.dtype)])
+            n: np.concatenate([c, np.full((added, *c.shape[1:]), "" if c.dtype == object else np.nan, c.dtype)])
             for n, c in features.items()
         }
     return np.array(list(row_of), dtype=object), features, rows

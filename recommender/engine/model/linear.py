@@ -23,13 +23,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import lapack, qr
-from threadpoolctl import threadpool_limits
+from scipy.linalg import lapack
 
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
+from recommender.engine.data.decomposition import top_vectors
 
 EXACT_UP_TO = 6000  # items; an inverse of that size takes a few seconds
-OVERSAMPLE, POWER_STEPS = 32, 4
 
 
 @dataclass(frozen=True)
@@ -147,14 +146,14 @@ def exact_votes(m: sparse.csr_matrix, rank: int) -> Callable[[float], Votes]:
         def times(block: np.ndarray) -> np.ndarray:  # (M B)' (M B) @ block
             return votes.T @ (m.T @ (m @ (votes @ block)))
 
-        items = _top_vectors(times, n, min(rank, *m.shape)).astype(np.float32)
+        items = top_vectors(times, n, min(rank, *m.shape)).astype(np.float32)
         return votes @ items, items
 
     return solve
 
 
 def factored_votes(m: sparse.csr_matrix, rank: int) -> Callable[[float], Votes]:
-    vectors = _top_vectors(lambda block: m.T @ (m @ block), m.shape[1], min(rank, *m.shape))
+    vectors = top_vectors(lambda block: m.T @ (m @ block), m.shape[1], min(rank, *m.shape))
     values = ((m @ vectors) ** 2).sum(0)
 
     def solve(ridge: float) -> Votes:
@@ -163,19 +162,3 @@ def factored_votes(m: sparse.csr_matrix, rank: int) -> Callable[[float], Votes]:
         return (vectors * (shrunk / ridge)).astype(np.float32), (vectors / diagonal[:, None]).astype(np.float32)
 
     return solve
-
-
-def _top_vectors(times: Callable[[np.ndarray], np.ndarray], n: int, rank: int) -> np.ndarray:
-    """The eigenvectors [n, rank] of the largest eigenvalues of a symmetric matrix given as a product with a block.
-
-    Randomised, with power steps (Halko, Martinsson & Tropp, "Finding structure with randomness", 2011).
-    """
-    width = min(rank + OVERSAMPLE, n)
-    basis = np.random.default_rng(0).normal(size=(n, width)).astype(np.float32)
-    # On thin matrices a second thread gains nothing, and where others use the cores it waits.
-    with threadpool_limits(1, user_api="blas"):
-        for _ in range(POWER_STEPS):
-            basis = qr(times(basis), mode="economic", overwrite_a=True, check_finite=False)[0]  # numpy's: 10 x slower
-        small = basis.T @ times(basis)
-        _, rotation = np.linalg.eigh((small + small.T) / 2)
-        return basis @ rotation[:, ::-1][:, :rank]

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
-from recommender.engine.data.encoders import FIRST
+from recommender.engine.data.numbers import FIRST
 from recommender.engine.data.splits import TRAIN
 
 SHRINKAGE = 30.0

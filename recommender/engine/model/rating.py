@@ -24,7 +24,7 @@ import numpy as np
 from scipy import sparse
 
 from recommender.engine.data.dataset import TwoTowerDataset, capped_weight
-from recommender.engine.data.encoders import FIRST
+from recommender.engine.data.numbers import FIRST
 from recommender.engine.data.splits import TRAIN
 
 ITEM_RIDGE, BIAS_RIDGE, FEATURE_RIDGE = 280.0, 3.0, 3.0  # precision about what the items' features let expect

@@ -23,7 +23,7 @@ Nothing in the user tower belongs to one user: whoever has a profile or a purcha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,8 @@ from torch.nn import functional as F
 from recommender.engine.bundle.rater import Rater
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
-from recommender.engine.data.encoders import FIRST
 from recommender.engine.data.inputs import GAP_BUCKETS, RATING_BUCKETS
+from recommender.engine.data.numbers import FIRST
 from recommender.engine.data.splits import TRAIN
 from recommender.engine.model.linear import LinearPath
 from recommender.engine.model.profile import ProfilePath
@@ -63,7 +63,7 @@ class ListWeights:
 @dataclass(frozen=True)
 class TowerSizes:
     """What of the data decides the shapes: items, the width in which histories meet them, ids of each item feature and
-    profile field, numbers, any ratings."""
+    profile field, numbers, the width of what items say beside categories, any ratings."""
 
     items: int
     width: int
@@ -71,6 +71,7 @@ class TowerSizes:
     profile_fields: tuple[int, ...]
     profile_numbers: int
     rated: bool
+    item_content: int = 0
 
     @classmethod
     def of(cls, data: TwoTowerDataset, width: int) -> TowerSizes:
@@ -81,6 +82,7 @@ class TowerSizes:
             profile_fields=data.encoders.field_sizes,
             profile_numbers=data.profile_numbers.shape[1],
             rated=bool(np.isfinite(data.rating[data.role == TRAIN]).any()),
+            item_content=data.item_content.shape[1],
         )
 
 
@@ -103,10 +105,12 @@ class FieldTables(nn.ModuleList):
 
 
 class ItemTower(nn.Module):
-    """Item row and feature ids to the item's vectors. Row -1 is an item never seen: its features alone place it.
+    """Item row, feature ids and content to the item's vectors. Row -1 is an item never seen: features and content place
+    it.
 
     Tables of `cold` values stand in for what only a known item has: its bias, its place in the profile path, its rating
-    vector and its votes in a history. They are set once, after training, by `learn_cold`.
+    vector and its votes in a history. They, and what `content` adds to them and to what histories meet, are set once,
+    after training, by `learn_cold`: no known item moves by its content.
     """
 
     def __init__(self, sizes: TowerSizes, config: TrainConfig):
@@ -124,6 +128,8 @@ class ItemTower(nn.Module):
         self.sizes = [1, 1, config.profile_rank, config.rating_dim, 1, config.rating_dim + 1, sizes.width]
         cold = sum(self.sizes)
         self.cold = FieldTables(sizes.item_features, cold)
+        shape = (sizes.item_content, sizes.width + cold)
+        self.content = nn.Parameter(torch.zeros(shape), requires_grad=False) if sizes.item_content else None
         self.cold_default = nn.Parameter(torch.zeros(cold), requires_grad=False)
         self.cold_history = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # likewise
         for table in (self.id, *self.features):
@@ -138,9 +144,12 @@ class ItemTower(nn.Module):
         for table in closed_forms:  # they stay: trained on, the profile's fell below popularity
             table.weight.requires_grad_(False)
 
-    def sequence(self, row: Tensor, features: Tensor, known: Tensor) -> Tensor:
-        """[..., width] the part that the history is made of and meets. known [...]: 0 hides the id (id dropout)."""
+    def sequence(self, row: Tensor, features: Tensor, known: Tensor, content: Tensor | None = None) -> Tensor:
+        """[..., width] the part that the history is made of and meets. known [...]: 0 hides the id (id dropout).
+        content [..., width]: what stands in for the id there."""
         vector = self.id(row) * known[..., None]
+        if content is not None:
+            vector = vector + content * (1 - known[..., None])
         for f, table in enumerate(self.features):
             vector = vector + table(features[..., f])
         return F.normalize(vector, dim=-1) if self.normalised else vector
@@ -155,17 +164,23 @@ class ItemTower(nn.Module):
         items = sum(known, self.id.weight[:-1].clone())
         return {"items": items.cpu(), "history": self.trace.weight[:-1].cpu().clone()}
 
-    def forward(self, row: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """row int64 [B] (-1: unknown), features int64 [B, F]
+    def forward(self, row: Tensor, features: Tensor, content: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """row int64 [B] (-1: unknown), features int64 [B, F], content float32 [B, C], which only unknown ones need
         -> rank [B, width + profile_rank + 2], rate [B, 2 rating_dim + 3], trace [B, width]
         """
         known = (row >= 0).to(self.id.weight.dtype)  # [B]
         row = torch.where(row >= 0, row, torch.full_like(row, self.id.num_embeddings - 1))
         weight = torch.where(known > 0, torch.ones_like(known), self.cold_history)
-        sequence = self.sequence(row, features, known) * weight[:, None]
+        by_content = None if content is None or self.content is None else content @ self.content
+        width = self.id.embedding_dim
+        placed = None if by_content is None else by_content[:, :width]
+        sequence = self.sequence(row, features, known, placed) * weight[:, None]
+        cold = self._cold(features)
+        if by_content is not None:
+            cold = cold + by_content[:, width:]
         own = [table(row) for table in self._own()]
         bias, popular, profile, factors, rate_bias, rate_trace, trace = (
-            torch.cat(own, -1).lerp(self._cold(features), 1 - known[:, None]).split(self.sizes, -1)
+            torch.cat(own, -1).lerp(cold, 1 - known[:, None]).split(self.sizes, -1)
         )
         rank = torch.cat([sequence, profile, popular, bias], -1)
         return rank, torch.cat([factors, torch.ones_like(bias), rate_bias, rate_trace], -1), trace
@@ -175,19 +190,28 @@ class ItemTower(nn.Module):
         return [self.bias, self.popular, self.profile, self.rate_factors, self.rate_bias, self.rate_trace, self.trace]
 
     def _cold(self, features: Tensor) -> Tensor:
-        """[B, cold]: what known items have, as far as the features tell; of a value never seen they tell nothing."""
+        """[B, cold]: what known items have, as far as features tell; of a value never seen they tell nothing."""
         total = self.cold_default + torch.zeros(features.shape[0], 1, device=features.device)
         for f, table in enumerate(self.cold):
             total = total + table(features[:, f])
         return total
 
     @torch.no_grad()
-    def learn_cold(self, features: Tensor, bought: Tensor, history_weight: float) -> None:
+    def learn_cold(
+        self,
+        features: Tensor,
+        bought: Tensor,
+        history_weight: float,
+        content: Tensor | None = None,
+        regress: Callable[..., Tensor] | None = None,
+    ) -> None:
         """Fill the cold tables from the items bought at least once, and place those never bought by them, as if they
         were listed tomorrow. bought bool [items], features int64 [items, F]. history_weight : how far the history moves
-        a new item.
+        a new item. content float32 [items, C], where items have any; regress : values of the bought items [sold, d]
+        (and what they meet, [sold, d]) -> what their content says of them, [C, d].
 
-        What an item has is its default plus a part for each feature value: a ridge regression, by backfitting. The
+        What an item has is its default plus a part for each feature value: a ridge regression, by backfitting; what
+        that leaves, and what of its vector is not its features', is regressed on the content. The
         mean would be too low for a new item's bias and popularity: most listed products sell little, and an item placed
         there is never shown and so never learned. A new item is placed below the best-selling tenth of all listed
         items, the unsold among them, as far as its features let expect. Where less than a tenth of the items sold, or
@@ -205,19 +229,32 @@ class ItemTower(nn.Module):
                 rest += table.weight[values[:, f]]
                 table.weight.copy_(means_by_value(rest, values[:, f], table.num_embeddings))
                 rest -= table.weight[values[:, f]]
+        if self.content is not None and content is not None and regress is not None:
+            vectors, traces = (table.weight[:-1][bought] for table in (self.id, self.trace))
+            *others, votes = rest.split(self.sizes, -1)
+            by_content = [regress(vectors, traces), *map(regress, others), regress(votes, vectors)]
+            self.content.copy_(torch.cat(by_content, -1))
+            rest = rest - (content[bought] @ self.content)[:, self.id.embedding_dim :]
         below = 1 - BEST_SELLING * len(bought) / len(own)  # share of the sold items that sell less
-        if features.shape[1] and below > 0:
+        described = features.shape[1] or self.content is not None
+        if described and below > 0:
             self.cold_default[:2] += torch.quantile(rest[:, :2], below, dim=0) - SECOND
         else:
             self.cold_default[:2] = own[:, :2].amin(0) - HALF_A_BUYER
             for table in self.cold:
                 table.weight[:, :2] = 0
+            if self.content is not None:
+                self.content[:, self.id.embedding_dim :][:, :2] = 0
         if not self.normalised:
             self.cold_history.fill_(history_weight)
         known = sum((t(features[~bought, f]) for f, t in enumerate(self.features)), torch.zeros(()))
-        self.id.weight[:-1][~bought] = (self.cold_history - 1) * known
-        for table, placed in zip(self._own(), self._cold(features[~bought]).split(self.sizes, -1), strict=True):
-            table.weight[:-1][~bought] = placed
+        vectors, cold = (self.cold_history - 1) * known, self._cold(features[~bought])
+        if self.content is not None and content is not None:
+            placed = (content[~bought] @ self.content).split([self.id.embedding_dim, cold.shape[1]], -1)
+            vectors, cold = vectors + self.cold_history * placed[0], cold + placed[1]
+        self.id.weight[:-1][~bought] = vectors
+        for table, values in zip(self._own(), cold.split(self.sizes, -1), strict=True):
+            table.weight[:-1][~bought] = values
 
 
 def means_by_value(vectors: Tensor, ids: Tensor, values: int, shrinkage: float = 5.0) -> Tensor:

@@ -20,6 +20,7 @@ from recommender.engine.model.towers import ListWeights, TowerSizes, TwoTowerHyb
 from recommender.engine.training import distributed, losses
 from recommender.engine.training.batches import Batch, NegativeSampler, Window, batches, windows
 from recommender.engine.training.choosing import LIST_POPULARITIES, choose_linear_path, choose_profile_path
+from recommender.engine.training.content import ContentRegression
 from recommender.engine.training.warm_start import REPEATED, REPLAYED, Warm
 
 # Of the learning rate, where it is not 1: popularity is known and shall move slowly; single numbers have farther to go.
@@ -93,7 +94,17 @@ class Learner:
         """
         bought = torch.from_numpy(self.data.item_counts() > 0).to(self.device)
         history = popularity if popularity > LIST_POPULARITIES[-1] else 1.0
-        self.model.items.learn_cold(self.features, bought, history)
+        if self.model.sizes.item_content:
+            sold = bought.cpu().numpy()
+            regression = ContentRegression(self.data.item_content[sold], self.data.item_counts()[sold])
+
+            def regress(*vectors: Tensor) -> Tensor:
+                return torch.from_numpy(regression(*(v.cpu().numpy() for v in vectors))).to(self.device)
+
+            content = torch.from_numpy(self.data.item_content).to(self.device)
+            self.model.items.learn_cold(self.features, bought, history, content, regress)
+        else:
+            self.model.items.learn_cold(self.features, bought, history)
         self.model.eval()
 
     # --- an epoch ---

@@ -25,7 +25,8 @@ from recommender.engine.bundle.comparison import learned_by
 from recommender.engine.bundle.manifest import WEIGHTS, read_manifest
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
-from recommender.engine.data.encoders import FIRST, Encoders, Vocabulary
+from recommender.engine.data.encoders import Encoders, Vocabulary
+from recommender.engine.data.numbers import FIRST
 from recommender.engine.data.splits import LEFT_OUT, TEST, VALID
 from recommender.engine.data.tables import Tables
 from recommender.engine.errors import WarmStartError
@@ -35,6 +36,7 @@ from recommender.engine.model.towers import ItemTower, TowerSizes, TwoTowerHybri
 
 ORIGIN = "origin.safetensors"
 SHAPE = ("interaction", "dim", "rating_dim")  # settings with which the weights would mean something else
+FEATURES = ("user_categorical", "user_numerical", "item_categorical")  # the rest is read by closed forms alone
 PATIENCE = 1  # epochs without a better one: most is learned already
 FASTER = 2  # times the first rate of a cold start: what is new has a few epochs to be learned in
 REPEATED, REPLAYED = 3, 0.3  # times an epoch sees a window with something new in it; the share it sees of the others
@@ -74,10 +76,10 @@ class Warm:
         if f"{WEIGHTS[weights]}/{ORIGIN}" not in manifest["files"]:
             raise WarmStartError("it was made by an earlier version, which did not keep what this takes.")
         before = settings_of(bundle, {})
-        encoders = Encoders.from_dict(_read(bundle / "artifacts.json")["encoders"])
+        encoders = Encoders.read(bundle / "artifacts.json")
         for thing, names, its, ours in (
             ("setting", SHAPE, before, config),
-            ("features", ("user_categorical", "user_numerical", "item_categorical"), encoders.schema, tables.schema),
+            ("features", FEATURES, encoders.schema, tables.schema),
         ):
             for name in names:
                 if getattr(its, name) != getattr(ours, name):
@@ -187,7 +189,7 @@ def _turn(now: Tensor, earlier: Tensor) -> Tensor:
 def _fits(tensors: dict[str, Tensor], items: int, width: int, encoders: Encoders, config: TrainConfig) -> bool:
     """Whether these are the tensors of a model of this shape."""
     numbers = 2 * len(encoders.schema.user_numerical)
-    sizes = TowerSizes(items, width, encoders.item_sizes, encoders.field_sizes, numbers, rated=True)
+    sizes = TowerSizes(items, width, encoders.item_sizes, encoders.field_sizes, numbers, True, encoders.content.width)
     with torch.device("meta"):
         expected = TwoTowerHybrid(sizes, config).state_dict()
     return {n: t.shape for n, t in tensors.items()} == {n: t.shape for n, t in expected.items()}

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from recommender.engine.bundle.neighbours import QUESTIONS
+from recommender.engine.bundle.neighbours import CONTENT, QUESTIONS
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import ANSWER, EVENTS, UserInputs, Vectors
@@ -34,6 +34,8 @@ def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> No
     save_artifacts(data, model, folder / "artifacts.json")
     save_assets(data, folder / "assets")
     rank, width = np.load(folder / "model" / "item_rank.npy"), model.sizes.width
+    if model.sizes.item_content:
+        np.save(folder / "model" / CONTENT, data.item_content)
     np.save(folder / "model" / QUESTIONS, learn_questions(rank, width, data.first_row, data.item))
 
 
@@ -62,6 +64,8 @@ def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> N
     history = {name: person[name] for name in EVENTS} | {"before": state}
     answer = {"state": state} | {name: person[name] for name in ANSWER}
     item = {"row": torch.tensor([0, -1]), "features": torch.from_numpy(data.item_features[[0, 0]])}
+    if model.sizes.item_content:
+        item["content"] = torch.from_numpy(data.item_content[[0, 0]])
     _export(_UserTowerPart(model.users, "states").eval(), history, ["states"], folder / "history.onnx")
     _export(_UserTowerPart(model.users, "answer").eval(), answer, ["rank"], folder / "user_tower.onnx")
     _export(model.items, item, ["rank", "rate", "trace"], folder / "item_tower.onnx")
@@ -138,6 +142,7 @@ def save_artifacts(data: TwoTowerDataset, model: TwoTowerHybrid, path: Path) -> 
         "items": data.tables.item_keys.tolist(),
     }
     path.write_text(json.dumps(saved) + "\n", encoding="utf-8")
+    data.encoders.content.save_components(path)
 
 
 def save_assets(data: TwoTowerDataset, folder: Path) -> None:

@@ -45,7 +45,8 @@ def shop(people, items: int = ITEMS, fields: dict[str, list[str]] | None = None,
     questions = learn_questions(rank[:known], WIDTH, first_row, item)
     codes, _ = feature_codes(fields or {}, list(fields or {}), items)
     vectors = Vectors(rank, rank, rank[:, :WIDTH])
-    return Neighbours(SimpleNamespace(questions=questions), vectors, codes), Index(rank)
+    nothing = np.zeros((len(rank), 0), np.float32)
+    return Neighbours(SimpleNamespace(questions=questions), vectors, codes, nothing), Index(rank)
 
 
 def listed(world, row: int, k: int = 5) -> list[int]:

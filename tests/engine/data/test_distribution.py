@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from recommender.engine.data.distribution import Distribution, Spread, spread_of_profiles, stability
-from recommender.engine.data.encoders import Encoders, Standardizer, Vocabulary
+from recommender.engine.data.encoders import Encoders, Vocabulary
+from recommender.engine.data.numbers import Standardizer
 from recommender.engine.data.schema import Schema
 from recommender.engine.errors import BundleError
 
