@@ -13,7 +13,15 @@ from recommender.engine.data.derived import Columns, columns_before, columns_now
 from recommender.engine.data.encoders import Encoders, Vocabulary
 from recommender.engine.data.inputs import gap_bucket
 from recommender.engine.data.numbers import Standardizer
-from recommender.engine.data.splits import LEFT_OUT, TRAIN, comes_in_baskets, moments, orders_stand_alone, repeats
+from recommender.engine.data.splits import (
+    LEFT_OUT,
+    TRAIN,
+    comes_in_baskets,
+    drawn,
+    moments,
+    orders_stand_alone,
+    repeats,
+)
 from recommender.engine.data.tables import Tables
 
 # What one user adds is capped at a multiple of what a user at this quantile of activity adds. Few real users reach it;
@@ -176,7 +184,7 @@ class TwoTowerDataset:
         # One question a user: the first held-out moment says what was known, the targets are all that followed.
         users, start = np.unique(self.user[rows], return_index=True)
         if at_most is not None and len(users) > at_most:
-            kept = np.sort(np.random.default_rng(seed).choice(len(users), at_most, replace=False))
+            kept = np.sort(np.argsort(drawn(self.tables.user_keys[users], f"cases {seed}"))[:at_most])
         else:
             kept = np.arange(len(users))
         stop = np.append(start[1:], len(rows))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+
 import numpy as np
 
 from recommender.engine.data.tables import Tables
@@ -15,6 +18,17 @@ BASKET_SHARE = 0.7
 # are not predicted from themselves. Where fewer did, the rest of an order stands for what comes next. On Online Retail
 # with all orders (45 % come back) settings chosen by the rest of orders cost a fifth of the NDCG@10 of next baskets.
 RETURNING_SHARE = 1 / 3
+
+
+def drawn(keys: Iterable[str], draw: str) -> np.ndarray:
+    """float64 [n], from 0 to 1, evenly spread over keys: the same for a key whatever other keys there are.
+
+    By row number, one more customer would shift everybody, and put today's test people into yesterday's training.
+    draw : what is drawn, as text; two draws are independent of each other.
+    """
+    salt = draw.encode()
+    digests = [hashlib.blake2b(k.encode(errors="surrogatepass"), key=salt, digest_size=8).digest() for k in keys]
+    return (np.frombuffer(b"".join(digests), np.uint64) >> np.uint64(11)) / 2.0**53
 
 
 def moments(tables: Tables) -> np.ndarray:
@@ -64,7 +78,6 @@ def split_last_out(tables: Tables, seed: int = 0) -> np.ndarray:
     items says nothing more without one of them, so of these one in ten is taken for each.
     """
     moment = moments(tables) if comes_in_baskets(tables) else np.arange(len(tables))
-    n_users = len(tables.user_keys)
     first = moment[tables.first_row[:-1].clip(max=len(tables) - 1)]  # [users]
     last = _last_of_user(tables, moment)
     test, valid = _last_two(tables, moment, first, last)
@@ -74,7 +87,7 @@ def split_last_out(tables: Tables, seed: int = 0) -> np.ndarray:
     role[moment == test[tables.user]] = TEST
     role[moment == valid[tables.user]] = VALID
     single = last == first  # [users]
-    draw = np.random.default_rng(seed).random(n_users)
+    draw = drawn(tables.user_keys, f"users {seed}")
     role[(single & (draw < 0.1))[tables.user]] = TEST
     role[(single & (draw >= 0.1) & (draw < 0.2))[tables.user]] = VALID
     if not orders_stand_alone(tables):
@@ -104,7 +117,7 @@ def split_by_date(tables: Tables, test_share: float = 0.1, valid_share: float = 
     if orders_stand_alone(tables):
         moment = moments(tables)
         single = _last_of_user(tables, moment) == moment[tables.first_row[:-1].clip(max=len(tables) - 1)]
-        part = single & (np.random.default_rng(seed).random(len(single)) < 0.5)
+        part = single & (drawn(tables.user_keys, f"users {seed}") < 0.5)
         users, rows, _ = _hidden_part(tables, part, seed)
         held_out = role[rows] != TRAIN
         users, rows = users[held_out], rows[held_out]
@@ -141,7 +154,8 @@ def _last_two(tables: Tables, moment: np.ndarray, first: np.ndarray, last: np.nd
 def _hidden_part(tables: Tables, of: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Users among `of`, bool [users], who bought two items or more, a row at random and the number of items of each."""
     rows = np.flatnonzero(of[tables.user] & ~repeats(tables))
-    rows = rows[np.argsort(np.random.default_rng((seed, 1)).random(len(rows)))]
+    pairs = zip(tables.user_keys[tables.user[rows]], tables.item_keys[tables.item[rows]], strict=True)
+    rows = rows[np.argsort(drawn((f"{user} {item}" for user, item in pairs), f"items {seed}"))]
     users, start, count = np.unique(tables.user[rows], return_index=True, return_counts=True)
     several = count > 1
     return users[several], rows[start[several]], count[several]

@@ -15,7 +15,7 @@ import numpy as np
 
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.numbers import FIRST
-from recommender.engine.data.splits import TRAIN
+from recommender.engine.data.splits import TRAIN, drawn
 
 SHRINKAGE = 30.0
 MAX_VALUES = 512  # field values with the most purchases; rarer ones say nothing
@@ -117,7 +117,8 @@ def newcomers(data: TwoTowerDataset, rows: np.ndarray, at_most: int, seed: int) 
     """Users with a profile as they were before their first purchase, with all of the purchases `rows` ahead of them."""
     users, start = np.unique(data.user[rows], return_index=True)
     has_profile = (data.profile_ids[rows[start]] >= FIRST).any(1)
-    kept = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(has_profile))[:at_most])
+    kept = np.flatnonzero(has_profile)
+    kept = np.sort(kept[np.argsort(drawn(data.tables.user_keys[users[kept]], f"newcomers {seed}"))[:at_most]])
     targets = np.split(data.item[rows], start[1:])
     users, first = users[kept], rows[start[kept]]
     return Cases(users, first, data.first_row[users] - 1, [targets[k] for k in kept])

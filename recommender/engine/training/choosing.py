@@ -20,7 +20,7 @@ from scipy.special import logsumexp
 from recommender.engine.bundle.rater import Rater
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.inputs import UserInputs, Vectors
-from recommender.engine.data.splits import TRAIN, VALID
+from recommender.engine.data.splits import TRAIN, VALID, drawn
 from recommender.engine.evaluation.metrics import (
     TOP,
     VectorScorer,
@@ -215,7 +215,7 @@ def choose_profile_path(data: TwoTowerDataset, rank: int, seed: int) -> ProfileP
     users = newcomers(data, rows, affordable(PROFILE_USERS, data.n_items), seed)
     if counts is None or len(users) < FOLDS:
         return ProfilePath.silent(data, rank)
-    fold = np.random.default_rng(seed).integers(0, FOLDS, data.n_users)
+    fold = (FOLDS * drawn(data.tables.user_keys, f"folds {seed}")).astype(np.int64)
     others = [counts.plus(data, rows[fold[data.user[rows]] == k], sign=-1) for k in range(FOLDS)]
 
     def quality(scale: float) -> np.ndarray:

@@ -139,7 +139,7 @@ def one_order_each(tmp_path, people=40, items=4):
 
 @pytest.mark.parametrize("how", ["last-out", "date"])
 def test_part_of_an_only_order_is_held_out_and_the_rest_of_it_is_known(tmp_path, how):
-    tables, role, order = held_out_last(t := one_order_each(tmp_path), split(t, how))
+    tables, role, order = held_out_last(t := one_order_each(tmp_path, people=100), split(t, how))
     data = TwoTowerDataset.build(tables, role)
     for of in (VALID, TEST) if how == "last-out" else (TEST,):
         cases = data.cases(of)
@@ -151,6 +151,34 @@ def test_part_of_an_only_order_is_held_out_and_the_rest_of_it_is_known(tmp_path,
             assert len(targets) == (1 if length else 4)
             assert not set(bought) & set(targets)
     assert (t.item[order] == tables.item).all()
+
+
+@pytest.mark.parametrize("items", [1, 2, 4])
+def test_one_more_customer_moves_nobody_else_between_training_and_test(tmp_path, items):
+    before = one_order_each(tmp_path / "before", people=300, items=items)
+    user, item = before.user_keys[before.user], before.item_keys[before.item]
+    more = ["a", *user], ["i3", *item], [5000.0, *before.time]  # the first of all customers
+    after = purchases(tmp_path / "after", *more)
+
+    def role_of(tables):
+        keys = zip(tables.user_keys[tables.user], tables.item_keys[tables.item], strict=True)
+        return dict(zip(keys, split(tables, "last-out").tolist(), strict=True))
+
+    then, now = role_of(before), role_of(after)
+    assert TEST in then.values()
+    assert {key: now[key] for key in then} == then
+
+
+def test_of_many_people_the_same_are_measured_when_one_joins(tmp_path):
+    def measured(people):
+        user = [f"u{n:03}" for n in people for _ in range(3)]
+        tables = purchases(tmp_path / str(len(people)), user, list("xyz") * len(people), [1.0, 2, 3] * len(people))
+        data = TwoTowerDataset.build(tables, split(tables, "last-out"))
+        return set(data.tables.user_keys[data.cases(TEST, at_most=50).users])
+
+    then, now = measured(range(1, 200)), measured(range(200))
+    assert len(then) == 50
+    assert len(then & now) >= 49
 
 
 def test_an_item_is_held_out_of_an_order_wherever_it_stands_in_it(tmp_path):
