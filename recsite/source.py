@@ -36,6 +36,8 @@ class ShopSource(RecommenderSource):
     items = Product.objects.all()
     item_key = "key"
     item_categorical = ["name", "category", "brand", "type"]
+    item_numerical = ["price"]
+    item_text = ["name", "description"]
     item_aliases = {
         "products": "name",
         "Product_Category": "category",

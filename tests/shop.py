@@ -136,6 +136,8 @@ def write_snapshot(folder: Path) -> Path:
         "category": [category_of(k) for k in keys],
         "brand": pa.nulls(len(keys), pa.string()),
         "type": pa.nulls(len(keys), pa.string()),
+        "price": [10.0 + p for p in range(PRODUCTS)],
+        "description": [""] * len(keys),
         "available": [True] * len(keys),
     }
     interactions = {

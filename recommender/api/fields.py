@@ -67,7 +67,7 @@ class FeaturesField(serializers.DictField):
     """
 
     def __init__(self, **options: Any) -> None:
-        child = serializers.JSONField(allow_null=True, help_text="Text or a number; null for missing.")
+        child = serializers.JSONField(allow_null=True, help_text="Text, a number or a list of them; null for missing.")
         super().__init__(child=child, **OPTIONAL, **options)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -21,7 +21,14 @@ from django.utils import timezone
 
 from recommender import feedback
 from recommender.engine.bundle.inference import Interaction, Person
-from recommender.engine.data.encoders import LARGEST_AMOUNT, as_number, as_text, stored_number, stored_rating
+from recommender.engine.data.encoders import (
+    LARGEST_AMOUNT,
+    Reader,
+    item_readers,
+    profile_readers,
+    stored_number,
+    stored_rating,
+)
 from recommender.engine.errors import ProfileError
 from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
 from recommender.errors import RecommendationError
@@ -80,25 +87,20 @@ def find_customers(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[
 def check_profile(profile: Mapping[str, object]) -> dict[str, object]:
     """A profile in the source's own names. RecommendationError names a field that is unknown or of the wrong type."""
     source = get_source()
-    readers: dict[str, _Reader] = dict.fromkeys(source.customer_categorical, as_text)
-    readers |= dict.fromkeys(source.customer_numerical, as_number)
-    return _check_fields("profile", profile, source.customer_aliases, readers, "a profile")
+    return _check_fields("profile", profile, source.customer_aliases, profile_readers(source.schema()), "a profile")
 
 
 def check_item(features: Mapping[str, object]) -> dict[str, object]:
     """An item description in the source's own names, with errors like `check_profile`."""
     source = get_source()
-    readers: dict[str, _Reader] = dict.fromkeys(source.item_categorical, as_text)
-    return _check_fields("item_features", features, source.item_aliases, readers, "an item")
+    return _check_fields("item_features", features, source.item_aliases, item_readers(source.schema()), "an item")
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
 
-_Reader = Callable[[str, object], Any]  # of a field's name and its value
-
 
 def _check_fields(
-    parameter: str, fields: object, aliases: Mapping[str, str], readers: Mapping[str, _Reader], owner: str
+    parameter: str, fields: object, aliases: Mapping[str, str], readers: Mapping[str, Reader], owner: str
 ) -> dict[str, object]:
     """The fields under their own names, each value as its reader takes it; None for a number that is missing."""
     if not isinstance(fields, Mapping):

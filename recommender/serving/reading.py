@@ -13,11 +13,11 @@ from django.db.models import Case, Count, Max, Q, QuerySet, Value, When
 
 from recommender.engine.bundle.neighbours import Neighbours, feature_codes
 from recommender.engine.data.encoders import as_text
-from recommender.engine.data.inputs import ItemVectors
+from recommender.engine.data.inputs import ItemVectors, Rows, Stacked
 from recommender.registry import open_index
 from recommender.serving.catalog import FilterField, LiveCatalog, LiveModel, PlacedModel, Slice, digest
 from recommender.serving.tally import Tally
-from recommender.source import RecommenderSource, is_item_key, plain_value, read_item
+from recommender.source import RecommenderSource, is_item_key, plain_value, read_content, read_item
 
 SLICE_ITEMS = 2_000  # whose digest is compared at once
 
@@ -32,7 +32,8 @@ class NewItem:
 
     def features(self, source: RecommenderSource) -> dict[str, object]:
         """What a model reads of it."""
-        return {name: self.values[name] for name in source.item_categorical}
+        content = dict(read_content(source, [self.pk]))
+        return {name: self.values[name] for name in source.item_categorical} | content.get(self.pk, {})
 
 
 def read_catalog(
@@ -53,7 +54,8 @@ def read_catalog(
     columns = dict(zip(fields, table.columns, strict=True))
     placed = None
     if model is not None:
-        placed = _place_items(model, row_of, columns, source, before)
+        content = _content_of(source, table.pks[len(trained) :])
+        placed = _place_items(model, row_of, columns, content, source, before)
         row_of = placed.row_of
     nothing = np.zeros(len(keys))
     catalog = LiveCatalog(
@@ -178,27 +180,32 @@ def _place_items(
     model: LiveModel,
     row_of: dict[str, int],
     columns: Mapping[str, list[str]],
+    content: Sequence[Mapping[str, object]],
     source: RecommenderSource,
     before: PlacedModel | None,
 ) -> PlacedModel:
-    """The model with a vector for each row. columns : feature -> its values, by row.
+    """The model with a vector for each row. columns : feature -> its values, by row.   content : of each row that the
+    model does not know.
 
     What was placed before stays where the features that place items do: prices and stock change all the time, and no
     item need be encoded anew for that.
     """
     inference = model.inference
-    described: list[dict[str, object]] = [
-        {name: columns[name][row] for name in source.item_categorical}
-        for row in range(len(inference.item_keys), len(row_of))
+    described = [
+        {name: columns[name][row] for name in source.item_categorical} | dict(of_one)
+        for row, of_one in enumerate(content, len(inference.item_keys))
     ]
     if before and (before.model, before.row_of, before.described) == (model, row_of, described):
         placed = before
     else:
         vectors: ItemVectors = inference.items
+        says: Rows = inference.content
         if described:
-            vectors = inference.items.above(inference.encode_items(described))
-        content = inference.content
-        without_features = Neighbours(inference, vectors, np.zeros((0, len(vectors)), np.int32), content)
+            ids, of_new = inference.encode_described(described)
+            vectors = inference.items.above(inference.run_items(np.full(len(ids), -1, np.int64), ids, of_new))
+            says = Stacked(inference.content, of_new)
+        no_codes, parts = np.zeros((0, len(vectors)), np.int32), inference.encoders.content.shared_parts
+        without_features = Neighbours(inference, vectors, no_codes, says, parts)
         index = open_index(model.collection, vectors)
         placed = PlacedModel(model, vectors, index, without_features, row_of, described)
     names = [name for name in inference.schema.item_categorical if name in columns]
@@ -206,6 +213,14 @@ def _place_items(
     if np.array_equal(codes, placed.neighbours.codes):
         return placed
     return replace(placed, neighbours=replace(placed.neighbours, codes=codes))
+
+
+def _content_of(source: RecommenderSource, pks: Sequence[Any]) -> list[dict[str, object]]:
+    """What these items say beside categories."""
+    if not source.schema().content_fields:
+        return [{} for _ in pks]
+    found = dict(read_content(source, pks))
+    return [found.get(pk, {}) for pk in pks]
 
 
 def _fields(source: RecommenderSource) -> list[str]:

@@ -11,7 +11,17 @@ from recommender.source.customers import (
     with_consent,
 )
 from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
-from recommender.source.items import check_item_exists, is_item_key, item_exists, read_item
+from recommender.source.items import (
+    check_item_exists,
+    is_item_key,
+    item_exists,
+    leads_to_many,
+    read_content,
+    read_item,
+    texts_of,
+    values_of_many,
+    vector_of,
+)
 from recommender.source.times import (
     MAX_CLOCK_AHEAD,
     credible_time,

@@ -22,7 +22,10 @@ from recommender.source.times import field_at
 # Attributes that hold field names, by the queryset whose model has the fields.
 FIELD_ATTRIBUTES = {
     "customers": ("customer_key", "customer_user", "customer_categorical", "customer_numerical"),
-    "items": ("item_key", "item_categorical", "item_updated", "item_filters"),
+    "items": (
+        *("item_key", "item_categorical", "item_numerical", "item_text", "item_multi", "item_vector"),
+        *("item_updated", "item_filters"),
+    ),
     "interactions": (
         "interaction_customer",
         "interaction_item",
@@ -32,7 +35,10 @@ FIELD_ATTRIBUTES = {
         "interaction_amount",
     ),
 }
-LIST_ATTRIBUTES = ("customer_categorical", "customer_numerical", "item_categorical", "item_filters")
+LIST_ATTRIBUTES = (
+    *("customer_categorical", "customer_numerical", "item_categorical", "item_numerical", "item_text", "item_multi"),
+    "item_filters",
+)
 OPTIONAL_QUERYSETS = {
     "all_customers": "everybody is among customers",
     "interactions_withheld": "nothing is withheld",
@@ -135,24 +141,27 @@ def _missing_field(source: RecommenderSource, attribute: str, model: type[Model]
     """The first problem of a name that may follow relations: `category__name`."""
     parts = name.split("__")
     for place, part in enumerate(parts, 1):
-        field, is_last = _field(model, part), place == len(parts)
+        field, is_last = _field(model, part, to_many=attribute == "item_multi"), place == len(parts)
         related = field.related_model if field is not None else None
         if field is None or not (is_last or related):
             problem = f"{attribute} names {name!r}, but {model.__name__} has no {'field' if is_last else 'relation'} "
-            columns = sorted(field.name for field in model._meta.concrete_fields)
+            to_many = model._meta.many_to_many if attribute == "item_multi" else ()
+            columns = sorted(field.name for field in (*model._meta.concrete_fields, *to_many))
             yield _error(source, "E005", f"{problem}{part!r}.", _near(part, columns))
             return
         model = related or model
 
 
-def _field(model: type[Model], name: str) -> Field[Any, Any] | None:
-    """The column of this name; None for none, and for the reverse side of a foreign key."""
+def _field(model: type[Model], name: str, to_many: bool = False) -> Any:
+    """The column of this name; None for none, and, unless `to_many`, for a relation to many rows."""
     if name == "pk":
         return model._meta.pk
     try:
         field = model._meta.get_field(name)
     except FieldDoesNotExist:
         return None
+    if to_many and field.is_relation:
+        return field
     return field if isinstance(field, Field) and field.concrete and not field.many_to_many else None
 
 
@@ -209,13 +218,18 @@ def _wrong_features(source: RecommenderSource) -> Iterator[CheckMessage]:
 def _wrong_aliases(source: RecommenderSource) -> Iterator[CheckMessage]:
     spellings = {
         "customer_aliases": (source.customer_aliases, [*source.customer_categorical, *source.customer_numerical]),
-        "item_aliases": (source.item_aliases, list(source.item_categorical)),
+        "item_aliases": (source.item_aliases, _item_features(source)),
     }
     for attribute, (aliases, features) in spellings.items():
         for alias, name in aliases.items():
             if name not in features:
                 problem = f"{attribute}: {alias!r} stands for {name!r}, which is no feature."
                 yield _error(source, "E007", problem, _near(name, sorted(features)))
+
+
+def _item_features(source: RecommenderSource) -> list[str]:
+    vector = [source.item_vector] if source.item_vector else []
+    return [*source.item_categorical, *source.item_numerical, *source.item_text, *source.item_multi, *vector]
 
 
 def _near(name: str, names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@
         customer_categorical = ["gender", "country"]
         items = Product.objects.all()
         item_categorical = ["category", "brand"]
+        item_text = ["name", "description"]
         interactions = Purchase.objects.all()
 
 and `RECOMMENDER_SOURCE = "path.to.ShopSource"` in the settings. `manage.py check` reports every wrong field name.
@@ -53,6 +54,8 @@ class RecommenderSource:
     customer_from_interactions : profile features that come from interactions, as of the moment being predicted.
     customer_aliases, item_aliases : other spellings that profiles and item descriptions may use -> the name here.
     items, item_key, item_categorical : what is recommended. item_available : which of them may be listed now.
+    item_numerical, item_text : fields with numbers, with words.   item_multi : with several values, a list or what a
+    relation to many leads to (`tags__name`).   item_vector : the field with a list of numbers made elsewhere.
     item_updated : the field that changes whenever an item does, where there is one.
     item_filters : the fields that a request may filter by.
     interactions, interaction_* : who bought what, when; rating, quantity and amount (what was paid in all for it) where
@@ -73,6 +76,10 @@ class RecommenderSource:
     items: ClassVar[QuerySet[Any]]
     item_key: ClassVar[str] = "pk"
     item_categorical: ClassVar[Sequence[str]] = ()
+    item_numerical: ClassVar[Sequence[str]] = ()
+    item_text: ClassVar[Sequence[str]] = ()
+    item_multi: ClassVar[Sequence[str]] = ()
+    item_vector: ClassVar[str | None] = None
     item_aliases: ClassVar[Mapping[str, str]] = {}
     item_available: ClassVar[Q] = Q()
     item_updated: ClassVar[str | None] = None
@@ -129,6 +136,10 @@ class RecommenderSource:
             user_categorical=tuple(self.customer_categorical),
             user_numerical=tuple(self.customer_numerical),
             item_categorical=tuple(self.item_categorical),
+            item_numerical=tuple(self.item_numerical),
+            item_text=tuple(self.item_text),
+            item_multi=tuple(self.item_multi),
+            item_vector=self.item_vector,
             derived=derived,
             aliases={**self.customer_aliases, **self.item_aliases},
             item_available="available",

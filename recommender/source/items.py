@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
 
+from recommender.engine.data.encoders import as_text, as_texts, as_vector, stored_number
+from recommender.engine.errors import ProfileError
 from recommender.errors import RecommendationError
-from recommender.source.declaration import get_source
+from recommender.source.declaration import RecommenderSource, get_source
+from recommender.source.values import plain_value
+
+AT_ONCE = 500  # items in one query: SQLite binds so many values and more
 
 
 def is_item_key(key: object) -> bool:
@@ -40,3 +47,65 @@ def check_item_exists(key: object) -> None:
     """RecommendationError for an unknown item."""
     if not item_exists(key):
         raise RecommendationError("item", f"There is no item {key!r}.")
+
+
+def leads_to_many(model: type[Model], name: str) -> bool:
+    """Whether a name, which may follow relations, leads to several rows: `tags__name`."""
+    for part in name.split("__"):
+        if part == "pk":
+            return False
+        field = model._meta.get_field(part)
+        if field.many_to_many or field.one_to_many:
+            return True
+        if field.related_model is None:
+            return False
+        model = field.related_model
+    return False
+
+
+def values_of_many(rows: QuerySet, name: str, pks: Iterable[Any]) -> dict[Any, list[Any]]:
+    """Of each of these rows, by primary key, the values that a name which leads to many has. One query."""
+    values: dict[Any, list[Any]] = {pk: [] for pk in pks}
+    found = rows.model._base_manager.using(rows.db).filter(pk__in=list(values)).order_by("pk", name)
+    for pk, value in found.values_list("pk", name):
+        if value is not None:
+            values[pk].append(value)
+    return values
+
+
+def texts_of(name: str, value: Any) -> tuple[str, ...]:
+    """The values of a field with several, as texts. ProfileError where it holds none."""
+    several = value is not None and not isinstance(value, str)
+    return as_texts(name, [plain_value(one) for one in value] if several and hasattr(value, "__iter__") else value)
+
+
+def vector_of(name: str, value: Any) -> tuple[float, ...]:
+    """The numbers of a field with a vector. ProfileError where it holds none."""
+    if value == "":
+        return ()
+    return as_vector(name, value if value is None or isinstance(value, str) else list(value))
+
+
+def read_content(source: RecommenderSource, pks: Iterable[Any]) -> Iterator[tuple[Any, dict[str, object]]]:
+    """Primary key and content (what a model reads beside categories) of these items. What training leaves out is
+    missing. A query for some hundred items, and one for each field that leads to many."""
+    schema, rows = source.schema(), source.items.order_by()
+    several = {name for name in schema.item_multi if leads_to_many(rows.model, name)}
+    names = [name for name in schema.content_fields if name not in several]
+    waiting = iter(pks)
+    while part := list(islice(waiting, AT_ONCE)):
+        of_many = {name: values_of_many(rows, name, part) for name in several}
+        for pk, *values in rows.filter(pk__in=part).values_list("pk", *names):
+            raw = dict(zip(names, values, strict=True)) | {name: of_many[name][pk] for name in several}
+            yield pk, {name: _readable(source, name, value) for name, value in raw.items()}
+
+
+def _readable(source: RecommenderSource, name: str, value: Any) -> object:
+    try:
+        if name in source.item_numerical:
+            return stored_number(plain_value(value))
+        if name in source.item_multi:
+            return texts_of(name, value)
+        return vector_of(name, value) if name == source.item_vector else as_text(name, plain_value(value))
+    except (ProfileError, TypeError):
+        return None

@@ -21,10 +21,20 @@ from recommender.engine.data.encoders import as_number, as_text
 from recommender.engine.data.left_out import EXAMPLES, NOBODYS, ROW, VALUE, LeftOutCounter, write_left_out
 from recommender.engine.errors import EngineError, TrainingCancelled
 from recommender.errors import RecommenderError
-from recommender.source import RecommenderSource, plain_value, unix_seconds, unreadable_time
+from recommender.source import (
+    RecommenderSource,
+    leads_to_many,
+    plain_value,
+    texts_of,
+    unix_seconds,
+    unreadable_time,
+    values_of_many,
+    vector_of,
+)
 
 CHUNK = 5_000  # rows in memory at once: the size of a row group, and of what a server-side cursor fetches
 TIME = pa.timestamp("us", tz="UTC")
+TEXTS, VECTOR = pa.list_(pa.string()), pa.list_(pa.float32())
 FARTHEST_SECONDS = 9e12  # from 1970: about all that TIME holds, and far outside of what the engine takes
 
 
@@ -39,11 +49,13 @@ class SnapshotCounts:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. lookup : the column or relation of the model that it is read from."""
+    """A column of a table. lookup : the column or relation of the model that it is read from.   of_many : whether that
+    leads to several rows, which are read by a query for each chunk."""
 
     name: str
     lookup: str
     kind: pa.DataType
+    of_many: bool = False
 
     def convert(self, value: Any) -> Any:
         """The cell of a value, exactly as serving makes it of the same row. Raises for a value that cannot be read."""
@@ -57,6 +69,10 @@ class Column:
             return value if type(value) is str else as_text(self.name, plain_value(value))
         if self.kind == pa.bool_():
             return bool(value)
+        if self.kind == TEXTS:
+            return texts_of(self.name, value)
+        if self.kind == VECTOR:
+            return vector_of(self.name, value) or None
         # An infinite number stays one: the engine counts it.
         return float(value) if isinstance(value, float | Decimal) else as_number(self.name, plain_value(value))
 
@@ -115,14 +131,16 @@ class _Tables:
         written = 0
         schema = pa.schema([(column.name, column.kind) for column in columns])
         with pq.ParquetWriter(self.folder / f"{table}.parquet", schema) as file:
-            for chunk in _chunks(rows, [column.lookup for column in columns]):
+            plain = [column for column in columns if not column.of_many]
+            for chunk in _chunks(rows, [column.lookup for column in plain]):
                 if self.should_stop():
                     raise TrainingCancelled("The run was cancelled.")
-                row_ids = [row[-1] for row in chunk]
-                cells = [
-                    self._cells(table, column, values, row_ids)
-                    for column, values in zip(columns, zip(*chunk, strict=True), strict=True)
-                ]
+                values = dict(zip((column.name for column in plain), zip(*chunk, strict=True), strict=True))
+                row_ids = values[ROW_ID.name]
+                for column in columns:
+                    if column.of_many:
+                        values[column.name] = tuple(values_of_many(rows, column.lookup, row_ids).values())
+                cells = [self._cells(table, column, values[column.name], row_ids) for column in columns]
                 file.write_table(pa.Table.from_arrays(cells, schema=schema))
                 written += len(chunk)
                 self.progress(table, written)
@@ -133,7 +151,7 @@ class _Tables:
         for row_id, value in zip(row_ids, values, strict=True):
             try:
                 cells.append(column.convert(value))
-            except (EngineError, ValueError, OverflowError):
+            except (EngineError, ValueError, OverflowError, TypeError):
                 example = f"id {row_id}: {str(value)[:40]!r}"
                 self.left_out.add(table, column.name, "cannot be read", VALUE, 1, [example])
                 cells.append(None)
@@ -185,7 +203,12 @@ def _customer_columns(source: RecommenderSource) -> list[Column]:
 
 
 def _item_columns(source: RecommenderSource) -> list[Column]:
-    features = [Column(name, name, pa.string()) for name in source.item_categorical]
+    kinds: dict[str, pa.DataType] = dict.fromkeys((*source.item_categorical, *source.item_text), pa.string())
+    kinds |= dict.fromkeys(source.item_numerical, pa.float64()) | dict.fromkeys(source.item_multi, TEXTS)
+    if source.item_vector:
+        kinds[source.item_vector] = VECTOR
+    model = source.items.model
+    features = [Column(name, name, kind, kind == TEXTS and leads_to_many(model, name)) for name, kind in kinds.items()]
     available = Column("available", "_available", pa.bool_())
     return [Column("item", source.item_key, pa.string()), *features, available, ROW_ID]
 

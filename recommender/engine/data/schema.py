@@ -77,9 +77,13 @@ class Schema:
     @property
     def item_fields(self) -> tuple[str, ...]:
         """Every column of the items that is a feature, once."""
+        return tuple(dict.fromkeys((*self.item_categorical, *self.content_fields)))
+
+    @property
+    def content_fields(self) -> tuple[str, ...]:
+        """The columns of the items that are read as content (content.py)."""
         vector = (self.item_vector,) if self.item_vector else ()
-        named = (*self.item_categorical, *self.item_numerical, *self.item_text, *self.item_multi, *vector)
-        return tuple(dict.fromkeys(named))
+        return (*self.item_numerical, *self.item_text, *self.item_multi, *vector)
 
     @property
     def interaction_columns(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from catalog.models import Product
 from catalog.services import create_product, put_on_sale, take_off_sale, update_product
 from customers.models import Customer
 from customers.services import buy, create_customer, rate_purchase, set_personalisation, update_customer
+from recommender.errors import RecommendationError
 from recommender.feedback.events import record_event
 from recommender.serving import live as serving
 from recommender.serving import predict_rating, recommend
@@ -100,6 +101,27 @@ def test_a_product_created_a_moment_ago_is_recommended_to_those_whom_its_feature
     assert 0 <= predict_rating(customer="newcomer", item="new-Kitchen").rating <= 5
     like_it = [category_of(key) for key in keys(similar("new-Kitchen", 5)) if not key.startswith("new")]
     assert like_it.count("Kitchen") >= 3
+
+
+def test_a_product_created_a_moment_ago_is_placed_by_its_words(newcomer):
+    for key in ("P1", "P5", "P9"):
+        buy(customer=newcomer, product=product(key))
+    kitchen = create_product(key="new-Kitchen", name="Kitchen thing")
+    create_product(key="new-Books", name="Books thing")
+    place = {item.item: n for n, item in enumerate(mine(50).items)}
+    assert place["new-Kitchen"] < 12 < place["new-Books"]
+    like_it = [category_of(key) for key in keys(similar("new-Kitchen", 5)) if not key.startswith("new")]
+    assert like_it.count("Kitchen") >= 3
+    update_product(product=kitchen, name="Books thing")
+    changed = {item.item: n for n, item in enumerate(mine(50).items)}
+    assert changed["new-Kitchen"] > 12
+
+
+def test_a_described_item_is_rated_by_its_words_and_price_at_the_door(trained):
+    described = predict_rating(customer="C1", item_features={"name": "Kitchen thing", "price": 11, "description": ""})
+    assert 0 <= described.rating <= 5
+    with pytest.raises(RecommendationError, match="price: 'dear' is not a number"):
+        predict_rating(customer="C1", item_features={"price": "dear"})
 
 
 def test_a_new_product_sells_and_is_looked_at_like_any_other(trained):

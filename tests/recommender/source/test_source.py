@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db.models import Q
 
@@ -55,6 +56,10 @@ def test_three_querysets_make_a_source():
         ("customer_numerical", ["agee"], "agee", "age"),
         ("item_key", "kee", "kee", "key"),
         ("item_categorical", ["category", "brnd"], "brnd", "brand"),
+        ("item_numerical", ["prise"], "prise", "price"),
+        ("item_text", ["nam"], "nam", "name"),
+        ("item_multi", ["categori"], "categori", "category"),
+        ("item_vector", "imag", "imag", "image"),
         ("item_updated", "updatd", "updatd", "updated"),
         ("item_filters", ["categori"], "categori", "category"),
         ("interaction_customer", "custommer", "custommer", "customer"),
@@ -68,6 +73,26 @@ def test_a_wrong_field_name_is_reported_with_its_attribute_and_what_was_meant(at
     (problem,) = problems(**{attribute: value})
     assert f"Broken: {attribute} names {wrong!r}" in problem
     assert f"Did you mean {near}" in problem
+
+
+def test_several_values_may_be_those_of_a_relation_to_many_and_no_other_field_may():
+    users = {"items": User.objects.all(), "interaction_item": "customer__user"}
+    assert problems(**users, item_multi=["groups__name", "groups__permissions__codename"]) == []
+    (problem,) = problems(**users, item_multi=["groups__nam"])
+    assert "item_multi names 'groups__nam', but Group has no field 'nam'. Did you mean name" in problem
+    (problem,) = problems(**users, item_multi=["group"])
+    assert "item_multi names 'group', but User has no field 'group'. Did you mean groups" in problem
+    (problem,) = problems(**users, item_text=["groups__name"])
+    assert "item_text names 'groups__name', but User has no relation 'groups'" in problem
+
+
+def test_a_field_of_items_is_of_one_kind_or_a_category_and_a_text():
+    assert problems(item_categorical=["name"], item_text=["name"], item_aliases={"title": "name"}) == []
+    assert problems(item_numerical=["price"], item_multi=["price"]) == [
+        f"{__name__}.Broken: Item features named twice: price."
+    ]
+    (problem,) = problems(item_text="name")
+    assert "item_text must be a list of field names, not 'name'." in problem
 
 
 def test_a_key_that_is_no_text_and_no_whole_number_is_reported():

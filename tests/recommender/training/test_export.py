@@ -1,5 +1,6 @@
 """What leaves the database for the engine: whose rows, in which order, and read back as what."""
 
+import json
 import threading
 import tracemalloc
 from datetime import UTC, datetime, timedelta
@@ -8,10 +9,13 @@ from decimal import Decimal
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from django.contrib.auth.models import Group, User
 from django.db import connection, connections
+from django.db.models import Q
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
+from recommender.engine.data.left_out import read_left_out
 from recommender.engine.data.tables import read_snapshot
 from recommender.engine.errors import TrainingCancelled
 from recommender.errors import RecommenderError
@@ -94,6 +98,44 @@ def test_the_engine_reads_back_exactly_the_shop(tmp_path):
     assert np.array_equal(ours.rating, expected.rating, equal_nan=True)
     assert ours.users["gender"].tolist() == expected.users["gender"].tolist()
     assert ours.values["amount"].tolist() == expected.values["amount"].tolist()
+
+
+class Members(ShopSource):
+    """Users as items, whose groups are a relation to many, and customers' notes as vectors."""
+
+    items = User.objects.all()
+    item_key = "username"
+    item_categorical, item_aliases, item_filters, item_updated = [], {}, [], None
+    item_available = Q(is_active=True)
+    item_numerical, item_text = ["customer__age"], ["first_name", "email"]
+    item_multi, item_vector = ["groups__name"], "last_name"
+    interaction_item = "customer__user"
+
+
+def test_what_items_say_is_exported_with_one_query_more_for_each_relation_to_many(
+    tmp_path, django_assert_max_num_queries
+):
+    groups = [Group.objects.create(name=name) for name in ("red", "blue")]
+    for n in range(30):
+        user = User.objects.create(username=f"u{n}", first_name=f"tin {n}", last_name="")
+        user.groups.set(groups[: n % 3])
+        Customer.objects.create(key=f"c{n}", user=user, age=20 + n if n else None)
+    with django_assert_max_num_queries(12):
+        export_snapshot(source=Members(), folder=tmp_path / "s")
+    items = pq.read_table(tmp_path / "s" / "items.parquet").to_pylist()
+    assert [row["groups__name"] for row in items[:3]] == [[], ["red"], ["blue", "red"]]
+    assert [row["customer__age"] for row in items[:2]] == [None, 21.0]
+    assert items[4]["first_name"] == "tin 4"
+    written = json.loads((tmp_path / "s" / "schema.json").read_text())
+    assert (written["item_multi"], written["item_vector"]) == (["groups__name"], "last_name")
+
+
+def test_a_vector_that_is_none_is_left_out_and_named(tmp_path):
+    user = User.objects.create(username="ada", last_name="none")
+    export_snapshot(source=Members(), folder=tmp_path / "s")
+    assert pq.read_table(tmp_path / "s" / "items.parquet")["last_name"].to_pylist() == [None]
+    (lost,) = read_left_out(tmp_path / "s")
+    assert (lost.column, lost.examples) == ("last_name", (f"id {user.pk}: 'none'",))
 
 
 def test_the_counts_and_the_progress_are_those_of_the_tables(tmp_path):
