@@ -120,9 +120,14 @@ class TwoTowerDataset:
         """int64 [users]: the row after the user's first basket, if it is predicted from itself, else first_row."""
         if not orders_stand_alone(self.tables):
             return self.first_row[:-1]
-        first, moment = self.first_row[:-1], moments(self.tables)
-        end = np.searchsorted(moment, moment[first.clip(max=len(self) - 1)], side="right")
+        first = self.first_row[:-1]
+        end = np.searchsorted(self.moment, self.moment[first.clip(max=len(self) - 1)], side="right")
         return np.where(np.diff(self.first_row) > 0, end, first)
+
+    @cached_property
+    def moment(self) -> np.ndarray:
+        """int64 [n]: a number for each user and time, counting up in row order."""
+        return moments(self.tables)
 
     @cached_property
     def gap(self) -> np.ndarray:
@@ -140,11 +145,10 @@ class TwoTowerDataset:
         rows = np.arange(len(self))
         if not self.baskets:
             return rows
-        moment = moments(self.tables)
-        first = np.full(int(moment[-1]) + 1, len(self))
+        first = np.full(int(self.moment[-1]) + 1, len(self))
         held_out = self.role == role
-        np.minimum.at(first, moment[held_out], rows[held_out])
-        return np.where(held_out, first[moment], rows)
+        np.minimum.at(first, self.moment[held_out], rows[held_out])
+        return np.where(held_out, first[self.moment], rows)
 
     def with_role(self, role: np.ndarray) -> TwoTowerDataset:
         return replace(self, role=role)

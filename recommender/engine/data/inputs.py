@@ -11,7 +11,7 @@ import numpy as np
 RATING_BUCKETS = 7  # 0: not rated, 1..6: a rating rounded to 0..5
 GAP_BUCKETS = 16  # log2 of the hours since the purchase before
 # What the user tower reads: of each purchase, one after the other; and, with the state after the last, of the whole.
-EVENTS, ANSWER = ("history", "bucket", "gap"), ("trace", "length", "known", "ids", "numbers")
+EVENTS, ANSWER = ("history", "bucket", "gap"), ("trace", "moment", "length", "known", "ids", "numbers")
 
 
 class Stacked:
@@ -111,7 +111,8 @@ class UserInputs:
     for lists, which are made from the latest.
 
     items : int64 [B, L] rows of the item vectors, 0 in the padding.   rating : float32 [B, L], nan where none.
-    gap : int64 [B, L] bucket of the time since the purchase before.   length : int64 [B], may be 0.
+    gap : int64 [B, L] bucket of the time since the purchase before.   moment : int64 [B, L], one number for all that
+    was bought at one time, and the next one for what was bought next.   length : int64 [B], may be 0.
     known : float32 [B] purchases in all, also those before the history's start.
     ids : int64 [B, fields].   numbers : float32 [B, 2 x numerical fields].
     """
@@ -119,6 +120,7 @@ class UserInputs:
     items: np.ndarray
     rating: np.ndarray
     gap: np.ndarray
+    moment: np.ndarray
     length: np.ndarray
     known: np.ndarray
     ids: np.ndarray
@@ -133,8 +135,9 @@ class UserInputs:
         if width <= most:
             return self
         place = ((self.length - most).clip(min=0)[:, None] + np.arange(most)).clip(max=width - 1)  # [B, most]
-        items, rating, gap = (np.take_along_axis(a, place, 1) for a in (self.items, self.rating, self.gap))
-        return replace(self, items=items, rating=rating, gap=gap, length=self.length.clip(max=most))
+        of_purchases = ("items", "rating", "gap", "moment")
+        latest = {name: np.take_along_axis(getattr(self, name), place, 1) for name in of_purchases}
+        return replace(self, **latest, length=self.length.clip(max=most))
 
     def since(self, people: np.ndarray, first: np.ndarray | int = 0) -> UserInputs:
         """Some of the people (rows int64 [b]) from their purchase `first` (int64 [b], from 0) on; there is one."""
@@ -145,6 +148,7 @@ class UserInputs:
             items=self.items[row, place],
             rating=self.rating[row, place],
             gap=self.gap[row, place],
+            moment=self.moment[row, place],
             length=length,
             known=self.known[people],
             ids=self.ids[people],
@@ -189,7 +193,8 @@ class UserInputs:
                 times[row, : n + 1] = time[start - 1 :]
             else:
                 times[row, 1 : n + 1] = time
-        return cls(items, rating, gap_bucket(times), length, known.astype(np.float32), ids, numbers)
+        moment = (times[:, 1:] != times[:, :-1]).cumsum(axis=1)
+        return cls(items, rating, gap_bucket(times), moment, length, known.astype(np.float32), ids, numbers)
 
 
 def rating_bucket(rating: np.ndarray) -> np.ndarray:

@@ -14,6 +14,10 @@ B = (V diag(s2 / (s2 + ridge)) / ridge) @ (V / diag P)'.
 A least-squares vote grows with the sales of the item. Votes for an item of n buyers can be multiplied by n^-discount,
 as in the asymmetric cosine (Aiolli, "Efficient top-N recommendation for very large scale binary rated datasets", RecSys
 2013).
+
+These votes know no order. Beside them count transitions: how often the one item was bought one to three moments after
+the other (as in sequential rules; Ludewig & Jannach, "Evaluation of session-based recommendation algorithms", UMUAI
+2018). The sum of both is reduced to one rank, by the same regression.
 """
 
 from __future__ import annotations
@@ -27,15 +31,21 @@ from scipy.linalg import lapack
 
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.decomposition import top_vectors
+from recommender.engine.data.splits import TRAIN
 
 EXACT_UP_TO = 6000  # items; an inverse of that size takes a few seconds
+STEPS = 5  # moments between two purchases that are a transition, at most
+FROM, TO = 0.7, 0.3  # powers of the buyers of both items by which transitions are divided
+PAIRS = 50_000_000  # of purchases, at most; of more a sample
+SAMPLED_USERS = 1000  # whose votes and transitions are compared
 
 
 @dataclass(frozen=True)
 class LinearSettings:
     """An item's score is scale * (votes for it) + popularity * (log share of purchases). Chosen in choosing.py.
 
-    rank : of the votes.   ridge : shrinks them.   recency : the purchase k steps back counts (1 + k)^-recency.
+    rank : of the votes.   ridge : shrinks them.   recency : a purchase k moments back counts (1 + k)^-recency.
+    transitions : what they count beside the votes, as a multiple of the size of these.
     half_life : of a purchase in the popularity, as a share of the time that the data spans; 0: purchases never fade.
     discount : votes for an item of n buyers count n^-discount.
     """
@@ -47,6 +57,7 @@ class LinearSettings:
     popularity: float = 0.3
     half_life: float = 0.0
     discount: float = 0.0
+    transitions: float = 0.0
 
 
 Votes = tuple[np.ndarray, np.ndarray]  # history, items; their first r columns are the votes of rank r
@@ -68,8 +79,9 @@ class LinearPath:
         """From the TRAIN purchases. dim : vectors get the length that random ones of this width would have, so that a
         step of training changes both by about the same share.   votes : those of the settings, where at hand."""
         if votes is None:
-            solved = vote_solver(data, settings.rank)(settings.ridge)
-            votes = discounted(solved, data.item_counts(), settings.discount)
+            votes = vote_solver(data, settings.rank)(settings.ridge)
+            votes = with_transitions(data, settings.rank)(votes, settings.transitions)
+            votes = discounted(votes, data.item_counts(), settings.discount)
         history, items = votes
         pad = ((0, 0), (0, settings.rank - history.shape[1]))
         items_size, history_size = (float(np.sqrt((v**2).mean() * dim)) or 1.0 for v in (items, history))
@@ -98,12 +110,13 @@ def log_share(data: TwoTowerDataset, half_life: float) -> np.ndarray:
 
 def summed_votes(data: TwoTowerDataset, cases: Cases, history: np.ndarray, recency: float) -> np.ndarray:
     """float32 [cases, rank]: the votes of everything that each user bought."""
-    bought = cases.bought(data)
-    rows = np.repeat(np.arange(len(cases)), [len(b) for b in bought])
-    weights = np.concatenate([(1.0 + np.arange(len(b))[::-1]) ** -recency for b in bought] or [np.zeros(0)])
-    columns = np.concatenate(bought) if bought else np.zeros(0, np.int64)
+    lengths = cases.lengths(data)
+    case = np.repeat(np.arange(len(cases)), lengths)
+    back = np.arange(len(case)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    rows = cases.context[case] - back
+    weights = (1.0 + data.moment[cases.context[case]] - data.moment[rows]) ** -recency
     shape = (len(cases), data.n_items)
-    return sparse.csr_matrix((weights.astype(np.float32), (rows, columns)), shape) @ history
+    return sparse.csr_matrix((weights.astype(np.float32), (case, data.item[rows])), shape) @ history
 
 
 def cut(votes: Votes, rank: int) -> Votes:
@@ -119,12 +132,15 @@ def discounted(votes: Votes, buyers: np.ndarray, discount: float) -> Votes:
 
 def vote_solver(data: TwoTowerDataset, rank: int) -> Callable[[float], Votes]:
     """ridge -> the votes from the TRAIN purchases; what does not depend on the ridge is computed once."""
+    return (exact_votes if is_exact(data) else factored_votes)(bought_items(data), rank)
+
+
+def bought_items(data: TwoTowerDataset) -> sparse.csr_matrix:
+    """float32 [users, items], M."""
     counted = data.counted
     # Of a user who bought very many items each counts for less: M'M sums over users.
     share = np.sqrt(data.user_weight[data.user[counted]]).astype(np.float32)
-    shape = (data.n_users, data.n_items)
-    bought = sparse.csr_matrix((share, (data.user[counted], data.item[counted])), shape)
-    return (exact_votes if is_exact(data) else factored_votes)(bought, rank)
+    return sparse.csr_matrix((share, (data.user[counted], data.item[counted])), (data.n_users, data.n_items))
 
 
 def is_exact(data: TwoTowerDataset) -> bool:
@@ -162,3 +178,64 @@ def factored_votes(m: sparse.csr_matrix, rank: int) -> Callable[[float], Votes]:
         return (vectors * (shrunk / ridge)).astype(np.float32), (vectors / diagonal[:, None]).astype(np.float32)
 
     return solve
+
+
+def with_transitions(data: TwoTowerDataset, rank: int) -> Callable[[Votes, float], Votes]:
+    """(votes, weight) -> the votes of that rank with transitions beside them."""
+    m, follows = bought_items(data), transitions(data)
+    some = m[np.linspace(0, data.n_users - 1, min(data.n_users, SAMPLED_USERS)).astype(np.int64)]
+    size = float(((some @ follows).data ** 2).sum())
+
+    def add(votes: Votes, weight: float) -> Votes:
+        if weight == 0 or size == 0:
+            return votes
+        left, right = votes
+        of_users = some @ left
+        share = weight * float(np.sqrt(((of_users @ (right.T @ right)) * of_users).sum() / size))
+
+        def times(block: np.ndarray) -> np.ndarray:
+            return left @ (right.T @ block) + share * (follows @ block)
+
+        def back(block: np.ndarray) -> np.ndarray:
+            return right @ (left.T @ block) + share * (follows.T @ block)
+
+        items = top_vectors(lambda block: back(m.T @ (m @ times(block))), m.shape[1], min(rank, *m.shape))
+        items = items.astype(np.float32)
+        return times(items), items
+
+    return add
+
+
+def transitions(data: TwoTowerDataset) -> sparse.csr_matrix:
+    """float32 [items, items]: how often TRAIN users bought the second up to `STEPS` moments after the first.
+
+    k moments later counts 1 / k, each of n items of a basket 1 / n; the sum is divided by powers of both items' buyers.
+    What a user had bought before counts only as the first of the two: no list shows it to them.
+    """
+    learned = data.role == TRAIN
+    new = learned & ~data.repeat
+    moments = int(data.moment[-1]) + 1
+    owner = np.full(moments, -1)
+    owner[data.moment[learned]] = data.user[learned]
+    shape = (moments, data.n_items)
+    before, after = (
+        sparse.csr_matrix((np.ones(rows.sum(), np.float32), (data.moment[rows], data.item[rows])), shape)
+        for rows in (learned, new)
+    )
+    n_before, n_after = (np.diff(of_moment.indptr) for of_moment in (before, after))
+    gap = np.repeat(np.arange(1, STEPS + 1), moments)
+    first = np.tile(np.arange(moments), STEPS)
+    there = first + gap < moments
+    first, gap = first[there], gap[there]
+    same = (owner[first] >= 0) & (owner[first] == owner[first + gap]) & (n_after[first + gap] > 0)
+    first, gap = first[same], gap[same]
+    pairs = int((n_before[first] * n_after[first + gap]).sum())
+    if pairs > PAIRS:
+        drawn = np.random.default_rng(0).random(len(first)) < PAIRS / pairs
+        first, gap = first[drawn], gap[drawn]
+    weight = data.user_weight[owner[first]] / gap / n_before[first]
+    total = before[first].T @ sparse.diags(weight.astype(np.float32)) @ after[first + gap]
+    total.setdiag(0)
+    total.eliminate_zeros()
+    buyers = np.maximum(data.item_counts(), 1.0).astype(np.float32)
+    return (sparse.diags(buyers**-FROM) @ total @ sparse.diags(buyers**-TO)).tocsr()

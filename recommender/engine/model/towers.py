@@ -2,11 +2,11 @@
 
 A user's vector and an item's vector have three parts each, and their dot product adds up three scores:
 
-    history     the purchases, summed in one vector: the votes of the linear path (linear_path.py), a recent purchase's
+    history     the purchases, summed in one vector: the votes of the linear path (linear.py), a recent purchase's
                 louder; a GRU over the bought items' own vectors (as in GRU4Rec, Hidasi et al. 2016, with the item
                 embeddings shared between input and output); the profile, where there is a history to adjust. It meets
                 the item's vector in a plain dot product, or in a cosine with a learned temperature
-    profile     a sum over the profile's fields of low-rank log ratios (profile_path.py), fading as the history grows
+    profile     a sum over the profile's fields of low-rank log ratios (profile.py), fading as the history grows
     popularity  for a newcomer, the log share of purchases as it was counted. Beside a history, the item's bias, which
                 starts there and is trained, times a weight chosen on validation
 
@@ -14,7 +14,7 @@ The weights of popularity and of the history (ListWeights) are one thing beside 
 beside a long one.
 
 A second, small pair of vectors predicts ratings, rating = 5 sigmoid(dot): the user's is a small ridge regression of
-their own ratings on the vectors of what they rated (rating_path.py), solved in numpy for each request (rater.py), so
+their own ratings on the vectors of what they rated (rating.py), solved in numpy for each request (rater.py), so
 that a new rating counts at once. The towers only keep its numbers, so that all weights lie in one file.
 
 Nothing in the user tower belongs to one user: whoever has a profile or a purchase has a vector.
@@ -309,19 +309,19 @@ class UserTower(nn.Module):
         events = history + self.rating(rating) + self.gap(gap)  # [B, L, width]
         return self.gru(self.dropout(events * self.head.out_features**0.5), None if before is None else before[None])[0]
 
-    def votes(self, trace: Tensor) -> Tensor:
-        """The votes of all purchases up to each one. trace [B, L, width] -> [B, L, width]"""
-        place = torch.arange(trace.shape[1], device=trace.device, dtype=self.recency.dtype)
-        return torch.einsum("tk,bkd->btd", self._weight(1 + place[:, None] - place), trace)
+    def votes(self, trace: Tensor, moment: Tensor) -> Tensor:
+        """The votes of all purchases up to each one. trace [B, L, width], moment int64 [B, L] -> [B, L, width]"""
+        return self._weight((1 + moment[:, :, None] - moment[:, None]).tril()) @ trace
 
-    def last_votes(self, trace: Tensor, length: Tensor) -> Tensor:
-        """The same after the last purchase alone. trace [B, L, width], length [B] -> [B, width]"""
-        place = torch.arange(trace.shape[1], device=trace.device, dtype=self.recency.dtype)
-        weight = self._weight(length[:, None].to(place.dtype) - place)  # [B, L]
-        return (weight[:, None] @ trace)[:, 0]
+    def last_votes(self, trace: Tensor, moment: Tensor, length: Tensor) -> Tensor:
+        """The same after the last purchase alone. length int64 [B] -> [B, width]"""
+        last = moment.gather(1, (length - 1).clamp(min=0)[:, None])  # [B, 1]
+        read = torch.arange(trace.shape[1], device=trace.device) < length[:, None]  # [B, L]
+        return (self._weight((1 + last - moment) * read)[:, None] @ trace)[:, 0]
 
     def _weight(self, age: Tensor) -> Tensor:
-        """The weight of a purchase. age : 1 for the latest, 2 for the one before; 0 and less: later, or padding."""
+        """The weight of a purchase. age : 1 at the latest moment, 2 at the one before; 0: later, or padding."""
+        age = age.to(self.recency.dtype)
         return age.clamp(0, 1) * torch.exp(-self.recency * torch.log(age.clamp(min=1)))
 
     def query(self, state: Tensor, votes: Tensor, known: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
@@ -353,20 +353,20 @@ class UserTower(nn.Module):
         self.vote_weight_short.fill_(weights.votes_short)
 
     def answer(
-        self, state: Tensor, trace: Tensor, length: Tensor, known: Tensor, ids: Tensor, numbers: Tensor
+        self, state: Tensor, trace: Tensor, moment: Tensor, length: Tensor, known: Tensor, ids: Tensor, numbers: Tensor
     ) -> Tensor:
         """The ranking vector of everybody, whose `state` is that after the last purchase; the rest as for `forward`."""
         read = length > 0
         state, known = state * read[:, None], known * read
-        return self.query(state, self.last_votes(trace, length), known, ids, numbers)
+        return self.query(state, self.last_votes(trace, moment, length), known, ids, numbers)
 
     def forward(
-        self, history: Tensor, trace: Tensor, bucket: Tensor, gap: Tensor, length: Tensor, known: Tensor, ids: Tensor,
-        numbers: Tensor,
+        self, history: Tensor, trace: Tensor, bucket: Tensor, gap: Tensor, moment: Tensor, length: Tensor,
+        known: Tensor, ids: Tensor, numbers: Tensor,
     ) -> Tensor:  # fmt: skip
         """One ranking vector a user. Histories are right-padded to L >= 1; length [B] may be 0.
 
-        Of the latest purchases: history and trace [B, L, width], bucket and gap int64 [B, L], length int64 [B].
+        Of the latest purchases: history and trace [B, L, width]; bucket, gap and moment int64 [B, L]; length int64 [B].
         known float [B] purchases in all, ids int64 [B, F], numbers [B, N] -> [B, width + profile_rank + 2]
 
         Served, it is two graphs, `states` and `answer`, so that a user with and without some of their purchases shares
@@ -374,7 +374,7 @@ class UserTower(nn.Module):
         """
         states = self.states(history, bucket, gap)
         last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[-1])
-        return self.answer(states.gather(1, last)[:, 0], trace, length, known, ids, numbers)
+        return self.answer(states.gather(1, last)[:, 0], trace, moment, length, known, ids, numbers)
 
     def rater(self) -> Rater:
         """How a user's rating vector is solved, by the numbers that are kept here."""

@@ -71,7 +71,7 @@ def batches(made: list[Window], batch_rows: int, rng: np.random.Generator) -> It
 class Batch:
     """B windows padded to L purchases, of which P are predicted.
 
-    items, bucket, gap : int64 [B, L].
+    items, bucket, gap, moment : int64 [B, L].
     state : int64 [P], 1 + the flat place of the last known purchase, 0 when nothing is known.
     target : int64 [P] item rows.   known : float32 [P].   ids [P, F], numbers [P, N].
     """
@@ -79,6 +79,7 @@ class Batch:
     items: Tensor
     bucket: Tensor
     gap: Tensor
+    moment: Tensor
     state: Tensor
     target: Tensor
     known: Tensor
@@ -120,6 +121,7 @@ class Batch:
             data.item[read].astype(np.int64),
             rating_bucket(data.rating[read]),
             data.gap[rows],
+            data.moment[rows] - data.moment[start][:, None],
             np.where(place >= 0, 1 + b * rows.shape[1] + place, 0),
             data.item[row].astype(np.int64),
             known.astype(np.float32),

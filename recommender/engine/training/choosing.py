@@ -42,6 +42,7 @@ from recommender.engine.model.linear import (
     log_share,
     summed_votes,
     vote_solver,
+    with_transitions,
 )
 from recommender.engine.model.profile import ProfileCounts, ProfilePath, learned_rows, newcomers
 from recommender.engine.model.rating import RatingPath, fit_rating_paths
@@ -49,7 +50,8 @@ from recommender.engine.model.towers import LONG, SHORT, ListWeights
 
 # The linear path. Its widths are listed by `_widths`.
 RIDGES = (300.0, 30.0, 100.0, 1000.0)
-RECENCIES = (0.0, 0.5, 1.0)  # within an order the latest purchase is no later than the others
+RECENCIES = (0.0, 0.5, 1.0, 1.5)
+TRANSITIONS = (0.0, 0.25, 1.0, 4.0)
 DISCOUNTS = (0.0, 0.2)
 HALF_LIVES, HALF_LIFE_ERRORS = (0.0, 0.3, 0.1), 2.5
 SHARES = (0.1, 0.02, 0.05, 0.2, 0.4)  # popularity beside the votes, in standard deviations of these
@@ -137,12 +139,16 @@ def choose_linear_path(data: TwoTowerDataset, dim: int) -> LinearPath:
     solve = lru_cache(maxsize=1)(vote_solver(data, max(widths)))
     # One after the other: of both at once a narrow path could win by the other's ridge, and by chance.
     ridge = choose(RIDGES, lambda r: ndcg(*cut(solve(r), widths[0]), recency))
-    rank = choose(widths, lambda width: ndcg(*cut(solve(ridge), width), recency))
-    votes = cut(solve(ridge), rank)
+    add = with_transitions(data, widths[0])
+    votes = cut(solve(ridge), widths[0])
+    transitions = choose(TRANSITIONS, lambda weight: ndcg(*add(votes, weight), recency))
+    votes = with_transitions(data, max(widths))(solve(ridge), transitions) if transitions else solve(ridge)
+    rank = choose(widths, lambda width: ndcg(*cut(votes, width), recency))
+    votes = cut(votes, rank)
     discount = choose(DISCOUNTS, lambda d: ndcg(*discounted(votes, buyers, d), recency))
     votes = discounted(votes, buyers, discount)
     recency = choose(RECENCIES, lambda r: ndcg(*votes, r))
-    settings = LinearSettings(rank, ridge, recency, half_life=half_life, discount=discount)
+    settings = LinearSettings(rank, ridge, recency, half_life=half_life, discount=discount, transitions=transitions)
 
     spread = float((summed_votes(data, cases, votes[0], recency) @ votes[1].T).std()) or 1.0
     share = choose(SHARES, lambda s: ndcg(*votes, recency, s * spread * popular))

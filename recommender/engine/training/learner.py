@@ -184,7 +184,8 @@ class Learner:
     def _query(self, batch: Batch, history: Tensor, trace: Tensor) -> Tensor:
         """[P, D], the ranking vector of each prediction. history, trace [B, L, width]"""
         users, width = self.model.users, trace.shape[-1]
-        known = torch.cat([users.states(history, batch.bucket, batch.gap), users.votes(trace)], -1)  # [B, L, d + width]
+        states, votes = users.states(history, batch.bucket, batch.gap), users.votes(trace, batch.moment)
+        known = torch.cat([states, votes], -1)  # [B, L, d + width]
         flat = torch.cat([known.new_zeros(1, known.shape[-1]), known.flatten(0, 1)])
         state, votes = flat[batch.state].split([flat.shape[-1] - width, width], -1)
         return users.query(state, votes, batch.known, batch.ids, batch.numbers)

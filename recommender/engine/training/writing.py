@@ -24,7 +24,7 @@ from recommender.engine.model.towers import TwoTowerHybrid, UserTower
 from recommender.engine.training.questions import learn_questions
 
 Tensors = dict[str, Tensor]
-OF_PURCHASES = (*EVENTS, "trace", "states")
+OF_PURCHASES = (*EVENTS, "trace", "moment", "states")
 
 
 def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:

@@ -33,6 +33,15 @@ def test_a_short_history_is_the_same_for_both():
     assert read.latest(4) is read
 
 
+def test_what_was_bought_at_one_time_has_one_number():
+    history = np.array([1, 2, 3, 4, 5, 6]), np.array([1.0, 1, 4, 4, 4, 9]), np.full(6, np.nan)
+    none = np.zeros((1, 0), int)
+    read = UserInputs.of([history], np.array([6]), none, none, 6)
+    assert np.diff(read.moment[0]).tolist() == [0, 1, 0, 0, 1]
+    assert np.diff(read.latest(3).moment[0]).tolist() == [0, 1]
+    assert np.diff(read.since(np.array([0]), 3).moment[0]).tolist() == [0, 1]
+
+
 def test_what_two_people_share_ends_at_the_first_difference():
     read = people([1, 2, 3, 4], [1, 2, 4], [1, 2], [1, 2, 3, 4], [2, 1], [])
     assert read.shared_with(np.zeros(6, np.int64)).tolist() == [4, 2, 2, 4, 0, 0]

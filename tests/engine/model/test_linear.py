@@ -1,15 +1,27 @@
 """The closed form that training starts from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from recommender.engine.data.dataset import TwoTowerDataset
-from recommender.engine.data.splits import VALID, held_out_last, split
+from recommender.engine.data.splits import TRAIN, VALID, held_out_last, split
 from recommender.engine.data.tables import from_frame, read_snapshot
 from recommender.engine.evaluation.baselines import Popularity
 from recommender.engine.evaluation.metrics import rank_targets, user_metrics
-from recommender.engine.model.linear import LinearPath, LinearSettings, exact_votes, factored_votes, summed_votes
+from recommender.engine.model import linear
+from recommender.engine.model.linear import (
+    FROM,
+    TO,
+    LinearPath,
+    LinearSettings,
+    exact_votes,
+    factored_votes,
+    summed_votes,
+    transitions,
+)
 from recommender.engine.training import choosing
 from recommender.engine.training.choosing import VotesAndPopularity, choose_linear_path
 from tests import planted
@@ -60,6 +72,54 @@ def test_a_later_purchase_speaks_louder(snapshot):
     assert summed_votes(data, cases, one_each, 0.0)[0][bought] == pytest.approx(np.ones(len(bought)))
 
 
+def test_what_was_bought_at_one_moment_speaks_alike(tmp_path):
+    rows = [("u", item, time) for item, time in zip("abcde", (1, 1, 2, 2, 5), strict=True)]
+    data = TwoTowerDataset.build(read_snapshot(planted.write_shop(tmp_path, [*rows, ("u", "f", 9)])))
+    case = data.cases(TRAIN)[:1]
+    case = replace(case, rows=np.array([5]), context=np.array([4]))
+    spoken = summed_votes(data, case, np.eye(6, dtype=np.float32), 1.0)[0]
+    assert spoken == pytest.approx([1 / 3, 1 / 3, 1 / 2, 1 / 2, 1, 0])
+
+
+def test_transitions_count_what_came_how_soon_after_what(tmp_path):
+    """Two items at once, one a moment later, then the first again and another."""
+    rows = [("u", item, time) for item, time in zip("abcad", (1, 1, 2, 3, 3), strict=True)]
+    data = TwoTowerDataset.build(read_snapshot(planted.write_shop(tmp_path, [*rows, ("v", "a", 1), ("v", "c", 2)])))
+    counted = transitions(data).toarray()
+    a, b, c, d = range(4)
+    buyers = np.array([2, 1, 2, 1.0])
+    expected = np.zeros((4, 4))
+    expected[a, c], expected[b, c] = 1 / 2 + 1, 1 / 2
+    expected[a, d], expected[b, d], expected[c, d] = 1 / 2 / 2, 1 / 2 / 2, 1
+    np.testing.assert_allclose(counted, expected * buyers[:, None] ** -FROM * buyers**-TO, rtol=1e-6)
+
+
+def test_of_very_many_transitions_a_sample_is_counted(snapshot, monkeypatch):
+    data = load(snapshot)
+    everything = transitions(data)
+    monkeypatch.setattr(linear, "PAIRS", 500)
+    assert 0 < transitions(data).sum() < 0.5 * everything.sum()
+
+
+@pytest.mark.parametrize(("in_order", "chosen"), [(True, True), (False, False)])
+def test_transitions_count_where_one_thing_leads_to_another_and_only_there(in_order, chosen):
+    assert (choose_linear_path(chains(in_order), 16).settings.transitions > 0) is chosen
+
+
+def chains(in_order: bool, people: int = 400, items: int = 60) -> TwoTowerDataset:
+    """Everybody buys four pairs of neighbours in a ring, in order or in any, then something else."""
+    rng = np.random.default_rng(0)
+    pairs = ((rng.integers(0, items, (people, 4, 1)) + np.arange(2)) % items).reshape(people, 8)
+    if not in_order:
+        pairs = rng.permuted(pairs, axis=1)
+    bought = np.hstack([pairs, rng.integers(0, items, (people, 1))])
+    frame = pd.DataFrame(
+        {"user": np.repeat(np.arange(people), 9), "item": bought.ravel(), "time": np.tile(np.arange(9), people)}
+    )
+    tables = from_frame(frame, user="user", item="item", time="time")
+    return TwoTowerDataset.build(tables, split(tables, "last-out"))
+
+
 def test_where_purchases_are_random_popularity_is_all_that_is_claimed(tmp_path):
     data = load(planted.leaking_label(tmp_path, users=200))
     settings = choose_linear_path(data, 8).settings
@@ -73,7 +133,7 @@ def test_where_purchases_are_random_popularity_is_all_that_is_claimed(tmp_path):
 
 
 def test_settings_given_are_kept_for_the_refit(snapshot):
-    given = LinearSettings(rank=8, ridge=30.0, recency=0.3, scale=2.0, popularity=0.1, half_life=0.3)
+    given = LinearSettings(rank=8, ridge=30.0, recency=0.3, scale=2.0, popularity=0.1, half_life=0.3, transitions=0.5)
     path = LinearPath.fit(load(snapshot), 4, given)
     assert path.settings == given
     assert path.history.shape == path.items.shape == (60, 8)

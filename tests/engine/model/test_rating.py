@@ -43,7 +43,7 @@ def predicted(data, model, history, rating, kind="any"):
     values = np.array([rating or [np.nan]], np.float32)
     ids = data.encoders.user["kind"].encode([kind])[None, :]
     inputs = type(person)(
-        items=rows, rating=values, gap=np.zeros_like(rows), length=np.array([len(history)]),
+        items=rows, rating=values, gap=np.zeros_like(rows), moment=np.zeros_like(rows), length=np.array([len(history)]),
         known=np.array([len(history)], np.float32), ids=ids, numbers=person.numbers,
     )  # fmt: skip
     stars = 5 / (1 + np.exp(-(scorer.users(inputs).rate @ scorer.items.rate.T)[0]))
