@@ -40,6 +40,20 @@ def write_shop(
     return write_snapshot(folder, users, items, purchases, **schema)
 
 
+def staples(folder: Path, *, users: int = 120, orders: int = 8, every: float = 14.0) -> Path:
+    """Everybody buys two of twenty staples in every order, one of the three hits in half of them, and one thing that
+    they never bought and never buy again. An order comes every so many days.
+    """
+    rows: list[tuple] = []
+    for u in range(users):
+        rng = np.random.default_rng(u)
+        own, once = rng.choice(20, 2, replace=False), rng.permutation(40)
+        for n in range(orders):
+            bought = [*(f"s{i}" for i in own), f"o{once[n]}", *([f"h{rng.integers(3)}"] if rng.random() < 0.5 else [])]
+            rows += [(f"u{u}", item, 1.7e9 + 86_400 * (every * n + u / users)) for item in bought]
+    return write_shop(folder, rows)
+
+
 def even_and_odd(users: int, items: int, each: int) -> list[tuple]:
     """Rows: even people rate even items 5 and odd items 1, odd people the other way round."""
     rng = np.random.default_rng(0)

@@ -41,7 +41,7 @@ BASKETS = {  # the whole next basket, bought before or not
     "popularity": ("popularity", "Popularity"),
     "personal_frequency": ("baskets", "PersonalFrequency"),
     "tifu_knn": ("baskets", "TIFUKNN"),
-    OURS: ("ours", "TwoTowers"),
+    OURS: ("baskets", "TwoTowers"),
 }
 ITEMS = {  # what comes next after one item
     "popularity": ("items", "Popularity"),

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from benchmarks.peers import ours
 from benchmarks.peers.histories import popular_for_newcomers
+from recommender.engine.bundle.repeats import Repeats
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.splits import TRAIN, moments
+from recommender.engine.evaluation import next_baskets
+from recommender.engine.evaluation.next_baskets import NextBaskets
+from recommender.engine.model.repeats import fit_repeats
+from recommender.engine.training.choosing import choose_repeats
 
 AT_ONCE = 256  # people whose distances to all others are in memory
 
@@ -25,13 +32,10 @@ class PersonalFrequency:
         return [{}]
 
     def fit(self, data: TwoTowerDataset) -> None:
-        self.tie_break = data.item_counts() / (data.item_counts().sum() + 1)
+        self.model = next_baskets.PersonalFrequency(data)
 
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
-        scores = np.tile(self.tie_break, (len(cases), 1))
-        for row, bought in enumerate(cases.bought(data)):
-            np.add.at(scores[row], bought, 1)
-        return scores
+        return self.model.scores(data, cases)
 
 
 class TIFUKNN:
@@ -102,3 +106,24 @@ class TIFUKNN:
 
 def _squared_length(vectors: sparse.csr_matrix) -> np.ndarray:
     return np.asarray(vectors.multiply(vectors).sum(1)).ravel()
+
+
+class TwoTowers(ours.TwoTowers):
+    """Ours, with what was bought before where validation puts it."""
+
+    def __init__(self, lift: float | None = None, **settings: Any):
+        super().__init__(**settings)
+        self.decided["lift"] = lift
+
+    def fit(self, data: TwoTowerDataset) -> None:
+        super().fit(data)
+        if self.like is None:
+            repeats: Repeats | None = choose_repeats(self.scorer, data)
+            self.decided["lift"] = None if repeats is None else repeats.lift
+        else:
+            repeats, lift = fit_repeats(data), self.decided["lift"]
+            repeats = None if lift is None or repeats is None else replace(repeats, lift=lift)
+        self.model = NextBaskets(self.scorer, repeats)
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return self.model.scores(data, cases)

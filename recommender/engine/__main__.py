@@ -1,14 +1,16 @@
-"""The engine's command line: train, recommend and evaluate, on files alone."""
+"""The engine's command line: train, recommend, similar and evaluate, on files alone."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 try:
     import pyarrow as pa
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 LIST_SCHEMA = pa.schema(
     {"user": pa.string(), "item": pa.string(), "rank": pa.int32(), "score": pa.float32(), "rating": pa.float32()}
 )
+
+
+PAIR_SCHEMA = pa.schema({"item": pa.string(), "other": pa.string(), "rank": pa.int32(), "score": pa.float32()})
+PAIRS_AT_ONCE = 1000  # items whose neighbours are written together
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -101,33 +107,70 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def recommend(options: argparse.Namespace) -> None:
     """Write the lists of many users, streamed: a part at a time is in memory."""
-    from recommender.engine.bundle.standalone import StandaloneRecommender
+    from recommender.engine.bundle.standalone import Purchased, StandaloneRecommender
 
-    if options.out.suffix not in (".parquet", ".csv"):
-        raise EngineError(f"{options.out} ends in {options.out.suffix!r}; lists are written as .parquet or .csv.")
     recommender = StandaloneRecommender.from_bundle(options.bundle)
-    users = recommender.user_keys if options.users == "all" else _read_users(Path(options.users))
-    with (
-        replacing(options.out) as path,
-        _writer(path, options.out.suffix) as writer,
-        tqdm(total=len(users), unit="user", file=sys.stderr) as bar,
-    ):
-        for lists in recommender.stream(users, options.top_k, not options.include_purchased):
-            columns = lists.columns()
-            # from_pandas: nan is written as null.
-            arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in LIST_SCHEMA]
-            writer.write_table(pa.table(arrays, schema=LIST_SCHEMA))
-            bar.update(len(lists))
+    users = recommender.user_keys if options.users == "all" else _read_keys(Path(options.users))
+    number, shards = options.shard
+    users = users[len(users) * (number - 1) // shards : len(users) * number // shards]
+    purchased: Purchased = "only" if options.only_purchased else "included" if options.include_purchased else "excluded"
+    with _written(options.out, LIST_SCHEMA, len(users), "user") as write:
+        for lists in recommender.stream(users, options.top_k, purchased):
+            write(lists.columns(), len(lists))
     print(f"{len(users):,} lists in {options.out}")
 
 
-def _writer(path: Path, suffix: str) -> Any:
-    if suffix == ".parquet":
-        return pq.ParquetWriter(path, LIST_SCHEMA)
-    return pyarrow.csv.CSVWriter(path, LIST_SCHEMA)
+def similar(options: argparse.Namespace) -> None:
+    """Write which items go with each of many items, streamed."""
+    from recommender.engine.bundle.standalone import StandaloneRecommender
+
+    recommender = StandaloneRecommender.from_bundle(options.bundle)
+    items = recommender.inference.item_keys if options.items == "all" else _read_keys(Path(options.items))
+    with _written(options.out, PAIR_SCHEMA, len(items), "item") as write:
+        for start in range(0, len(items), PAIRS_AT_ONCE):
+            part = items[start : start + PAIRS_AT_ONCE]
+            lists = [recommender.similar(item, options.top_k) for item in part]
+            others = [other for listed in lists for other in listed]
+            columns = {
+                "item": np.repeat(part, [len(listed) for listed in lists]),
+                "other": [other.item for other in others],
+                "rank": [rank for listed in lists for rank in range(1, len(listed) + 1)],
+                "score": [other.score for other in others],
+            }
+            write(columns, len(part))
+    print(f"{len(items):,} items with what goes with them in {options.out}")
 
 
-def _read_users(path: Path) -> list[str]:
+@contextmanager
+def _written(out: Path, schema: pa.Schema, total: int, unit: str) -> Iterator[Callable[[Mapping[str, Any], int], None]]:
+    """Writes a part after the other, columns by name, to a .parquet or .csv file, which is there when all are."""
+    if out.suffix not in (".parquet", ".csv"):
+        raise EngineError(f"{out} ends in {out.suffix!r}; lists are written as .parquet or .csv.")
+    writer_of: Any = pq.ParquetWriter if out.suffix == ".parquet" else pyarrow.csv.CSVWriter
+    with (
+        replacing(out) as path,
+        writer_of(path, schema) as writer,
+        tqdm(total=total, unit=unit, file=sys.stderr) as bar,
+    ):
+
+        def write(columns: Mapping[str, Any], n: int) -> None:
+            # from_pandas: nan is written as null.
+            arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in schema]
+            writer.write_table(pa.table(arrays, schema=schema))
+            bar.update(n)
+
+        yield write
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """I/N, the I-th of N parts, from 1."""
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part such as 1/4, the first of four")
+    return int(number), int(of)
+
+
+def _read_keys(path: Path) -> list[str]:
     """Keys from a text file (one a line) or from the first column of a CSV or parquet file."""
     from recommender.engine.data.columns import read_keys
 
@@ -204,8 +247,22 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--users", required=True, help='"all", or a file with one key a line')
     command.add_argument("--top-k", type=int, default=10)
     command.add_argument("--out", type=Path, required=True, help="a .parquet or .csv file")
-    command.add_argument("--include-purchased", action="store_true")
+    purchased = command.add_mutually_exclusive_group()
+    purchased.add_argument(
+        "--include-purchased", action="store_true", help="what each user buys next, bought before or not"
+    )
+    purchased.add_argument("--only-purchased", action="store_true", help="what each user is due to buy again")
+    command.add_argument(
+        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N parts of the users, from 1"
+    )
     command.set_defaults(run=recommend)
+
+    command = commands.add_parser("similar", help=similar.__doc__)
+    command.add_argument("--bundle", type=Path, required=True)
+    command.add_argument("--items", required=True, help='"all", or a file with one key a line')
+    command.add_argument("--top-k", type=int, default=10)
+    command.add_argument("--out", type=Path, required=True, help="a .parquet or .csv file")
+    command.set_defaults(run=similar)
 
     command = commands.add_parser("evaluate", help=evaluate.__doc__)
     command.add_argument("--bundle", type=Path, required=True)

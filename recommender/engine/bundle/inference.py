@@ -16,6 +16,7 @@ import onnxruntime as ort
 from recommender.engine.bundle.manifest import WEIGHTS, read_manifest
 from recommender.engine.bundle.neighbours import CONTENT, QUESTIONS
 from recommender.engine.bundle.rater import Rater
+from recommender.engine.bundle.repeats import REPEATS, Repeats
 from recommender.engine.data.derived import with_derived
 from recommender.engine.data.encoders import Encoders, Reader, item_readers, profile_readers
 from recommender.engine.data.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, mapped
@@ -51,6 +52,7 @@ class Inference:
 
     item_keys : list of str; items : Vectors of the same order.
     max_history : purchases of a person that are read, the latest ones.
+    repeats : what people come back to; None where nobody buys anything twice.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Inference:
             self.items = Vectors(*(mapped(model / f"item_{name}.npy") for name in ("rank", "rate", "trace")))
             self._history, self._user_tower = (_session(model / f"{n}.onnx", device) for n in ("history", "user_tower"))
             self._rater = Rater.open(model / "rater.npz")
+            self.repeats = Repeats.open(model / REPEATS)
             self._questions_file, self._content_file = model / QUESTIONS, model / CONTENT
             self._item_tower_file, self._device = model / "item_tower.onnx", device
         except BundleError:

@@ -8,7 +8,8 @@
     item_terms_*.npy          how the words of items become numbers, where items have texts or many values
     model/                    what serves: history.onnx and user_tower.onnx, item_tower.onnx, rater.npz, item_rank.npy,
                               item_rate.npy, item_trace.npy, item_question.npy (what goes with each item) and
-                              item_content.npy (what items say beside categories; both only in what serves);
+                              item_content.npy (what items say beside categories; both only in what serves),
+                              repeats.npz (what people come back to, where they do);
                               weights.safetensors and origin.safetensors (the closed form they began from), to go on
                               training from
     judged/                   the same, trained without the held-out purchases: what the report speaks of, and what the

@@ -43,6 +43,15 @@ class Search(Protocol):
         self, query: np.ndarray, lift: np.ndarray, k: int, mask: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
+    def top_k(
+        self,
+        users: np.ndarray,
+        k: int,
+        *,
+        mask: np.ndarray | None = None,
+        exclude: Sequence[np.ndarray] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
 
 @dataclass(frozen=True)
 class Neighbours:

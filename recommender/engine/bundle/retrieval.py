@@ -63,6 +63,16 @@ class Index:
             rows[part], best_scores[part] = best_rows(scores, k)
         return rows, best_scores
 
+    def log_totals(self, users: np.ndarray) -> np.ndarray:
+        """float64 [B]: the logarithm of the sum over all rows of exp(score), for ranking vectors of people, [B, d]."""
+        totals = np.empty(len(users))
+        step = max(LEAST_USERS, AT_ONCE // max(len(self), 1))
+        for part in (slice(start, start + step) for start in range(0, len(users), step)):
+            scores = self.scores(users[part])
+            best = scores.max(axis=1, keepdims=True)
+            totals[part] = best[:, 0] + np.log(np.exp(scores - best).sum(axis=1))
+        return totals
+
     def nearest(self, query: np.ndarray, lift: np.ndarray, k: int, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The k best rows for one query: (rows int64 [<= k], scores float32 [<= k]), the best first.
 

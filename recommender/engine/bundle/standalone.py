@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,6 +23,7 @@ from recommender.engine.data.inputs import UserInputs, Vectors, mapped
 from recommender.engine.errors import BundleError, EngineError
 
 Profile = Mapping[str, object]
+Purchased = Literal["excluded", "included", "only"]
 
 USERS_AT_ONCE = 4096  # in one part of a stream, and rows of their table read at a time
 TOWER_USERS = 64  # in one pass of the user tower
@@ -35,6 +36,16 @@ class Recommendation:
     the model learned from no rating, and in a list that is nobody's."""
 
     item: str
+    score: float
+    rating: float | None
+
+
+@dataclass(frozen=True)
+class InterestedUser:
+    """One user who wants an item. score : the logarithm of the share that the item has in all that the user wants,
+    comparable over users. rating : as in a list."""
+
+    user: str
     score: float
     rating: float | None
 
@@ -153,7 +164,10 @@ class StandaloneRecommender:
     def recommend_for_user(
         self, customer_id: str | int, top_k: int = 5, exclude_purchased: bool = True
     ) -> list[Recommendation]:
-        """The list of a customer known at training; a key never seen gets the list of an empty profile."""
+        """The list of a customer known at training; a key never seen gets the list of an empty profile.
+
+        exclude_purchased : False for what they are likeliest to buy next, bought before or not.
+        """
         return self.recommend_for_users([customer_id], top_k, exclude_purchased)[0]
 
     def recommend_for_new_user(self, profile: Profile, top_k: int = 5) -> list[Recommendation]:
@@ -167,14 +181,25 @@ class StandaloneRecommender:
     ) -> list[list[Recommendation]]:
         """The lists of many customers, in the order of `ids`."""
         keys = [_key("customer", key) for key in ids]
-        return [listed for part in _parts(keys) for listed in self._lists_of(part, top_k, exclude_purchased)]
+        purchased: Purchased = "excluded" if exclude_purchased else "included"
+        return [listed for part in _parts(keys) for listed in self._lists_of(part, top_k, purchased)]
 
-    def stream(self, ids: Sequence[str], top_k: int, exclude_purchased: bool = True) -> Iterator[Lists]:
-        """The lists of any number of customers in the order of `ids`, some thousands at a time, on every processor."""
+    def buy_again(self, user: str | int, top_k: int = 10) -> list[Recommendation]:
+        """What a customer bought before and is due to buy again as of the latest purchase of anybody, the likeliest
+        first; nothing where nobody buys anything twice. Scores are logarithms of likelihoods."""
+        (listed,) = self._lists_of([_key("user", user)], top_k, "only")
+        return listed
+
+    def stream(self, ids: Sequence[str], top_k: int, purchased: Purchased = "excluded") -> Iterator[Lists]:
+        """The lists of any number of customers in the order of `ids`, some thousands at a time, on every processor.
+
+        purchased : "excluded" for what they have not bought, "included" for what they buy next, bought before or not,
+        "only" for what they are due to buy again.
+        """
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             waiting: deque[Future[Lists]] = deque()
             for part in _parts(ids):
-                waiting.append(pool.submit(self._lists_of, part, top_k, exclude_purchased))
+                waiting.append(pool.submit(self._lists_of, part, top_k, purchased))
                 if len(waiting) == AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -185,8 +210,7 @@ class StandaloneRecommender:
 
         EngineError for an item that the model does not know, a field it does not know, or a value of the wrong type.
         """
-        if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
-            raise EngineError(f"top_k is {top_k!r}; it must be a whole number, 1 or more.")
+        _check_top_k(top_k)
         if isinstance(item, Mapping):
             features = self.inference.check_item(item)
             pairs = zip(self.inference.schema.item_categorical, self._code_of, strict=True)
@@ -199,6 +223,29 @@ class StandaloneRecommender:
             rows, scores = self._neighbours.nearest(row, self._index, top_k, self._available)
         listed = zip(self._item_keys[rows].tolist(), scores.tolist(), strict=True)
         return [Recommendation(key, score, None) for key, score in listed]
+
+    def recommend_users(
+        self, item: str | int | Profile, top_k: int = 100, exclude_purchased: bool = True
+    ) -> list[InterestedUser]:
+        """The customers known at training who want an item most, named by its key or described by its features.
+
+        All customers pass, some thousands at a time. EngineError as for `similar`.
+        """
+        _check_top_k(top_k)
+        wanted, row = self._item_vectors(item), -1 if isinstance(item, Mapping) else self._item_row(item)
+        best_rows, scores, ratings = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.float32)
+        for start in range(0, len(self.user_keys), USERS_AT_ONCE):
+            rows = np.arange(start, min(start + USERS_AT_ONCE, len(self.user_keys)))
+            if exclude_purchased and row >= 0:
+                rows = rows[[row not in self._bought(user) for user in rows.tolist()]]
+            users = self.vectors(rows)
+            rows = np.concatenate([best_rows, rows])
+            scores = np.concatenate([scores, (users.rank @ wanted.rank[0]) - self._index.log_totals(users.rank)])
+            ratings = np.concatenate([ratings, self.inference.ratings(users, wanted)[:, 0]])
+            kept = np.lexsort((rows, -scores))[:top_k]
+            best_rows, scores, ratings = rows[kept], scores[kept], ratings[kept]
+        found = zip(best_rows.tolist(), scores.tolist(), ratings.tolist(), strict=True)
+        return [InterestedUser(self.user_keys[row], s, r if r == r else None) for row, s, r in found]
 
     # --- ratings ---
 
@@ -213,10 +260,7 @@ class StandaloneRecommender:
             users = self.inference.encode_users([Person(self.inference.check_profile(user))])
         else:
             users = self.vectors(np.array([self._row_of_user.get(_key("user", user), -1)]))
-        if isinstance(item, Mapping):
-            items = self.inference.encode_items([self.inference.check_item(item)])
-        else:
-            items = self.inference.items[np.array([self._item_row(item)])]
+        items = self._item_vectors(item)
         return float(self.inference.ratings(users, items)[0, 0]) if self.inference.has_ratings else None
 
     # --- people ---
@@ -264,21 +308,49 @@ class StandaloneRecommender:
             raise EngineError(f"The model knows no item {item!r}; describe it by its features to place it.")
         return row
 
-    def _lists_of(self, keys: Sequence[str], top_k: int, exclude_purchased: bool) -> Lists:
+    def _item_vectors(self, item: str | int | Profile) -> Vectors:
+        """Vectors of one."""
+        if isinstance(item, Mapping):
+            return self.inference.encode_items([self.inference.check_item(item)])
+        return self.inference.items[np.array([self._item_row(item)])]
+
+    def _lists_of(self, keys: Sequence[str], top_k: int, purchased: Purchased) -> Lists:
+        _check_top_k(top_k)
         rows = np.array([self._row_of_user.get(key, -1) for key in keys], dtype=np.int64)
-        bought = [self._bought(row) for row in rows] if exclude_purchased else None
-        return self._lists(keys, self.vectors(rows), top_k, bought)
+        users, repeats = self.vectors(rows), self.inference.repeats
+        if purchased == "excluded" or (purchased == "included" and repeats is None):
+            bought = [self._bought(row) for row in rows] if purchased == "excluded" else None
+            return self._lists(keys, users, top_k, bought)
+        histories = [(self._item[own], self._time[own]) for own in map(self._purchases, rows.tolist())]
+        if purchased == "included" and repeats is not None:
+            found = repeats.top_k(self._index, users.rank, top_k, self._available, histories)
+        elif repeats is not None:
+            found = repeats.buy_again(top_k, self._available, histories, float(self._time.max(initial=0)))
+        else:
+            found = np.full((len(rows), top_k), -1), np.full((len(rows), top_k), -np.inf, np.float32)
+        return self._named(keys, users, *found)
 
     def _bought(self, row: int) -> np.ndarray:
         """Rows of the items that a customer bought; of nobody, for -1."""
-        return self._item[slice(*self._first_row[row : row + 2])] if row >= 0 else self._item[:0]
+        return self._item[self._purchases(row)]
+
+    def _purchases(self, row: int) -> slice:
+        """The purchases of a customer among those of all."""
+        return slice(*self._first_row[row : row + 2].tolist()) if row >= 0 else slice(0)
 
     def _lists(self, keys: Sequence[str], users: Vectors, top_k: int, bought: list[np.ndarray] | None) -> Lists:
-        if not isinstance(top_k, int) or top_k < 1:
-            raise EngineError(f"top_k is {top_k!r}; it must be a whole number, 1 or more.")
+        _check_top_k(top_k)
         rows, scores = self._index.top_k(users.rank, top_k, mask=self._available, exclude=bought)
+        return self._named(keys, users, rows, scores)
+
+    def _named(self, keys: Sequence[str], users: Vectors, rows: np.ndarray, scores: np.ndarray) -> Lists:
         ratings = self.inference.ratings_in_lists(users, rows)
         return Lists(keys, self._item_keys[rows], scores, ratings)
+
+
+def _check_top_k(top_k: object) -> None:
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
+        raise EngineError(f"top_k is {top_k!r}; it must be a whole number, 1 or more.")
 
 
 def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:

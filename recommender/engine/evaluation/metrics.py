@@ -71,17 +71,21 @@ def parts_by_length(data: TwoTowerDataset, cases: Cases) -> list[np.ndarray]:
     return np.array_split(order, -(-len(order) // at_once)) if len(order) else []
 
 
+def scores_of(scorer: Scorer, data: TwoTowerDataset, cases: Cases, profile_only: bool = False) -> np.ndarray:
+    """float32 [cases, items], an array of its own."""
+    if isinstance(scorer, CaseScorer):
+        return np.array(scorer.scores(data, cases), dtype=np.float32)
+    users = scorer.users(case_inputs(data, cases, scorer.max_history, profile_only))
+    return users.rank @ scorer.items.rank.T
+
+
 def score_batches(
     scorer: Scorer, data: TwoTowerDataset, cases: Cases, profile_only: bool = False
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(case numbers [b], scores float32 [b, items]) with bought items at -inf, people of like history together."""
     for part in parts_by_length(data, cases):
         some = cases[part]
-        if isinstance(scorer, CaseScorer):
-            scores = np.array(scorer.scores(data, some), dtype=np.float32)
-        else:
-            users = scorer.users(case_inputs(data, some, scorer.max_history, profile_only))
-            scores = users.rank @ scorer.items.rank.T
+        scores = scores_of(scorer, data, some, profile_only)
         if not cases.reorders:
             for row, bought in enumerate(some.bought(data)):
                 scores[row, bought] = -np.inf

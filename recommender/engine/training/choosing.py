@@ -18,11 +18,13 @@ import numpy as np
 from scipy.special import logsumexp
 
 from recommender.engine.bundle.rater import Rater
+from recommender.engine.bundle.repeats import Repeats
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.inputs import UserInputs, Vectors
 from recommender.engine.data.splits import TRAIN, VALID, drawn
 from recommender.engine.evaluation.metrics import (
     TOP,
+    Scorer,
     VectorScorer,
     affordable,
     case_inputs,
@@ -31,8 +33,10 @@ from recommender.engine.evaluation.metrics import (
     predict_held_out_ratings,
     rank_targets,
     ranks_of,
+    scores_of,
     user_metrics,
 )
+from recommender.engine.evaluation.next_baskets import NextBaskets
 from recommender.engine.model.linear import (
     LinearPath,
     LinearSettings,
@@ -46,6 +50,7 @@ from recommender.engine.model.linear import (
 )
 from recommender.engine.model.profile import ProfileCounts, ProfilePath, learned_rows, newcomers
 from recommender.engine.model.rating import RatingPath, fit_rating_paths
+from recommender.engine.model.repeats import fit_repeats
 from recommender.engine.model.towers import LONG, SHORT, ListWeights
 
 # The linear path. Its widths are listed by `_widths`.
@@ -76,6 +81,8 @@ VOTE_WEIGHTS = (1.0, 0.5, 0.25)
 # held out is then a single purchase much later, so these weights serve there, unless others are better by more errors.
 CUTS, CUT_ERRORS = (1, 3, 5), 2.0
 QUIET_HISTORY, QUIET_VOTES = 0.6, 0.5
+# What was bought before, in lists with purchases included: how far above what the towers expect it is put.
+LIFTS = (0.0, 1.0, 2.0, 4.0, -2.0)
 ENOUGH = 50  # users with a short history, so that its weights are no matter of chance
 CASES = 2000  # held-out users on whom a setting is tried, at most
 
@@ -395,3 +402,42 @@ def cut_short(data: TwoTowerDataset, cases: Cases, known: int) -> Cases:
     """The same cases in the same order, of whose longer histories only the first `known` purchases are known."""
     context = data.first_row[cases.users] + known - 1
     return replace(cases, rows=context + 1, context=context)
+
+
+# --- what was bought before -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Scores of some cases, as evaluation measures them. rows : int64 [n], of the cases, ascending.
+    values : float32 [n, items]."""
+
+    rows: np.ndarray
+    values: np.ndarray
+
+    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
+        return self.values[np.searchsorted(self.rows, cases.rows)]
+
+
+def choose_repeats(scorer: Scorer, data: TwoTowerDataset) -> Repeats | None:
+    """How the TRAIN purchases say people come back to what they bought, put beside the towers as serves the next
+    baskets of the VALID purchases best; None where the towers alone serve them better, or nobody buys anything twice.
+
+    By default a likelihood of what was bought before is compared with the share of an item among all that the towers'
+    softmax expects: the highest score is that of a share, the same for everybody.
+    """
+    repeats, cases = fit_repeats(data), data.next_baskets(VALID, affordable(CASES, data.n_items))
+    if repeats is None or len(cases) < 2:
+        return None
+    values = np.zeros((len(cases), data.n_items), np.float32)
+    for part in parts_by_length(data, cases):
+        values[part] = scores_of(scorer, data, cases[part])
+    towers = _Scored(cases.rows, values)
+    share_of_best = float((values.max(1) - logsumexp(values, axis=1)).mean())
+
+    def ndcg_of(candidate: Repeats | None) -> np.ndarray:
+        return user_metrics(rank_targets(NextBaskets(towers, candidate), data, cases))["ndcg_10"]
+
+    first, *others = (replace(repeats, lift=lift - share_of_best) for lift in LIFTS)
+    candidates = [first, None, *others]
+    return candidates[choose(range(len(candidates)), lambda number: ndcg_of(candidates[number]))]

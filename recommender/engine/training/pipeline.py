@@ -18,6 +18,7 @@ import torch
 
 from recommender.engine.bundle.comparison import open_for_comparison
 from recommender.engine.bundle.manifest import WEIGHTS, new_bundle, write_manifest
+from recommender.engine.bundle.repeats import Repeats
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.distribution import of_training
@@ -25,8 +26,10 @@ from recommender.engine.data.splits import TRAIN, held_out_last, split
 from recommender.engine.data.tables import Tables, read_snapshot
 from recommender.engine.errors import BundleError, InferenceError, TrainingCancelled, WarmStartError
 from recommender.engine.evaluation.report import Report, evaluate
+from recommender.engine.model.repeats import fit_repeats
 from recommender.engine.model.scorer import TorchScorer
-from recommender.engine.training import tuner
+from recommender.engine.training import distributed, tuner
+from recommender.engine.training.choosing import choose_repeats
 from recommender.engine.training.samples import sample
 from recommender.engine.training.trainer import Trained, train_two_tower_model
 from recommender.engine.training.warm_start import Warm, hold_out_unlearned, save_origin
@@ -94,8 +97,8 @@ def build_bundle(
     reporter("writing", 0.0, "writing the bundle")
     report = replace(report, seconds=time.perf_counter() - started)
     with new_bundle(out) as folder:
-        save_model(learned.served.model, learned.everything, folder)
-        save_towers(learned.judged.model, learned.data, folder / "judged")
+        save_model(learned.served.model, learned.everything, folder, learned.repeats_served)
+        save_towers(learned.judged.model, learned.data, folder / "judged", learned.repeats)
         for weights, trained in (("served", learned.served), ("judged", learned.judged)):
             save_origin(trained.origin, folder / WEIGHTS[weights])
         (folder / "training.json").write_text(json.dumps(learned.judged.decided()) + "\n", encoding="utf-8")
@@ -126,6 +129,7 @@ class _Learned:
     """config : with the settings that tuning chose.   judged, served : without and with the held-out purchases.
     data : what is held out of a basket stands at its end.   everything : in the order of the snapshot, as it is saved
     and served from, with the same roles.   start, study : as in the report.
+    repeats, repeats_served : what people come back to, without and with the held-out purchases.
     """
 
     config: TrainConfig
@@ -135,6 +139,8 @@ class _Learned:
     served: Trained
     start: str
     study: list[dict[str, Any]]
+    repeats: Repeats | None
+    repeats_served: Repeats | None
 
 
 def _learn(
@@ -183,14 +189,18 @@ def _learn(
     )
     if judged.out_of_time:
         reporter("training", 1.0, f"the limit of {config.minutes:g} minutes ended training")
-    served, everything = judged, data
+    repeats = choose_repeats(TorchScorer(judged.model, data), data) if distributed.is_rank_zero() else None
+    served, everything, repeats_served = judged, data, repeats
     if judging is not tables:
         in_snapshot_order = np.empty_like(role)
         in_snapshot_order[order] = role
         everything = TwoTowerDataset.build(tables, in_snapshot_order, data.encoders)
     if config.refit:  # with nothing held out: what is promoted has learned from the latest purchases too
+        nothing_held_out = everything.with_role(np.full(len(everything), TRAIN, dtype=np.int8))
+        if repeats is not None and (again := fit_repeats(nothing_held_out)) is not None:
+            repeats_served = replace(again, lift=repeats.lift)
         served = train_two_tower_model(
-            everything.with_role(np.full(len(everything), TRAIN, dtype=np.int8)),
+            nothing_held_out,
             config,
             on_epoch=lambda entry: reporter.epoch("refitting", entry, max(len(judged.rates), 1)),
             should_stop=should_stop,
@@ -198,7 +208,7 @@ def _learn(
             like=judged,
             warm=warm.get("served"),
         )
-    return _Learned(config, data, everything, judged, served, start, study)
+    return _Learned(config, data, everything, judged, served, start, study, repeats, repeats_served)
 
 
 def _open_warm(

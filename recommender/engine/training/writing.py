@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from recommender.engine.bundle.neighbours import CONTENT, QUESTIONS
+from recommender.engine.bundle.repeats import REPEATS, Repeats
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.inputs import ANSWER, EVENTS, UserInputs, Vectors
@@ -27,10 +28,10 @@ Tensors = dict[str, Tensor]
 OF_PURCHASES = (*EVENTS, "trace", "moment", "states")
 
 
-def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
+def save_model(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path, repeats: Repeats | None = None) -> None:
     """What a StandaloneRecommender opens: `model`, `artifacts.json` and `assets`, in a folder that may be there."""
     folder = Path(folder)
-    save_towers(model, data, folder / "model")
+    save_towers(model, data, folder / "model", repeats)
     save_artifacts(data, model, folder / "artifacts.json")
     save_assets(data, folder / "assets")
     rank, width = np.load(folder / "model" / "item_rank.npy"), model.sizes.width
@@ -50,9 +51,12 @@ class _UserTowerPart(torch.nn.Module):
         return getattr(self.users, self.method)(*inputs)
 
 
-def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path) -> None:
-    """Both towers, the weights and the vectors of every known item, then a check that ONNX answers as torch does."""
+def save_towers(model: TwoTowerHybrid, data: TwoTowerDataset, folder: Path, repeats: Repeats | None = None) -> None:
+    """Both towers, the weights, the vectors of every known item and what people come back to, then a check that ONNX
+    answers as torch does."""
     folder.mkdir(parents=True)
+    if repeats is not None:
+        repeats.save(folder / REPEATS)
     model = model.cpu().eval()
     items = Vectors(*(part.numpy() for part in model.item_vectors(torch.from_numpy(data.item_features))))
     for name in ("rank", "rate", "trace"):

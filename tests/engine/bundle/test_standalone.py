@@ -157,6 +157,30 @@ def test_a_stream_lists_as_one_by_one_and_works_only_so_far_ahead(recommender, m
         assert [r.item for r in listed] == [r.item for r in recommender.recommend_for_user(user, top_k=4)]
 
 
+def test_who_wants_an_item_are_those_of_its_kind_who_have_not_bought_it(recommender, snapshot, monkeypatch):
+    found = recommender.recommend_users("i1", top_k=20)
+
+    assert len({one.user for one in found}) == 20
+    own = [user for user in recommender.user_keys if kind(bought(snapshot, user)[0]) == kind("i1")]
+    left = {user for user in own if "i1" not in bought(snapshot, user)}
+    assert {one.user for one in found[: len(left)]} == left
+    assert not any("i1" in bought(snapshot, one.user) for one in found)
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    assert all(one.score < 0 for one in found), "the logarithm of a share"
+    assert found[0].rating == pytest.approx(recommender.predict_rating(found[0].user, "i1"), abs=1e-4)
+    everybody = recommender.recommend_users("i1", top_k=1000, exclude_purchased=False)
+    assert {one.user for one in everybody} == set(recommender.user_keys)
+
+    monkeypatch.setattr(standalone, "USERS_AT_ONCE", 7)
+    assert [one.user for one in recommender.recommend_users("i1", top_k=20)] == [one.user for one in found]
+    described = recommender.recommend_users({"kind": "B"}, top_k=20)
+    assert {one.user for one in described} <= set(own)
+    with pytest.raises(EngineError, match="knows no item"):
+        recommender.recommend_users("nothing")
+    with pytest.raises(EngineError, match="top_k is 0"):
+        recommender.recommend_users("i1", top_k=0)
+
+
 def test_a_shop_without_any_rating_serves_one_person_and_many(snapshot, tmp_path):
     unrated = tmp_path / "unrated"
     shutil.copytree(snapshot, unrated)
