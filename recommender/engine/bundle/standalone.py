@@ -238,6 +238,8 @@ class StandaloneRecommender:
             rows = np.arange(start, min(start + USERS_AT_ONCE, len(self.user_keys)))
             if exclude_purchased and row >= 0:
                 rows = rows[[row not in self._bought(user) for user in rows.tolist()]]
+            if not len(rows):
+                continue
             users = self.vectors(rows)
             rows = np.concatenate([best_rows, rows])
             scores = np.concatenate([scores, (users.rank @ wanted.rank[0]) - self._index.log_totals(users.rank)])
