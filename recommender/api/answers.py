@@ -34,6 +34,22 @@ class ListAnswer(serializers.Serializer):
     items = RecommendationAnswer(many=True)
 
 
+class InterestedCustomerAnswer(serializers.Serializer):
+    customer = serializers.CharField()
+    score = serializers.FloatField(help_text="Higher is keener. It compares over customers.")
+    rating = serializers.FloatField(allow_null=True, help_text="Predicted, 0 to 5; null: none can be.")
+    reasons = ReasonAnswer(many=True, help_text="Empty.")
+
+
+class InterestedCustomersAnswer(serializers.Serializer):
+    recommendation_id = serializers.UUIDField(allow_null=True, help_text="null: nothing was shown to anybody.")
+    model_version = serializers.CharField(allow_null=True)
+    source = serializers.CharField(help_text="two_tower")  # type: ignore[assignment]
+    fallback_reason = serializers.CharField(allow_null=True, help_text="Why there is nobody: no_model, model_failed.")
+    next_page_token = serializers.CharField(allow_null=True, help_text="null")
+    items = InterestedCustomerAnswer(many=True)
+
+
 class RequestError(serializers.Serializer):
     field = serializers.CharField(allow_null=True, help_text="null: the request as a whole.")
     code = serializers.CharField()

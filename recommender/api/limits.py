@@ -1,5 +1,6 @@
 """The limits of the API, each in one place. What a list itself may be is limited in serving/request.py."""
 
+MAX_INTERESTED = 1_000  # customers who want an item
 MAX_BATCH_REQUESTS = 1_000  # lists in one call of recommendations/batch/
 MAX_KEYS = 1_000  # in one list of a request
 MAX_KEY_CHARACTERS = 64

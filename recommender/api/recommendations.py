@@ -11,18 +11,29 @@ from rest_framework.response import Response
 
 from recommender import feedback
 from recommender.api.access import MayAskForAnyone, customer_of
-from recommender.api.answers import BatchAnswer, ListAnswer, RatingAnswer
+from recommender.api.answers import BatchAnswer, InterestedCustomersAnswer, ListAnswer, RatingAnswer
 from recommender.api.endpoint import RecommenderView, as_api_error, documented, field_errors
 from recommender.api.limits import MAX_BATCH_REQUESTS
 from recommender.api.requests import (
     BatchSerializer,
     CartSerializer,
+    InterestedQuery,
     ListQuery,
     ListRequestSerializer,
     RatingRequestSerializer,
 )
 from recommender.errors import RecommendationError
-from recommender.serving import KINDS, ListKind, ListRequest, make_list, predict_rating, recommend, recommend_many
+from recommender.serving import (
+    KINDS,
+    MOST_CUSTOMERS,
+    ListKind,
+    ListRequest,
+    interested_customers,
+    make_list,
+    predict_rating,
+    recommend,
+    recommend_many,
+)
 from recommender.source import customer_key_of
 
 FOR_YOU, CART = KINDS["for_you"], KINDS["cart"]
@@ -82,6 +93,24 @@ class RatingsView(RecommenderView):
     def post(self, request: Request) -> Response:
         fields = RatingRequestSerializer.read(request.data).values_given
         return Response(predict_rating(**fields | {"customer": customer_of(request, fields)}).to_dict())
+
+
+class InterestedCustomersView(RecommenderView):
+    permission_classes = [MayAskForAnyone]
+
+    @documented(
+        {200: InterestedCustomersAnswer, 404: OpenApiResponse(description="There is no such item.")},
+        summary="Who wants an item",
+        description=f"Of the {MOST_CUSTOMERS:,} customers who bought last those who want it most, the keenest first. "
+        "Left out is who opted out of personalisation, bought it or dismissed it.",
+        parameters=[InterestedQuery],
+    )
+    def get(self, request: Request, key: str) -> Response:
+        count = InterestedQuery.read(request.query_params).values_given["count"]
+        try:
+            return Response(interested_customers(key, count).to_dict())
+        except RecommendationError as error:
+            raise NotFound(error.message) from None
 
 
 class KindView(RecommenderView):

@@ -16,7 +16,7 @@ from recommender.api.fields import (
     KeysField,
     StrictSerializer,
 )
-from recommender.api.limits import MAX_BATCH_REQUESTS, MAX_EVENT_ID_CHARACTERS
+from recommender.api.limits import MAX_BATCH_REQUESTS, MAX_EVENT_ID_CHARACTERS, MAX_INTERESTED
 from recommender.models import Event
 from recommender.serving import LONGEST_SCENARIO
 from recommender.source import get_source, validate_time
@@ -101,6 +101,10 @@ class ListQuery(StrictSerializer):
         options = self.values_given
         filters = {name: options.pop(name) for name in get_source().item_filters if name in options}
         return options | {"filter": filters}
+
+
+class InterestedQuery(StrictSerializer):
+    count = serializers.IntegerField(min_value=1, max_value=MAX_INTERESTED, default=100, help_text="How many customers")
 
 
 class RatingRequestSerializer(CustomerOrProfileSerializer):

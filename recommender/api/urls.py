@@ -7,7 +7,14 @@ from rest_framework.routers import SimpleRouter
 
 from recommender.api.dismissals import DismissalsView, DismissalView
 from recommender.api.events import EventsView
-from recommender.api.recommendations import BatchView, CartView, RatingsView, RecommendationsView, view_of
+from recommender.api.recommendations import (
+    BatchView,
+    CartView,
+    InterestedCustomersView,
+    RatingsView,
+    RecommendationsView,
+    view_of,
+)
 from recommender.api.results import ListResultsViewSet
 from recommender.api.training import RunViewSet, VersionViewSet
 from recommender.item_keys import ItemKeyConverter  # noqa: F401  (registers the `item_key` converter used below)
@@ -22,6 +29,7 @@ urlpatterns = [
     path("recommendations/", RecommendationsView.as_view(), name="api-recommendations"),
     path("recommendations/batch/", BatchView.as_view(), name="api-recommendations-batch"),
     path("ratings/", RatingsView.as_view(), name="api-ratings"),
+    path("products/<item_key:key>/customers/", InterestedCustomersView.as_view(), name="api-interested-customers"),
     path("cart/recommendations/", CartView.as_view(), name="api-cart-recommendations"),
     path("dismissals/", DismissalsView.as_view(), name="api-dismissals"),
     path("dismissals/<item_key:key>/", DismissalView.as_view(), name="api-dismissal"),

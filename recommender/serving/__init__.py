@@ -4,6 +4,7 @@ from recommender.serving.answer import UNRATED_REASONS, Explanation, Reason, Rec
 from recommender.serving.context import CART
 from recommender.serving.customers import find_customers
 from recommender.serving.explanation import why
+from recommender.serving.interested import MOST_CUSTOMERS, interested_customers
 from recommender.serving.kinds import FALLBACK_REASONS, KINDS, SOURCES
 from recommender.serving.kinds.kind import ListKind
 from recommender.serving.live import COMPARE_FOR, keep_watch, live_model, serving_problem

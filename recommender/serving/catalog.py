@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recommender.engine.bundle.explain import EncodedCustomer, encode_with_ablations
-from recommender.engine.bundle.inference import Inference, Person
+from recommender.engine.bundle.inference import Inference, Interaction, Person, in_numbers
 from recommender.engine.bundle.neighbours import Neighbours
+from recommender.engine.bundle.repeats import History
 from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.inputs import ItemVectors, Vectors
 from recommender.serving.tally import Tally
@@ -58,6 +59,11 @@ class PlacedModel:
     def encode_with_ablations(self, people: Sequence[tuple[Person, Collection[str] | None]]) -> list[EncodedCustomer]:
         """People in vectors, with and without each piece of what is known of them."""
         return encode_with_ablations(self.model.inference, people, self.vectors, self.row_of)
+
+    def history(self, purchases: Sequence[Interaction]) -> History:
+        """Purchases, oldest first, as `Repeats` reads them."""
+        rows, times, _ = in_numbers(purchases, self.row_of)
+        return rows, times
 
     def encode(self, people: Sequence[Person]) -> Vectors:
         """Vectors of people, whose histories may hold items newer than the model."""

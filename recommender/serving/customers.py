@@ -56,9 +56,10 @@ class CustomerContext:
     """A customer the shop knows.
 
     person : what the engine may know of them.
+    purchases : all that they bought and lists may know of, oldest first.
     bought : keys of all that they bought.
     viewed : keys of what they looked at within a day, the latest last, without what they bought.
-    learnable : False for a customer who opted out of personalisation; then the three above are empty.
+    learnable : False for a customer who opted out of personalisation; then the four above are empty.
     dismissed : keys of what they do not want to be shown.
     """
 
@@ -66,6 +67,7 @@ class CustomerContext:
     pk: Any
     learnable: bool
     person: Person
+    purchases: Sequence[Interaction]
     bought: frozenset[str]
     viewed: tuple[str, ...]
     dismissed: frozenset[str] = frozenset()
@@ -141,6 +143,7 @@ def _read_customers(source: RecommenderSource, keys: list[str], max_history: int
             pk=pk,
             learnable=bool(agrees),
             person=_person(source, values if agrees else [], history, max_history),
+            purchases=history,
             bought=bought,
             viewed=tuple(item for item in viewed.get(key, ()) if item not in bought) if agrees else (),
             dismissed=frozenset(dismissed[key]),

@@ -81,6 +81,8 @@ def make_list(
 def _make_lists(
     kind: ListKind, requests: Sequence[ListRequest], stand_in: bool = True
 ) -> list[RecommendationList | RecommendationError]:
+    if kind.lists_purchased:
+        requests = [replace(request, exclude_purchased=False) for request in requests]
     contexts = read_contexts(requests, personal=kind.personal, cart=kind.is_cart)
     sound = {n: context for n, context in enumerate(contexts) if isinstance(context, ListContext)}
     if kind.personal:

@@ -2,6 +2,7 @@
 
     {% recommendations for=customer count=8 scenario="home" %}
     {% because_you_bought for=customer count=6 %}
+    {% buy_again for=customer count=6 %}
     {% popular_items for=customer count=8 %}
     {% trending_items for=customer count=8 %}
     {% recently_viewed for=customer count=8 %}

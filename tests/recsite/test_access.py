@@ -68,6 +68,7 @@ PUBLIC = {
     "api/v1/recommendations/trending/": READ,
     "api/v1/recommendations/recently-viewed/": READ,
     "api/v1/recommendations/because-you-bought/": READ,
+    "api/v1/recommendations/buy-again/": READ,
     "api/v1/ratings/": SEND,
     "api/v1/products/<item_key:key>/similar/": READ,
     "api/v1/products/<item_key:key>/bought-together/": READ,

@@ -181,7 +181,7 @@ class Inference:
         """People in numbers, as the user tower reads them."""
         items = self.row_of if row_of is None else row_of
         # Somebody with and without a field of their profile has one history, which is read once.
-        read = {id(person.history): _in_numbers(person.history, items) for person in people}
+        read = {id(person.history): in_numbers(person.history, items) for person in people}
         histories = [read[id(person.history)] for person in people]
         profiles = [self.with_derived(person) for person in people]
         known = [float(len(p.history) if p.purchases is None else p.purchases) for p in people]
@@ -277,7 +277,7 @@ class Inference:
         return 5 / (1 + np.exp(-np.einsum("ur,ukr->uk", users.rate, self.items.rate[rows])))
 
 
-def _in_numbers(history: Sequence[Interaction], items: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def in_numbers(history: Sequence[Interaction], items: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of items int64 [n], times float64 [n] and ratings float32 [n] of the purchases of items that have a row."""
     events = [(row, event.time, event.rating) for event in history if (row := items.get(event.item)) is not None]
     rows, times, ratings = zip(*events, strict=True) if events else ((), (), ())

@@ -2,6 +2,7 @@
 
 from recommender.models import POPULAR
 from recommender.serving.answer import SHARED_FALLBACK_REASONS
+from recommender.serving.kinds.buy_again import BuyAgain
 from recommender.serving.kinds.cart import GoesWithCart
 from recommender.serving.kinds.for_you import ForYou
 from recommender.serving.kinds.kind import ListKind
@@ -18,6 +19,7 @@ KINDS: dict[str, ListKind] = {
         Popular(),
         Trending(),
         RecentlyViewed(),
+        BuyAgain(),
         BecauseYouBought(),
         Similar(),
         BoughtTogether(),

@@ -10,7 +10,8 @@ from recommender.serving.kinds.kind import Attempt, Candidates, ListKind, popula
 
 
 class ForYou(ListKind):
-    """What the two towers say; what is popular, where they may know nothing of who asks, or do not answer."""
+    """What the two towers say, with what was bought before where its likelihood puts it, if that may be listed; what is
+    popular, where they may know nothing of who asks, or do not answer."""
 
     name = "for_you"
     scenario = "home"
@@ -32,9 +33,16 @@ class ForYou(ListKind):
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         encoded, placed = context.encoded, context.catalog.placed
         if encoded is not None and placed is not None:
+            repeats = placed.model.inference.repeats
+            with_purchases = not (context.request.exclude_purchased or self.is_cart)
 
             def find(reach: int) -> Candidates:
-                rows, scores = placed.index.top_k(encoded.user.rank, reach, mask=context.allowed)
+                user, allowed = encoded.user.rank, context.allowed
+                if with_purchases and repeats is not None and context.customer is not None:
+                    history = placed.history(context.customer.purchases)
+                    rows, scores = repeats.top_k(placed.index, user, reach, allowed, [history])
+                else:
+                    rows, scores = placed.index.top_k(user, reach, mask=allowed)
                 listed = rows[0] >= 0
                 return Candidates(rows[0][listed], scores[0][listed], int(context.allowed.sum()))
 

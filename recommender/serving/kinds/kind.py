@@ -58,7 +58,7 @@ class ListKind:
     source : what its lists say made them.   fallback_reasons : what else they may say, key -> sentence.
     takes : "item", "session_items" or "customer", the field of the request that the list is about; "": none.
     is_cart : what it is about lies in a cart.
-    personal : whether the list is made for whom it is shown to.
+    personal : whether the list is made for whom it is shown to.   lists_purchased : whether it is of what was bought.
     path : the address under /api/v1/, answered to GET, or to POST where `request_body`.
 
     On pages:
@@ -79,6 +79,7 @@ class ListKind:
     takes: ClassVar[str] = ""
     is_cart: ClassVar[bool] = False
     personal: ClassVar[bool] = False
+    lists_purchased: ClassVar[bool] = False
     path: ClassVar[str]
     request_body: ClassVar[bool] = False
 

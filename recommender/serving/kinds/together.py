@@ -89,7 +89,7 @@ def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
     source = get_source()
     customer, item = source.interaction_customer, source.interaction_item
     latest = learned_from(source).filter(**{f"{item}__in": items}).order_by(f"-{source.interaction_time}")
-    buyers = {buyer for (buyer,) in _latest_people(latest, [customer])}
+    buyers = {buyer for (buyer,) in latest_people(latest, [customer])}
     theirs = (
         source.interactions.filter(credible_time(source), **{f"{customer}__in": buyers})
         .exclude(**{f"{item}__in": items})
@@ -103,7 +103,7 @@ def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
 def viewed_with(item: str, catalog: LiveCatalog) -> Together:
     """What the latest viewers of this item (a key) also look at, more than everybody does."""
     views = Event.objects.filter(kind__in=Event.VIEWED, **credible_time_lookups())
-    latest = _latest_people(views.filter(item=item).order_by("-time"), ["customer", "session"])
+    latest = latest_people(views.filter(item=item).order_by("-time"), ["customer", "session"])
     customers = learnable_keys({customer for customer, _ in latest if customer})
     sessions = {session for customer, session in latest if session and not customer}
     theirs = views.filter(Q(customer__in=customers) | Q(customer="", session__in=sessions)).exclude(item=item)
@@ -132,7 +132,7 @@ def _latest_views() -> dict[str, int]:
     return dict(Counter(item for item, _ in seen))
 
 
-def _latest_people(rows: QuerySet, fields: Sequence[str], at_most: int = LATEST_PEOPLE) -> set[tuple[Any, ...]]:
+def latest_people(rows: QuerySet, fields: Sequence[str], at_most: int = LATEST_PEOPLE) -> set[tuple[Any, ...]]:
     """The people of the first of these rows, as values of `fields`, each once.
 
     One query; more where so few people have so many rows that nobody else would be seen.
