@@ -22,6 +22,8 @@ class TrainConfig:
     Attributes
     ----------
     loss : how lists are learned: "softmax" (every item, or sampled with logQ above `full_softmax_items`), "bpr", "bce".
+    full_softmax_items : items up to which the softmax is over all where histories meet them in `dim` numbers; fewer
+        where they meet in more, but at least twice the negatives.
     interaction : how the towers meet: "cosine" (with a learned temperature) or "dot".
     dim : width of the part of both towers in which history and items meet.
     profile_rank : rank of the profile path.

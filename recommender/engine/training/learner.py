@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.dataset import TwoTowerDataset
@@ -67,7 +68,9 @@ class Learner:
         self.parameters = list(named.values())
         groups = [{"params": [p for n, p in named.items() if n not in RATES], "scale": 1.0}]
         groups += [{"params": [named[n]], "scale": scale, "weight_decay": 0.0} for n, scale in RATES.items()]
-        self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.optimiser = torch.optim.AdamW(
+            groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
         self.average = self.weights()
         # The weights that a warm start goes on from are an average already.
         self.steps = 0 if warm is None else 2 * config.average_steps
@@ -152,9 +155,14 @@ class Learner:
         for name, now in self.model.state_dict().items():
             self.average[name].lerp_(now, share)
 
+    def _is_full_cheaper(self) -> bool:
+        """Whether every item is compared with, not a sample: its cost grows with items x width."""
+        n, config = self.data.n_items, self.config
+        return n <= max(config.full_softmax_items * config.dim // self.linear.rank, 2 * config.negatives)
+
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
         config, n, tower = self.config, self.data.n_items, self.model.items
-        full = config.loss == "softmax" and n <= config.full_softmax_items
+        full = config.loss == "softmax" and self._is_full_cheaper()
         if full:
             rows = torch.arange(n, device=self.device)
         else:
@@ -165,17 +173,18 @@ class Learner:
         sequence = tower.sequence(rows, self.features[rows], known)  # [m, width]
         vectors = torch.cat([sequence, tower.profile(rows), tower.popular(rows), tower.bias(rows)], -1)  # [m, D]
         place = torch.searchsorted(rows, batch.items)  # [B, L], among `rows`
-        query = self._query(batch, sequence[place], tower.trace(batch.items))  # [P, D]
+        query = self._query(batch, F.embedding(place, sequence), tower.trace(batch.items))  # [P, D]
         target = torch.searchsorted(rows, batch.target)  # [P]
+        own = (query * F.embedding(target, vectors)).sum(-1)  # [P]
         if full:
-            return losses.softmax_loss(query, vectors, target, batch.bought())
+            return losses.softmax_loss(query, own, vectors, target, batch.bought())
         if config.loss == "softmax":
             likely = torch.from_numpy(self.sampler.inclusion(config.negatives)).to(self.device)[sampled]
-            negative = vectors[torch.searchsorted(rows, sampled)]
-            return losses.sampled_softmax_loss(
-                query, vectors[target], batch.target, negative, sampled, likely.log().float(), batch.bought()
-            )
-        own = (query * vectors[target]).sum(-1)  # [P]
+            negative, bought = F.embedding(torch.searchsorted(rows, sampled), vectors), batch.bought()
+            column = losses.places_among(sampled, bought[1])
+            bought = torch.stack([bought[0], column])[:, column >= 0]
+            wanted = losses.places_among(sampled, batch.target)
+            return losses.softmax_loss(query, own, negative, wanted, bought, likely.log().float())
         drawn = sampled[torch.randint(len(sampled), (len(target), max(config.negatives // 64, 1)), device=self.device)]
         others = torch.einsum("pd,pkd->pk", query, vectors[torch.searchsorted(rows, drawn)])  # [P, K]
         others = losses.without_known(others, drawn, batch.target, batch.bought())
@@ -187,5 +196,5 @@ class Learner:
         states, votes = users.states(history, batch.bucket, batch.gap), users.votes(trace, batch.moment)
         known = torch.cat([states, votes], -1)  # [B, L, d + width]
         flat = torch.cat([known.new_zeros(1, known.shape[-1]), known.flatten(0, 1)])
-        state, votes = flat[batch.state].split([flat.shape[-1] - width, width], -1)
+        state, votes = F.embedding(batch.state, flat).split([flat.shape[-1] - width, width], -1)
         return users.query(state, votes, batch.known, batch.ids, batch.numbers)

@@ -9,71 +9,67 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def softmax_loss(query: Tensor, items: Tensor, target: Tensor, bought: Tensor) -> Tensor:
-    """Mean cross entropy over every item not yet bought: those alone are ever listed.
+def softmax_loss(
+    query: Tensor, own: Tensor, items: Tensor, target: Tensor, bought: Tensor, log_q: Tensor | None = None
+) -> Tensor:
+    """Mean cross entropy of purchases against every item not yet bought, for those alone are ever listed, or against a
+    sample of them.
 
-    query [P, d], items [n, d], target int64 [P] rows of items, bought int64 [2, m] (row of query, ascending, and row of
-    items) -> scalar
+    query [P, d], own [P] scores of the purchases, items [n, d], target int64 [P] rows of items (-1: not among them),
+    bought int64 [2, m] (row of query, ascending, and row of items), log_q [n] log of how likely each item was to be
+    sampled -> scalar. A score less log q (logQ correction; Yi et al., RecSys 2019) keeps popular items, which are drawn
+    more often, from being pushed down more.
     """
-    return _CrossEntropy.apply(query, items, target, bought)
+    return _CrossEntropy.apply(query, own, items, target, bought, log_q)
 
 
 class _CrossEntropy(torch.autograd.Function):
     """Scores, softmax and both gradients of a few rows at a time, in the cache: [P, n] is never written out."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, items: Tensor, target: Tensor, bought: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, own: Tensor, items: Tensor, target: Tensor, bought: Tensor, log_q: Tensor | None
+    ) -> Tensor:
         device = query.device.type
         kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
         step = 256 if device == "cpu" else len(query)
-        d_query, d_items = torch.empty_like(query), torch.zeros_like(items)
+        d_query, d_own, d_items = torch.empty_like(query), torch.empty_like(own), torch.zeros_like(items)
         bounds = torch.searchsorted(
             bought[0].contiguous(), torch.arange(0, len(query) + step, step, device=query.device)
         )
-        total = query.new_zeros(())
+        total = own.new_zeros(())
         with torch.autocast(device, enabled=False):
             items = items.to(kind)
-            for k, (rows, wanted) in enumerate(zip(query.to(kind).split(step), target.split(step), strict=True)):
+            for k, (rows, mine, wanted) in enumerate(
+                zip(query.to(kind).split(step), own.split(step), target.split(step), strict=True)
+            ):
                 row, column = bought[:, bounds[k] : bounds[k + 1]]
-                each = torch.arange(len(rows), device=query.device)
+                each = (wanted >= 0).nonzero()[:, 0]
                 scores = (rows @ items.T).float()
+                if log_q is not None:
+                    scores -= log_q
                 scores[row - k * step, column] = float("-inf")
-                scores -= scores.max(1, keepdim=True).values
-                total -= scores[each, wanted].sum()
-                mass = scores.exp_().sum(1, keepdim=True)
-                total += mass.log().sum()
-                scores /= mass * len(query)
-                scores[each, wanted] -= 1 / len(query)
-                slope = scores.to(kind)
+                scores[each, wanted[each]] = float("-inf")  # what is bought is no rival of itself
+                top = torch.maximum(scores.amax(1), mine)
+                alone = (mine - top).exp()
+                mass = scores.sub_(top[:, None]).exp_().sum(1) + alone
+                total += (mass.log() + top - mine).sum()
+                slope = scores.div_(mass[:, None] * len(query)).to(kind)
                 d_query[k * step : k * step + step] = slope @ items
+                d_own[k * step : k * step + step] = (alone / mass - 1) / len(query)
                 d_items += slope.T @ rows
-        ctx.save_for_backward(d_query, d_items)
+        ctx.save_for_backward(d_query, d_own, d_items)
         return total / len(query)
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        d_query, d_items = ctx.saved_tensors
-        return d_query * upstream[0], d_items * upstream[0], None, None
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        return *(gradient * upstream[0] for gradient in ctx.saved_tensors), None, None, None
 
 
-def sampled_softmax_loss(
-    query: Tensor, positive: Tensor, target: Tensor, negative: Tensor, sampled: Tensor, log_q: Tensor, bought: Tensor
-) -> Tensor:
-    """Cross entropy against items sampled for the whole batch, each score less log q (logQ correction; Yi et al.,
-    RecSys 2019), so that popular items, which are drawn more often, are not pushed down more.
-
-    query and positive [P, d], target int64 [P] item ids, negative [S, d], sampled int64 [S] item ids, ascending, each
-    once, log_q [S] log of how likely each was to be among them, bought int64 [2, m] (row of query, item id) -> scalar.
-    A sample that is the purchase itself, or was bought before, does not count against it.
-    """
-    own = (query * positive).sum(-1, keepdim=True)  # [P, 1]
-    others = (query @ negative.T).float() - log_q  # [P, S]
-    others = others.masked_fill(sampled[None, :] == target[:, None], float("-inf"))
-    place = torch.searchsorted(sampled, bought[1]).clamp(max=len(sampled) - 1)
-    here = sampled[place] == bought[1]
-    others[bought[0][here], place[here]] = float("-inf")
-    scores = torch.cat([own, others], -1)
-    return F.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long, device=scores.device))
+def places_among(items: Tensor, ids: Tensor) -> Tensor:
+    """int64: the place of each id among `items`, ascending; -1 where it is not among them."""
+    place = torch.searchsorted(items, ids).clamp(max=len(items) - 1)
+    return torch.where(items[place] == ids, place, -1)
 
 
 def without_known(others: Tensor, drawn: Tensor, target: Tensor, bought: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recommender.engine.training.batches import NegativeSampler
-from recommender.engine.training.losses import bce_loss, bpr_loss, sampled_softmax_loss, softmax_loss, without_known
+from recommender.engine.training.losses import bce_loss, bpr_loss, places_among, softmax_loss, without_known
 
 PEOPLE, ITEMS, WIDTH = 700, 90, 8
 
@@ -30,9 +30,14 @@ def plain_loss(query: Tensor, items: Tensor, target: Tensor, bought: Tensor) -> 
     return F.cross_entropy(scores.index_put((bought[0], bought[1]), torch.tensor(float("-inf"))), target)
 
 
+def own_scores(query: Tensor, items: Tensor, target: Tensor) -> Tensor:
+    return (query * items[target]).sum(-1)
+
+
 def test_value_and_gradients_are_those_of_the_plain_cross_entropy_over_items_not_yet_bought() -> None:
     query, items, target, bought = some_batch()
-    ours, plain = softmax_loss(query, items, target, bought), plain_loss(query, items, target, bought)
+    ours = softmax_loss(query, own_scores(query, items, target), items, target, bought)
+    plain = plain_loss(query, items, target, bought)
     torch.testing.assert_close(ours, plain)
     assert ours < plain_loss(query, items, target, bought[:, :0]) - 0.01  # what was bought is no rival
     for mine, expected in zip(
@@ -41,11 +46,26 @@ def test_value_and_gradients_are_those_of_the_plain_cross_entropy_over_items_not
         torch.testing.assert_close(mine, expected)
 
 
-def test_sampling_every_item_is_the_full_softmax() -> None:
+def test_against_a_sample_value_and_gradients_are_those_of_the_plain_cross_entropy_with_logq() -> None:
     query, items, target, bought = some_batch()
-    everything = torch.arange(ITEMS)
-    sampled = sampled_softmax_loss(query, items[target], target, items, everything, torch.zeros(ITEMS), bought)
-    torch.testing.assert_close(sampled, plain_loss(query, items, target, bought))
+    sampled, log_q = torch.arange(0, ITEMS, 3), torch.linspace(-2, 0, ITEMS // 3)
+    column, wanted = places_among(sampled, bought[1]), places_among(sampled, target)
+    assert (sampled[column[column >= 0]] == bought[1][column >= 0]).all()
+    assert 0 < (wanted >= 0).sum() < PEOPLE, "some purchases were sampled, others not"
+    rivals = torch.stack([bought[0], column])[:, column >= 0]
+    own = own_scores(query, items, target)
+    ours = softmax_loss(query, own, items[sampled], wanted, rivals, log_q)
+
+    others = (query @ items[sampled].T - log_q).masked_fill(sampled == target[:, None], float("-inf"))
+    others = others.index_put((rivals[0], rivals[1]), torch.tensor(float("-inf")))
+    plain = F.cross_entropy(torch.cat([own[:, None], others], 1), torch.zeros(PEOPLE, dtype=torch.int64))
+    torch.testing.assert_close(ours, plain)
+    for mine, expected in zip(
+        torch.autograd.grad(ours, (query, items), retain_graph=True),
+        torch.autograd.grad(plain, (query, items)),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, expected)
 
 
 @pytest.mark.parametrize("loss", [bpr_loss, bce_loss])

@@ -13,12 +13,13 @@ from recommender.engine.evaluation import metrics
 from recommender.engine.evaluation.baselines import Popularity
 from recommender.engine.evaluation.metrics import rank_targets, user_metrics
 from recommender.engine.evaluation.report import evaluate
+from recommender.engine.model.linear import LinearSettings
 from recommender.engine.model.scorer import TorchScorer
 from recommender.engine.model.towers import ListWeights
 from recommender.engine.training import losses
 from recommender.engine.training.choosing import EncodedCases
 from recommender.engine.training.pipeline import build_bundle
-from recommender.engine.training.trainer import train_two_tower_model
+from recommender.engine.training.trainer import Trained, train_two_tower_model
 from tests import planted
 from tests.engine.conftest import QUICK
 
@@ -35,7 +36,7 @@ def load(snapshot):
         {"interaction": "cosine"},
         {"loss": "bpr"},
         {"loss": "bce"},
-        {"full_softmax_items": 1, "negatives": 64},
+        {"full_softmax_items": 1, "negatives": 24},
     ],
     ids=["dot", "cosine", "bpr", "bce", "sampled softmax"],
 )
@@ -45,6 +46,17 @@ def test_planted_tastes_are_learned_with_every_loss(snapshot, change):
     cases = data.cases(TEST)
     hits = user_metrics(rank_targets(TorchScorer(trained.model, data), data, cases))["hr_10"].mean()
     assert hits > 0.8  # of 60 items 15 are of one's kind and 9 of them bought: at random 10 of 51 would be hit
+
+
+@pytest.mark.parametrize(("width", "sampled"), [(16, False), (32, True)])
+def test_the_wider_the_path_the_sooner_items_are_sampled(snapshot, monkeypatch, width, sampled):
+    corrected = []
+    plain = losses.softmax_loss
+    monkeypatch.setattr(losses, "softmax_loss", lambda *given: corrected.append(len(given) == 6) or plain(*given))
+    data, config = load(snapshot), replace(QUICK, dim=16, full_softmax_items=60, negatives=16)
+    assert data.n_items == 60
+    train_two_tower_model(data, config, like=Trained(None, LinearSettings(rank=width), rates=[1e-2]))
+    assert set(corrected) == {sampled}
 
 
 def test_bpr_is_not_trained_against_what_was_bought(snapshot, monkeypatch):
