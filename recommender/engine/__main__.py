@@ -101,7 +101,14 @@ def evaluate(options: argparse.Namespace) -> None:
     tables = read_snapshot(options.data)
     tables, role, _ = held_out_last(tables, split(tables, options.split, config.seed))
     scorer, data = open_for_comparison(options.bundle, tables, role)
-    found = report.evaluate(scorer, data, how=options.split, at_most=config.eval_users, resamples=config.bootstrap)
+    found = report.evaluate(
+        scorer,
+        data,
+        how=options.split,
+        at_most=config.eval_users,
+        resamples=config.bootstrap,
+        repeats=scorer.repeats,
+    )
     _print_report(found.to_dict(), options.json, bundle=str(options.bundle))
 
 
@@ -212,6 +219,12 @@ def _print_report(report: dict[str, Any], as_json: bool, bundle: str) -> None:
     for row in report["segments"]:
         ndcg = {of_one["model"]: of_one["ndcg_10"] for of_one in row["models"]}
         print(f"{row['segment']:<20}{row['users']:>7,} users  {ndcg['two_tower']:.4f} beside {ndcg['popularity']:.4f}")
+    if baskets := report["next_baskets"]:
+        ndcg = {of_one["model"]: of_one["ndcg_10"] for of_one in baskets["models"]}
+        print(
+            f"next baskets of {baskets['users']:,} users, bought before or not: {ndcg['two_tower']:.4f} beside", end=" "
+        )
+        print(f"{ndcg['popularity']:.4f} (popularity), {ndcg['personal_frequency']:.4f} (what each bought most often)")
     if report["ratings"]:
         r = report["ratings"]
         print(

@@ -3,6 +3,7 @@
 from recommender.reports.charts import BandChart, Bar, band_chart, epoch_charts, interval_bar
 from recommender.reports.lines import (
     NO_VALUE,
+    NextBasketLines,
     ReportLines,
     format_interval,
     format_score,

@@ -21,6 +21,7 @@ LABELS = {
     "live": "the live model then",
     "popularity": "popularity",
     "segment_popularity": "popularity by segment",
+    "personal_frequency": "what each bought most often",
 }
 SEGMENT_LABELS = {  # of the engine's segments that do not name their people
     "profile only": "profile only, history hidden",
@@ -71,6 +72,16 @@ class SegmentLine:
 
 
 @dataclass(frozen=True)
+class NextBasketLines:
+    """What people bought next, bought before or not. bought_again : the share of it that they had bought before."""
+
+    people: int
+    bought_again: str
+    models: list[ModelLine]
+    differences: list[DifferenceLine]
+
+
+@dataclass(frozen=True)
 class RatingLine:
     """The error in stars of the predicted ratings, or of a simple guess."""
 
@@ -99,6 +110,7 @@ class ReportLines:
     models: list[ModelLine]
     differences: list[DifferenceLine]
     segments: list[SegmentLine]
+    next_baskets: NextBasketLines | None
     ratings: list[RatingLine]
     rated: int
     calibration: CalibrationChart | None
@@ -125,6 +137,7 @@ def report_lines(report: Mapping[str, Any]) -> ReportLines:
             for row in report.get("segments", [])
             if "models" in row  # old reports have segments without models
         ],
+        next_baskets=_next_basket_lines(report.get("next_baskets")),
         ratings=[RatingLine(label, format_score(ratings[name])) for name, label in errors.items() if name in ratings],
         rated=ratings.get("n", 0),
         calibration=calibration_chart(ratings.get("calibration", [])),
@@ -196,6 +209,17 @@ def _difference_lines(paired: Mapping[str, Mapping[str, Any]]) -> list[Differenc
         )
         for name, row in paired.items()
     ]
+
+
+def _next_basket_lines(measured: Mapping[str, Any] | None) -> NextBasketLines | None:
+    if not measured:
+        return None
+    return NextBasketLines(
+        people=measured["users"],
+        bought_again=_format_share(measured["bought_again"]),
+        models=_model_lines(measured["models"]),
+        differences=_difference_lines(measured["paired"]),
+    )
 
 
 def _trial_lines(study: Sequence[Mapping[str, Any]]) -> list[TrialLine]:

@@ -54,6 +54,12 @@ def report(
                 "paired": {"popularity": pair},
             },
         ],
+        "next_baskets": {
+            "users": 812,
+            "bought_again": 0.41,
+            "models": [row("two_tower", 0.308), row("popularity", 0.068), row("personal_frequency", 0.278)],
+            "paired": {"personal_frequency": {"difference": 0.03, "low": 0.024, "high": 0.037}},
+        },
         "ratings": {
             "rmse": 0.911,
             "mae": 0.7,

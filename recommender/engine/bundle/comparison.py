@@ -17,11 +17,15 @@ from recommender.engine.data.tables import Tables
 
 
 class BundleScorer:
-    """A bundle's towers over the items of a snapshot; items the bundle never saw are placed by their features."""
+    """A bundle's towers over the items of a snapshot; items the bundle never saw are placed by their features.
+
+    repeats : what people come back to, with the items in the order of the snapshot.
+    """
 
     def __init__(self, inference: Inference, data: TwoTowerDataset):
         self.inference, self.max_history = inference, inference.max_history
         rows = np.array([inference.row_of.get(k, -1) for k in data.tables.item_keys], dtype=np.int64)
+        self.repeats = inference.repeats and inference.repeats.of_items(rows)
         read = map(_parts, (rows, data.item_features, data.item_content))
         self.items = Vectors.concat([inference.run_items(*part) for part in zip(*read, strict=True)])
 

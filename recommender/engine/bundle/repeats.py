@@ -7,7 +7,7 @@ known of the item. Validation and serving both read it here. No torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +77,11 @@ class Repeats:
 
     def save(self, path: Path) -> None:
         np.savez(path, weights=self.weights, items=self.items, interval=self.interval, lift=self.lift)
+
+    def of_items(self, rows: np.ndarray) -> Repeats:
+        """The same with other items: those in `rows`, int64 [n], -1 for one that training did not see."""
+        rows = np.append(rows, -1)
+        return replace(self, items=self.items[rows], interval=self.interval[rows])
 
     def likelihood(self, bought: BoughtBefore, when: float | None = None) -> np.ndarray:
         """float64 [k]: the logarithm of how likely each item is in the next basket.   when : Unix seconds, of that

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from recommender.engine.bundle.repeats import Repeats
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.splits import TEST
 from recommender.engine.evaluation.baselines import Popularity, SegmentPopularity
@@ -24,6 +25,7 @@ from recommender.engine.evaluation.metrics import (
     rank_targets,
     user_metrics,
 )
+from recommender.engine.evaluation.next_baskets import NextBaskets, PersonalFrequency
 from recommender.engine.evaluation.segments import BY_PURCHASES
 
 OF_SEGMENTS = ("ndcg_10", "hr_10")
@@ -44,6 +46,9 @@ class Report:
     protocol : how purchases are held out and ranked (PROTOCOL).   reorders : whether all that was held out had been
         bought before, so that bought items were ranked too.
     unmeasured : `segment` and `users` of the segments by purchases in which nobody could be measured.
+    next_baskets : NDCG@10 of what people bought next, bought before or not, of the lists with purchases included beside
+        popularity and what each bought most often: `users`, `bought_again` (the share of it that they had bought
+        before), `models` and `paired` as above; None where nobody buys anything twice.
     ratings : RMSE and MAE in stars beside two baselines, and `calibration`, what people gave where like ratings were
         predicted; None where nothing is rated.
     samples : lists of a few people (samples.sample), as what is served makes them.
@@ -67,6 +72,7 @@ class Report:
     samples: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
     unmeasured: list[dict[str, Any]] = field(default_factory=list)
+    next_baskets: dict[str, Any] | None = None
     reorders: bool = False
     protocol: int = PROTOCOL
     start: str = "cold"
@@ -93,11 +99,13 @@ def evaluate(
     at_most: int,
     resamples: int,
     live: tuple[Scorer, TwoTowerDataset] | None = None,
+    repeats: Repeats | None = None,
     **facts: Any,
 ) -> Report:
     """Measure a model on the TEST purchases of `data` beside popularity, popularity by segment and the live model.
 
-    live : the live model and the same purchases under its own encoders.   facts : other fields of the report.
+    live : the live model and the same purchases under its own encoders.   repeats : what people
+    come back to, as far as the model knows.   facts : other fields of the report.
     """
     cases = data.cases(TEST, at_most)
     new = data.item_counts() == 0
@@ -120,6 +128,7 @@ def evaluate(
         segments=segments,
         unmeasured=_unmeasured(data, {row["segment"] for row in segments}),
         reorders=cases.reorders,
+        next_baskets=_next_baskets(scorer, repeats, data, at_most, resamples),
         ratings=_ratings(scorer, data),
         counts={
             "users": data.n_users,
@@ -193,6 +202,27 @@ def _segments(measured: dict[str, _Measured], known: np.ndarray, resamples: int)
             rows, paired = _compare(metrics, OF_SEGMENTS, people, resamples)
             segments.append({"segment": name, "users": int(people.sum()), "models": rows, "paired": paired})
     return segments
+
+
+def _next_baskets(
+    scorer: VectorScorer, repeats: Repeats | None, data: TwoTowerDataset, at_most: int, resamples: int
+) -> dict[str, Any] | None:
+    cases = data.next_baskets(TEST, at_most)
+    if repeats is None or not len(cases):
+        return None
+    models: dict[str, Scorer] = {
+        "two_tower": NextBaskets(scorer, repeats),
+        "popularity": Popularity(data),
+        "personal_frequency": PersonalFrequency(data),
+    }
+    users, person, moments = np.unique(cases.users, return_inverse=True, return_counts=True)
+    found = {name: user_metrics(rank_targets(model, data, cases))["ndcg_10"] for name, model in models.items()}
+    by_person = {name: {"ndcg_10": np.bincount(person, ndcg) / moments} for name, ndcg in found.items()}
+    rows, paired = _compare(by_person, ("ndcg_10",), np.ones(len(users), dtype=bool), resamples)
+    pairs = zip(cases.targets, cases.bought(data), strict=True)
+    again = sum(int(np.isin(targets, bought).sum()) for targets, bought in pairs)
+    share = again / sum(len(targets) for targets in cases.targets)
+    return {"users": len(users), "bought_again": share, "models": rows, "paired": paired}
 
 
 def _unmeasured(data: TwoTowerDataset, measured: set[str]) -> list[dict[str, Any]]:

@@ -239,6 +239,7 @@ def _evaluate(learned: _Learned, plan: BuildOptions, reporter: ProgressReporter)
         start=learned.start,
         study=learned.study,
         out_of_time=judged.out_of_time,
+        repeats=learned.repeats,
     )
     if plan.live is not None:
         try:

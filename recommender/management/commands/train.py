@@ -13,7 +13,7 @@ from recommender import extras
 from recommender.engine.config import LOSSES
 from recommender.management.arguments import AnswerCommand, whole_number
 from recommender.models import ModelVersion, TrainingRun
-from recommender.reports import ReportLines, report_lines
+from recommender.reports import NextBasketLines, ReportLines, report_lines
 from recommender.training import ProgressCallback, execute_run, start_run
 
 PARAMETERS = ("loss", "epochs", "minutes", "seed", "tune", "warm_start", "only_if_changed")
@@ -98,6 +98,14 @@ def progress_bar() -> Iterator[ProgressCallback]:
         yield show
 
 
+def next_basket_sentence(lines: NextBasketLines) -> str:
+    models = ", ".join(f"{m.ndcg} by {m.label}" for m in lines.models)
+    return (
+        f"{lines.bought_again} of what {lines.people:,} people bought next they had bought before. "
+        f"NDCG@10 of all of it, among all products: {models}."
+    )
+
+
 def as_table(report: ReportLines) -> str:
     """The report for people: the models beside each other, with intervals."""
     lines = [
@@ -119,6 +127,8 @@ def as_table(report: ReportLines) -> str:
         lines += [
             f"{s.label:<32}{s.people:>9,}" + "".join(f"{model.ndcg:>23}" for model in s.models) for s in report.segments
         ]
+    if report.next_baskets:
+        lines += ["", next_basket_sentence(report.next_baskets)]
     if report.ratings:
         errors = ", ".join(f"{r.rmse} by {r.label}" for r in report.ratings)
         lines += ["", f"Error of predicted ratings (RMSE, {report.rated:,} ratings): {errors}."]

@@ -1,5 +1,6 @@
 """What somebody bought before: how likely it is next, whether it is due, and the lists made of it."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -119,9 +120,32 @@ def test_a_shop_in_which_nobody_buys_anything_twice_has_no_repeats(tmp_path):
     build_bundle(planted.tastes(tmp_path / "tastes"), tmp_path / "bundle", config=QUICK)
 
     assert not (tmp_path / "bundle" / "model" / "repeats.npz").exists()
+    assert json.loads((tmp_path / "bundle" / "report.json").read_text())["next_baskets"] is None
     recommender = StandaloneRecommender.from_bundle(tmp_path / "bundle")
     assert recommender.buy_again("u3") == []
     assert len(recommender.recommend_for_user("u3", top_k=60, exclude_purchased=False)) == 60
+
+
+def test_the_report_measures_next_baskets_beside_what_each_bought_most_often(bundle, snapshot, capsys):
+    report = json.loads((bundle / "report.json").read_text())["next_baskets"]
+
+    ndcg = {row["model"]: row["ndcg_10"] for row in report["models"]}
+    assert list(ndcg) == ["two_tower", "popularity", "personal_frequency"]
+    assert ndcg["two_tower"] > ndcg["personal_frequency"] > ndcg["popularity"]
+    assert report["paired"]["personal_frequency"]["low"] > 0
+    assert report["users"] == 120
+    assert 0.4 < report["bought_again"] < 0.9
+    assert main(["evaluate", "--bundle", str(bundle), "--data", str(snapshot)]) == 0
+    assert "next baskets of 120 users" in capsys.readouterr().out
+
+
+def test_a_bundle_measured_on_another_snapshot_knows_its_items_by_their_keys(bundle):
+    repeats = Inference.open(bundle).repeats
+
+    turned = repeats.of_items(np.array([2, -1, 0]))
+
+    assert turned.items.tolist() == repeats.items[[2, -1, 0, -1]].tolist()
+    assert turned.interval.tolist() == repeats.interval[[2, -1, 0, -1]].tolist()
 
 
 def test_the_judged_weights_know_less_of_what_people_come_back_to_than_those_that_serve(bundle):

@@ -167,6 +167,8 @@ def test_a_run_that_ended_shows_its_report_beside_popularity(client, staff):
     assert '<td>+.065</td><td>+.051 to +.079</td><td><span class="better">better</span></td>' in shown
     assert "1 to 5 purchases <small>311 people</small>" in shown
     assert "+.065 (+.051 to +.079) beside popularity" in shown
+    assert "41% of what 812 people bought next they had bought before." in shown
+    assert '<th scope="row">what each bought most often</th><td>+.030</td><td>+.024 to +.037</td>' in shown
     assert '<th scope="row">this model</th><td>42%</td><td>17%</td><td>.810</td>' in shown
     assert "predicted 4.25, given 4.40 (472 ratings)" in shown
     assert '<th scope="row">each item&#x27;s mean</th><td>1.023</td>' in shown
