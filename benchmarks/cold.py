@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import datasets, splits
-from benchmarks.peers import OURS, Peer, load
+from benchmarks.peers import OURS, WITHOUT_CONTENT, Peer, load
 from benchmarks.quality import AT_MOST, RESAMPLES, chosen_before, in_a_process
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.splits import TEST, TRAIN, VALID
@@ -49,11 +49,12 @@ PARTS = {
     ),
     "products": Part(
         splits.new_products,
-        ("random", "category_popularity", "lightfm_warp", OURS),
+        ("random", "category_popularity", "lightfm_warp", WITHOUT_CONTENT, OURS),
         ("recall_20_new", "recall_20"),
         among_new=True,
     ),
 }
+EITHER = (OURS, WITHOUT_CONTENT)
 HEADINGS = ("part", "model", "metric", "mean", "interval", "ours minus it", "least of a draw", "seconds")
 
 
@@ -91,7 +92,7 @@ def compare(
     for seed in seeds:
         role = part.split(tables, seed)
         for model in part.models if models is None else models.split(","):
-            settings = {"config": json.loads(config)} if config and model == OURS else {}
+            settings = {"config": json.loads(config)} if config and model in EITHER else {}
             try:
                 answer = in_a_process(partial(measure, tables, role, part, model, settings, (decided or {}).get(model)))
             except ImportError as error:
@@ -114,7 +115,7 @@ def measure(
     """Each metric of each test person, of a model that learned from all but the test."""
     started = time.perf_counter()
     if decided is None:
-        data = splits.known_first(tables, splits.for_our_training(tables, role) if name == OURS else role)
+        data = splits.known_first(tables, splits.for_our_training(tables, role) if name in EITHER else role)
         decided = _decide(part, data, name, [settings] if settings else load(name).grid(data))
     data = splits.known_first(tables, np.where(role == VALID, TRAIN, role).astype(np.int8))
     model = load(name)(**decided)

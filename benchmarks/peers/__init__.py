@@ -19,7 +19,7 @@ import numpy as np
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 
 TRIALS = 8
-OURS = "two_tower"
+OURS, WITHOUT_CONTENT = "two_tower", "without_content"
 HOME = {
     "popularity": ("popularity", "Popularity"),
     "recent_popularity": ("popularity", "RecentPopularity"),
@@ -36,6 +36,7 @@ COLD = {  # for whom or what nothing is known of but features
     "pair_popularity": ("popularity", "PairPopularity"),
     "category_popularity": ("popularity", "CategoryPopularity"),
     "random": ("popularity", "Random"),
+    WITHOUT_CONTENT: ("ours", "WithoutContent"),
 }
 BASKETS = {  # the whole next basket, bought before or not
     "popularity": ("popularity", "Popularity"),

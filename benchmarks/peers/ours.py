@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from recommender.engine.config import TrainConfig
+from recommender.engine.data.content import ContentEncoder
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.evaluation.metrics import case_inputs
 from recommender.engine.model.scorer import TorchScorer
@@ -37,3 +38,11 @@ class TwoTowers:
     def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
         users = self.scorer.users(case_inputs(data, cases, self.scorer.max_history))
         return users.rank @ self.scorer.items.rank.T
+
+
+class WithoutContent(TwoTowers):
+    """The same of items that say nothing beside categories."""
+
+    def fit(self, data: TwoTowerDataset) -> None:
+        encoders = replace(data.encoders, content=ContentEncoder())
+        super().fit(replace(data, encoders=encoders, item_content=np.zeros((data.n_items, 0), np.float32)))

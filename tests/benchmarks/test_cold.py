@@ -37,6 +37,22 @@ def test_planted_tastes_are_found_at_every_cold_end(tmp_path: Path):
     assert rows["products", "recall_20", "popularity"]["paired"]["low"] > 0
 
 
+def test_new_products_are_found_by_what_they_say(tmp_path: Path):
+    planted.described(tmp_path, users=300, sold=400, each=20, new=0)
+    asked = ["--data", str(tmp_path), "--parts", "products", "--models", "without_content,two_tower", "--draws", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.cold", *asked, "--config", QUICK, "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {(r["metric"], r["model"]): r for r in json.loads(done.stdout)}
+    assert rows["recall_20_new", "without_content"]["mean"] < 0.7  # twenty of forty
+    assert rows["recall_20_new", "two_tower"]["mean"] > 0.9
+
+
 def test_a_peer_takes_over_what_it_chose_before(tmp_path: Path):
     planted.tastes(tmp_path)
     chosen = {"model": "ease", "settings": {"l2": 77.0}, "trials": 8, "tuning_seconds": 1, "validation_ndcg_10": 0.1}
