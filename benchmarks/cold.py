@@ -49,7 +49,7 @@ PARTS = {
     ),
     "products": Part(
         splits.new_products,
-        ("random", "category_popularity", "lightfm_warp", WITHOUT_CONTENT, OURS),
+        ("random", "category_popularity", "lightfm_warp", OURS, WITHOUT_CONTENT),
         ("recall_20_new", "recall_20"),
         among_new=True,
     ),
@@ -90,15 +90,17 @@ def compare(
     part = PARTS[name]
     answers: dict[str, list[dict[str, Any]]] = {}
     for seed in seeds:
-        role = part.split(tables, seed)
+        role, known = part.split(tables, seed), dict(decided or {})
         for model in part.models if models is None else models.split(","):
             settings = {"config": json.loads(config)} if config and model in EITHER else {}
             try:
-                answer = in_a_process(partial(measure, tables, role, part, model, settings, (decided or {}).get(model)))
+                answer = in_a_process(partial(measure, tables, role, part, model, settings, known.get(model)))
             except ImportError as error:
                 print(f"{model} is left out: {error}.", file=sys.stderr)
                 continue
             answers.setdefault(model, []).append(answer)
+            if model == OURS:  # training does not read content: both choose the same
+                known[WITHOUT_CONTENT] = answer["settings"]
             said = ", ".join(f"{metric} {np.mean(answer[metric]):.4f}" for metric in part.metrics)
             print(f"{name}, draw {seed}, {model}: {said}, {answer['settings']}", file=sys.stderr)
     return [_row(name, model, metric, answers) for metric in part.metrics for model in answers]

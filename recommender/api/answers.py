@@ -12,6 +12,7 @@ class ReasonAnswer(serializers.Serializer):
     kind = serializers.CharField(help_text="because_you_bought, because_of_your_profile, because_you_viewed, ...")
     item = serializers.CharField(required=False)
     field = serializers.CharField(required=False)
+    value = serializers.CharField(required=False, help_text="Of the item's field: you often buy what shares it.")
 
 
 class RecommendationAnswer(serializers.Serializer):

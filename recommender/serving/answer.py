@@ -26,14 +26,15 @@ UNRATED_REASONS = {
 @dataclass(frozen=True)
 class Reason:
     """Why an item is listed. kind : because_you_bought, because_you_viewed or because_in_your_cart, with `item`;
-    because_of_your_profile, with `field`."""
+    because_of_your_profile, with `field`; because_you_often_buy, with the `field` of the item and its `value`."""
 
     kind: str
     item: str | None = None
     field: str | None = None
+    value: str | None = None
 
     def to_dict(self) -> dict[str, str]:
-        named = {"item": self.item, "field": self.field}
+        named = {"item": self.item, "field": self.field, "value": self.value}
         return {"kind": self.kind} | {name: value for name, value in named.items() if value is not None}
 
 

@@ -16,6 +16,7 @@ from recommender.engine.bundle.repeats import History
 from recommender.engine.bundle.retrieval import Index
 from recommender.engine.data.inputs import ItemVectors, Vectors
 from recommender.serving.tally import Tally
+from recommender.source import get_source, read_several
 
 if TYPE_CHECKING:
     from recommender.engine.bundle.milvus import MilvusIndex, MilvusVectors
@@ -161,6 +162,25 @@ class LiveCatalog:
     def rows(self, keys: Iterable[str]) -> np.ndarray:
         """int64 rows of those of the keys that are known here."""
         return np.array([self.row_of[k] for k in keys if k in self.row_of], dtype=np.int64)
+
+    def values_in_words(self, rows: Iterable[int]) -> dict[int, set[tuple[str, str]]]:
+        """Of each row the categories and the several values that can be said of its item, as (field, value).
+
+        One query for each field that leads to many or holds lists; none where there is no such field.
+        """
+        source, rows = get_source(), list(dict.fromkeys(rows))
+        values: dict[int, set[tuple[str, str]]] = {row: set() for row in rows}
+        for name in source.item_categorical:
+            facet = self.values.get(name)
+            if facet is not None:
+                words = list(facet.code_of)
+                for row in rows:
+                    if facet.codes[row]:
+                        values[row].add((name, words[facet.codes[row]]))
+        row_of = {self.pks[row]: row for row in rows if self.pks[row] is not None}
+        for pk, several in read_several(source, row_of):
+            values[row_of[pk]] |= several
+        return values
 
     @property
     def has_ratings(self) -> bool:

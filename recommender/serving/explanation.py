@@ -16,6 +16,8 @@ from recommender.serving.kinds.kind import new_item, row_of
 from recommender.serving.ratings import why_unrated
 from recommender.serving.request import ListRequest
 
+LEAST_SHARING, MOST_OF_LIFT = 3, 0.5  # purchases that share a value, and their part of what purchases lift an item by
+
 
 def why(item: str, **request: Any) -> Explanation:
     """What of all that is known of somebody lifts an item in their list; who, as for `recommend`. Nothing is recorded.
@@ -49,10 +51,37 @@ def explained(context: ListContext, person: EncodedCustomer, rows: np.ndarray, s
     ratings: list[float | None] = catalog.placed.model.inference.ratings(person.user, listed)[0].tolist()
     if why_unrated(catalog) is not None:
         ratings = [None] * len(rows)
+    often = _often_bought(context, person, rows, person.drops(listed)) if person.evidence else [()] * len(rows)
+    answers = zip(rows, scores.tolist(), ratings, person.reasons(listed), often, strict=True)
     return [
-        ListedItem(catalog.keys[row], score, rating, _reasons(evidence, context))
-        for row, score, rating, evidence in zip(rows, scores.tolist(), ratings, person.reasons(listed), strict=True)
+        ListedItem(catalog.keys[row], score, rating, (*_reasons(evidence, context), *more))
+        for row, score, rating, evidence, more in answers
     ]
+
+
+def _often_bought(
+    context: ListContext, person: EncodedCustomer, rows: np.ndarray, drops: np.ndarray
+) -> list[tuple[Reason, ...]]:
+    """Of each item the value that most of the purchases that lift it share with it, if there is one. drops : as
+    `EncodedCustomer.drops`."""
+    catalog, owned = context.catalog, context.customer.bought if context.customer else frozenset()
+    known = ((n, one.item) for n, one in enumerate(person.evidence) if one.item in owned)
+    bought = {n: catalog.row_of[item] for n, item in known if item in catalog.row_of}
+    if len(bought) < LEAST_SHARING:
+        return [()] * len(rows)
+    values = catalog.values_in_words([*rows.tolist(), *bought.values()])
+    reasons: list[tuple[Reason, ...]] = []
+    for row, of_item in zip(rows.tolist(), drops.T, strict=True):
+        lifts = {values_of: max(float(of_item[n]), 0.0) for n, values_of in bought.items()}
+        shared: dict[tuple[str, str], list[float]] = {}
+        for bought_row, lift in lifts.items():
+            for value in values[row] & values[bought_row]:
+                shared.setdefault(value, []).append(lift)
+        enough = {value: sum(found) for value, found in shared.items() if len(found) >= LEAST_SHARING}
+        best = max(sorted(enough), key=lambda value: enough[value], default=None)
+        most = best is not None and enough[best] > MOST_OF_LIFT * sum(lifts.values())
+        reasons.append((Reason("because_you_often_buy", field=best[0], value=best[1]),) if best and most else ())
+    return reasons
 
 
 def _reasons(evidence: Iterable[explain.Evidence], context: ListContext) -> tuple[Reason, ...]:

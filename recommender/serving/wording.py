@@ -15,6 +15,7 @@ WORDS = {
     "because_you_viewed": "Because you looked at {}",
     "because_in_your_cart": "Goes with {} in your cart",
     "because_of_your_profile": "Because of your {}",
+    "because_you_often_buy": "You often buy {}",
 }
 
 
@@ -25,7 +26,7 @@ def items_by_key(source: RecommenderSource, keys: Iterable[str]) -> dict[str, An
 
 def sentence(source: RecommenderSource, reason: Reason, named: dict[str, Any]) -> str:
     """A reason in words; "" where the item it speaks of is gone."""
-    about = named.get(reason.item) if reason.item else field_name(source, reason.field or "")
+    about = named.get(reason.item) if reason.item else reason.value or field_name(source, reason.field or "")
     return WORDS[reason.kind].format(about) if about else ""
 
 

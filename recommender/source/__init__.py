@@ -18,6 +18,7 @@ from recommender.source.items import (
     leads_to_many,
     read_content,
     read_item,
+    read_several,
     texts_of,
     values_of_many,
     vector_of,

@@ -100,7 +100,18 @@ def read_content(source: RecommenderSource, pks: Iterable[Any]) -> Iterator[tupl
             yield pk, {name: _readable(source, name, value) for name, value in raw.items()}
 
 
-def _readable(source: RecommenderSource, name: str, value: Any) -> object:
+def read_several(source: RecommenderSource, pks: Iterable[Any]) -> Iterator[tuple[Any, set[tuple[str, str]]]]:
+    """Primary key and the several values of these items, as (field, value). A query for each field."""
+    pks = list(pks)
+    for name in source.item_multi:
+        of_many = leads_to_many(source.items.model, name)
+        rows = source.items.order_by()
+        found = values_of_many(rows, name, pks) if of_many else dict(rows.filter(pk__in=pks).values_list("pk", name))
+        for pk, value in found.items():
+            yield pk, {(name, text) for text in _readable(source, name, value) or ()}
+
+
+def _readable(source: RecommenderSource, name: str, value: Any) -> Any:
     try:
         if name in source.item_numerical:
             return stored_number(plain_value(value))

@@ -57,6 +57,6 @@ def as_table(answer: RecommendationList, summary: str) -> str:
     lines = [title, "", f"{'item':<24} {'score':>9} {'rating':>7}  why"]
     for listed in answer.items:
         rating = "-" if listed.rating is None else f"{listed.rating:.2f}"
-        why = ", ".join(f"{r.kind.replace('_', ' ')} {r.item or r.field}" for r in listed.reasons)
+        why = ", ".join(f"{r.kind.replace('_', ' ')} {r.item or r.value or r.field}" for r in listed.reasons)
         lines.append(f"{listed.item:<24} {listed.score:>9.3f} {rating:>7}  {why}".rstrip())
     return "\n".join(lines if answer.items else [title, "", "There is nothing to list."])

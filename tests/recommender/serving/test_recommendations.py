@@ -16,6 +16,7 @@ from recommender.errors import RecommendationError
 from recommender.models import ServedList
 from recommender.serving import ListRequest, predict_rating, ranking, recommend, recommend_many
 from recommender.serving import live as serving
+from recommender.serving.wording import sentence
 from recommender.source.declaration import get_source
 from tests.recommender.lists import because_you_bought, bought_together, popular, similar
 from tests.shop import PRODUCTS, category_of
@@ -153,9 +154,28 @@ def test_reasons_name_what_was_bought_or_a_field_of_the_profile(trained):
     for reason in reasons:
         if reason.kind == "because_you_bought":
             assert reason.item in bought_by("C2")
+        elif reason.kind == "because_you_often_buy":
+            assert (reason.item, reason.field, reason.value) == (None, "category", category_of(min(bought_by("C2"))))
         else:
             assert (reason.kind, reason.item) == ("because_of_your_profile", None)
             assert reason.field in {"gender", "age", "country"}
+
+
+def test_a_category_that_most_of_the_purchases_behind_an_item_share_is_a_reason_and_is_said_in_words(trained):
+    answer = recommend(customer="C2", count=10)
+    often = [r for item in answer.items for r in item.reasons if r.kind == "because_you_often_buy"]
+    assert often
+    assert [r.value for r in often] == [category_of(i.item) for i in answer.items if len(i.reasons) > 1]
+    assert often[0].to_dict() == {"kind": "because_you_often_buy", "field": "category", "value": often[0].value}
+    assert sentence(get_source(), often[0], {}) == f"You often buy {often[0].value}"
+    assert all(len(item.reasons) <= 1 for item in recommend(customer="C2", reasons=False).items)
+
+
+def test_one_purchase_of_a_category_is_not_often(trained):
+    Customer.objects.create(key="newcomer")
+    buy("newcomer", "P3")
+    reasons = [r.kind for item in recommend(customer="newcomer", count=10).items for r in item.reasons]
+    assert "because_you_often_buy" not in reasons
 
 
 def test_the_purchase_a_reason_names_is_why_the_item_is_listed(trained):
@@ -416,7 +436,7 @@ def test_because_you_bought_is_on_topic(trained):
 
 
 def test_popular_products_are_not_called_like_one_of_which_nothing_is_known(trained):
-    Product.objects.create(key="odd", name="Thing without a category")
+    Product.objects.create(key="odd", name="Zzz")
     serving.live_catalog()  # looks
     answer = similar("odd", 5)
     assert (answer.source, answer.fallback_reason) == ("popular", "nothing_alike")
