@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +44,7 @@ class PlacedModel:
 
     neighbours : which of these items go with which.
     described : the features of the items that it does not know, which place them, in the order of their rows.
+    code_of : of each of the neighbours' features, value -> code.
     """
 
     model: LiveModel
@@ -52,6 +53,13 @@ class PlacedModel:
     neighbours: Neighbours
     row_of: dict[str, int]
     described: Sequence[Mapping[str, object]]
+    code_of: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def like_described(self, features: Mapping[str, object], k: int, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What `Neighbours.nearest` finds, for an item of which only the features are known."""
+        codes = np.array([of_field.get(str(features.get(f) or ""), 0) for f, of_field in self.code_of.items()])
+        content = self.model.inference.encode_described([features])[1][0]
+        return self.neighbours.nearest_to_described(codes, content, self.index, k, mask)
 
     def taste(self, rows: np.ndarray) -> np.ndarray:
         """float32 [k, width]: the part of these items' vectors that says who wants them, less how many do."""

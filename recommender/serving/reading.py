@@ -209,10 +209,11 @@ def _place_items(
         index = open_index(model.collection, vectors)
         placed = PlacedModel(model, vectors, index, without_features, row_of, described)
     names = [name for name in inference.schema.item_categorical if name in columns]
-    codes, _ = feature_codes(columns, names, len(row_of))
-    if np.array_equal(codes, placed.neighbours.codes):
+    codes, tables = feature_codes(columns, names, len(row_of))
+    code_of = dict(zip(names, tables, strict=True))
+    if code_of == placed.code_of and np.array_equal(codes, placed.neighbours.codes):
         return placed
-    return replace(placed, neighbours=replace(placed.neighbours, codes=codes))
+    return replace(placed, neighbours=replace(placed.neighbours, codes=codes), code_of=code_of)
 
 
 def _content_of(source: RecommenderSource, pks: Sequence[Any]) -> list[dict[str, object]]:

@@ -17,7 +17,8 @@ class ListRequest:
     """What is asked of the door.
 
     customer : a key.   profile : any part of one, instead of a customer.   item : the item that the list belongs to,
-    for the kinds of list that belong to one.   session_items : keys of what is being looked at, the latest last; they
+    for the kinds of list that belong to one.   item_features : the description of an item instead, for `similar`.
+    session_items : keys of what is being looked at, the latest last; they
     count as the latest history. In a cart's list: of what is in the cart.
     filter : field -> allowed values.   exclude : keys not to list.   diversity : 0 (best first) to 1 (all different).
     rotation : 0 (always the same order) to 1: how far items of nearly the same score change places from day to day.
@@ -30,6 +31,7 @@ class ListRequest:
     customer: str | None = None
     profile: Mapping[str, object] | None = None
     item: str | None = None
+    item_features: Mapping[str, object] | None = None
     session_items: Sequence[str] = ()
     count: int = 10
     exclude_purchased: bool = True

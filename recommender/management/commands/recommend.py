@@ -20,6 +20,9 @@ class Command(AnswerCommand):
         parser.add_argument("--kind", choices=KINDS, default="for_you", help=kinds)
         item_help = "what the list is about; of a cart, each thing in it"
         parser.add_argument("--item", action="append", metavar="KEY", help=item_help)
+        parser.add_argument(
+            "--item-features", metavar="JSON", help="for --kind similar: an item that is only described"
+        )
         add_customer_or_profile(parser, required=False)
         parser.add_argument("--count", type=int, default=10, metavar="K", help="how many items (default 10)")
         parser.add_argument(
@@ -33,8 +36,12 @@ class Command(AnswerCommand):
             raise CommandError(f"--kind {kind.name} takes no --item.")
         if kind.takes == "item" and len(items) > 1:
             raise CommandError(f"--kind {kind.name} takes one --item, not {len(items)}.")
-        if kind.takes == "item" and about is None:
-            raise CommandError(f"--kind {kind.name} needs --item KEY.")
+        features = json_object("--item-features", options["item_features"])
+        if features is not None and not kind.may_be_described:
+            raise CommandError(f"--kind {kind.name} takes no --item-features.")
+        if kind.takes == "item" and (about is None) == (features is None):
+            either = " or --item-features JSON" if kind.may_be_described else ""
+            raise CommandError(f"--kind {kind.name} needs --item KEY{either}.")
         if not (options["customer"] or options["profile"]) and kind.about_customer:
             raise CommandError("one of the arguments --customer --profile is required")
         answer = make_list(
@@ -43,6 +50,7 @@ class Command(AnswerCommand):
             options["count"],
             customer=options["customer"],
             profile=json_object("--profile", options["profile"]),
+            item_features=features,
             exclude_purchased=not options["include_purchased"],
             scenario="command",
         )

@@ -58,6 +58,7 @@ class ListKind:
     source : what its lists say made them.   fallback_reasons : what else they may say, key -> sentence.
     takes : "item", "session_items" or "customer", the field of the request that the list is about; "": none.
     is_cart : what it is about lies in a cart.
+    may_be_described : whether `item_features` may stand in for the item that it takes.
     personal : whether the list is made for whom it is shown to.   lists_purchased : whether it is of what was bought.
     path : the address under /api/v1/, answered to GET, or to POST where `request_body`.
 
@@ -78,6 +79,7 @@ class ListKind:
     fallback_reasons: ClassVar[dict[str, str]] = {}
     takes: ClassVar[str] = ""
     is_cart: ClassVar[bool] = False
+    may_be_described: ClassVar[bool] = False
     personal: ClassVar[bool] = False
     lists_purchased: ClassVar[bool] = False
     path: ClassVar[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
@@ -12,6 +12,7 @@ from recommender.models import POPULAR, TWO_TOWER
 from recommender.serving.answer import Reason
 from recommender.serving.catalog import LiveCatalog
 from recommender.serving.context import ListContext
+from recommender.serving.customers import check_item
 from recommender.serving.kinds.kind import Attempt, Candidates, ListKind, among, new_item, nothing, row_of
 from recommender.serving.reading import NewItem
 
@@ -31,6 +32,7 @@ class Similar(ListKind):
         "nothing_alike": "Nothing is known of what goes with this item.",
     }
     takes = "item"
+    may_be_described = True
     path = "products/<item_key:key>/similar/"
     tag = "similar_items"
     title = "Similar"
@@ -39,6 +41,9 @@ class Similar(ListKind):
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         catalog, item = context.catalog, context.request.item
+        if self.may_be_described and context.request.item_features is not None:
+            yield from _attempts_described(context, check_item(context.request.item_features))
+            return
         created = new_item(item, catalog)
         if created is not None:
             shared = _shared_with_new(created, catalog)
@@ -74,6 +79,7 @@ class BecauseYouBought(Similar):
     source = TWO_TOWER
     fallback_reasons = {"never_bought": "This customer bought nothing yet."}
     takes = "customer"
+    may_be_described = False
     path = "recommendations/because-you-bought/"
     tag = "because_you_bought"
     title = "Because you bought {}"
@@ -88,6 +94,20 @@ class BecauseYouBought(Similar):
                 if attempt.fallback != "nothing_alike":
                     yield replace(attempt, reasons=because)
         yield Attempt("bought_together", nothing(context), "nothing_alike" if latest_first else "never_bought")
+
+
+def _attempts_described(context: ListContext, features: Mapping[str, object]) -> Iterator[Attempt]:
+    catalog, placed = context.catalog, context.catalog.placed
+    if placed is not None:
+
+        def find(reach: int) -> Candidates:
+            return Candidates(*placed.like_described(features, reach, context.allowed), int(context.allowed.sum()))
+
+        yield Attempt(TWO_TOWER, find)
+    values = {name: str(features.get(name) or "") for name in catalog.values}
+    shared = _shared_with_new(NewItem("", None, values), catalog)
+    fallback = "model_failed" if placed else "no_model" if shared.any() else "nothing_alike"
+    yield _alike(context, shared, catalog.popular, fallback)
 
 
 def _alike(context: ListContext, shared: np.ndarray, rows: np.ndarray, fallback: str) -> Attempt:

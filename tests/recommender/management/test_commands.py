@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from customers.models import Customer
+from tests.shop import category_of
 
 
 @pytest.fixture
@@ -70,6 +71,20 @@ def test_a_rating_is_printed_for_every_pair(trained, run, who, what):
     assert 0 <= answer["rating"] <= 5
 
 
+@pytest.mark.parametrize("features", [{"Product_Category": "Kitchen"}, {"name": "Kitchen thing", "price": 12}])
+def test_what_is_like_a_described_item_is_listed(trained, run, features):
+    printed = last_object(run("recommend", "--kind", "similar", "--item-features", json.dumps(features), "--json"))
+    assert printed["source"] == "two_tower"
+    assert [category_of(item["item"]) for item in printed["items"]].count("Kitchen") >= 8
+
+
+def test_without_a_model_what_has_the_described_category_is_listed(stocked, run):
+    asked = ("--kind", "similar", "--item-features", '{"Product_Category": "Kitchen"}', "--count", "5", "--json")
+    printed = last_object(run("recommend", *asked))
+    assert (printed["source"], printed["fallback_reason"]) == ("popular", "no_model")
+    assert {category_of(item["item"]) for item in printed["items"]} == {"Kitchen"}
+
+
 def test_people_are_told_where_a_rating_comes_from(stocked, run):
     assert "by the average of what people gave." in run("predict_rating", "--profile", "{}", "--item", "P1")
 
@@ -88,7 +103,16 @@ def test_people_are_told_where_a_rating_comes_from(stocked, run):
         (["recommend"], "one of the arguments --customer --profile is required"),
         (["recommend", "--profile", "{}", "--customer", "C0"], "not allowed with argument"),
         (["recommend", "--kind", "popular", "--item", "P1"], "--kind popular takes no --item."),
-        (["recommend", "--kind", "similar"], "--kind similar needs --item KEY."),
+        (["recommend", "--kind", "similar"], "--kind similar needs --item KEY or --item-features JSON."),
+        (
+            ["recommend", "--kind", "similar", "--item", "P1", "--item-features", "{}"],
+            "--kind similar needs --item KEY or --item-features JSON.",
+        ),
+        (
+            ["recommend", "--kind", "bought_together", "--item-features", "{}"],
+            "--kind bought_together takes no --item-features.",
+        ),
+        (["recommend", "--kind", "similar", "--item-features", '{"price": "dear"}'], "price: 'dear' is not a number."),
         (["recommend", "--kind", "similar", "--item", "P1", "--item", "P2"], "--kind similar takes one --item, not 2."),
         (["predict_rating", "--profile", "{}"], "one of the arguments --item --item-features is required"),
         (["predict_rating", "--profile", "{}", "--item", "nothing"], "item: There is no item 'nothing'."),
