@@ -7,7 +7,7 @@ TEXT = """# Results
 What it says.
 
 <!-- python -m benchmarks.quality --help -->
-old
+of yesterday
 <!-- end -->
 
 Between.
@@ -24,8 +24,8 @@ def test_what_a_block_s_command_prints_takes_its_place_and_nothing_else_changes(
     assert results.main(["--file", str(file), "--only=--help"]) == 0
     text = file.read_text()
     assert "usage: python -m benchmarks.quality" in text
-    assert "old" not in text
-    assert text.startswith(TEXT[: TEXT.index("old")])
+    assert "of yesterday" not in text
+    assert text.startswith(TEXT[: TEXT.index("of yesterday")])
     assert text.endswith(TEXT[TEXT.index("<!-- end -->") :])
 
 
