@@ -37,6 +37,7 @@ from recommender.engine.evaluation.metrics import (
     user_metrics,
 )
 from recommender.engine.evaluation.next_baskets import NextBaskets
+from recommender.engine.evaluation.segments import MIN_PEOPLE
 from recommender.engine.model.linear import (
     LinearPath,
     LinearSettings,
@@ -91,8 +92,8 @@ PartWeights = tuple[float, float, float]  # of popularity, the history, and the 
 
 
 def is_better(gain: np.ndarray, errors: float = 1.0) -> bool:
-    """Whether the paired gain [cases] is more than so many standard errors."""
-    return bool(len(gain)) and bool(gain.mean() > errors * gain.std() / np.sqrt(len(gain)))
+    """Whether the paired gain [cases] is more than so many standard errors, among enough people to tell."""
+    return len(gain) >= MIN_PEOPLE and bool(gain.mean() > errors * gain.std() / np.sqrt(len(gain)))
 
 
 def choose(candidates: Sequence[T], quality: Callable[[T], np.ndarray], errors: float = 1.0) -> T:

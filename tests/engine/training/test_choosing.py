@@ -27,9 +27,9 @@ def test_more_errors_ask_for_more():
 
 
 def test_of_equals_the_first_is_chosen():
-    quality = {"first": np.ones(10), "equal": np.ones(10), "also": np.ones(10)}
+    quality = {"first": np.ones(20), "equal": np.ones(20), "also": np.ones(20)}
     assert choose(["first", "equal"], quality.__getitem__) == "first"
-    quality["first"] = np.zeros(10)
+    quality["first"] = np.zeros(20)
     assert choose(["first", "equal", "also"], quality.__getitem__) == "equal"
 
 
@@ -43,5 +43,6 @@ def test_a_single_candidate_is_not_measured():
     assert choose(["only"], lambda _: pytest.fail("It was measured.")) == "only"
 
 
-def test_nobody_proves_nothing():
-    assert not is_better(np.zeros(0))
+@pytest.mark.parametrize(("people", "enough"), [(0, False), (1, False), (19, False), (20, True)])
+def test_a_gain_of_few_people_proves_nothing(people, enough):
+    assert is_better(np.ones(people)) is enough
