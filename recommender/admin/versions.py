@@ -38,7 +38,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         live = registry.live_version()
         lines = report_lines(live.report) if live else None
-        context = {"live": live, "live_lines": lines, "rule": gate_rules()}
+        context = {"live": live, "best": registry.anchor_version(), "live_lines": lines, "rule": gate_rules()}
         return super().changelist_view(request, {**(extra_context or {}), **context})
 
     @display(description="Serves", label={"live": "success"})

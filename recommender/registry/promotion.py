@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.db import transaction
+from django.utils import timezone
 
 from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.errors import BundleError
+from recommender.engine.evaluation.segments import MIN_PEOPLE
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion
 from recommender.notifications import notify_promotion
@@ -18,6 +21,8 @@ from recommender.source import get_source
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
+ANCHOR_DAYS = 30  # a bundle holds keys and histories of people who may have left since
+
 log = structlog.get_logger("recommender.registry.promotion")
 
 
@@ -25,6 +30,25 @@ def live_version() -> ModelVersion | None:
     """The version that serves; None before the first promotion."""
     newest = Promotion.objects.select_related("version").first()
     return newest.version if newest else None
+
+
+def anchor_version() -> ModelVersion | None:
+    """The best version so far, beside which every new one is measured: the last that was proven better than the best
+    before it, or that a person made live; of those of the last ANCHOR_DAYS. None where nothing was promoted in them.
+
+    A tie with the live version may hide a loss that is too small to be seen. Beside a version that stays, they add up.
+    """
+    anchor = None
+    since = timezone.now() - timedelta(days=ANCHOR_DAYS)
+    promotions = Promotion.objects.filter(time__gte=since).order_by("pk")
+    measured = ("version__report__users", "version__report__paired")
+    for version, action, users, paired in promotions.values_list("version", "action", *measured):
+        pairs = paired or {}  # without an anchor the live version was the best so far
+        low = (pairs.get("anchor") or pairs.get("live") or {}).get("low")
+        proven = low is not None and low > 0 and (users or 0) >= MIN_PEOPLE
+        if anchor is None or proven or action != Promotion.Action.PROMOTE:
+            anchor = version
+    return None if anchor is None else ModelVersion.objects.get(pk=anchor)
 
 
 def promote(*, version: ModelVersion, by: User | None = None, reason: str = "", override: bool = False) -> Promotion:

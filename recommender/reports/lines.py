@@ -19,6 +19,7 @@ from recommender.reports.charts import (
 LABELS = {
     "two_tower": "this model",
     "live": "the live model then",
+    "anchor": "the best version until then",
     "popularity": "popularity",
     "segment_popularity": "popularity by segment",
     "personal_frequency": "what each bought most often",
@@ -31,6 +32,10 @@ SEGMENT_LABELS = {  # of the engine's segments that do not name their people
     "new items": "new products, among themselves",
 }
 OUT_OF_TIME = "The limit of {:g} minutes ended training; the best model until then was kept."
+REFIT = (
+    "What serves learned from the held-out purchases, too, so they do not say how good its lists are. On them it must "
+    "not be worse than this model, and it is{}: NDCG@10 {}, {} ({})."
+)
 NO_VALUE = "–"
 
 
@@ -118,6 +123,7 @@ class ReportLines:
     trials: list[TrialLine]
     left_out: list[str]
     out_of_time: str
+    refit: str
 
 
 def report_lines(report: Mapping[str, Any]) -> ReportLines:
@@ -145,6 +151,7 @@ def report_lines(report: Mapping[str, Any]) -> ReportLines:
         trials=_trial_lines(report.get("study", [])),
         left_out=[LeftOut.from_dict(part).sentence() for part in report.get("left_out", [])],
         out_of_time=OUT_OF_TIME.format(report["settings"]["minutes"]) if report.get("out_of_time") else "",
+        refit=_refit_line(report.get("refit")),
     )
 
 
@@ -166,11 +173,13 @@ def format_interval(low: float | None, high: float | None, sign: str = "") -> st
     return NO_VALUE if low is None or high is None else f"{format_score(low, sign)} to {format_score(high, sign)}"
 
 
-def verdict(low: float | None, high: float | None, *, tie: str = "a tie", not_measured: str = "") -> str:
-    """What the interval of a difference says: "better" or "worse" where it does not hold 0, else `tie`."""
+def verdict(
+    low: float | None, high: float | None, *, worse: str = "worse", tie: str = "a tie", not_measured: str = ""
+) -> str:
+    """What the interval of a difference says: "better" or `worse` where it does not hold 0, else `tie`."""
     if low is None or high is None:
         return not_measured
-    return "better" if low > 0 else "worse" if high < 0 else tie
+    return "better" if low > 0 else worse if high < 0 else tie
 
 
 def _format_share(value: float | None) -> str:
@@ -220,6 +229,15 @@ def _next_basket_lines(measured: Mapping[str, Any] | None) -> NextBasketLines | 
         models=_model_lines(measured["models"]),
         differences=_difference_lines(measured["paired"]),
     )
+
+
+def _refit_line(refit: Mapping[str, float] | None) -> str:
+    if not refit:
+        return ""
+    low, high = refit["low"], refit["high"]
+    difference = format_score(refit["difference"], "+")
+    word = "" if high < 0 else " not"
+    return REFIT.format(word, format_score(refit["ndcg_10"]), difference, format_interval(low, high, "+"))
 
 
 def _trial_lines(study: Sequence[Mapping[str, Any]]) -> list[TrialLine]:

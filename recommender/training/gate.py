@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from statistics import NormalDist
 from typing import Any
 
 from django.conf import settings
 
-from recommender.engine.evaluation.segments import KNOWN_SEGMENTS
+from recommender.engine.evaluation.segments import KNOWN_SEGMENTS, MIN_PEOPLE
+from recommender.registry import ANCHOR_DAYS
 from recommender.reports import format_interval, format_score, model_row, verdict
 
-RIVALS = {"live": "the live model", "popularity": "popularity"}
+RIVALS = {"live": "the live model", "anchor": "the best version so far", "popularity": "popularity"}
 COUNT_LABELS = {"users": "customers", "items": "items", "interactions": "interactions"}
 MAX_DATA_LOSS = 0.3  # of the live model's customers, items or interactions
 # A live model measured again on later purchases of a healthy shop keeps most of its NDCG@10: seasons and new items cost
 # it a tenth or two. Products that were shuffled, or another column taken for the key, leave it nearly nothing.
 MAX_QUALITY_DROP = 0.4  # of the live model's NDCG@10
-CONFIDENCE = 0.95  # of every interval in a report
-# The gate looks at segments of at least so many people, and only at losses of at least so much of the rival's NDCG@10:
-# among many small segments some always look worse, and two trainings of the same data differ by a little.
+TAIL = 0.025  # outside of each end of every interval in a report, which holds 95 %
+# The gate looks only at losses of at least so much of the rival's NDCG@10, and at segments of at least so many people:
+# two trainings of the same data differ by a little, and among many small segments some always look worse.
+MIN_LOSS, SEGMENT_MIN_LOSS = 0.02, 0.05
 SEGMENT_MIN_PEOPLE = 100
 SEGMENT_MIN_SHARE = 0.05  # of all people measured
-SEGMENT_MIN_LOSS = 0.05  # of the rival's NDCG@10
 
 ReportDict = Mapping[str, Any]  # `Report.to_dict()` of the engine
 Pair = Mapping[str, float]  # difference, low and high of this model less a rival, in NDCG@10
@@ -43,13 +44,20 @@ def max_quality_drop() -> float:
 def gate_rules() -> list[str]:
     """The rules of the gate, in sentences for the pages of the admin."""
     return [
-        "The new model, the live model and a list of what sells most are scored on the same held-out purchases, which "
-        "none of them has seen. The new model is refused when it is worse than the live model or than popularity by "
-        "more than chance explains: when the whole 95 % interval of the difference in NDCG@10, person by person, lies "
-        "below zero.",
+        "The new model, the live model, the best version so far and a list of what sells most are scored on the same "
+        "held-out purchases, which none of them has seen. The new model is refused when it is worse than one of the "
+        f"others by at least {MIN_LOSS:.0%} of its NDCG@10 and by more than chance explains: when the whole 95 % "
+        "interval of the difference, person by person, lies below zero. The interval is widened for looking at several "
+        "models at once.",
+        f"The best version so far is, of the last {ANCHOR_DAYS} days, the last one that was better than the best "
+        "before it by more than chance explains, or that a person made live. Losses too small to be seen from one "
+        "night to the next add up; beside it they show.",
         f"The same holds in each segment that matters: at least {SEGMENT_MIN_PEOPLE} people and {SEGMENT_MIN_SHARE:.0%}"
-        " of all who were measured. There the interval is widened for looking at several segments at once, and the loss"
+        " of all who were measured. There the interval is widened for looking at several segments, too, and the loss"
         f" must be at least {SEGMENT_MIN_LOSS:.0%} of the other model's NDCG@10.",
+        f"Fewer than {MIN_PEOPLE} people who could be measured prove no loss.",
+        "What serves is trained once more, on all purchases. It has seen the held-out ones, so that no list can be "
+        "measured with it; but it must not be worse on them than the model that was measured.",
         "It is refused when something that was measured, listed or counted is not a finite number.",
         f"It is refused when it learned from over {max_data_loss():.0%} fewer customers, items or interactions than "
         "the live model did: a part of the data may be missing.",
@@ -98,11 +106,15 @@ def decide(
         *_quality_dropped(report, before, max_quality_drop),
         *_worse_overall(report),
         *_worse_in_segments(report),
+        *_refit_broken(report),
     ]
     if objections:
         first, *others = objections
         return Decision(False, " ".join([f"Refused: {first}", *(text[0].upper() + text[1:] for text in others)]))
-    comparisons = [_comparison(report["models"], name, pair) for name, pair in _measured_pairs(report).items()]
+    comparisons = [
+        _comparison(report["models"], name, pair, worse="worse, but by too little or too unsurely to refuse")
+        for name, pair in _measured_pairs(report).items()
+    ]
     if not comparisons:
         return Decision(
             True,
@@ -174,29 +186,53 @@ def _quality_dropped(report: ReportDict, before: ReportDict, limit: float) -> It
 
 
 def _worse_overall(report: ReportDict) -> Iterator[str]:
-    for name, pair in _measured_pairs(report).items():
-        if pair["high"] < 0:
-            yield f"it is worse than {RIVALS[name]}: {_comparison(report['models'], name, pair)}."
+    for _, name, pair in _proven_losses([report], MIN_LOSS):
+        yield f"it is worse than {RIVALS[name]}: {_comparison(report['models'], name, pair)}."
 
 
 def _worse_in_segments(report: ReportDict) -> Iterator[str]:
-    """The intervals are widened as Bonferroni asks, by the normal quantiles: k comparisons share one 5 %."""
     min_people = max(SEGMENT_MIN_PEOPLE, SEGMENT_MIN_SHARE * report["users"])
-    comparisons = [
-        (segment, name, pair)
-        for segment in report["segments"]
-        if segment["users"] >= min_people
-        for name, pair in _measured_pairs(segment).items()
+    segments = [segment for segment in report["segments"] if segment["users"] >= min_people]
+    for segment, name, pair in _proven_losses(segments, SEGMENT_MIN_LOSS):
+        yield (
+            f"it is worse than {RIVALS[name]} in the segment {segment['segment']!r}: "
+            f"{_comparison(segment['models'], name, pair)}, among {segment['users']:,} people."
+        )
+
+
+def _proven_losses(parts: Sequence[ReportDict], min_loss: float) -> Iterator[tuple[ReportDict, str, Pair]]:
+    """The comparisons in which the model is worse by more than chance explains, and by at least the share `min_loss` of
+    the rival's NDCG@10; the surest first.
+
+    All comparisons of the parts share one 5 %, as Holm (1979) has it: the surest loss is held against the quantile of
+    all of them, the next against that of one less, until one does not reach it.
+    """
+    compared = [
+        (part, *pair) for part in parts if part["users"] >= MIN_PEOPLE for pair in _measured_pairs(part).items()
     ]
-    tail = (1 - CONFIDENCE) / 2
-    widening = NormalDist().inv_cdf(1 - tail / max(len(comparisons), 1)) / NormalDist().inv_cdf(1 - tail)
-    for segment, name, pair in comparisons:
-        high = pair["difference"] + widening * (pair["high"] - pair["difference"])
-        if high < 0 and -pair["difference"] >= SEGMENT_MIN_LOSS * model_row(segment, name)["ndcg_10"]:
-            yield (
-                f"it is worse than {RIVALS[name]} in the segment {segment['segment']!r}: "
-                f"{_comparison(segment['models'], name, pair)}, among {segment['users']:,} people."
-            )
+    compared.sort(key=lambda comparison: _errors_below_zero(comparison[2]), reverse=True)
+    for tested, (part, name, pair) in enumerate(compared):
+        quantile = NormalDist().inv_cdf(1 - TAIL / (len(compared) - tested))
+        if _errors_below_zero(pair) <= quantile:
+            return
+        if -pair["difference"] >= min_loss * model_row(part, name)["ndcg_10"]:
+            yield part, name, pair
+
+
+def _errors_below_zero(pair: Pair) -> float:
+    """By how many standard errors a difference lies below zero."""
+    loss, error = -pair["difference"], (pair["high"] - pair["difference"]) / NormalDist().inv_cdf(1 - TAIL)
+    return loss / error if error else inf * loss if loss else 0.0
+
+
+def _refit_broken(report: ReportDict) -> Iterator[str]:
+    refit = report.get("refit")
+    if refit and report["users"] >= MIN_PEOPLE and refit["high"] < 0:
+        yield (
+            f"what would serve, trained once more on all purchases, has NDCG@10 {format_score(refit['ndcg_10'])} on "
+            "the held-out ones, which it has seen, and the model that was measured, which has not, is better: "
+            f"{format_score(refit['difference'], '+')} ({format_interval(refit['low'], refit['high'], '+')})."
+        )
 
 
 # --- values that are no finite numbers --------------------------------------------------------------------------------
@@ -208,6 +244,7 @@ def _values_not_finite(report: ReportDict) -> Iterator[str]:
     yield from _metrics_not_finite(report)
     for segment in report["segments"]:
         yield from (f"{name} in the segment {segment['segment']!r}" for name in _metrics_not_finite(segment))
+    yield from (f"the refit's {name}" for name in _not_finite(report.get("refit") or {}))
     ratings = report["ratings"] or {}
     yield from (f"the ratings' {name}" for name in _not_finite(ratings))
     for row in ratings.get("calibration", []):
@@ -280,11 +317,11 @@ def _why_not_measured(report: ReportDict) -> str:
     return f"of {people}, none has one that could be held out"
 
 
-def _comparison(models: Sequence[Mapping[str, Any]], rival: str, pair: Pair) -> str:
+def _comparison(models: Sequence[Mapping[str, Any]], rival: str, pair: Pair, worse: str = "worse") -> str:
     """NDCG@10 .108 beside .043 for popularity: +.065 (+.051 to +.079), better"""
     scores = {row["model"]: format_score(row["ndcg_10"]) for row in models}
     return (
         f"NDCG@10 {scores['two_tower']} beside {scores[rival]} for {RIVALS[rival]}: "
         f"{format_score(pair['difference'], '+')} ({format_interval(pair['low'], pair['high'], '+')}), "
-        f"{verdict(pair['low'], pair['high'])}"
+        f"{verdict(pair['low'], pair['high'], worse=worse)}"
     )

@@ -17,7 +17,7 @@ from recommender.engine.config import TrainConfig
 from recommender.engine.errors import BundleError, TrainingCancelled
 from recommender.errors import NothingChanged
 from recommender.models import TrainingRun
-from recommender.registry import bundle_folder, live_version, send_vectors
+from recommender.registry import anchor_version, bundle_folder, live_version, send_vectors
 from recommender.source import get_source
 from recommender.training.journal import Journal
 from recommender.training.outages import retry_while_away
@@ -47,7 +47,7 @@ def learn(run: TrainingRun, journal: Journal, stop: Event) -> Learned:
     parameters = read_parameters(run.parameters)
     bundle, snapshot = bundle_folder(version_name(run)), work_folder(run) / "snapshot"
     try:
-        version = retry_while_away(live_version)
+        version, anchor = retry_while_away(live_version), retry_while_away(anchor_version)
         if snapshot.exists():
             journal.note("Going on with what an earlier attempt left.")
             journal.counts, journal.curve = dict(run.counts), list(run.curve)
@@ -63,6 +63,7 @@ def learn(run: TrainingRun, journal: Journal, stop: Event) -> Learned:
         bundle,
         config=_config(parameters, live),
         live=live,
+        anchor=None if anchor is None or anchor == version else bundle_folder(anchor.name),
         warm_start=parameters.warm_start,
         tune=parameters.tune,
         progress=journal.on_engine,

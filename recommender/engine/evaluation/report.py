@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ import numpy as np
 from recommender.engine.bundle.repeats import Repeats
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
 from recommender.engine.data.splits import TEST
+from recommender.engine.errors import BundleError, EngineError, InferenceError
 from recommender.engine.evaluation.baselines import Popularity, SegmentPopularity
 from recommender.engine.evaluation.metrics import (
     METRICS,
     CaseScorer,
     Scorer,
     VectorScorer,
+    bootstrap_interval,
     bootstrap_intervals,
     concentration,
     predict_held_out_ratings,
@@ -51,6 +54,8 @@ class Report:
         before), `models` and `paired` as above; None where nobody buys anything twice.
     ratings : RMSE and MAE in stars beside two baselines, and `calibration`, what people gave where like ratings were
         predicted; None where nothing is rated.
+    refit : NDCG@10 of what serves, where it has learned from the held-out purchases too, on the same purchases, and how
+        much that is more than the two towers' own: no measure of its quality, but less than none it must not be.
     samples : lists of a few people (samples.sample), as what is served makes them.
     study : a row a trial, where settings were tuned (tuner.Trial).
     left_out : what of the snapshot could not be used or does not fit together (left_out.LeftOut).
@@ -73,6 +78,7 @@ class Report:
     left_out: list[dict[str, Any]] = field(default_factory=list)
     unmeasured: list[dict[str, Any]] = field(default_factory=list)
     next_baskets: dict[str, Any] | None = None
+    refit: dict[str, float] | None = None
     reorders: bool = False
     protocol: int = PROTOCOL
     start: str = "cold"
@@ -98,14 +104,18 @@ def evaluate(
     how: str,
     at_most: int,
     resamples: int,
-    live: tuple[Scorer, TwoTowerDataset] | None = None,
+    earlier: Mapping[str, Callable[[], tuple[Scorer, TwoTowerDataset]]] = MappingProxyType({}),
+    not_compared: Callable[[str, EngineError], None] = lambda name, error: None,
+    refit: VectorScorer | None = None,
     repeats: Repeats | None = None,
     **facts: Any,
 ) -> Report:
-    """Measure a model on the TEST purchases of `data` beside popularity, popularity by segment and the live model.
+    """Measure a model on the TEST purchases of `data` beside popularity, popularity by segment and earlier models.
 
-    live : the live model and the same purchases under its own encoders.   repeats : what people
-    come back to, as far as the model knows.   facts : other fields of the report.
+    earlier : by name, what opens an earlier model and the same purchases under its own encoders.   not_compared : is
+    told of one that does not open or answer; the report is then without it.   refit : what serves, which has learned
+    from the TEST purchases.   repeats : what people come back to, as far as the model knows.   facts : other fields of
+    the report.
     """
     cases = data.cases(TEST, at_most)
     new = data.item_counts() == 0
@@ -113,10 +123,13 @@ def evaluate(
         "popularity": (Popularity(data), data),
         "segment_popularity": (SegmentPopularity(data), data),
     }
-    if live is not None:
-        rivals["live"] = live
     measured = {"two_tower": _measure(scorer, data, cases, new)}
     measured |= {name: _measure(model, its_data, cases, new) for name, (model, its_data) in rivals.items()}
+    for name, open_model in earlier.items():
+        try:
+            measured[name] = _measure(*open_model(), cases, new)
+        except (BundleError, InferenceError) as error:
+            not_compared(name, error)
     everybody = np.ones(len(cases), dtype=bool)
     rows, paired = _compare({n: found.metrics for n, found in measured.items()}, METRICS, everybody, resamples)
     segments = _segments(measured, cases.lengths(data), resamples)
@@ -127,6 +140,7 @@ def evaluate(
         paired=paired,
         segments=segments,
         unmeasured=_unmeasured(data, {row["segment"] for row in segments}),
+        refit=_refit(refit, data, cases, measured["two_tower"], resamples) if refit and len(cases) else None,
         reorders=cases.reorders,
         next_baskets=_next_baskets(scorer, repeats, data, at_most, resamples),
         ratings=_ratings(scorer, data),
@@ -163,6 +177,15 @@ def _measure(scorer: Scorer, data: TwoTowerDataset, cases: Cases, new: np.ndarra
     some = np.flatnonzero([len(items) > 0 for items in targets])
     of_new = replace(cases[some], targets=[targets[k] for k in some], reorders=False)
     return _Measured(metrics, bare, user_metrics(rank_targets(scorer, data, of_new, among=new)), shown)
+
+
+def _refit(
+    refit: VectorScorer, data: TwoTowerDataset, cases: Cases, measured: _Measured, resamples: int
+) -> dict[str, float]:
+    ndcg = user_metrics(rank_targets(refit, data, cases))["ndcg_10"]
+    difference = ndcg - measured.metrics["ndcg_10"]
+    low, high = bootstrap_interval(difference, resamples)
+    return {"ndcg_10": float(ndcg.mean()), "difference": float(difference.mean()), "low": low, "high": high}
 
 
 Compared = dict[str, dict[str, np.ndarray]]  # model -> metric -> float64 [cases]

@@ -24,7 +24,7 @@ from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.distribution import of_training
 from recommender.engine.data.splits import TRAIN, held_out_last, split
 from recommender.engine.data.tables import Tables, read_snapshot
-from recommender.engine.errors import BundleError, InferenceError, TrainingCancelled, WarmStartError
+from recommender.engine.errors import BundleError, EngineError, InferenceError, TrainingCancelled, WarmStartError
 from recommender.engine.evaluation.report import Report, evaluate
 from recommender.engine.model.repeats import fit_repeats
 from recommender.engine.model.scorer import TorchScorer
@@ -41,7 +41,8 @@ class BuildOptions:
     """What to build.
 
     split : "last-out" or "date".
-    live : the bundle that serves now, to be measured on the same held-out purchases (with its judged weights).
+    live, anchor : the bundle that serves now and another earlier one, to be measured on the same held-out purchases
+        (with their judged weights).
     warm_start : go on from the weights of `live` (warm_start.py); where that cannot be, a message says why and training
         starts cold.
     tune : so many trials of other settings than `config` (tuner.py); the best of them take its place.
@@ -51,6 +52,7 @@ class BuildOptions:
     config: TrainConfig = TrainConfig()  # noqa: RUF009 (frozen)
     split: str = "last-out"
     live: Path | None = None
+    anchor: Path | None = None
     warm_start: bool = False
     tune: int = 0
     work: Path | None = None
@@ -225,15 +227,23 @@ def _open_warm(
 
 
 def _evaluate(learned: _Learned, plan: BuildOptions, reporter: ProgressReporter) -> Report:
-    """The report, beside the live model where that can be measured. One that cannot is no reason to keep it."""
+    """The report, beside the earlier models that can be measured. One that cannot is no reason to keep it."""
     data, config, judged = learned.data, learned.config, learned.judged
-    measure = partial(
-        evaluate,
+    bundles = {name: bundle for name, bundle in (("live", plan.live), ("anchor", plan.anchor)) if bundle}
+
+    def not_compared(name: str, error: EngineError) -> None:
+        label = "live model" if name == "live" else "best version so far,"
+        reporter("evaluating", 0.5, f"the {label} {bundles[name].name} is not compared with: {error}")
+
+    return evaluate(
         TorchScorer(judged.model, data),
         data,
         how=plan.split,
         at_most=config.eval_users,
         resamples=config.bootstrap,
+        earlier={n: partial(open_for_comparison, b, data.tables, data.role) for n, b in bundles.items()},
+        not_compared=not_compared,
+        refit=None if learned.served is judged else TorchScorer(learned.served.model, data),
         curve=judged.curve,
         settings=config.to_dict(),
         start=learned.start,
@@ -241,12 +251,6 @@ def _evaluate(learned: _Learned, plan: BuildOptions, reporter: ProgressReporter)
         out_of_time=judged.out_of_time,
         repeats=learned.repeats,
     )
-    if plan.live is not None:
-        try:
-            return measure(live=open_for_comparison(plan.live, data.tables, data.role))
-        except (BundleError, InferenceError) as error:
-            reporter("evaluating", 0.5, f"the live model {plan.live.name} is not compared with: {error}")
-    return measure(live=None)
 
 
 def _samples(learned: _Learned, live: Path | None, reporter: ProgressReporter) -> list[dict[str, Any]]:

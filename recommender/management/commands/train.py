@@ -119,6 +119,7 @@ def as_table(report: ReportLines) -> str:
     ]
     lines += ["", *report.left_out] if report.left_out else []
     lines += ["", report.out_of_time] if report.out_of_time else []
+    lines += ["", report.refit] if report.refit else []
     lines += ["", f"{'this model less ...':<24}{'NDCG@10':>9}{'95 % interval':>17}"]
     lines += [f"{d.label:<24}{d.difference:>9}{d.interval:>17}  {d.verdict}" for d in report.differences]
     if report.segments:

@@ -199,6 +199,28 @@ def test_the_live_model_is_measured_on_the_same_purchases(snapshot, bundle, tmp_
     assert report.paired["live"]["difference"] == pytest.approx(0, abs=0.02)
 
 
+def test_another_earlier_version_is_measured_on_the_same_purchases(snapshot, bundle, tmp_path):
+    said = []
+    report = build_bundle(
+        snapshot,
+        tmp_path / "b",
+        config=replace(QUICK, refit=False, epochs=1),
+        live=tmp_path / "none",
+        anchor=bundle,
+        progress=lambda progress: said.append(progress.message),
+    )
+    assert [row["model"] for row in report.models][3:] == ["anchor"]
+    assert all("anchor" in segment["paired"] for segment in report.segments)
+    assert any(message.startswith("the live model none is not compared with") for message in said)
+
+
+def test_what_serves_ranks_what_it_has_seen_at_least_as_well_as_what_was_measured(snapshot, tmp_path):
+    report = build_bundle(snapshot, tmp_path / "b", config=replace(QUICK, epochs=2))
+    assert report.refit["ndcg_10"] == pytest.approx(report.metrics["ndcg_10"] + report.refit["difference"])
+    assert report.refit["low"] > 0
+    assert build_bundle(snapshot, tmp_path / "c", config=replace(QUICK, epochs=1, refit=False)).refit is None
+
+
 def test_a_setting_that_is_not_allowed_is_named_with_what_is():
     with pytest.raises(EngineError, match=r"loss is 'hinge'; it must be one of softmax, bpr, bce"):
         TrainConfig(loss="hinge")

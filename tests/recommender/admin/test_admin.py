@@ -360,6 +360,14 @@ def test_a_version_whose_bundle_is_gone_is_not_promoted_and_says_why(client, sta
     assert not Promotion.objects.exists()
 
 
+def test_the_versions_name_the_best_so_far_where_another_serves(client, staff, bundled):
+    staff("view_modelversion")
+    for name in ("v1", "v2"):
+        versions.promote(version=bundled(name))
+        shown = text_of(client.get("/admin/recommender/modelversion/"))
+        assert (">v1</a> is the best so far" in shown) is (name == "v2")
+
+
 def test_rolling_back_goes_to_what_served_before(client, staff, bundled):
     grace = staff("promote_version")
     old, new = bundled("v1"), bundled("v2")

@@ -55,6 +55,12 @@ def test_the_newest_the_live_one_and_the_one_before_stay(bundles):
     assert prune_bundles(keep=2) == []
 
 
+def test_the_best_version_so_far_stays(bundles):
+    for name in ("best", "tie", "before", "live"):
+        version(name, bundles, promoted=True)
+    assert prune_bundles(keep=1) == ["tie"]
+
+
 def test_after_a_roll_back_what_serves_then_stays(bundles):
     one, two, three = (version(name, bundles, promoted=True) for name in ("one", "two", "three"))
     Promotion.objects.create(version=two, action=Promotion.Action.ROLL_BACK)

@@ -14,9 +14,11 @@ from django.utils import timezone
 
 from customers.models import Customer, Purchase
 from recommender.engine.data.dataset import TwoTowerDataset
+from recommender.engine.errors import TrainingCancelled
 from recommender.engine.training import pipeline
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion, TrainingRun
+from recommender.registry import bundle_folder
 from recommender.registry import promotion as versions
 from recommender.reports.lines import format_score
 from recommender.serving import live as serving
@@ -338,6 +340,24 @@ def test_a_model_trained_on_shuffled_purchases_is_refused(first_run, monkeypatch
     assert run.state == State.REFUSED
     assert "it is worse than the live model: NDCG@10" in run.version.gate_reason
     assert versions.live_version() == first_run.version
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_new_model_is_measured_beside_the_best_version_so_far_where_another_is_live(first_run, monkeypatch):
+    given = []
+
+    def measure_nothing(data, out, **options):
+        given.append(options)
+        raise TrainingCancelled("Enough is known.")
+
+    monkeypatch.setattr(pipeline, "build_bundle", measure_nothing)
+    training.execute_run(run=start())
+    tie = ModelVersion.objects.create(name="tie", passed_gate=True)
+    Promotion.objects.create(version=tie)
+    training.execute_run(run=start())
+    best = bundle_folder(first_run.version.name)
+    assert [options["live"] for options in given] == [best, bundle_folder("tie")]
+    assert [options["anchor"] for options in given] == [None, best]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,16 +2,20 @@
 
 import math
 
+import numpy as np
 import pytest
 
+from recommender.models import ModelVersion, Promotion
+from recommender.registry import anchor_version, live_version
 from recommender.training.gate import decide, gate_rules
 
 COUNTS = {"users": 500, "items": 200, "interactions": 9_000, "rated": 0}
 
 
-def report(popularity=(0.05, 0.04, 0.06), live=None, users=500, **changes):
-    """A run's report. popularity, live : difference in NDCG@10 to them, with the ends of its interval."""
-    rivals = {"popularity": popularity, **({"live": live} if live else {})}
+def report(popularity=(0.05, 0.04, 0.06), live=None, anchor=None, users=500, **changes):
+    """A run's report. popularity, live, anchor : difference in NDCG@10 to them, with the ends of its interval."""
+    earlier = {"live": live, "anchor": anchor}
+    rivals = {"popularity": popularity, **{name: pair for name, pair in earlier.items() if pair}}
     base = 0.1 if users else None
     models = [{"model": "two_tower", "ndcg_10": base, "ndcg_10_interval": [0.09, 0.11] if users else None}]
     models += [{"model": name, "ndcg_10": base and base - pair[0]} for name, pair in rivals.items()]
@@ -54,9 +58,49 @@ def test_a_tie_passes():
     assert decision.reason.count("a tie") == 2
 
 
-def test_only_an_interval_wholly_below_zero_refuses():
-    assert decide(report(live=(-0.02, -0.04, 0.0))).promote
-    assert not decide(report(live=(-0.02, -0.04, -1e-9))).promote
+def test_only_an_interval_wholly_below_zero_when_it_is_widened_for_all_rivals_refuses():
+    """Half the interval is .02 wide, and .0229 for two rivals (x 1.14)."""
+    assert decide(report(live=(-0.022, -0.042, -0.002))).promote
+    assert "worse, but by too little or too unsurely" in decide(report(live=(-0.022, -0.042, -0.002))).reason
+    assert not decide(report(live=(-0.024, -0.044, -0.004))).promote
+
+
+def test_the_second_loss_is_held_against_one_rival_less():
+    """As Holm has it: of three, the surest at 2.39 standard errors, the next at 2.24; a standard error is .01 here."""
+    sure, less_sure = (-0.025, -0.0446, -0.0054), (-0.023, -0.0426, -0.0034)
+    assert "worse than the best version so far" in decide(report(live=sure, anchor=less_sure)).reason
+    assert decide(report(live=less_sure, anchor=less_sure)).promote
+
+
+def test_a_loss_of_under_two_percent_refuses_nothing_however_sure_it_is():
+    assert decide(report(live=(-0.0019, -0.002, -0.0018))).promote
+    assert not decide(report(live=(-0.0021, -0.0022, -0.002))).promote
+
+
+@pytest.mark.parametrize(("users", "refused"), [(1, False), (19, False), (20, True)])
+def test_few_people_prove_no_loss(users, refused):
+    """Of one person the interval has no width: whatever they are listed is a sure loss or a sure gain."""
+    assert decide(report(live=(-0.02, -0.02, -0.02), users=users)).promote is not refused
+    assert decide(report(users=users, refit=REFIT | {"low": -0.2, "high": -0.1})).promote is not refused
+
+
+def test_a_model_worse_than_the_best_version_so_far_is_refused_though_it_is_as_good_as_the_live_one():
+    decision = decide(report(live=(-0.002, -0.006, 0.002), anchor=(-0.012, -0.018, -0.006)))
+    assert not decision.promote
+    assert "worse than the best version so far: NDCG@10 .100 beside .112 for the best version so far" in decision.reason
+    assert "the live model" not in decision.reason
+
+
+REFIT = {"ndcg_10": 0.3, "difference": 0.2, "low": 0.18, "high": 0.22}
+
+
+def test_what_serves_must_not_be_worse_on_what_it_has_seen_than_what_was_measured():
+    assert decide(report(refit=REFIT)).promote
+    assert decide(report(refit=REFIT | {"difference": -0.01, "low": -0.03, "high": 0.01})).promote
+    decision = decide(report(refit={"ndcg_10": 0.04, "difference": -0.06, "low": -0.07, "high": -0.05}))
+    assert not decision.promote
+    assert "has NDCG@10 .040 on the held-out ones, which it has seen" in decision.reason
+    assert "the refit's high" in decide(report(refit=REFIT | {"high": math.nan})).reason
 
 
 def test_being_worse_than_popularity_by_segment_does_not_refuse():
@@ -212,6 +256,50 @@ def test_looking_at_many_segments_takes_a_wider_interval():
     others = [segment(str(n), 200, popularity=(0.0, -0.02, 0.02)) for n in range(11)]
     assert not decide(report(segments=[one])).promote
     assert decide(report(segments=[one, *others])).promote
+
+
+# --- a slow decline ---------------------------------------------------------------------------------------------------
+
+
+def measured(quality, rivals, rng, people=2_000):
+    """The report of a model of that mean NDCG@10 beside rivals of theirs, by 2,000 people's luck."""
+    lists = {name: rng.normal(mean, 0.08, people) for name, mean in {"own": quality, **rivals}.items()}
+
+    def paired(rival):
+        difference = lists["own"] - lists[rival]
+        margin = 1.96 * difference.std() / people**0.5
+        return difference.mean(), difference.mean() - margin, difference.mean() + margin
+
+    return report(**{name: paired(name) for name in rivals}, users=people)
+
+
+def quality_after_twenty_nights(seed, *, anchored):
+    """Every night's model is 1.5 % worse than the live one: too little to be seen on 2,000 people. The first has .1."""
+    rng, true = np.random.default_rng(seed), {}
+
+    def promote(quality, judged):
+        version = ModelVersion.objects.create(name=f"{seed}-{anchored}-{len(true)}", report=judged, passed_gate=True)
+        true[version.pk] = quality
+        Promotion.objects.create(version=version)
+
+    Promotion.objects.all().delete()
+    promote(0.1, measured(0.1, {"popularity": 0.05}, rng))
+    for _ in range(20):
+        live, anchor = live_version(), anchor_version()
+        quality, rivals = 0.985 * true[live.pk], {"popularity": 0.05, "live": true[live.pk]}
+        if anchored and anchor != live:
+            rivals["anchor"] = true[anchor.pk]
+        judged = measured(quality, rivals, rng)
+        if decide(judged, live_report=live.report).promote:
+            promote(quality, judged)
+    return true[live_version().pk]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seed", range(2))
+def test_a_decline_too_slow_to_be_seen_in_a_night_is_stopped_beside_the_best_version_so_far(seed):
+    assert quality_after_twenty_nights(seed, anchored=False) < 0.08
+    assert quality_after_twenty_nights(seed, anchored=True) > 0.085
 
 
 # --- what else is refused ---------------------------------------------------------------------------------------------
