@@ -10,8 +10,8 @@ from recommender.engine.bundle.repeats import BoughtBefore, Repeats
 from recommender.engine.data.dataset import TwoTowerDataset, capped_weight
 from recommender.engine.data.splits import TRAIN, moments
 
-LATEST = 8  # baskets of each user that are asked about
-QUESTIONS = 20_000  # of all users
+LATEST = 3  # baskets of each user that are asked about
+PAIRS = 1_000_000  # of a basket and something bought before, of all users: 150 MB
 LEAST_REPEATS = 50  # purchases of something bought before; fewer tell nothing
 SHRINKAGE = 20.0  # chances to buy an item again that the mean of all items counts as
 INTERVALS = 10.0  # the same of intervals
@@ -69,6 +69,8 @@ def fit_repeats(data: TwoTowerDataset, seed: int = 0) -> LearnedRepeats | None:
     """Learned from the TRAIN purchases: what of all that a user had bought was in their next basket? None where hardly
     anything was ever bought again.
     """
+    if (data.repeat & (data.role == TRAIN)).sum() < LEAST_REPEATS:
+        return None
     first, stop = _questions(data, seed)
     known = data.first_row[data.user[first]]
     bought = [BoughtBefore.of((data.item[a:b], data.time[a:b])) for a, b in zip(known, first, strict=True)]
@@ -111,8 +113,9 @@ def _questions(data: TwoTowerDataset, seed: int) -> tuple[np.ndarray, np.ndarray
     users = data.user[first]
     from_last = np.searchsorted(users, users, side="right") - np.arange(len(first))
     first = first[from_last <= LATEST]
-    if len(first) > QUESTIONS:
-        first = np.sort(np.random.default_rng(seed).choice(first, QUESTIONS, replace=False))
+    drawn = np.random.default_rng(seed).permutation(len(first))
+    known = first[drawn] - data.first_row[data.user[first[drawn]]]
+    first = np.sort(first[drawn][np.cumsum(known) <= PAIRS])
     return first, np.searchsorted(moment, moment[first], side="right")
 
 

@@ -6,6 +6,7 @@ from recommender.engine.bundle.repeats import BoughtBefore
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.splits import split
 from recommender.engine.data.tables import read_snapshot
+from recommender.engine.model import repeats as repeats_module
 from recommender.engine.model.repeats import _logistic, fit_repeats
 from tests import planted
 
@@ -26,6 +27,19 @@ def test_staples_are_told_from_what_is_bought_once(tmp_path):
     assert np.exp(staple) > 0.5
     assert np.exp(novelty) < 0.05
     assert 10 < repeats.interval[item("s1")] / 86_400 < 20
+
+
+def test_so_many_purchases_are_looked_at_and_no_more(tmp_path, monkeypatch):
+    data = data_of(planted.staples(tmp_path / "staples"))
+    everything = fit_repeats(data)
+    monkeypatch.setattr(repeats_module, "PAIRS", 2_000)
+
+    first, stop = repeats_module._questions(data, 0)
+    some = fit_repeats(data)
+
+    assert 1_000 < (first - data.first_row[data.user[first]]).sum() <= 2_000
+    assert ((stop - first) >= 3).all(), "whole baskets are asked about"
+    np.testing.assert_allclose(some.weights[0], everything.weights[0], atol=1)
 
 
 def test_nothing_is_learned_where_nothing_is_bought_twice(tmp_path):
