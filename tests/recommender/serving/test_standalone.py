@@ -9,7 +9,7 @@ from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.engine.bundle.standalone import StandaloneRecommender
 from recommender.models import ModelVersion, Promotion
-from recommender.serving import predict_rating, recommend
+from recommender.serving import make_list, predict_rating, recommend
 from recommender.source.declaration import get_source
 from recommender.training.export import export_snapshot
 from tests import shop
@@ -83,3 +83,21 @@ def test_list_for_list_and_score_for_score_the_site_and_the_standalone_agree(sta
     for features in ({}, {"Product_Category": "Books"}, {"name": "Books thing 2", "brand": "unheard of"}):
         site = predict_rating(customer="C0", item_features=features)
         assert site.rating == pytest.approx(standalone.predict_rating("C0", features), abs=1e-5)
+
+
+def test_the_command_of_the_engine_writes_what_the_site_lists_as_similar(standalone, settings, tmp_path):
+    from pyarrow.parquet import read_table
+
+    from recommender.engine.__main__ import main
+
+    out = tmp_path / "pairs.parquet"
+    bundle = settings.BUNDLE_ROOT / "v1"
+    assert main(["similar", "--bundle", str(bundle), "--items", "all", "--top-k", "7", "--out", str(out)]) == 0
+    pairs = read_table(out).to_pylist()
+
+    for item in ("P0", "P1", "P4", "P47"):
+        site = make_list("similar", item, 7)
+        written = [row for row in pairs if row["item"] == item]
+        assert [row["other"] for row in written] == [listed.item for listed in site.items]
+        assert [row["score"] for row in written] == pytest.approx([listed.score for listed in site.items], abs=1e-5)
+        assert [row["rank"] for row in written] == list(range(1, 8))
