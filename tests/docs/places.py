@@ -16,7 +16,17 @@ from urllib.request import Request, urlopen
 from tests.docs.blocks import ROOT, Block
 
 # What differs from one run or one model to the next; everything else in an answer is as the page has it.
-VARIES = {"recommendation_id", "model_version", "next_page_token", "score", "rating", "item", "token", "expiry"}
+VARIES = {
+    "recommendation_id",
+    "model_version",
+    "next_page_token",
+    "score",
+    "rating",
+    "item",
+    "customer",
+    "token",
+    "expiry",
+}
 
 
 class Place:
