@@ -123,6 +123,7 @@ class Priced(ShopSource):
     """A category of each side that is stored as an exact number."""
 
     item_categorical = item_filters = ("price",)
+    item_numerical = ()
     item_aliases: ClassVar = {}
     customer_categorical = ("paid",)
     customer_numerical = ()
