@@ -19,7 +19,7 @@ from recommender.reports.charts import (
 LABELS = {
     "two_tower": "this model",
     "live": "the live model then",
-    "anchor": "the best version until then",
+    "anchor": "the best until then",
     "popularity": "popularity",
     "segment_popularity": "popularity by segment",
     "personal_frequency": "what each bought most often",

@@ -21,4 +21,4 @@ def test_the_best_version_is_named_in_words():
     report["models"].append({"model": "anchor", "ndcg_10": 0.09, "ndcg_10_interval": [0.08, 0.1]})
     report["paired"]["anchor"] = {"difference": 0.001, "low": -0.01, "high": 0.012}
     lines = report_lines(report)
-    assert lines.models[-1].label == lines.differences[-1].label == "the best version until then"
+    assert lines.models[-1].label == lines.differences[-1].label == "the best until then"
