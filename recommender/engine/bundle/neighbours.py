@@ -15,8 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from recommender.engine.bundle.retrieval import unit
-from recommender.engine.data.inputs import ItemVectors, Rows, parts_of
+from recommender.engine.data.inputs import ItemVectors, Rows, parts_of, unit
 
 QUESTIONS = "item_question.npy"  # their file, beside the item vectors
 CONTENT = "item_content.npy"  # likewise: what the items say of themselves (data/content.py)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recommender.engine.data.inputs import Rows, parts_of
+from recommender.engine.data.inputs import Rows, parts_of, unit
 
 AT_ONCE = 2**22  # scores in memory at a time: more fall out of the processor's cache
 LEAST_USERS = 16  # but never fewer people, so that a large catalog is not read anew for each
@@ -106,11 +106,6 @@ def _best_places(scores: np.ndarray, k: int) -> np.ndarray:
         above = places[scores[places] > last]
         places = np.append(above, places[scores[places] == last][: k - len(above)])
     return places[np.argsort(-scores[places], kind="stable")]
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """The vectors [n, d] at length one; those without a length stay what they are."""
-    return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12)
 
 
 def diversify(vectors: np.ndarray, relevance: np.ndarray, k: int, diversity: float) -> np.ndarray:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from recommender.engine.data.inputs import mapped
+from recommender.engine.data.inputs import mapped, unit
 from recommender.engine.data.numbers import NumberTable, Standardizer
 from recommender.engine.data.schema import Schema
 from recommender.engine.errors import ProfileError
@@ -25,6 +25,7 @@ from recommender.engine.errors import ProfileError
 NUMBERS, TEXT = "numbers", "text"  # the parts of a row that are of several fields
 MOST_TERMS, LEAST_ITEMS = 30_000, 2  # the commonest terms, each of so many items: one of a single item tells nothing
 LONGEST_TEXT = 4_000  # characters that are read
+MOST_FITTED = 20_000  # items that terms are chosen and reduced by, an even sample where there are more
 NGRAMS = (3, 4, 5)
 _WORD = re.compile(r"\w+")
 Columns = Mapping[str, np.ndarray]
@@ -32,77 +33,111 @@ Columns = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Terms:
-    """Sets of terms as short vectors: TF-IDF of length one, then a projection.
+    """Bags of words as short vectors: the TF-IDF of their terms, projected, of length one.
 
-    values : the terms.   idf : float64 [terms].   components : float32 [terms, width]; None: the TF-IDF as it is.
+    A word adds its terms, itself or itself and its n-grams, 1 + log n times where it stands n times, so that what each
+    word adds is computed once.
+
+    values : the terms.   idf : float64 [terms].   components : float32 [terms, width].   ngrams : whether words have.
     """
 
     values: tuple[str, ...]
     idf: np.ndarray
-    components: np.ndarray | None
+    components: np.ndarray
+    ngrams: bool
 
     @classmethod
-    def fit(cls, documents: Sequence[Sequence[str]], width: int) -> Terms:
-        """width : at most; where there are no more terms than that, each keeps a column of its own."""
-        counts = Counter(term for document in documents for term in set(document))
+    def fit(cls, documents: Sequence[Sequence[str]], width: int, ngrams: bool) -> Terms:
+        """From the words of each document. width : at most; where there are no more terms than that, each keeps a
+        column of its own."""
+        documents = documents[:: -(-len(documents) // MOST_FITTED) or 1]
+        split = terms_of_word if ngrams else _itself
+        counts = Counter(term for words in documents for term in {term for word in set(words) for term in split(word)})
         common = (term for term, n in counts.items() if n >= LEAST_ITEMS)
-        values = sorted(common, key=lambda term: (-counts[term], term))[:MOST_TERMS]
+        values = tuple(sorted(common, key=lambda term: (-counts[term], term))[:MOST_TERMS])
         frequency = np.array([counts[term] for term in values], dtype=np.float64)
-        terms = cls(tuple(values), np.log((1 + len(documents)) / (1 + frequency)) + 1, None)
-        return terms if len(values) <= width else replace(terms, components=_top_components(terms, documents, width))
+        idf = np.log((1 + len(documents)) / (1 + frequency)) + 1
+        if len(values) <= width:
+            return cls(values, idf, np.eye(len(values), dtype=np.float32), ngrams)
+        return cls(values, idf, _top_components(documents, values, idf, split, width), ngrams)
 
     @property
     def width(self) -> int:
-        return len(self.values) if self.components is None else self.components.shape[1]
+        return self.components.shape[1]
 
     @cached_property
     def _place_of(self) -> dict[str, int]:
         return {value: place for place, value in enumerate(self.values)}
 
-    def weights(self, document: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Places int64 [k] and weights float32 [k] of the known terms of a document: TF-IDF of length one."""
-        known = self._place_of
-        counts = Counter(known[term] for term in document if term in known)
-        places = np.fromiter(counts.keys(), np.int64, len(counts))
-        weights = (1 + np.log(np.fromiter(counts.values(), np.float64, len(counts)))) * self.idf[places]
-        return places, (weights / max(float(np.sqrt(weights @ weights)), 1e-12)).astype(np.float32)
-
     def encode(self, documents: Sequence[Sequence[str]]) -> np.ndarray:
         """float32 [documents, width]; zeros for one without a known term."""
         encoded = np.zeros((len(documents), self.width), np.float32)
-        for row, document in zip(encoded, documents, strict=True):
-            places, weights = self.weights(document)
-            if self.components is None:
-                row[places] = weights
-            elif len(places):
-                row[:] = weights @ self.components[places]
-        return encoded
+        adds: dict[str, np.ndarray] = {}
+        for row, words in zip(encoded, documents, strict=True):
+            counts = Counter(words)
+            for word in counts.keys() - adds.keys():
+                adds[word] = self._of_word(word)
+            if counts:
+                weights = 1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))
+                row[:] = weights @ np.array([adds[word] for word in counts])
+        return unit(encoded)
+
+    def _of_word(self, word: str) -> np.ndarray:
+        """float32 [width]: what a word adds to a document."""
+        known, terms = self._place_of, terms_of_word(word) if self.ngrams else (word,)
+        places = [known[term] for term in terms if term in known]
+        return self.idf[places].astype(np.float32) @ self.components[places]
 
 
-def _top_components(terms: Terms, documents: Sequence[Sequence[str]], width: int) -> np.ndarray:
-    """float32 [terms, width]: the right singular vectors of the documents' TF-IDF, the longest first."""
+def _top_components(
+    documents: Sequence[Sequence[str]],
+    values: Sequence[str],
+    idf: np.ndarray,
+    split: Callable[[str], Sequence[str]],
+    width: int,
+) -> np.ndarray:
+    """float32 [terms, width]: the right singular vectors of the documents' TF-IDF at length one, the longest first."""
     from scipy import sparse  # what only training needs is imported there
 
     from recommender.engine.data.decomposition import top_vectors
 
-    rows = [terms.weights(document) for document in documents]
-    ends = np.cumsum([0, *(len(places) for places, _ in rows)])
-    places, weights = (np.concatenate(part) for part in zip(*rows, strict=True))
-    matrix = sparse.csr_matrix((weights, places, ends), (len(documents), len(terms.values)))
-    top = top_vectors(lambda block: matrix.T @ (matrix @ block), matrix.shape[1], min(width, len(documents)))
+    word_of = {word: number for number, word in enumerate(dict.fromkeys(word for words in documents for word in words))}
+    place_of = {value: place for place, value in enumerate(values)}
+    counted = [Counter(words) for words in documents]
+    bags = _sparse([[(word_of[word], 1 + np.log(n)) for word, n in words.items()] for words in counted], len(word_of))
+    terms = _sparse(
+        [[(place_of[term], idf[place_of[term]]) for term in split(word) if term in place_of] for word in word_of],
+        len(values),
+    )
+    parts = (bags[at : at + 1000] @ terms for at in range(0, len(documents), 1000))
+    squares = np.concatenate([part.multiply(part).sum(1).A1 for part in parts])
+    bags = sparse.diags(1 / np.sqrt(np.maximum(squares, 1e-12)).astype(np.float32)) @ bags
+    top = top_vectors(lambda block: terms.T @ (bags.T @ (bags @ (terms @ block))), len(values), width)
     return np.ascontiguousarray(top, dtype=np.float32)
 
 
-def text_terms(text: str) -> list[str]:
-    """The words of a text and their character n-grams; an n-gram is marked, so that it is no word."""
-    words = _WORD.findall(text[:LONGEST_TEXT].lower())
-    return [*words, *(gram for word in words for gram in _ngrams(word))]
+def _sparse(rows: Sequence[Sequence[tuple[int, float]]], columns: int) -> Any:
+    """float32 [rows, columns] of (column, value) pairs; those of a column add up."""
+    from scipy import sparse
+
+    pairs = np.array([pair for row in rows for pair in row], dtype=np.float64).reshape(-1, 2)
+    ends = np.cumsum([0, *map(len, rows)])
+    return sparse.csr_matrix((pairs[:, 1].astype(np.float32), pairs[:, 0].astype(np.int64), ends), (len(rows), columns))
+
+
+def _itself(word: str) -> tuple[str, ...]:
+    return (word,)
+
+
+def words_of(text: str) -> list[str]:
+    return _WORD.findall(text[:LONGEST_TEXT].lower())
 
 
 @lru_cache(maxsize=100_000)
-def _ngrams(word: str) -> tuple[str, ...]:
+def terms_of_word(word: str) -> tuple[str, ...]:
+    """A word and its character n-grams; an n-gram is marked, so that it is no word."""
     bounded = f"<{word}>"
-    return tuple("#" + bounded[at : at + n] for n in NGRAMS for at in range(len(bounded) - n + 1))
+    return (word, *("#" + bounded[at : at + n] for n in NGRAMS for at in range(len(bounded) - n + 1)))
 
 
 @dataclass(frozen=True)
@@ -149,7 +184,7 @@ class ContentEncoder:
         return cls(
             schema,
             {name: Standardizer.fit(columns[name]) for name in schema.item_numerical},
-            {name: Terms.fit(documents, width) for name, documents in terms.items()},
+            {name: Terms.fit(documents, width, ngrams=name == TEXT) for name, documents in terms.items()},
             VectorScale.fit(columns[schema.item_vector]) if schema.item_vector else None,
         )
 
@@ -209,17 +244,15 @@ class ContentEncoder:
     def save_components(self, artifacts: Path) -> None:
         """Beside the JSON at `artifacts`, each as an array of its own."""
         for number, terms in enumerate(self.terms.values()):
-            if terms.components is not None:
-                np.save(_components_file(artifacts, number), terms.components)
+            np.save(_components_file(artifacts, number), terms.components)
 
     @classmethod
     def from_dict(cls, schema: Schema, saved: Mapping[str, Any], artifacts: Path) -> ContentEncoder:
         """artifacts : the JSON that `saved` stands in. Components stay in their files, which all processes share."""
         terms = {}
         for number, (name, of_one) in enumerate(saved.get("terms", {}).items()):
-            file = _components_file(artifacts, number)
-            components = mapped(file) if file.exists() else None
-            terms[name] = Terms(tuple(of_one["values"]), np.array(of_one["idf"], dtype=np.float64), components)
+            idf, components = np.array(of_one["idf"], dtype=np.float64), mapped(_components_file(artifacts, number))
+            terms[name] = Terms(tuple(of_one["values"]), idf, components, ngrams=name == TEXT)
         vector = saved.get("vector")
         return cls(
             schema,
@@ -238,9 +271,9 @@ def _numbers(fields: Sequence[Standardizer], columns: Sequence[np.ndarray]) -> n
 
 
 def _documents(schema: Schema, columns: Columns) -> list[list[str]]:
-    """The terms of each item's texts."""
+    """The words of each item's texts."""
     texts = zip(*(columns[name].tolist() for name in schema.item_text), strict=True)
-    return [text_terms(" ".join(of_item)) for of_item in texts]
+    return [words_of(" ".join(of_item)) for of_item in texts]
 
 
 def _components_file(artifacts: Path, number: int) -> Path:

@@ -55,6 +55,11 @@ def parts_of(rows: Rows) -> tuple[np.ndarray, ...]:
     return rows.parts if isinstance(rows, Stacked) else (rows,)
 
 
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """The vectors [n, d] at length one; those without a length stay what they are."""
+    return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12)
+
+
 @dataclass(frozen=True)
 class Vectors:
     """Vectors of n people or items. rank : float32 [n, d], their dot products rank. rate : float32 [n, r], ratings.

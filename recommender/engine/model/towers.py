@@ -234,6 +234,8 @@ class ItemTower(nn.Module):
             *others, votes = rest.split(self.sizes, -1)
             by_content = [regress(vectors, traces), *map(regress, others), regress(votes, vectors)]
             self.content.copy_(torch.cat(by_content, -1))
+            if by_content[0].any():
+                history_weight = 1.0  # the ridge has shrunk what it does not know
             rest = rest - (content[bought] @ self.content)[:, self.id.embedding_dim :]
         below = 1 - BEST_SELLING * len(bought) / len(own)  # share of the sold items that sell less
         described = features.shape[1] or self.content is not None

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recommender.engine.data.content import TEXT, ContentEncoder, Terms, text_terms
+from recommender.engine.data import content
+from recommender.engine.data.content import TEXT, ContentEncoder, Terms, terms_of_word, words_of
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.encoders import Encoders
 from recommender.engine.data.left_out import VALUE
@@ -18,29 +19,45 @@ from recommender.engine.training.writing import save_artifacts
 from tests import planted
 
 
-def test_a_text_is_its_words_and_their_parts_and_a_part_is_no_word():
-    terms = text_terms("Red Tins, 2 tins")
-    assert terms[:4] == ["red", "tins", "2", "tins"]
+def test_a_word_is_itself_and_its_parts_and_a_part_is_no_word():
+    assert words_of("Red Tins, 2 tins") == ["red", "tins", "2", "tins"]
+    terms = terms_of_word("tins")
+    assert terms[0] == "tins"
     assert {"#<ti", "#tin", "#ins", "#ns>", "#<tins"} <= set(terms)
     assert "tin" not in terms
 
 
 def test_terms_weigh_by_tf_idf_with_sublinear_tf_and_length_one():
     documents = [["red", "tin", "tin"], ["red", "box"], ["blue", "tin"], ["blue", "box"]]
-    terms = Terms.fit(documents, width=10)
+    terms = Terms.fit(documents, width=10, ngrams=False)
     assert terms.values == ("blue", "box", "red", "tin")
     idf = math.log(5 / 3) + 1  # each term is in two of four
     first = np.array([0, 0, idf, (1 + math.log(2)) * idf])
     np.testing.assert_allclose(terms.encode(documents[:1])[0], first / np.linalg.norm(first), rtol=1e-6)
 
 
-def test_many_terms_are_reduced_and_keep_alike_texts_near():
+def test_many_terms_are_reduced_and_keep_alike_texts_near(monkeypatch):
     names = [f"{colour} {thing} {n}" for n in range(40) for colour in ("red", "blue") for thing in ("tins", "boxes")]
-    terms = Terms.fit([text_terms(name) for name in names], width=8)
-    assert terms.width == 8
-    tin, misspelt, box = terms.encode([text_terms(text) for text in ("red tins", "redd tinns", "blue boxes")])
-    assert tin @ misspelt > 2 * abs(tin @ box)
-    assert not terms.encode([[], ["unheard"]]).any()
+    for most in (len(names), 100):  # terms of all, and of every second
+        monkeypatch.setattr(content, "MOST_FITTED", most)
+        terms = Terms.fit([words_of(name) for name in names], width=8, ngrams=True)
+        assert terms.width == 8
+        tin, misspelt, box = terms.encode([words_of(text) for text in ("red tins", "redd tinns", "blue boxes")])
+        assert tin @ misspelt > 2 * abs(tin @ box)
+        assert not terms.encode([[], ["ö"]]).any()
+
+
+def test_a_reduction_keeps_the_directions_in_which_documents_differ_most():
+    rng = np.random.default_rng(0)
+    documents = [[f"w{n}" for n in rng.choice(30, 6) + 30 * (row % 2)] for row in range(200)]
+    terms = Terms.fit(documents, width=5, ngrams=False)
+    whole = Terms.fit(documents, width=60, ngrams=False).encode(documents)
+    _, _, right = np.linalg.svd(whole, full_matrices=False)
+    expected = whole @ right[:5].T
+    found = terms.encode(documents)
+    near = (found / np.linalg.norm(found, axis=1, keepdims=True)) @ found.T
+    wanted = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(near, wanted @ wanted.T, atol=0.05)  # it is randomised
 
 
 def test_parquet_and_csv_say_the_same_of_items(tmp_path):
@@ -134,15 +151,15 @@ def data(tmp_path_factory):
 
 
 def test_what_is_missing_is_zero_and_what_is_there_is_of_one_size(data):
-    content, columns = data.encoders.content, data.tables.items
-    text = data.item_content[:, content.parts[TEXT]]
+    encoder, columns = data.encoders.content, data.tables.items
+    text = data.item_content[:, encoder.parts[TEXT]]
     assert ((columns["name"] == "") == ~text.any(1)).all()
-    assert not data.item_content[:, content.parts["picture"]][np.isnan(columns["picture"]).any(1)].any()
-    assert set(content.parts) == {"numbers", "text", "tags", "picture"}
-    lengths = np.linalg.norm(data.item_content[:, content.parts["tags"]], axis=1)
+    assert not data.item_content[:, encoder.parts["picture"]][np.isnan(columns["picture"]).any(1)].any()
+    assert set(encoder.parts) == {"numbers", "text", "tags", "picture"}
+    lengths = np.linalg.norm(data.item_content[:, encoder.parts["tags"]], axis=1)
     assert np.allclose(lengths[lengths > 0], 1, atol=1e-6)
     described = data.encoders.item_columns([{}])
-    assert not content.encode(described, 1).any()
+    assert not encoder.encode(described, 1).any()
 
 
 def test_saved_encoders_make_the_same_of_an_item(data, tmp_path):

@@ -51,7 +51,7 @@ def test_a_list_has_the_shape_of_the_contract(trained, api_key):
     for item in body["items"]:
         assert set(item) == {"item", "score", "rating", "reasons"}
         for reason in item["reasons"]:
-            assert set(reason) in ({"kind", "item"}, {"kind", "field"})
+            assert set(reason) in ({"kind", "item"}, {"kind", "field"}, {"kind", "field", "value"})
 
 
 def test_a_profile_is_read_in_both_spellings(trained, stranger):
