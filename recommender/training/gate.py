@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from recommender.engine.evaluation.segments import KNOWN_SEGMENTS, MIN_PEOPLE
+from recommender.engine.evaluation.segments import KNOWN_SEGMENTS
 from recommender.registry import ANCHOR_DAYS
 from recommender.reports import format_interval, format_score, model_row, verdict
 
@@ -20,6 +20,7 @@ MAX_DATA_LOSS = 0.3  # of the live model's customers, items or interactions
 # A live model measured again on later purchases of a healthy shop keeps most of its NDCG@10: seasons and new items cost
 # it a tenth or two. Products that were shuffled, or another column taken for the key, leave it nearly nothing.
 MAX_QUALITY_DROP = 0.4  # of the live model's NDCG@10
+LEAST_PEOPLE = 6  # of whom all may be worse off by chance one time in 64; of five one time in 32, which is no proof
 TAIL = 0.025  # outside of each end of every interval in a report, which holds 95 %
 # The gate looks only at losses of at least so much of the rival's NDCG@10, and at segments of at least so many people:
 # two trainings of the same data differ by a little, and among many small segments some always look worse.
@@ -55,7 +56,7 @@ def gate_rules() -> list[str]:
         f"The same holds in each segment that matters: at least {SEGMENT_MIN_PEOPLE} people and {SEGMENT_MIN_SHARE:.0%}"
         " of all who were measured. There the interval is widened for looking at several segments, too, and the loss"
         f" must be at least {SEGMENT_MIN_LOSS:.0%} of the other model's NDCG@10.",
-        f"Fewer than {MIN_PEOPLE} people who could be measured prove no loss.",
+        f"Fewer than {LEAST_PEOPLE} people who could be measured prove no loss.",
         "What serves is trained once more, on all purchases. It has seen the held-out ones, so that no list can be "
         "measured with it; but it must not be worse on them than the model that was measured.",
         "It is refused when something that was measured, listed or counted is not a finite number.",
@@ -208,7 +209,7 @@ def _proven_losses(parts: Sequence[ReportDict], min_loss: float) -> Iterator[tup
     all of them, the next against that of one less, until one does not reach it.
     """
     compared = [
-        (part, *pair) for part in parts if part["users"] >= MIN_PEOPLE for pair in _measured_pairs(part).items()
+        (part, *pair) for part in parts if part["users"] >= LEAST_PEOPLE for pair in _measured_pairs(part).items()
     ]
     compared.sort(key=lambda comparison: _errors_below_zero(comparison[2]), reverse=True)
     for tested, (part, name, pair) in enumerate(compared):
@@ -227,7 +228,7 @@ def _errors_below_zero(pair: Pair) -> float:
 
 def _refit_broken(report: ReportDict) -> Iterator[str]:
     refit = report.get("refit")
-    if refit and report["users"] >= MIN_PEOPLE and refit["high"] < 0:
+    if refit and report["users"] >= LEAST_PEOPLE and refit["high"] < 0:
         yield (
             f"what would serve, trained once more on all purchases, has NDCG@10 {format_score(refit['ndcg_10'])} on "
             "the held-out ones, which it has seen, and the model that was measured, which has not, is better: "
