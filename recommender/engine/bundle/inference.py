@@ -121,7 +121,7 @@ class Inference:
     @cached_property
     def content(self) -> np.ndarray:
         """float32 [items, C]: what the model's own items say of themselves; C is 0 where that is nothing."""
-        if not self.encoders.content.parts:
+        if not self.encoders.content.width:
             return np.zeros((len(self.items), 0), np.float32)
         try:
             return mapped(self._content_file)

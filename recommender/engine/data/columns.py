@@ -116,7 +116,7 @@ class ColumnReader:
         cells = _decoded(self.tables[table][column])
         if _is_text(cells.type):
             rows = [None if cell is None else [*map(_number, cell.split("|"))] for cell in cells.to_pylist()]
-        elif _is_list(cells.type) and _is_number(cells.type.value_type):
+        elif _is_list(cells.type) and (_is_number(cells.type.value_type) or pa.types.is_null(cells.type.value_type)):
             rows = cells.to_pylist()
         elif pa.types.is_null(cells.type):
             rows = [None] * len(cells)

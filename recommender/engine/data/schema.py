@@ -63,9 +63,9 @@ class Schema:
         repeated = {n for n in self.user_fields if self.user_fields.count(n) > 1}
         if repeated:
             raise SnapshotError(f"User features named twice: {', '.join(sorted(repeated))}.")
-        texts = dict.fromkeys((*self.item_categorical, *self.item_text))  # a name may be read as both
+        texts = [n for n in self.item_text if n not in self.item_categorical]  # a name may be read as both
         others = [*self.item_numerical, *self.item_multi, *([self.item_vector] if self.item_vector else [])]
-        named = [*texts, *others]
+        named = [*self.item_categorical, *texts, *others]
         repeated = {n for n in named if named.count(n) > 1}
         if repeated:
             raise SnapshotError(f"Item features named twice: {', '.join(sorted(repeated))}.")

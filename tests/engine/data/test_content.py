@@ -111,6 +111,7 @@ def test_a_vector_of_another_length_is_left_out_and_names_field_row_and_value(tm
         ([["a"], ["b"]], {"item_numerical": ["look"]}, "'look' is numerical, but holds list"),
         ([["a"], ["b"]], {"item_text": ["look"]}, "'look' holds list<.*> values, not text"),
         (["a", "b"], {"item_text": ["look"], "item_multi": ["look"]}, "Item features named twice: look"),
+        (["a", "b"], {"item_text": ["look", "look"]}, "Item features named twice: look"),
         (["a", "b"], {"item_vector": ["look"]}, r"item_vector must be the name of one column, not \['look'\]"),
         (["a", "b"], {"item_text": "look"}, "item_text must be a list of column names, not 'look'"),
         (["a", "b"], {"item_text": ["name"]}, "items lacks the columns name"),
@@ -119,6 +120,14 @@ def test_a_vector_of_another_length_is_left_out_and_names_field_row_and_value(tm
 def test_a_wrong_column_is_one_clear_sentence(tmp_path, values, schema, sentence):
     with pytest.raises(SnapshotError, match=sentence):
         read_snapshot(shop_of(tmp_path, "look", values, **schema))
+
+
+@pytest.mark.parametrize("cells", [[[], []], [None, None], [[], None]])
+def test_where_no_item_has_a_vector_or_a_tag_all_are_missing(tmp_path, cells):
+    folder = shop_of(tmp_path, "look", pa.array(cells), item_vector="look")
+    assert read_snapshot(folder).items["look"].shape == (2, 0)
+    folder = shop_of(tmp_path, "look", pa.array(cells), item_multi=["look"])
+    assert read_snapshot(folder).items["look"].tolist() == [(), ()]
 
 
 def test_a_price_that_is_no_number_is_left_out_and_names_its_row(tmp_path):

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -113,6 +114,21 @@ def test_a_warm_start_places_new_items_by_today_s_content(snapshot, bundle, tmp_
     assert report.start == "warm"
     placed = Inference.open(tmp_path / "b").encode_items([{"tags": ["A"]}, {"tags": ["B"]}])
     assert not np.allclose(placed.rank[0], placed.rank[1])
+
+
+def test_names_that_share_no_word_say_nothing_and_the_model_opens(snapshot, tmp_path):
+    for file in snapshot.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    items = {"item": [f"i{i}" for i in range(72)], "name": [chr(0x4E00 + i) for i in range(72)]}
+    pq.write_table(pa.table(items), tmp_path / "items.parquet")
+    schema = json.loads((tmp_path / "schema.json").read_text())
+    of_users = {name: columns for name, columns in schema.items() if name not in planted.CONTENT}
+    (tmp_path / "schema.json").write_text(json.dumps(of_users | {"item_text": ["name"]}))
+    build_bundle(tmp_path, tmp_path / "b", config=replace(QUICK, epochs=1))
+    unread = StandaloneRecommender.from_bundle(tmp_path / "b")
+    assert unread.inference.content.shape == (72, 0)
+    assert len(unread.recommend_for_user("u1", top_k=5)) == len(unread.similar("i1", top_k=5)) == 5
+    assert len(unread.similar({"name": "unheard"}, top_k=5)) == 5
 
 
 def test_placing_needs_neither_torch_nor_scipy(bundle):
