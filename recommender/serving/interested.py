@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import structlog
 
 from recommender.engine.bundle.retrieval import Index
+from recommender.engine.errors import EngineError
 from recommender.models import TWO_TOWER
 from recommender.serving import live
+from recommender.serving.catalog import PlacedModel
 from recommender.serving.customers import find_customers
 from recommender.serving.kinds.kind import row_of
 from recommender.serving.kinds.together import latest_people
 from recommender.serving.tally import learned_from
 from recommender.source import get_source
+
+log = structlog.get_logger("recommender.serving")
 
 MOST_CUSTOMERS = 2_000  # asked about, those who bought last: more take longer than a request may
 AT_ONCE = 250  # whose histories are in memory
@@ -57,25 +62,39 @@ def interested_customers(item: str, count: int) -> InterestedCustomers:
     """Those of the customers who bought last who want an item most, the keenest first.
 
     Left out is who opted out of personalisation, bought the item or dismissed it. RecommendationError for the key of no
-    item. EngineError where the model does not answer.
+    item.
     """
-    catalog, source = live.live_catalog(), get_source()
+    catalog = live.live_catalog()
     row, placed = row_of(item, catalog), catalog.placed
     if placed is None:
         return InterestedCustomers(None, "no_model", ())
+    try:
+        found = _score_customers(item, row, placed)
+    except EngineError as error:
+        log.error("model_failed", error=str(error))
+        return InterestedCustomers(None, "model_failed", ())
+    found.sort(key=lambda one: (-one.score, one.customer))
+    return InterestedCustomers(placed.model.version, None, tuple(found[:count]))
+
+
+def _score_customers(item: str, row: int, placed: PlacedModel) -> list[InterestedCustomer]:
+    """Those who may be asked, in no order.   row : of the item."""
+    source = get_source()
     customer = f"{source.interaction_customer}__{source.customer_key}"
     latest = learned_from(source).order_by(f"-{source.interaction_time}")
     keys = sorted(str(key) for (key,) in latest_people(latest, [customer], MOST_CUSTOMERS))
-    wanted, index, found = placed.vectors[np.array([row])], Index(placed.vectors.rank), []
+    inference, found = placed.model.inference, []
+    wanted, index = placed.vectors[np.array([row])], Index(placed.vectors.rank)
     for start in range(0, len(keys), AT_ONCE):
-        read = find_customers(keys[start : start + AT_ONCE], live.max_history(catalog)).values()
+        read = find_customers(keys[start : start + AT_ONCE], inference.max_history).values()
         some = [c for c in read if c.learnable and item not in c.bought and item not in c.dismissed]
+        if not some:
+            continue
         users = placed.encode([c.person for c in some])
         scores = users.rank @ wanted.rank[0] - index.log_totals(users.rank)
-        ratings = placed.model.inference.ratings(users, wanted)[:, 0]
+        ratings = inference.ratings(users, wanted)[:, 0]
         found += [
             InterestedCustomer(c.key, score, rating if rating == rating else None)  # nan: nothing was rated
             for c, score, rating in zip(some, scores.tolist(), ratings.tolist(), strict=True)
         ]
-    found.sort(key=lambda one: (-one.score, one.customer))
-    return InterestedCustomers(placed.model.version, None, tuple(found[:count]))
+    return found

@@ -3,9 +3,11 @@
 import pytest
 
 from customers.models import Customer
+from recommender.engine.errors import InferenceError
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
 from recommender.serving import interested, interested_customers
+from recommender.serving.catalog import PlacedModel
 from tests import shop
 
 
@@ -58,6 +60,19 @@ def test_the_key_of_no_item_is_refused_and_no_model_is_no_error(stocked):
         interested_customers("nothing", 10)
     answer = interested_customers("P2", 10)
     assert (answer.customers, answer.fallback_reason, answer.model_version) == ((), "no_model", None)
+
+
+def test_a_model_that_does_not_answer_is_said_to(stocked, promote, monkeypatch, caplog):
+    promote("v1")
+    assert interested_customers("P2", 1).customers
+
+    def broken(*args):
+        raise InferenceError("The model does not answer.")
+
+    monkeypatch.setattr(PlacedModel, "encode", broken)
+    answer = interested_customers("P2", 10)
+    assert (answer.customers, answer.fallback_reason, answer.model_version) == ((), "model_failed", None)
+    assert "model_failed" in caplog.text
 
 
 def test_the_api_says_so_to_a_key_that_may_ask_for_anyone_and_to_nobody_else(trained, api_key, client):
