@@ -251,7 +251,8 @@ class ContentEncoder:
         """artifacts : the JSON that `saved` stands in. Components stay in their files, which all processes share."""
         terms = {}
         for number, (name, of_one) in enumerate(saved.get("terms", {}).items()):
-            idf, components = np.array(of_one["idf"], dtype=np.float64), mapped(_components_file(artifacts, number))
+            idf, file = np.array(of_one["idf"], dtype=np.float64), _components_file(artifacts, number)
+            components = mapped(file) if file.exists() else np.eye(len(idf), dtype=np.float32)  # of an earlier version
             terms[name] = Terms(tuple(of_one["values"]), idf, components, ngrams=name == TEXT)
         vector = saved.get("vector")
         return cls(

@@ -201,20 +201,23 @@ class TwoTowerDataset:
 
         Something is known of the user, and nothing of that moment. A moment in which nothing new was bought is left out
         by splits that look for new items, and belongs to the held-out one before it: without those nobody would seem to
-        buy again. With `at_most`, a fixed random sample of the moments.
+        buy again. Where purchases are held out one by one, their moment is asked for with what was bought again in it:
+        without, everybody would seem to. With `at_most`, a fixed random sample of the moments.
         """
-        moment, rows = moments(self.tables), np.arange(len(self))
-        held_out = np.maximum.accumulate(np.where(self.role == LEFT_OUT, 0, rows))
-        asked = (self.role[held_out] == role) & (self.user[held_out] == self.user)
-        rows = rows[asked & (self.context >= self.first_row[self.user])]
-        rows = rows[moment[self.context[rows]] < moment[rows]]
-        _, start, size = np.unique(moment[rows], return_index=True, return_counts=True)
-        if at_most is not None and len(start) > at_most:
-            kept = np.sort(np.random.default_rng(seed).choice(len(start), at_most, replace=False))
-            start, size = start[kept], size[kept]
-        first = rows[start]
-        targets = [np.unique(self.item[a : a + n]) for a, n in zip(first, size, strict=True)]
-        return Cases(self.user[first], first, self.context[first], targets, reorders=True)
+        first = np.flatnonzero(np.diff(self.moment, prepend=-1))
+        held_out = np.maximum.reduceat(np.where(self.role == LEFT_OUT, TRAIN, self.role), first)  # TEST before VALID
+        left_out = (held_out == TRAIN) & np.logical_or.reduceat(self.role == LEFT_OUT, first)
+        before = np.maximum.accumulate(np.where(left_out, 0, np.arange(len(first))))
+        user = self.user[first]
+        asked = np.flatnonzero(
+            (held_out[before] == role) & (user[before] == user) & (first > self.first_row[:-1][user])
+        )
+        if at_most is not None and len(asked) > at_most:
+            asked = np.sort(np.random.default_rng(seed).choice(asked, at_most, replace=False))
+        counted, stop = (self.role != TRAIN) | self.repeat, np.append(first, len(self))[asked + 1]
+        first = first[asked]
+        targets = [np.unique(self.item[a:b][counted[a:b]]) for a, b in zip(first, stop, strict=True)]
+        return Cases(user[asked], first, first - 1, targets, reorders=True)
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,13 @@ def test_a_wrong_value_of_an_item_names_its_field(data, field, value, sentence):
         data.encoders.item_columns([{field: value}])
 
 
+def test_terms_that_keep_a_column_each_need_no_file_as_in_earlier_bundles(data, tmp_path):
+    encoder, tables = data.encoders.content, data.tables
+    assert all(terms.width == len(terms.values) for terms in encoder.terms.values())
+    read = ContentEncoder.from_dict(tables.schema, encoder.to_dict(), tmp_path / "artifacts.json")
+    np.testing.assert_array_equal(read.encode(tables.items, data.n_items), data.item_content)
+
+
 def test_artifacts_of_a_bundle_without_content_are_read(data, tmp_path):
     saved = {"encoders": replace(data.encoders, content=ContentEncoder()).to_dict()}
     del saved["encoders"]["content"]

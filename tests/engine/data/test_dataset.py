@@ -234,3 +234,19 @@ def test_moments_in_which_nothing_new_was_bought_are_asked_for_as_next_baskets()
     named = [[data.tables.item_keys[i] for i in targets] for targets in (*valid.targets, *test.targets)]
     assert named == [["b"], ["a"], ["c"], ["a"], ["b"]]
     assert [*valid.context, *test.context] == [0, 1, 2, 3, 4]
+
+
+def test_what_is_bought_again_beside_something_new_is_asked_for_with_it():
+    """Baskets of two are no baskets to the split, which holds out the new one of the two alone."""
+    baskets = ["a", "ab", "ac", "ad", "a"]
+    rows = [("u", item, 1e9 + 1e6 * n) for n, items in enumerate(baskets) for item in items]
+    tables = from_frame(pd.DataFrame(rows, columns=["user", "item", "time"]), user="user", item="item", time="time")
+    data = TwoTowerDataset.build(*held_out_last(tables, split(tables, "last-out"))[:2])
+
+    valid, test = data.next_baskets(VALID), data.next_baskets(TEST)
+
+    named = [
+        ["".join(data.tables.item_keys[i] for i in targets) for targets in cases.targets] for cases in (valid, test)
+    ]
+    assert named == [["ac"], ["ad", "a"]]
+    assert [*valid.context, *test.context] == [2, 4, 6]
