@@ -45,6 +45,7 @@ SHORT, LONG = 5, 20  # purchases: a history is short up to the one and long from
 BEST_SELLING = 0.1  # share of all items; new ones are placed below it
 SECOND = 0.01  # log share by which a new item stands behind a sold one of the same place
 HALF_A_BUYER = math.log(3)  # log share from one buyer down to half of one, as `linear_path.log_share` counts
+HISTORY_BY_CONTENT = 0.5  # how far the history moves a new item that is placed by content
 COLD_SWEEPS = 5  # over the features: fields that say the same share it
 
 
@@ -129,7 +130,9 @@ class ItemTower(nn.Module):
         cold = sum(self.sizes)
         self.cold = FieldTables(sizes.item_features, cold)
         shape = (sizes.item_content, sizes.width + cold)
-        self.content = nn.Parameter(torch.zeros(shape), requires_grad=False) if sizes.item_content else None
+        said = bool(sizes.item_content)
+        self.content = nn.Parameter(torch.zeros(shape), requires_grad=False) if said else None
+        self.cold_most = nn.Parameter(torch.full((2,), torch.inf), requires_grad=False) if said else None
         self.cold_default = nn.Parameter(torch.zeros(cold), requires_grad=False)
         self.cold_history = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # likewise
         for table in (self.id, *self.features):
@@ -175,9 +178,7 @@ class ItemTower(nn.Module):
         width = self.id.embedding_dim
         placed = None if by_content is None else by_content[:, :width]
         sequence = self.sequence(row, features, known, placed) * weight[:, None]
-        cold = self._cold(features)
-        if by_content is not None:
-            cold = cold + by_content[:, width:]
+        cold = self._cold(features, None if by_content is None else by_content[:, width:])
         own = [table(row) for table in self._own()]
         bias, popular, profile, factors, rate_bias, rate_trace, trace = (
             torch.cat(own, -1).lerp(cold, 1 - known[:, None]).split(self.sizes, -1)
@@ -189,12 +190,15 @@ class ItemTower(nn.Module):
         """The tables of what only a known item has."""
         return [self.bias, self.popular, self.profile, self.rate_factors, self.rate_bias, self.rate_trace, self.trace]
 
-    def _cold(self, features: Tensor) -> Tensor:
+    def _cold(self, features: Tensor, by_content: Tensor | None = None) -> Tensor:
         """[B, cold]: what known items have, as far as features tell; of a value never seen they tell nothing."""
         total = self.cold_default + torch.zeros(features.shape[0], 1, device=features.device)
         for f, table in enumerate(self.cold):
             total = total + table(features[:, f])
-        return total
+        if by_content is None or self.cold_most is None:
+            return total
+        total = total + by_content
+        return torch.cat([torch.minimum(total[:, :2], self.cold_most), total[:, 2:]], -1)
 
     @torch.no_grad()
     def learn_cold(
@@ -211,11 +215,11 @@ class ItemTower(nn.Module):
         (and what they meet, [sold, d]) -> what their content says of them, [C, d].
 
         What an item has is its default plus a part for each feature value: a ridge regression, by backfitting; what
-        that leaves, and what of its vector is not its features', is regressed on the content. The
-        mean would be too low for a new item's bias and popularity: most listed products sell little, and an item placed
-        there is never shown and so never learned. A new item is placed below the best-selling tenth of all listed
-        items, the unsold among them, as far as its features let expect. Where less than a tenth of the items sold, or
-        items have no features, all new items are placed alike, below the least sold.
+        that leaves, and what of its vector is not its features', is regressed on the content. The mean would be too low
+        for a new item's bias and popularity: most listed products sell little, and an item placed there is never shown
+        and so never learned. A new item is placed below the best-selling tenth of all listed items, the unsold among
+        them, as far as its features let expect, and never above them by its content. Where less than a tenth of the
+        items sold, or nothing tells how well, all new items are placed alike, below the least sold.
         """
         own = torch.cat([t.weight[:-1] for t in self._own()], -1)[bought]  # [sold, cold]
         if not len(own):
@@ -235,12 +239,14 @@ class ItemTower(nn.Module):
             by_content = [regress(vectors, traces), *map(regress, others), regress(votes, vectors)]
             self.content.copy_(torch.cat(by_content, -1))
             if by_content[0].any():
-                history_weight = 1.0  # the ridge has shrunk what it does not know
+                history_weight = HISTORY_BY_CONTENT
             rest = rest - (content[bought] @ self.content)[:, self.id.embedding_dim :]
         below = 1 - BEST_SELLING * len(bought) / len(own)  # share of the sold items that sell less
-        described = features.shape[1] or self.content is not None
-        if described and below > 0:
+        said = self.content is not None and bool(self.content[:, self.id.embedding_dim :][:, :2].any())
+        if (features.shape[1] or said) and below > 0:
             self.cold_default[:2] += torch.quantile(rest[:, :2], below, dim=0) - SECOND
+            if self.cold_most is not None:  # content tells some that they sell better than nearly all
+                self.cold_most.copy_(torch.quantile(own[:, :2], below, dim=0) - SECOND)
         else:
             self.cold_default[:2] = own[:, :2].amin(0) - HALF_A_BUYER
             for table in self.cold:
@@ -250,11 +256,12 @@ class ItemTower(nn.Module):
         if not self.normalised:
             self.cold_history.fill_(history_weight)
         known = sum((t(features[~bought, f]) for f, t in enumerate(self.features)), torch.zeros(()))
-        vectors, cold = (self.cold_history - 1) * known, self._cold(features[~bought])
+        vectors, placed = (self.cold_history - 1) * known, None
         if self.content is not None and content is not None:
-            placed = (content[~bought] @ self.content).split([self.id.embedding_dim, cold.shape[1]], -1)
-            vectors, cold = vectors + self.cold_history * placed[0], cold + placed[1]
+            by_vector, placed = (content[~bought] @ self.content).split([self.id.embedding_dim, sum(self.sizes)], -1)
+            vectors = vectors + self.cold_history * by_vector
         self.id.weight[:-1][~bought] = vectors
+        cold = self._cold(features[~bought], placed)
         for table, values in zip(self._own(), cold.split(self.sizes, -1), strict=True):
             table.weight[:-1][~bought] = values
 

@@ -55,6 +55,16 @@ def test_items_that_nobody_bought_are_listed_to_those_of_their_kind(snapshot, re
     assert np.mean(own) > 0.8  # three of each kind are new: by chance it is .25
 
 
+def test_no_words_lift_a_new_item_above_the_best_sellers_of_whom_nobody_knows_better(recommender):
+    inference = recommender.inference
+    popular = inference.items.rank[:, -2:]
+    described = [{"name": "cordless power drill", "price": price, "tags": ["C", "sale"]} for price in (1, 90, 1e6)]
+    placed = inference.encode_items([inference.check_item(item) for item in described]).rank[:, -2:]
+    most = np.quantile(popular[:60], 1 - 0.1 * 72 / 60, axis=0)
+    assert (popular[60:] <= most + 1e-4).all()
+    assert (placed <= most + 1e-4).all()
+
+
 @pytest.mark.parametrize("field", FIELDS)
 def test_each_field_alone_places_an_item_and_finds_its_neighbours(snapshot, recommender, field):
     items = pq.read_table(snapshot / "items.parquet").to_pylist()
