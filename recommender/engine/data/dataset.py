@@ -197,12 +197,12 @@ class TwoTowerDataset:
         return Cases(users[kept], first, self.context[first], targets, reorders and len(rows) > 0)
 
     def next_baskets(self, role: int, at_most: int | None = None, seed: int = 0) -> Cases:
-        """The held-out moments of a role as questions: what did this user buy next, bought before or not?
+        """The last held-out moment of each user as a question: what did they buy then, bought before or not?
 
         Something is known of the user, and nothing of that moment. A moment in which nothing new was bought is left out
-        by splits that look for new items, and belongs to the held-out one before it: without those nobody would seem to
-        buy again. Where purchases are held out one by one, their moment is asked for with what was bought again in it:
-        without, everybody would seem to. With `at_most`, a fixed random sample of the moments.
+        by splits that look for new items, and belongs to the held-out one before it: without those hardly anybody would
+        seem to buy again. Where purchases are held out one by one, their moment is asked for with what was bought again
+        in it: without that, everybody would seem to. With `at_most`, a fixed random sample of the users.
         """
         first = np.flatnonzero(np.diff(self.moment, prepend=-1))
         held_out = np.maximum.reduceat(np.where(self.role == LEFT_OUT, TRAIN, self.role), first)  # TEST before VALID
@@ -212,6 +212,7 @@ class TwoTowerDataset:
         asked = np.flatnonzero(
             (held_out[before] == role) & (user[before] == user) & (first > self.first_row[:-1][user])
         )
+        asked = asked[np.diff(user[asked], append=-1) != 0]
         if at_most is not None and len(asked) > at_most:
             asked = np.sort(np.random.default_rng(seed).choice(asked, at_most, replace=False))
         counted, stop = (self.role != TRAIN) | self.repeat, np.append(first, len(self))[asked + 1]

@@ -238,14 +238,12 @@ def _next_baskets(
         "popularity": Popularity(data),
         "personal_frequency": PersonalFrequency(data),
     }
-    users, person, moments = np.unique(cases.users, return_inverse=True, return_counts=True)
-    found = {name: user_metrics(rank_targets(model, data, cases))["ndcg_10"] for name, model in models.items()}
-    by_person = {name: {"ndcg_10": np.bincount(person, ndcg) / moments} for name, ndcg in found.items()}
-    rows, paired = _compare(by_person, ("ndcg_10",), np.ones(len(users), dtype=bool), resamples)
+    found = {name: user_metrics(rank_targets(model, data, cases)) for name, model in models.items()}
+    rows, paired = _compare(found, ("ndcg_10",), np.ones(len(cases), dtype=bool), resamples)
     pairs = zip(cases.targets, cases.bought(data), strict=True)
     again = sum(int(np.isin(targets, bought).sum()) for targets, bought in pairs)
     share = again / sum(len(targets) for targets in cases.targets)
-    return {"users": len(users), "bought_again": share, "models": rows, "paired": paired}
+    return {"users": len(cases), "bought_again": share, "models": rows, "paired": paired}
 
 
 def _unmeasured(data: TwoTowerDataset, measured: set[str]) -> list[dict[str, Any]]:
