@@ -52,7 +52,7 @@ class TrainConfig:
     max_history: int = 100
     max_ratings: int = 400
     epochs: int = 30
-    patience: int = 3
+    patience: int = 2
     minutes: float | None = None
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
