@@ -26,7 +26,7 @@ from tests.ports import free_port
 from tests.test_deployment import answers
 from tests.waiting import until
 
-CUSTOMERS, PURCHASES = 150, 3_000  # of a demo shop small enough to be learned in seconds
+CUSTOMERS, PURCHASES = 240, 4_800  # of a demo shop small enough to be learned in seconds
 
 FILL_THE_DEMO = f"""
 import django
