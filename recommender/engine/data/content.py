@@ -26,6 +26,7 @@ NUMBERS, TEXT = "numbers", "text"  # the parts of a row that are of several fiel
 MOST_TERMS, LEAST_ITEMS = 30_000, 2  # the commonest terms, each of so many items: one of a single item tells nothing
 LONGEST_TEXT = 4_000  # characters that are read
 MOST_FITTED = 20_000  # items that terms are chosen and reduced by, an even sample where there are more
+MOST_CHARACTERS = 2_000_000  # of all their words, each counted once: without spaces a sentence is one, and new
 NGRAMS = (3, 4, 5)
 _WORD = re.compile(r"\w+")
 Columns = Mapping[str, np.ndarray]
@@ -51,6 +52,8 @@ class Terms:
         """From the words of each document. width : at most; where there are no more terms than that, each keeps a
         column of its own."""
         documents = documents[:: -(-len(documents) // MOST_FITTED) or 1]
+        characters = sum(map(len, {word for words in documents for word in words}))
+        documents = documents[:: -(-characters // MOST_CHARACTERS) or 1]
         split = terms_of_word if ngrams else _itself
         counts = Counter(term for words in documents for term in {term for word in set(words) for term in split(word)})
         common = (term for term, n in counts.items() if n >= LEAST_ITEMS)

@@ -60,6 +60,13 @@ def test_a_reduction_keeps_the_directions_in_which_documents_differ_most():
     np.testing.assert_allclose(near, wanted @ wanted.T, atol=0.05)  # it is randomised
 
 
+def test_texts_without_spaces_are_sampled_for_every_sentence_is_a_new_word(monkeypatch):
+    documents = [[chr(0x4E00 + n) * 30 + "red" * (n % 2)] for n in range(40)]  # every second one is of something red
+    assert "#red" in Terms.fit(documents, width=8, ngrams=True).values
+    monkeypatch.setattr("recommender.engine.data.content.MOST_CHARACTERS", 700)
+    assert "#red" not in Terms.fit(documents, width=8, ngrams=True).values
+
+
 def test_parquet_and_csv_say_the_same_of_items(tmp_path):
     parquet = planted.described(tmp_path / "parquet", users=30)
     tables = read_snapshot(parquet)
