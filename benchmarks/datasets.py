@@ -24,7 +24,7 @@ def read(data: str) -> Tables:
         if (folder / marker).exists():
             return reader(folder)
     raise SnapshotError(
-        f"{folder} is no file, holds none of {', '.join(READERS)}, and no generated shop has that name."
+        f"{folder} holds none of {', '.join(READERS)}, and no generated shop has that name."
     )
 
 
