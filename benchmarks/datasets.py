@@ -23,9 +23,7 @@ def read(data: str) -> Tables:
     for marker, reader in READERS.items():
         if (folder / marker).exists():
             return reader(folder)
-    raise SnapshotError(
-        f"{folder} holds none of {', '.join(READERS)}, and no generated shop has that name."
-    )
+    raise SnapshotError(f"{folder} holds none of {', '.join(READERS)}, and no generated shop has that name.")
 
 
 def movielens_100k(folder: Path) -> Tables:

@@ -115,7 +115,7 @@ def test_a_folder_of_no_known_layout_is_one_clear_sentence(tmp_path: Path, capsy
     assert quality.main(["--data", str(tmp_path / "nowhere")]) == 1
 
     said = capsys.readouterr().err
-    assert said.startswith(f"error: {tmp_path / 'nowhere'} is no file, holds none of schema.json, u.data")
+    assert said.startswith(f"error: {tmp_path / 'nowhere'} holds none of schema.json, u.data")
     assert said.count("\n") == 1
 
 
