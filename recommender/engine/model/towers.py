@@ -132,7 +132,8 @@ class ItemTower(nn.Module):
         shape = (sizes.item_content, sizes.width + cold)
         said = bool(sizes.item_content)
         self.content = nn.Parameter(torch.zeros(shape), requires_grad=False) if said else None
-        self.cold_most = nn.Parameter(torch.full((2,), torch.inf), requires_grad=False) if said else None
+        # Finite: infinity is not a number any more in the exported tower.
+        self.cold_most = nn.Parameter(torch.full((2,), 1e9), requires_grad=False) if said else None
         self.cold_default = nn.Parameter(torch.zeros(cold), requires_grad=False)
         self.cold_history = nn.Parameter(torch.tensor(1.0), requires_grad=False)  # likewise
         for table in (self.id, *self.features):

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import load_file
 
 from recommender.engine.bundle.comparison import open_for_comparison
 from recommender.engine.bundle.inference import Inference
@@ -139,6 +140,22 @@ def test_names_that_share_no_word_say_nothing_and_the_model_opens(snapshot, tmp_
     assert unread.inference.content.shape == (72, 0)
     assert len(unread.recommend_for_user("u1", top_k=5)) == len(unread.similar("i1", top_k=5)) == 5
     assert len(unread.similar({"name": "unheard"}, top_k=5)) == 5
+
+
+def test_prices_of_items_that_nobody_bought_say_nothing_and_the_model_is_saved(snapshot, tmp_path):
+    for file in snapshot.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    pq.write_table(
+        pa.table({"item": [f"i{i}" for i in range(72)], "price": [None] * 71 + [5.0]}), tmp_path / "items.parquet"
+    )
+    schema = json.loads((tmp_path / "schema.json").read_text())
+    of_users = {name: columns for name, columns in schema.items() if name not in planted.CONTENT}
+    (tmp_path / "schema.json").write_text(json.dumps(of_users | {"item_numerical": ["price"]}))
+    build_bundle(tmp_path, tmp_path / "b", config=replace(QUICK, epochs=1))
+    weights = load_file(tmp_path / "b" / "model" / "weights.safetensors")
+    assert all(
+        np.isfinite(values).all() for values in weights.values()
+    )  # the exported tower answers otherwise with inf
 
 
 def test_placing_needs_neither_torch_nor_scipy(bundle):
