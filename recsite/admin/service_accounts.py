@@ -31,7 +31,7 @@ from recsite.models import ApiKey, ServiceAccount
 admin.site.unregister(AuthToken)  # knox's own page shows the key in a message, and knows neither names nor revocation
 
 WORDS = {
-    "recommend_for_anyone": "Lists and events for any customer, and who wants a product",
+    "recommend_for_anyone": "Anyone's lists, events, interests",
     "view_trainingrun": "Metrics for a monitoring system",
 }
 LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "No end: until it is revoked")]

@@ -61,7 +61,7 @@ def test_not_interested_undo_and_taking_back(page, ada):
 
 
 def test_why_leads_to_the_evidence_which_can_be_left_out_and_put_back(page, ada):
-    reason = first_card(page).locator(".reason").inner_text()
+    reason = first_card(page).locator(".reason").first.inner_text()
     follow(first_card(page).get_by_role("link", name="Why this?"))
     page.get_by_role("heading", name="Why am I shown").wait_for()
     evidence = page.locator(".evidence li").first
