@@ -15,6 +15,7 @@ from recommender.reports.charts import (
     epoch_charts,
     interval_bar,
 )
+from recommender.reports.summary import in_short
 
 LABELS = {
     "two_tower": "this model",
@@ -111,6 +112,7 @@ class TrialLine:
 class ReportLines:
     """Everything a report says, ready to print. Empty lists where nothing was measured."""
 
+    summary: list[str]
     people: int
     models: list[ModelLine]
     differences: list[DifferenceLine]
@@ -130,6 +132,7 @@ def report_lines(report: Mapping[str, Any]) -> ReportLines:
     ratings = report.get("ratings") or {}
     errors = {"rmse": "this model", "item_mean_rmse": "each item's mean", "global_mean_rmse": "the mean of all"}
     return ReportLines(
+        summary=in_short(report),
         people=report.get("users", 0),
         models=_model_lines(report.get("models", [])),
         differences=_difference_lines(report.get("paired", {})),
