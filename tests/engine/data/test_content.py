@@ -105,7 +105,7 @@ def test_a_vector_of_another_length_is_left_out_and_names_field_row_and_value(tm
     assert np.isfinite(tables.items["look"]).all(1).tolist() == [True, True, False, False, False]
     (lost,) = tables.left_out
     assert (lost.column, lost.count, lost.effect) == ("look", 2, VALUE)
-    assert "look does not hold 2 finite numbers" in lost.sentence()
+    assert "look does not hold 2 finite numbers (in CSV with | between them)" in lost.sentence()
     assert "row 3: '[5.0]'" in lost.sentence()
 
 
