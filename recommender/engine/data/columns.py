@@ -132,7 +132,8 @@ class ColumnReader:
         broken = np.flatnonzero(here & ~np.isfinite(vectors).all(1))
         vectors[broken] = np.nan
         names = (self.name(table, row, column) for row in broken.tolist())
-        self.counter.add(table, column, f"does not hold {length} finite numbers (in CSV with | between them)", VALUE, len(broken), names)
+        wrong = f"does not hold {length} finite numbers (in CSV with | between them)"
+        self.counter.add(table, column, wrong, VALUE, len(broken), names)
         return vectors
 
     def ratings(self, table: str, column: str) -> np.ndarray:
