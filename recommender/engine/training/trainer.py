@@ -123,7 +123,8 @@ def train_two_tower_model(
         loss = learner.epoch(rate, progress.epoch, should_stop)
         ndcg, by_case = _validate(learner) if rates is None else (float("nan"), np.zeros(0))
         entry = {"epoch": progress.epoch + 1, "loss": loss, "ndcg_10": ndcg, "learning_rate": rate}
-        progress.record(entry, learner.averaged() if ndcg > progress.best else None)
+        proven = bool(distributed.broadcast_from_rank_zero(rates is None and is_better(by_case - at_start)))
+        progress.record(entry, learner.averaged() if ndcg > progress.best else None, proven)
         first = progress.epoch == 1 and rates is None and warm is None
         if first and distributed.broadcast_from_rank_zero(is_better(at_start - by_case)):
             # A step that is too long for this data breaks more of the closed forms than it finds.
@@ -137,7 +138,8 @@ def train_two_tower_model(
         epoch_seconds = time.perf_counter() - epoch_began
     if rates is not None:
         weights = learner.averaged()
-    elif progress.best_weights is not None and progress.best > start:
+    # A warm start goes on from trained weights, and by little every night.
+    elif progress.best_weights is not None and (progress.proven if warm is None else progress.best > start):
         rates, weights = progress.best_rates, progress.best_weights
     else:  # no epoch was worth it
         rates, weights = [], closed_forms
@@ -215,6 +217,7 @@ class TrainingState:
 
     epoch: int = 0
     best: float = -1.0
+    proven: bool = False
     since_best: int = 0
     halvings: int = 0
     seconds: float = 0.0
@@ -229,13 +232,13 @@ class TrainingState:
             return self.epoch >= len(rates)
         return self.epoch >= config.epochs or self.since_best >= config.patience
 
-    def record(self, entry: dict[str, float], better: dict[str, Tensor] | None) -> None:
-        """Note an epoch; `better` holds the weights when they are the best so far."""
+    def record(self, entry: dict[str, float], better: dict[str, Tensor] | None, proven: bool) -> None:
+        """Note an epoch; `better` holds the weights when they are the best so far. proven : better than the start."""
         self.epoch += 1
         self.curve.append(entry)
         self.tried_rates.append(entry["learning_rate"])
         if better is not None:
-            self.best, self.since_best, self.best_weights = entry["ndcg_10"], 0, better
+            self.best, self.proven, self.since_best, self.best_weights = entry["ndcg_10"], proven, 0, better
             self.best_rates = list(self.tried_rates)
         elif not np.isnan(entry["ndcg_10"]):
             self.since_best += 1
@@ -243,7 +246,7 @@ class TrainingState:
 
     def start_again(self) -> None:
         """Forget the epochs so far, but for the curve, and be slower from here on."""
-        self.best, self.since_best, self.halvings = -1.0, 0, SLOWER
+        self.best, self.proven, self.since_best, self.halvings = -1.0, False, 0, SLOWER
         self.tried_rates, self.best_rates, self.best_weights = [], [], None
 
 

@@ -16,7 +16,7 @@ from recommender.engine.evaluation.report import evaluate
 from recommender.engine.model.linear import LinearSettings
 from recommender.engine.model.scorer import TorchScorer
 from recommender.engine.model.towers import ListWeights
-from recommender.engine.training import losses
+from recommender.engine.training import losses, trainer
 from recommender.engine.training.choosing import EncodedCases
 from recommender.engine.training.pipeline import build_bundle
 from recommender.engine.training.trainer import Trained, train_two_tower_model
@@ -238,6 +238,17 @@ def test_a_step_touches_no_state_of_later_purchases(snapshot):
         a, b = model.users.states(history, zeros, zeros), model.users.states(changed, zeros, zeros)
     assert torch.equal(a[:, :3], b[:, :3])
     assert not torch.equal(a[:, 3:], b[:, 3:])
+
+
+@pytest.mark.parametrize(("noise", "kept"), [(1.0, 0), (0.01, 1)])
+def test_an_epoch_is_kept_where_it_is_better_than_the_closed_forms_by_more_than_chance(
+    snapshot, monkeypatch, noise, kept
+):
+    start, by_chance = np.full(100, 0.5), np.random.default_rng(0).permutation(np.tile([-1.0, 1.0], 50))
+    measured = iter([start, start + 0.02 + noise * by_chance])
+    monkeypatch.setattr(trainer, "_validate", lambda _: (float((one := next(measured)).mean()), one))
+    trained = train_two_tower_model(load(snapshot), replace(QUICK, epochs=1))
+    assert len(trained.rates) == kept
 
 
 def test_no_epoch_is_begun_when_the_time_is_up(snapshot):
