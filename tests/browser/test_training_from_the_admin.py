@@ -86,6 +86,7 @@ def test_train_look_on_read_the_report_promote_and_roll_back(page, worker):
     second = train(page)
     follow(page.get_by_role("link", name=second.name).first)
     page.get_by_role("heading", name="A few customers, before and after").wait_for()
+    page.get_by_text("Everything that was measured").click()
     report = page.inner_text("#content, main")
     for part in ("NDCG@10", "popularity", "While it learned", "Profile only", "Listed before"):
         assert part in report
