@@ -10,9 +10,10 @@ from scipy import sparse
 
 from benchmarks.peers import ours
 from benchmarks.peers.histories import popular_for_newcomers
+from benchmarks.peers.popularity import Popularity
 from recommender.engine.bundle.repeats import Repeats
 from recommender.engine.data.dataset import Cases, TwoTowerDataset
-from recommender.engine.data.splits import TRAIN, moments
+from recommender.engine.data.splits import TRAIN
 from recommender.engine.evaluation import next_baskets
 from recommender.engine.evaluation.next_baskets import NextBaskets
 from recommender.engine.model.repeats import fit_repeats
@@ -21,21 +22,11 @@ from recommender.engine.training.choosing import choose_repeats
 AT_ONCE = 256  # people whose distances to all others are in memory
 
 
-class PersonalFrequency:
+class PersonalFrequency(Popularity):
     """Items by how often the person bought them; of items bought as often, and of all others, the popular first."""
-
-    def __init__(self) -> None:
-        self.decided: dict[str, Any] = {}
-
-    @staticmethod
-    def grid(data: TwoTowerDataset) -> list[dict[str, Any]]:
-        return [{}]
 
     def fit(self, data: TwoTowerDataset) -> None:
         self.model = next_baskets.PersonalFrequency(data)
-
-    def scores(self, data: TwoTowerDataset, cases: Cases) -> np.ndarray:
-        return self.model.scores(data, cases)
 
 
 class TIFUKNN:
@@ -91,7 +82,7 @@ class TIFUKNN:
 
     def _vectors(self, data: TwoTowerDataset, users: np.ndarray, last: np.ndarray) -> sparse.csr_matrix:
         """float64 [users, items] of people after the purchase in row `last`."""
-        moment, weights, items, count = moments(data.tables), [], [], []
+        moment, weights, items, count = data.moment, [], [], []
         for a, b in zip(data.first_row[users], last + 1, strict=True):
             basket = moment[a:b] - moment[a] if b > a else np.zeros(0, np.int64)
             age = basket[-1] - basket if b > a else basket  # 0: the last one; the first group may be short

@@ -80,7 +80,8 @@ class LinearPath:
         step of training changes both by about the same share.   votes : those of the settings, where at hand."""
         if votes is None:
             votes = vote_solver(data, settings.rank)(settings.ridge)
-            votes = with_transitions(data, settings.rank)(votes, settings.transitions)
+            if settings.transitions:
+                votes = transition_adder(data)(votes, settings.transitions, settings.rank)
             votes = discounted(votes, data.item_counts(), settings.discount)
         history, items = votes
         pad = ((0, 0), (0, settings.rank - history.shape[1]))
@@ -180,13 +181,13 @@ def factored_votes(m: sparse.csr_matrix, rank: int) -> Callable[[float], Votes]:
     return solve
 
 
-def with_transitions(data: TwoTowerDataset, rank: int) -> Callable[[Votes, float], Votes]:
-    """(votes, weight) -> the votes of that rank with transitions beside them."""
+def transition_adder(data: TwoTowerDataset) -> Callable[[Votes, float, int], Votes]:
+    """(votes, weight, rank) -> the votes with transitions beside them, of that rank; these are counted once."""
     m, follows = bought_items(data), transitions(data)
     some = m[np.linspace(0, data.n_users - 1, min(data.n_users, SAMPLED_USERS)).astype(np.int64)]
     size = float(((some @ follows).data ** 2).sum())
 
-    def add(votes: Votes, weight: float) -> Votes:
+    def add(votes: Votes, weight: float, rank: int) -> Votes:
         if weight == 0 or size == 0:
             return votes
         left, right = votes

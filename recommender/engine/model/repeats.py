@@ -8,7 +8,7 @@ import numpy as np
 
 from recommender.engine.bundle.repeats import BoughtBefore, Repeats
 from recommender.engine.data.dataset import TwoTowerDataset, capped_weight
-from recommender.engine.data.splits import TRAIN, moments
+from recommender.engine.data.splits import TRAIN
 
 LATEST = 3  # baskets of each user that are asked about
 PAIRS = 1_000_000  # of a basket and something bought before, of all users: 150 MB
@@ -107,8 +107,7 @@ def fit_repeats(data: TwoTowerDataset, seed: int = 0) -> LearnedRepeats | None:
 
 def _questions(data: TwoTowerDataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """First row of some TRAIN baskets of users who had bought before, and the row after each; int64."""
-    moment = moments(data.tables)
-    first = np.unique(moment, return_index=True)[1]
+    first = np.unique(data.moment, return_index=True)[1]
     first = first[(data.role[first] == TRAIN) & (first > data.first_row[data.user[first]])]
     users = data.user[first]
     from_last = np.searchsorted(users, users, side="right") - np.arange(len(first))
@@ -116,7 +115,7 @@ def _questions(data: TwoTowerDataset, seed: int) -> tuple[np.ndarray, np.ndarray
     drawn = np.random.default_rng(seed).permutation(len(first))
     known = first[drawn] - data.first_row[data.user[first[drawn]]]
     first = np.sort(first[drawn][np.cumsum(known) <= PAIRS])
-    return first, np.searchsorted(moment, moment[first], side="right")
+    return first, np.searchsorted(data.moment, data.moment[first], side="right")
 
 
 def _intervals(data: TwoTowerDataset) -> np.ndarray:

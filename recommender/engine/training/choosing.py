@@ -46,8 +46,8 @@ from recommender.engine.model.linear import (
     is_exact,
     log_share,
     summed_votes,
+    transition_adder,
     vote_solver,
-    with_transitions,
 )
 from recommender.engine.model.profile import ProfileCounts, ProfilePath, learned_rows, newcomers
 from recommender.engine.model.rating import RatingPath, fit_rating_paths
@@ -147,10 +147,10 @@ def choose_linear_path(data: TwoTowerDataset, dim: int) -> LinearPath:
     solve = lru_cache(maxsize=1)(vote_solver(data, max(widths)))
     # One after the other: of both at once a narrow path could win by the other's ridge, and by chance.
     ridge = choose(RIDGES, lambda r: ndcg(*cut(solve(r), widths[0]), recency))
-    add = with_transitions(data, widths[0])
+    add = transition_adder(data)
     votes = cut(solve(ridge), widths[0])
-    transitions = choose(TRANSITIONS, lambda weight: ndcg(*add(votes, weight), recency))
-    votes = with_transitions(data, max(widths))(solve(ridge), transitions) if transitions else solve(ridge)
+    transitions = choose(TRANSITIONS, lambda weight: ndcg(*add(votes, weight, widths[0]), recency))
+    votes = add(solve(ridge), transitions, max(widths))
     rank = choose(widths, lambda width: ndcg(*cut(votes, width), recency))
     votes = cut(votes, rank)
     discount = choose(DISCOUNTS, lambda d: ndcg(*discounted(votes, buyers, d), recency))
