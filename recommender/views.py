@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from recommender import feedback
@@ -75,7 +76,8 @@ def dismissed(request: HttpRequest) -> HttpResponse:
     page = Paginator(feedback.dismissals_of_request(request), DISMISSED_PER_PAGE).get_page(request.GET.get("page"))
     items = items_by_key(get_source(), page.object_list)
     rows = [(key, items.get(key)) for key in page.object_list]
-    return render(request, "recommender/dismissed.html", {"page": page, "rows": rows})
+    context = {"page": page, "rows": rows, "signed_in": request.user.is_authenticated, "here": request.get_full_path()}
+    return render(request, "recommender/dismissed.html", context)
 
 
 @require_POST
@@ -89,7 +91,7 @@ def dismiss(request: HttpRequest, key: str) -> HttpResponse:
     back = _back(request, request.POST.get("next"))
     if request.headers.get("HX-Request"):
         return render(request, "recommender/dismissed_card.html", {"key": key, "item": item, "next": back})
-    messages.success(request, f"{item} will not be shown to you again. You can take that back under Not interested.")
+    _say(request, _("%(item)s will not be shown to you again. You can take that back under Not interested."), item)
     return redirect(back)
 
 
@@ -97,8 +99,8 @@ def dismiss(request: HttpRequest, key: str) -> HttpResponse:
 def take_back(request: HttpRequest, key: str) -> HttpResponse:
     """Interested after all: lists may hold the item again. For htmx, the whole page is loaded again."""
     if feedback.undo_dismissal_for_request(request, key):
-        messages.success(request, f"{_item_or_key(key)} may be shown to you again.")
-    back = _back(request, request.POST.get("next"), otherwise=reverse("dismissed"))
+        _say(request, _("%(item)s may be shown to you again."), _item_or_key(key))
+    back = _back(request, request.POST.get("next"), otherwise=reverse("recommender:dismissed"))
     if request.headers.get("HX-Request"):
         return HttpResponse(headers={"HX-Redirect": back})
     return redirect(back)
@@ -108,7 +110,7 @@ def take_back(request: HttpRequest, key: str) -> HttpResponse:
 def forget_view(request: HttpRequest, key: str) -> HttpResponse:
     """Erase that the reader looked at an item, so that no list starts from it any more."""
     feedback.forget_views(request, key)
-    messages.success(request, f"Forgotten that you looked at {_item_or_key(key)}.")
+    _say(request, _("Forgotten that you looked at %(item)s."), _item_or_key(key))
     return redirect(_back(request, request.POST.get("next")))
 
 
@@ -124,6 +126,11 @@ def _explain(request: HttpRequest, key: str, cart: list[str]) -> Explanation:
     if cart:
         return explain(key, customer=customer, session_items=cart, scenario=CART)
     return explain(key, customer=customer, session_items=feedback.views_of_visitor(request))
+
+
+def _say(request: HttpRequest, words: str, item: object) -> None:
+    """A message on the next page; none in a project without Django's messages."""
+    messages.success(request, words % {"item": item}, fail_silently=True)
 
 
 def _item_or_key(key: str) -> object:

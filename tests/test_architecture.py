@@ -57,7 +57,7 @@ def test_imports_go_down_the_floors_and_through_the_doors_of_the_rooms():
         ("recommender/engine/data/tables.py", "from recommender.models import TrainingRun", "The floors of the"),
         ("recommender/serving/live.py", "import torch.nn", "torch is imported where models are made"),
         ("recommender/feedback/visits.py", "from recommender import serving", "The floors of the recommender"),
-        ("recommender/api/urls.py", "from recommender.serving.live import live_state", "Others import of serving"),
+        ("recommender/urls/api.py", "from recommender.serving.live import live_state", "Others import of serving"),
         ("recommender/serving/live.py", "from recommender.engine.model import towers", "What makes models"),
     ],
 )

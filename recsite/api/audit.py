@@ -20,7 +20,7 @@ class AuditMiddleware:
         response = self.get_response(request)
         if request.method in METHODS and request.path.startswith(API):
             match = request.resolver_match
-            if match is not None and match.url_name not in QUESTIONS and request.user.is_authenticated:
+            if match is not None and match.view_name not in QUESTIONS and request.user.is_authenticated:
                 token = getattr(request, "auth", None)  # DRF leaves it on Django's request
                 log.info(
                     "api_call",

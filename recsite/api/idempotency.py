@@ -28,10 +28,10 @@ REUSED = "urn:problem-type:recsite:idempotency-key-reused"
 METHODS = {"POST", "PUT", "PATCH", "DELETE"}
 # Names of addresses that are sent by POST and change nothing.
 QUESTIONS = {
-    "api-recommendations",
-    "api-recommendations-batch",
-    "api-ratings",
-    "api-cart-recommendations",
+    "recommender_api:recommendations",
+    "recommender_api:recommendations-batch",
+    "recommender_api:ratings",
+    "recommender_api:cart-recommendations",
     "api-tokens",  # a secret is not kept to be shown again
 }
 
@@ -53,7 +53,7 @@ class IdempotencyMiddleware:
         key = request.headers.get(HEADER)
         if key is None or request.method not in METHODS or not request.path.startswith(API):
             return None
-        if request.resolver_match.url_name in QUESTIONS:
+        if request.resolver_match.view_name in QUESTIONS:
             return None
         if not key or len(key) > LONGEST or not (key.isascii() and key.isprintable()):
             words = f"{HEADER}: 1 to {LONGEST} printable ASCII characters."

@@ -76,7 +76,7 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     shown = examples()
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
-            changes = method.upper() in METHODS and url_name(path) not in QUESTIONS
+            changes = method.upper() in METHODS and view_name(path) not in QUESTIONS
             if changes:
                 operation.setdefault("parameters", []).append(IDEMPOTENCY)
             for status in problems_of(path, operation, changes):
@@ -90,10 +90,10 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     return result
 
 
-def url_name(path: str) -> str | None:
+def view_name(path: str) -> str | None:
     """None for a path whose parameters are not text: such calls are no questions."""
     try:
-        return resolve(path.replace("{", "").replace("}", "")).url_name
+        return resolve(path.replace("{", "").replace("}", "")).view_name
     except Resolver404:
         return None
 

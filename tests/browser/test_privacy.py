@@ -64,13 +64,13 @@ def test_why_leads_to_the_evidence_which_can_be_left_out_and_put_back(page, ada)
     reason = first_card(page).locator(".reason").first.inner_text()
     follow(first_card(page).get_by_role("link", name="Why this?"))
     page.get_by_role("heading", name="Why am I shown").wait_for()
-    evidence = page.locator(".evidence li").first
+    evidence = page.locator(".rec-evidence li").first
     assert reason in evidence.inner_text(), "the page and the card say the same"
     looks_right(page, "why")
     follow(evidence.get_by_role("button", name="Leave this purchase out"))
     page.get_by_text("counts for your lists no more").wait_for()
     assert Purchase.objects.filter(customer=ada, personalisation=False).count() == 1
-    assert reason not in page.locator(".evidence").inner_text()
+    assert reason not in page.locator(".rec-evidence").inner_text()
 
     follow(page.get_by_role("link", name="See what your lists are made of"))
     page.get_by_role("heading", name="Purchases and ratings").wait_for()

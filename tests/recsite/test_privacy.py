@@ -118,8 +118,8 @@ def test_a_view_is_erased_and_shapes_no_list(here):
         Event.objects.create(kind="view", item=key, customer="C2")
     Event.objects.create(kind="view", item="P3", customer="C6")
     shaped = recommend(customer="C2", count=10)
-    here.post(reverse("forget-view", args=["P3"]))
-    here.post(reverse("forget-view", args=["P7"]))
+    here.post(reverse("recommender:forget-view", args=["P3"]))
+    here.post(reverse("recommender:forget-view", args=["P7"]))
     assert list(Event.objects.values_list("customer", flat=True)) == ["C6"]
     assert keys(recommend(customer="C2", count=10)) != keys(shaped)
 
@@ -127,7 +127,7 @@ def test_a_view_is_erased_and_shapes_no_list(here):
 def test_a_visitor_is_forgotten_to_have_looked_at_something(client, trained):
     client.get("/products/P3/")
     assert Event.objects.count() == 1
-    client.post(reverse("forget-view", args=["P3"]))
+    client.post(reverse("recommender:forget-view", args=["P3"]))
     assert not Event.objects.exists()
     assert client.session["recommender_viewed"] == []
 
@@ -164,12 +164,12 @@ def test_why_names_the_evidence_strongest_first_and_leads_to_it(here):
     shares = [share for _, share in found.evidence]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1)
-    page = here.get(reverse("why", args=[listed.item])).content.decode()
+    page = here.get(reverse("recommender:why", args=[listed.item])).content.decode()
     bought = next(reason.item for reason, _ in found.evidence if reason.item)
     assert f'href="/products/{bought}/"' in page
     assert reverse("count-product", args=[bought]) in page
     assert "Turn personalisation off" in page
-    assert reverse("dismiss", args=[listed.item]) in page
+    assert reverse("recommender:dismiss", args=[listed.item]) in page
 
 
 def test_taking_the_strongest_reason_away_lowers_the_item(here):
@@ -192,7 +192,7 @@ def test_taking_the_strongest_reason_away_lowers_the_item(here):
 def test_a_profile_that_is_the_reason_can_be_changed_from_there(here, ada):
     Purchase.objects.filter(customer=ada).update(personalisation=False)
     first = recommend(customer="C2", count=1).items[0]
-    page = here.get(reverse("why", args=[first.item])).content.decode()
+    page = here.get(reverse("recommender:why", args=[first.item])).content.decode()
     assert "Because of your gender" in page
     assert 'href="/account/#id_gender"' in page
 
@@ -210,12 +210,14 @@ def test_a_profile_that_is_the_reason_can_be_changed_from_there(here, ada):
     ],
 )
 def test_why_speaks_of_the_list_it_was_in(client, trained, asked, says):
-    assert says in client.get(f"{reverse('why', args=['P8'])}?{asked}").content.decode()
+    assert says in client.get(f"{reverse('recommender:why', args=['P8'])}?{asked}").content.decode()
 
 
 def test_from_why_one_comes_back_to_where_one_was_whatever_one_did_there(here):
     listed = recommend(customer="C2", count=1).items[0]
-    page = here.get(reverse("why", args=[listed.item]), headers={"referer": "http://testserver/products/?page=2"})
+    page = here.get(
+        reverse("recommender:why", args=[listed.item]), headers={"referer": "http://testserver/products/?page=2"}
+    )
     bought = listed.reasons[0].item
     assert reverse("count-product", args=[bought]) in page.content.decode()
     after = here.post(
@@ -225,19 +227,19 @@ def test_from_why_one_comes_back_to_where_one_was_whatever_one_did_there(here):
 
 
 def test_why_before_any_model_and_for_the_opted_out(client, stocked):
-    assert "as soon as the shop has learned" in client.get(reverse("why", args=["P8"])).content.decode()
+    assert "as soon as the shop has learned" in client.get(reverse("recommender:why", args=["P8"])).content.decode()
     user = User.objects.create_user("ada")
     Customer.objects.filter(key="C2").update(user=user, personalisation=False)
     client.force_login(user)
-    page = client.get(reverse("why", args=["P8"])).content.decode()
+    page = client.get(reverse("recommender:why", args=["P8"])).content.decode()
     assert "Personalisation is off" in page
     assert "Turn personalisation on" in page
 
 
 def test_why_of_what_is_not_there_is_not_found(client, trained):
     assert client.get("/recommendations/P999/why/").status_code == 404
-    assert client.get(reverse("why", args=["P8"]) + "?source=magic").status_code == 404
-    assert client.get(reverse("why", args=["P8"]) + "?of=%00&next=https://evil.example/").status_code == 200
+    assert client.get(reverse("recommender:why", args=["P8"]) + "?source=magic").status_code == 404
+    assert client.get(reverse("recommender:why", args=["P8"]) + "?of=%00&next=https://evil.example/").status_code == 200
 
 
 # --- all of it, as a file ---------------------------------------------------------------------------------------------
