@@ -31,7 +31,7 @@ EXTRAS = {
         "No model can be trained here, and drift is not watched.",
     ),
     "api": Extra("002", _API, "recommender.urls has pages and no api/v1/."),
-    "admin": Extra("003", ("unfold",), "The admin has no pages of runs, versions, experiments and lists."),
+    "admin": Extra("003", ("unfold",), "The pages in the admin have the look of Django's own admin."),
     "tasks": Extra("004", ("celery",), "Runs start with `manage.py train` only: no Retrain button, no schedules."),
     "metrics": Extra("005", (*_API, "prometheus_client"), "recommender.urls has no metrics for Prometheus."),
     "milvus": Extra("006", ("pymilvus",), "Each process searches the items itself: RETRIEVAL_ADDRESS has no client."),

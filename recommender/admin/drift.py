@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from unfold.decorators import display
 
+from recommender.admin.look import display
 from recommender.admin.pages import ReadOnlyAdmin
 from recommender.models import DriftFinding
 from recommender.reports import NO_VALUE

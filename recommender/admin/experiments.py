@@ -11,16 +11,9 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
-from unfold.decorators import action, display
-from unfold.enums import ActionVariant
-from unfold.widgets import (
-    UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
 
 from recommender import experiments
+from recommender.admin.look import PRIMARY, DecimalInput, IntegerInput, Select, TextInput, action, display
 from recommender.admin.pages import MAX_REASON_CHARACTERS, ReadOnlyAdmin, ReasonForm, money, page_address, staff
 from recommender.experiments import (
     ExperimentResults,
@@ -50,12 +43,12 @@ class ExperimentForm(forms.ModelForm):
         fields = ["name", "scenario", "share", "share_of_b", "days", "people"]
         labels = {"share": "Share of people", "share_of_b": "Share of arm B", "people": "People expected"}
         widgets = {
-            "name": UnfoldAdminTextInputWidget,
-            "scenario": UnfoldAdminTextInputWidget,
-            "share": UnfoldAdminDecimalFieldWidget,
-            "share_of_b": UnfoldAdminDecimalFieldWidget,
-            "days": UnfoldAdminIntegerFieldWidget,
-            "people": UnfoldAdminIntegerFieldWidget,
+            "name": TextInput,
+            "scenario": TextInput,
+            "share": DecimalInput,
+            "share_of_b": DecimalInput,
+            "days": IntegerInput,
+            "people": IntegerInput,
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,7 +60,7 @@ class ExperimentForm(forms.ModelForm):
                 label=f"Arm {name.upper()}: lists made by",
                 choices=models,
                 initial=default,
-                widget=UnfoldAdminSelectWidget,
+                widget=Select,
             )
             for setting in ("diversity", "rotation"):
                 self.fields[f"{name}_{setting}"] = forms.FloatField(
@@ -75,7 +68,7 @@ class ExperimentForm(forms.ModelForm):
                     min_value=0,
                     max_value=1,
                     required=False,
-                    widget=UnfoldAdminDecimalFieldWidget,
+                    widget=DecimalInput,
                     help_text="0 to 1; empty: as each page asks.",
                 )
 
@@ -172,7 +165,7 @@ class ExperimentAdmin(ReadOnlyAdmin):
         url_path="plan",
         permissions=["run_experiment"],
         icon="science",
-        variant=ActionVariant.PRIMARY,
+        variant=PRIMARY,
     )
     def plan(self, request: HttpRequest) -> HttpResponse:
         """The page of the button: what is compared, and for whom."""

@@ -17,9 +17,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminTextareaWidget
 
+from recommender.admin.look import ModelAdmin, Textarea
 from recommender.errors import RecommenderError
 from recommender.models import ModelVersion
 from recommender.reports import NO_VALUE, format_interval, format_score
@@ -132,7 +131,7 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=MAX_REASON_CHARACTERS,
         required=False,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        widget=Textarea(attrs={"rows": 3}),
         help_text="Is kept, for whoever asks later.",
     )
 

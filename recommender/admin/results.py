@@ -13,8 +13,8 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from unfold.widgets import INPUT_CLASSES
 
+from recommender.admin.look import day_classes
 from recommender.admin.pages import ReadOnlyAdmin, money
 from recommender.feedback import Estimate, ListResult, attribution_window, last_counted, list_results
 from recommender.models import TWO_TOWER, ListCount
@@ -31,7 +31,7 @@ class DayInput(forms.DateInput):
     input_type = "date"
 
     def __init__(self) -> None:
-        super().__init__(attrs={"class": " ".join(INPUT_CLASSES)}, format="%Y-%m-%d")
+        super().__init__(attrs={"class": day_classes}, format="%Y-%m-%d")
 
 
 class PeriodForm(forms.Form):

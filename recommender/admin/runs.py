@@ -10,16 +10,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from unfold.decorators import action, display
-from unfold.enums import ActionVariant
-from unfold.widgets import (
-    UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldBooleanSwitchWidget,
-)
+from django.utils import timezone
 
 from recommender import training
+from recommender.admin.look import PRIMARY, DecimalInput, IntegerInput, Select, Switch, action, display
 from recommender.admin.pages import ReadOnlyAdmin, duration, link_to, page_address, staff
 from recommender.engine.config import LOSSES, TrainConfig
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
@@ -44,20 +38,20 @@ class RetrainForm(forms.Form):
     loss = forms.ChoiceField(
         choices=[(name, name) for name in LOSSES],
         initial=TrainConfig().loss,
-        widget=UnfoldAdminSelectWidget,
+        widget=Select,
         help_text="How lists are learned. softmax is best on everything measured so far.",
     )
     epochs = forms.IntegerField(
         min_value=1,
         max_value=1_000,
         initial=TrainConfig().epochs,
-        widget=UnfoldAdminIntegerFieldWidget,
+        widget=IntegerInput,
         help_text="At most so many passes over the purchases; training stops by itself when it no longer helps.",
     )
     minutes = forms.FloatField(
         required=False,
         min_value=1,
-        widget=UnfoldAdminDecimalFieldWidget,
+        widget=DecimalInput,
         help_text="Begin no pass that would end after so many minutes; empty: no limit. The report says if it was met.",
     )
     tune = forms.IntegerField(
@@ -65,12 +59,12 @@ class RetrainForm(forms.Form):
         min_value=0,
         max_value=MAX_TRIALS,
         initial=0,
-        widget=UnfoldAdminIntegerFieldWidget,
+        widget=IntegerInput,
         help_text="Try so many settings first and take the best. Each trial takes up to as long as a training.",
     )
     warm_start = forms.BooleanField(
         required=False,
-        widget=UnfoldBooleanSwitchWidget,
+        widget=Switch,
         help_text="Go on from the version that serves, its weights and settings: a fraction of the time.",
     )
 
@@ -122,7 +116,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     def row_views(self) -> dict[str, Callable[..., HttpResponse]]:
         return {"panel/": self.panel_view, "cancel/": self.cancel_view, "again/": self.again_view}
 
-    # unfold calls this method. Given the name of the permission, it would query an empty database in `migrate`.
+    # Given the name of the permission, unfold would query an empty database in `migrate`.
     def has_start_training_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MAY_TRAIN)
 
@@ -139,6 +133,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             "learned_from": [f"{row.counts[name]:,} {word}" for name, word in COUNTED.items() if name in row.counts],
             "lines": report_lines(version.report) if version else None,
             "curves": epoch_charts(row.curve),
+            "silent": duration(timezone.now() - row.heartbeat),
             "left": duration(row.time_left) if row.time_left else "",
             "rule": gate_rules(),
             "may_cancel": row.is_active and may_train,
@@ -173,7 +168,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         url_path="retrain",
         permissions=["start_training"],
         icon="model_training",
-        variant=ActionVariant.PRIMARY,
+        variant=PRIMARY,
     )
     def retrain(self, request: HttpRequest) -> HttpResponse:
         """The page of the button: a form, what is learned from, and how a model is judged."""

@@ -6,9 +6,8 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
-from unfold.decorators import display
 
+from recommender.admin.look import ModelAdmin, display
 from recommender.admin.pages import link_to
 from recommender.models import MAY_TRAIN, TrainingSchedule
 from recommender.reports import NO_VALUE

@@ -8,11 +8,10 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from unfold.decorators import action, display
-from unfold.enums import ActionVariant
 
 from recommender import registry
 from recommender.admin.examples import examples_of
+from recommender.admin.look import PRIMARY, action, display
 from recommender.admin.pages import ReadOnlyAdmin, ReasonForm, difference, page_address, staff
 from recommender.models import MAY_PROMOTE, MAY_SEE_VERSIONS, ModelVersion, Promotion
 from recommender.reports import NO_VALUE, format_interval, format_score, model_row, report_lines
@@ -91,7 +90,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         url_path="promote",
         permissions=["promote_version"],
         icon="publish",
-        variant=ActionVariant.PRIMARY,
+        variant=PRIMARY,
     )
     def promote(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Make this version live. Where the gate refused it, a reason is required."""

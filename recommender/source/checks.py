@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from django.apps import AppConfig, apps
+from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
@@ -65,9 +65,6 @@ def check_extras(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         if not extras.is_installed(name):
             kind, letter = (Warning, "W") if name in needed else (Info, "I")
             messages.append(kind(extras.sentence(name), id=f"recommender.{letter}{extra.number}"))
-    if apps.is_installed("django.contrib.admin") and extras.is_installed("admin") and not apps.is_installed("unfold"):
-        problem = 'The recommender has no pages in the admin: put "unfold" into INSTALLED_APPS before the admin.'
-        messages.append(Warning(problem, id="recommender.W008"))
     return messages
 
 

@@ -148,7 +148,7 @@ def test_a_run_being_executed_shows_how_far_it_is_and_refreshes_itself(client, s
     assert "<polyline" in shown
     assert "43 %, 1 min 20 s left at most" in shown
     panel = f"/admin/recommender/trainingrun/{run.pk}/panel/"
-    assert f'hx-get="{panel}"' in shown
+    assert f'data-panel="{panel}"' in shown
     assert '<meta http-equiv="refresh"' in shown
     TrainingRun.objects.update(state=State.FAILED, error="There are no interactions: a model needs purchases.")
     ended = text_of(client.get(panel))
