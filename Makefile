@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo shop test faults lint format audit requirements wheel
+.PHONY: help demo shop test test-mariadb faults lint format audit requirements wheel
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -33,6 +33,9 @@ shop: .venv/site.stamp ## an empty shop of your own, beside the demo's; ARGS=--n
 # Each of the two processes computes in one thread: several would wait for each other.
 test: .venv/dev.stamp ## the whole suite; reads DATABASE_URL and REDIS_URL; ARGS goes to pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-mariadb: .venv/dev.stamp ## the app's own tests on the MariaDB of MARIADB_URL; ARGS goes to pytest
+	$(BIN)/python -m tests.mariadb $(ARGS)
 
 faults: .venv/dev.stamp ## kills workers, cuts connections, fills disks of a real site; ARGS=--times=20; needs PostgreSQL and redis-server
 	$(BIN)/python -m tests.faults $(ARGS)

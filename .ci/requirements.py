@@ -43,7 +43,7 @@ LISTS = (
     RequirementsList(
         "requirements.txt",
         "What the demo site, its workers and the engine run on.",
-        extras=("admin", "api", "metrics", "postgres", "tasks", "train"),
+        extras=("admin", "api", "metrics", "mysql", "postgres", "tasks", "train"),
         groups=("demo",),
     ),
     RequirementsList(

@@ -11,9 +11,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
+from recommender.key_columns import KeyColumn
 from recommender.source import validate_time
 
 # Permissions, as `has_perm` takes them.
@@ -26,6 +27,14 @@ MIN_PROGRESS_FOR_PACE = 0.08  # of a run: before, it reads the data, which says 
 # The sources of lists that results and experiments compare.
 TWO_TOWER: Final = "two_tower"
 POPULAR: Final = "popular"
+
+
+def one_place_while(**condition: Any) -> models.GeneratedField:
+    """A column that the database keeps: 1 in rows that fulfil the condition, and null, which is like no other row, in
+    all others. A unique constraint on it lets one row fulfil the condition, in MariaDB, too, which knows no constraint
+    with a condition."""
+    place = Case(When(**condition, then=Value(1)), default=None, output_field=models.SmallIntegerField())
+    return models.GeneratedField(expression=place, output_field=models.SmallIntegerField(null=True), db_persist=True)
 
 
 class RunQuerySet(models.QuerySet["TrainingRun"]):
@@ -77,6 +86,7 @@ class TrainingRun(models.Model):
     created = models.DateTimeField(auto_now_add=True)
     started = models.DateTimeField(null=True, blank=True)
     finished = models.DateTimeField(null=True, blank=True)
+    active_place = one_place_while(state__in=["queued", "exporting", "training", "evaluating"])
 
     objects = RunQuerySet.as_manager()
 
@@ -84,12 +94,8 @@ class TrainingRun(models.Model):
         ordering = ["-id"]
         permissions = [("start_training", "Can start and cancel training runs")]
         constraints = [
-            # A unique index over a constant: at most one row can be active, however many processes race.
-            models.UniqueConstraint(
-                models.Value(1),
-                condition=Q(state__in=["queued", "exporting", "training", "evaluating"]),
-                name="one_active_training_run",
-            ),
+            # At most one row can be active, however many processes race.
+            models.UniqueConstraint(fields=["active_place"], name="one_active_training_run"),
             models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=1), name="run_progress_between_0_and_1"),
         ]
 
@@ -188,13 +194,14 @@ class Experiment(models.Model):
     exposed_until = models.DateTimeField(
         null=True, editable=False, help_text="Lists up to then are known to have exposed whom they were for."
     )
+    running_place = one_place_while(state="running")
 
     class Meta:
         ordering = ["-id"]
         permissions = [("run_experiment", "Can plan, start and stop experiments")]
         constraints = [
             # Two experiments at once would disturb each other's results.
-            models.UniqueConstraint(models.Value(1), condition=Q(state="running"), name="one_running_experiment"),
+            models.UniqueConstraint(fields=["running_place"], name="one_running_experiment"),
             models.CheckConstraint(
                 condition=Q(share__gt=0, share__lte=1),
                 name="experiment_share_between_0_and_1",
@@ -252,8 +259,8 @@ class Exposure(models.Model):
     did. A customer has a key; a visitor an id of the visit."""
 
     arm = models.ForeignKey(Arm, on_delete=models.CASCADE, related_name="exposures")
-    customer = models.CharField(max_length=64, blank=True, db_index=True, help_text="The customer's key, if known.")
-    visitor = models.CharField(max_length=32, blank=True)
+    customer = KeyColumn(max_length=64, blank=True, db_index=True, help_text="The customer's key, if known.")
+    visitor = KeyColumn(max_length=32, blank=True)
     first = models.DateTimeField(help_text="When the first list was served.")
     settled = models.DateTimeField(null=True, blank=True, help_text="When their days were over and all was counted.")
     lists = models.PositiveIntegerField(default=0)
@@ -277,8 +284,8 @@ class ServedList(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
-    customer = models.CharField(max_length=64, blank=True, db_index=True, help_text="The customer's key, if known.")
-    scenario = models.CharField(max_length=50, blank=True)
+    customer = KeyColumn(max_length=64, blank=True, db_index=True, help_text="The customer's key, if known.")
+    scenario = KeyColumn(max_length=50, blank=True)
     source = models.CharField(max_length=20)
     version = models.ForeignKey(ModelVersion, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     items = models.JSONField(default=list)
@@ -286,7 +293,7 @@ class ServedList(models.Model):
     arm = models.ForeignKey(
         Arm, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", help_text="Of a running experiment."
     )
-    visitor = models.CharField(
+    visitor = KeyColumn(
         max_length=32, blank=True, help_text="Stands for the visit it was shown in, where nobody is known."
     )
     bucket = models.PositiveSmallIntegerField(
@@ -318,13 +325,13 @@ class Event(models.Model):
     TAKEN_UP = (Kind.CLICK, Kind.ADD_TO_CART)  # with a list, the person accepted what it offered
 
     kind = models.CharField(max_length=12, choices=Kind)
-    sender = models.CharField(
+    sender = KeyColumn(
         max_length=64, blank=True, help_text="Whose `event_id` it is: a user, an API key's account or a visit."
     )
-    event_id = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001 (null is like no other row)
-    item = models.CharField(max_length=64)
-    customer = models.CharField(max_length=64, blank=True)
-    session = models.CharField(max_length=64, blank=True)
+    event_id = KeyColumn(max_length=100, null=True, blank=True)  # null is like no other row
+    item = KeyColumn(max_length=64)
+    customer = KeyColumn(max_length=64, blank=True)
+    session = KeyColumn(max_length=64, blank=True)
     recommendation = models.ForeignKey(
         ServedList, on_delete=models.SET_NULL, null=True, blank=True, related_name="events"
     )
@@ -353,9 +360,9 @@ class ListCount(models.Model):
     no person, and stay when the lists are removed. Written by recommender/feedback/counts.py."""
 
     day = models.DateField(db_index=True, help_text="Of the lists, in the site's time zone.")
-    scenario = models.CharField(max_length=50, blank=True)
+    scenario = KeyColumn(max_length=50, blank=True)
     source = models.CharField(max_length=20)
-    version = models.CharField(max_length=64, blank=True, help_text="The model version's name; empty: no model.")
+    version = KeyColumn(max_length=64, blank=True, help_text="The model version's name; empty: no model.")
     bucket = models.PositiveSmallIntegerField()
     lists = models.PositiveIntegerField(default=0)
     views = models.PositiveIntegerField(default=0, help_text="Items shown, all lists together.")
@@ -381,8 +388,8 @@ class ListCount(models.Model):
 class Dismissal(models.Model):
     """An item that a customer does not want to see. Those of visitors are in their session: see dismissals.py."""
 
-    customer = models.CharField(max_length=64, help_text="The customer's key.")
-    item = models.CharField(max_length=64)
+    customer = KeyColumn(max_length=64, help_text="The customer's key.")
+    item = KeyColumn(max_length=64)
     time = models.DateTimeField(default=timezone.now)
 
     class Meta:

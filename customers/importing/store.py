@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db import transaction
+from django.db import connections, router, transaction
 from django.db.models import Max
 
 from catalog.models import Product
@@ -134,11 +134,12 @@ def _store(
         model.objects.bulk_create(new.values(), ignore_conflicts=True)
     changed = [row for key, row in rows.items() if key in before and before[key] != _values([row], columns)[key]]
     if changed:
+        takes_names = connections[router.db_for_write(model)].features.supports_update_conflicts_with_target
         # An upsert by key: much faster than bulk_update, and nothing but these columns is touched.
         model.objects.bulk_create(
             [model(key=row.key, **{name: getattr(row, name) for name in columns}) for row in changed],
             update_conflicts=True,
-            unique_fields=["key"],
+            unique_fields=["key"] if takes_names else None,
             update_fields=[*columns, "updated"],
         )
     counts.update({f"{about}s new": len(new), f"{about}s changed": len(changed)})

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
-from django.db.models import Count, F, Q, Sum
-from django.db.models.functions import TruncDate
-from django.utils import timezone
+from django.db.models import Case, Count, F, IntegerField, Max, Min, Q, Sum, Value, When
 
 from recommender.experiments.sequential import MIN_EVENTS, MIN_PEOPLE, Difference, Moments, difference, mismatch
+from recommender.feedback import day_of, days_between, start_of
 from recommender.models import TWO_TOWER, Arm, Experiment, Exposure, ServedList
 from recommender.source import get_source
 
@@ -110,14 +109,22 @@ def _moments_by_day(name: str, arms: Sequence[int]) -> Mapping[date, dict[int, M
     settled = Exposure.objects.filter(arm__in=arms, settled__isnull=False)
     if name != "click_rate":
         settled = settled.exclude(customer="")
-    day = TruncDate("settled", tzinfo=timezone.get_default_timezone())
-    rows = settled.annotate(_day=day).order_by().values_list("_day", "arm")
+    moments: dict[date, dict[int, Moments]] = defaultdict(dict)
+    bounds = settled.aggregate(first=Min("settled"), last=Max("settled"))
+    if bounds["first"] is None:
+        return moments
+    days = list(days_between(day_of(bounds["first"]), day_of(bounds["last"])))
+    # Not TruncDate: MariaDB and MySQL say NULL for a day in a time zone, unless their tables of time zones are loaded.
+    number = Case(
+        *(When(settled__lt=start_of(day + timedelta(days=1)), then=Value(n)) for n, day in enumerate(days)),
+        output_field=IntegerField(),
+    )
+    rows = settled.annotate(_day=number).order_by().values_list("_day", "arm")
     sums = rows.annotate(
         _n=Count("pk"), _total=Sum(name), _squares=Sum(F(name) * F(name)), _events=Count("pk", filter=~Q(**{name: 0}))
     )
-    moments: dict[date, dict[int, Moments]] = defaultdict(dict)
-    for settled_on, arm, n, total, squares, events in sums:
-        moments[settled_on][arm] = Moments(n, float(total), float(squares), events)
+    for day, arm, n, total, squares, events in sums:
+        moments[days[day]][arm] = Moments(n, float(total), float(squares), events)
     return moments
 
 

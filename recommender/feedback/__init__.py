@@ -6,7 +6,10 @@ from recommender.feedback.counts import (
     bucket_of,
     can_credit_purchases,
     count_recent_lists,
+    day_of,
+    days_between,
     settle_lists,
+    start_of,
 )
 from recommender.feedback.dismissals import (
     carry_over_dismissals,

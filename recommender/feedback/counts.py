@@ -20,14 +20,14 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
-from django.db.models import CharField, Count, DateTimeField, F, Max, Min, OuterRef, QuerySet, Subquery, Sum, Value
-from django.db.models.functions import Cast, Coalesce, TruncDate
+from django.db import connections, router, transaction
+from django.db.models import Count, DateTimeField, F, Max, Min, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from recommender.engine.data.encoders import LARGEST_AMOUNT, stored_number
 from recommender.models import Event, ListCount, ServedList
-from recommender.source import RecommenderSource, field_at, get_source
+from recommender.source import RecommenderSource, field_at, get_source, key_as_text
 
 log = structlog.get_logger("recommender.feedback.counts")
 
@@ -52,6 +52,20 @@ class _Click:
     time: datetime
     served: datetime
     key: Key
+
+
+def day_of(moment: datetime) -> date:
+    """In the site's time zone, as all days of results."""
+    return timezone.localdate(moment, timezone.get_default_timezone())
+
+
+def start_of(day: date) -> datetime:
+    return datetime.combine(day, time.min, timezone.get_default_timezone())
+
+
+def days_between(first: date, last: date) -> Iterator[date]:
+    """These days and those between."""
+    return (first + timedelta(days=n) for n in range((last - first).days + 1))
 
 
 def bucket_of(person: str) -> int:
@@ -91,7 +105,7 @@ def settle_lists() -> int:
     if last_counted is not None:
         first = min(first, last_counted)
     elif oldest is not None:
-        first = min(first, timezone.localdate(oldest, timezone.get_default_timezone()))
+        first = min(first, day_of(oldest))
     count_lists(first, _today())
     return prune_lists()
 
@@ -99,17 +113,19 @@ def settle_lists() -> int:
 def count_lists(first: date, last: date) -> int:
     """Count the lists of these days, both included, anew; back comes the number of their rows."""
     counts = _Counts()
-    start, end = _start_of(first), _start_of(last + timedelta(days=1))
-    lists = ServedList.objects.filter(created__gte=start, created__lt=end).order_by().values_list(*_key_columns())
-    for *key, number, views in lists.annotate(Count("pk"), Sum("length")):
-        row = counts[tuple(key)]
-        row.lists, row.views = number, views
-    for key, items in _clicked_lists(start, end):
-        counts[key].clicks += items
-        counts[key].clicked += 1
+    start, end = start_of(first), start_of(last + timedelta(days=1))
+    for day in days_between(first, last):
+        for key, number, views in _lists_of(day):
+            row = counts[key]
+            row.lists, row.views = number, views
+        for key, items in _clicked_lists(day):
+            counts[key].clicks += items
+            counts[key].clicked += 1
     for key, amount in _credited_purchases(start, end):
         counts[key].orders += 1
         counts[key].revenue += amount
+    # MariaDB and MySQL take no names there: a row with any of its unique values is changed.
+    takes_names = connections[router.db_for_write(ListCount)].features.supports_update_conflicts_with_target
     with transaction.atomic():
         ListCount.objects.filter(day__gte=first, day__lte=last).delete()
         # update_conflicts: of two processes that count at once, the later one's numbers stay.
@@ -117,7 +133,7 @@ def count_lists(first: date, last: date) -> int:
             counts.values(),
             batch_size=500,
             update_conflicts=True,
-            unique_fields=KEY_FIELDS,
+            unique_fields=KEY_FIELDS if takes_names else None,
             update_fields=["lists", "views", "clicks", "clicked", "orders", "revenue", "counted"],
         )
     return len(counts)
@@ -147,18 +163,26 @@ def remove_lists(lists: QuerySet[ServedList]) -> int:
 # --- within -----------------------------------------------------------------------------------------------------------
 
 
-def _clicked_lists(start: datetime, end: datetime) -> Iterator[tuple[Key, int]]:
-    """The lists served from start to end that were clicked on: key, and how many of their items were. An item that was
-    clicked on and then put into the cart is one."""
+def _lists_of(day: date) -> Iterator[tuple[Key, int, int]]:
+    """The lists served on a day: key, how many, and how many items they showed."""
+    lists = ServedList.objects.filter(created__gte=start_of(day), created__lt=start_of(day + timedelta(days=1)))
+    rows = lists.order_by().values_list(*_key_columns())
+    for *key, number, views in rows.annotate(Count("pk"), Sum("length")):
+        yield (day, *key), number, views
+
+
+def _clicked_lists(day: date) -> Iterator[tuple[Key, int]]:
+    """The lists served on a day that were clicked on: key, and how many of their items were. An item that was clicked
+    on and then put into the cart is one."""
     clicks = Event.objects.filter(
         kind__in=Event.TAKEN_UP,
-        recommendation__created__gte=start,
-        recommendation__created__lt=end,
+        recommendation__created__gte=start_of(day),
+        recommendation__created__lt=start_of(day + timedelta(days=1)),
         time__lt=F("recommendation__created") + attribution_window(),
     )
     rows = clicks.order_by().values_list(*_key_columns("recommendation__"), "recommendation")
     for *key, _, items in rows.annotate(Count("item", distinct=True)).iterator(chunk_size=BATCH_SIZE):
-        yield tuple(key), items
+        yield (day, *key), items
 
 
 def _credited_purchases(start: datetime, end: datetime) -> Iterator[tuple[Key, float]]:
@@ -170,8 +194,8 @@ def _credited_purchases(start: datetime, end: datetime) -> Iterator[tuple[Key, f
     last_click = Event.objects.filter(
         kind__in=Event.TAKEN_UP,
         recommendation__isnull=False,
-        customer=Cast(OuterRef(f"{source.interaction_customer}__{source.customer_key}"), CharField()),
-        item=Cast(OuterRef(f"{source.interaction_item}__{source.item_key}"), CharField()),
+        customer=key_as_text(source, f"{source.interaction_customer}__{source.customer_key}"),
+        item=key_as_text(source, f"{source.interaction_item}__{source.item_key}"),
         time__lte=OuterRef(moment),
     ).order_by("-time", "-pk")
     amount = [source.interaction_amount] if source.interaction_amount else []
@@ -199,13 +223,13 @@ def _credited_purchases(start: datetime, end: datetime) -> Iterator[tuple[Key, f
 def _clicks(pks: Collection[int]) -> dict[int, _Click]:
     rows = Event.objects.filter(pk__in=pks, recommendation__isnull=False).order_by()
     columns = rows.values_list("pk", "time", "recommendation__created", *_key_columns("recommendation__"))
-    return {pk: _Click(clicked, served, tuple(key)) for pk, clicked, served, *key in columns}
+    return {pk: _Click(clicked, served, (day_of(served), *key)) for pk, clicked, served, *key in columns}
 
 
 def _key_columns(prefix: str = "") -> list[Any]:
-    """The columns of KEY_FIELDS. prefix : the lookup that leads to the list."""
+    """The columns of KEY_FIELDS but for the day, which is known here: MariaDB and MySQL say NULL for the day in a time
+    zone, unless somebody loaded their tables of time zones. prefix : the lookup that leads to the list."""
     return [
-        TruncDate(f"{prefix}created", tzinfo=timezone.get_default_timezone()),
         f"{prefix}scenario",
         f"{prefix}source",
         Coalesce(f"{prefix}version__name", Value("")),
@@ -214,8 +238,4 @@ def _key_columns(prefix: str = "") -> list[Any]:
 
 
 def _today() -> date:
-    return timezone.localdate(timezone=timezone.get_default_timezone())
-
-
-def _start_of(day: date) -> datetime:
-    return datetime.combine(day, time.min, timezone.get_default_timezone())
+    return day_of(timezone.now())

@@ -15,6 +15,7 @@ from recommender.source.items import (
     check_item_exists,
     is_item_key,
     item_exists,
+    key_as_text,
     leads_to_many,
     read_content,
     read_item,

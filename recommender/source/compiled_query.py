@@ -55,9 +55,9 @@ class _SQL:
         return [fixed if place is None else values[place] for fixed, place in self._parameters]
 
     def converted(self, rows: Rows, connection: Any) -> Rows:
-        """The rows with Django's converters applied: SQLite's driver needs them, PostgreSQL's does not."""
+        """The rows with Django's converters applied: SQLite's and MariaDB's drivers need them, psycopg does not."""
         if not self._converters:
-            return rows
+            return list(rows)
         lists = [list(row) for row in rows]
         for column, (converters, expression) in self._converters.items():
             for row in lists:

@@ -28,7 +28,9 @@ def is_learnable(key: str) -> bool | None:
     source = get_source()
     if not is_customer_key(key, source):
         return None
-    return with_consent(source).filter(**{source.customer_key: key}).values_list("_learnable", flat=True).first()
+    # "anna" finds "Anna", too, where a database compares without case.
+    found = with_consent(source).filter(**{source.customer_key: key}).values_list(source.customer_key, "_learnable")
+    return next((agrees for spelled, agrees in found if str(spelled) == key), None)
 
 
 def check_customer(key: str) -> bool:

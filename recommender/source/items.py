@@ -7,14 +7,19 @@ from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db import connections
+from django.db.models import CharField, Model, OuterRef, QuerySet, UUIDField, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Concat, Substr
 
 from recommender.engine.data.encoders import as_text, as_texts, as_vector, stored_number
 from recommender.engine.errors import ProfileError
 from recommender.errors import RecommendationError
 from recommender.source.declaration import RecommenderSource, get_source
+from recommender.source.times import field_at
 from recommender.source.values import plain_value
 
+SPELLINGS = 16  # of a key that are the same to a database which compares without case
 AT_ONCE = 500  # items in one query: SQLite binds so many values and more
 
 
@@ -30,12 +35,13 @@ def read_item(key: object, columns: Sequence[str] = ()) -> tuple[Any, ...] | Non
     source = get_source()
     try:
         rows = source.items.filter(**{source.item_key: key}).order_by()
-        row = next(iter(rows.values_list("pk", source.item_key, *columns)[:1]), None)
+        found = list(rows.values_list("pk", source.item_key, *columns)[:SPELLINGS])
     except (ValueError, ValidationError):  # a word where keys are numbers
         return None
-    if row is None or str(row[1]) != key:  # "p1" finds "P1" where a database compares without case
-        return None
-    return (row[0], *row[2:])
+    for pk, spelled, *values in found:
+        if str(spelled) == key:  # "p1" finds "P1", too, where a database compares without case
+            return (pk, *values)
+    return None
 
 
 def item_exists(key: object) -> bool:
@@ -47,6 +53,17 @@ def check_item_exists(key: object) -> None:
     """RecommendationError for an unknown item."""
     if not item_exists(key):
         raise RecommendationError("item", f"There is no item {key!r}.")
+
+
+def key_as_text(source: RecommenderSource, path: str) -> Combinable:
+    """The key that a subquery's outer interaction leads to, as the text that `str` makes of it: some databases keep a
+    UUID without its hyphens."""
+    text = Cast(OuterRef(path), CharField())
+    rows = source.interactions
+    if not isinstance(field_at(rows.model, path), UUIDField) or connections[rows.db].features.has_native_uuid_field:
+        return text
+    parts = [Substr(text, first, length) for first, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))]
+    return Concat(parts[0], *(piece for part in parts[1:] for piece in (Value("-"), part)))
 
 
 def leads_to_many(model: type[Model], name: str) -> bool:

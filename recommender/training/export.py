@@ -33,6 +33,7 @@ from recommender.source import (
 )
 
 CHUNK = 5_000  # rows in memory at once: the size of a row group, and of what a server-side cursor fetches
+PART = 50_000  # rows in memory at once, where the database has no cursors
 TIME = pa.timestamp("us", tz="UTC")
 TEXTS, VECTOR = pa.list_(pa.string()), pa.list_(pa.float32())
 FARTHEST_SECONDS = 9e12  # from 1970: about all that TIME holds, and far outside of what the engine takes
@@ -239,9 +240,45 @@ def _interaction_columns(source: RecommenderSource) -> list[Column]:
 
 
 def _chunks(rows: QuerySet, lookups: list[str]) -> Iterator[list[tuple[Any, ...]]]:
-    stream = rows.values_list(*lookups).iterator(chunk_size=CHUNK)
-    while chunk := list(islice(stream, CHUNK)):
-        yield chunk
+    for stream in _streams(rows, lookups):
+        while chunk := list(islice(stream, CHUNK)):
+            yield chunk
+
+
+def has_cursors(using: str) -> bool:
+    """Whether the rows of a query can be fetched one after the other."""
+    return connections[using].vendor != "mysql"
+
+
+def _streams(rows: QuerySet, lookups: list[str]) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """The rows of a query, in parts where the database has no cursors: the drivers of MariaDB and MySQL would hold all
+    rows in memory. Each part begins after the last row of the part before.
+
+    rows : in the order of their primary keys, or of another column and then of these.
+    """
+    if has_cursors(rows.db):
+        yield rows.values_list(*lookups).iterator(chunk_size=CHUNK)
+        return
+    order = [str(name) for name in rows.query.order_by]
+    last: tuple[Any, ...] | None = None
+    while True:
+        following = rows if last is None else rows.filter(_after(order, last))
+        part = list(following.values_list(*order, *lookups)[:PART])
+        yield (row[len(order) :] for row in part)
+        if len(part) < PART:
+            return
+        last = part[-1][: len(order)]
+
+
+def _after(order: Sequence[str], last: Sequence[Any]) -> Q:
+    """The rows after one with these values, null being before all values."""
+    (name, *names), (value, *values) = order, last
+    after = Q(**{f"{name}__isnull": False}) if value is None else Q(**{f"{name}__gt": value})
+    if not names:
+        return after
+    same = Q(**{f"{name}__isnull": True}) if value is None else Q(**{name: value})
+    among = Q() if value is None else Q(**{f"{name}__gte": value})  # without it, no index is used
+    return among & (after | same & _after(names, values))
 
 
 @contextmanager
@@ -262,6 +299,9 @@ def _one_moment(using: str) -> Iterator[None]:
             finally:
                 cursor.execute("COMMIT")
     else:
+        if connection.vendor == "mysql":  # its next transaction
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         with transaction.atomic(using=using):
             if connection.vendor == "postgresql":
                 with connection.cursor() as cursor:

@@ -99,7 +99,8 @@ def test_a_clear_difference_is_said_and_drawn(client, staff):
     assert "<polygon" in shown
     assert "600 people saw a list of arm A" in shown
     assert "Do not trust the numbers" not in shown
-    Exposure.objects.filter(arm__name="B", pk__in=Exposure.objects.filter(arm__name="B")[:200].values("pk")).delete()
+    some = list(Exposure.objects.filter(arm__name="B").values_list("pk", flat=True)[:200])
+    Exposure.objects.filter(pk__in=some).delete()
     assert "Do not trust the numbers below." in text_of(client.get(page(experiment)))
 
 

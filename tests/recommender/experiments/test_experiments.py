@@ -442,5 +442,5 @@ def test_uneven_numbers_of_people_are_noticed():
             Exposure(arm=arm, customer=f"{arm.name}{i}", first=timezone.now()) for i in range(n)
         )
     assert experiment_results(experiment).is_mismatched
-    Exposure.objects.filter(arm=a, pk__in=Exposure.objects.filter(arm=a).values("pk")[:190]).delete()
+    Exposure.objects.filter(pk__in=list(Exposure.objects.filter(arm=a).values_list("pk", flat=True)[:190])).delete()
     assert not experiment_results(experiment).is_mismatched

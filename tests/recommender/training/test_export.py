@@ -21,6 +21,7 @@ from recommender.engine.errors import TrainingCancelled
 from recommender.errors import RecommenderError
 from recommender.serving import customers as people
 from recommender.source.declaration import Latest
+from recommender.training import export as snapshots
 from recommender.training.export import CHUNK, export_snapshot
 from recsite.source import ShopSource
 from tests import shop
@@ -165,7 +166,7 @@ def test_a_feature_that_would_overwrite_another_column_is_refused(tmp_path, ada,
         export_snapshot(source=Clashing(), folder=tmp_path / "s")
 
 
-def test_memory_is_steady_however_many_purchases_there_are(tmp_path, ada, lamp):
+def test_memory_is_steady_however_many_purchases_there_are(tmp_path, ada, lamp, monkeypatch):
     def peak(folder):
         tracemalloc.start()
         try:
@@ -179,6 +180,7 @@ def test_memory_is_steady_however_many_purchases_there_are(tmp_path, ada, lamp):
             [Purchase(customer=ada, product=lamp, time=NOON + timedelta(seconds=n)) for n in range(number)]
         )
 
+    monkeypatch.setattr(snapshots, "PART", CHUNK)  # of rows in memory where there are no cursors
     sell(2 * CHUNK)
     peak("warm")
     few = peak("few")
@@ -205,7 +207,7 @@ def test_a_moment_that_is_in_no_calendar_stops_no_training_and_no_list(tmp_path,
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's test database lives in one process's memory")
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite's test database lives in one process's memory")
 def test_a_purchase_made_during_the_export_is_in_no_table(tmp_path):
     """The tables agree with each other: the shop goes on selling meanwhile, to new customers, too."""
     shop.stock_the_shop()
@@ -225,3 +227,28 @@ def test_a_purchase_made_during_the_export_is_in_no_table(tmp_path):
     assert Purchase.objects.filter(customer__key="late").exists()
     assert len(tables["items"]) == 48
     assert len(tables["interactions"]) == 480
+
+
+def test_without_cursors_the_tables_are_the_same(tmp_path, monkeypatch):
+    """MariaDB's driver would hold all rows in memory, so that they are read in parts: none twice, none forgotten, in
+    the same order, many of one moment."""
+    shop.stock_the_shop()
+    moments = list(Purchase.objects.order_by("pk").values_list("time", flat=True)[:40])
+    Purchase.objects.filter(time__in=moments).update(time=moments[0])
+    monkeypatch.setattr(snapshots, "has_cursors", lambda using: True)
+    at_once = export(tmp_path / "at_once")
+    monkeypatch.setattr(snapshots, "has_cursors", lambda using: False)
+    monkeypatch.setattr(snapshots, "PART", 7)
+    assert export(tmp_path / "in_parts") == at_once
+    assert [len(rows) for rows in at_once.values()] == [60, 48, 480]
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="it has cursors, and sorts what is missing last")
+def test_in_parts_rows_of_which_the_order_is_missing_are_read_once_too(monkeypatch):
+    ages = [None, 30, None, 20, 30, None, 20]
+    made = [Customer.objects.create(key=f"c{n}", age=age) for n, age in enumerate(ages)]
+    monkeypatch.setattr(snapshots, "has_cursors", lambda using: False)
+    monkeypatch.setattr(snapshots, "PART", 2)
+    rows = Customer.objects.order_by("age", "pk")
+    read = [row for stream in snapshots._streams(rows, ["key"]) for row in stream]
+    assert read == [(made[n].key,) for n in (0, 2, 5, 3, 6, 1, 4)]
