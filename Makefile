@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo shop test test-mariadb faults lint format audit requirements wheel
+.PHONY: help demo shop test test-mariadb faults lint format audit requirements messages wheel
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -40,13 +40,14 @@ test-mariadb: .venv/dev.stamp ## the app's own tests on the MariaDB of MARIADB_U
 faults: .venv/dev.stamp ## kills workers, cuts connections, fills disks of a real site; ARGS=--times=20; needs PostgreSQL and redis-server
 	$(BIN)/python -m tests.faults $(ARGS)
 
-lint: .venv/dev.stamp ## style, format, types, migrations, requirements
+lint: .venv/dev.stamp ## style, format, types, migrations, requirements, translations; needs gettext
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python .ci/requirements.py --check
+	$(BIN)/python .ci/messages.py --check
 
 format: .venv/dev.stamp ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
@@ -54,6 +55,9 @@ format: .venv/dev.stamp ## let ruff mend what it can
 
 requirements: .venv/dev.stamp ## compile requirements*.txt from pyproject.toml; ARGS="--upgrade NAME" takes a newer one
 	$(BIN)/python .ci/requirements.py $(ARGS)
+
+messages: .venv/dev.stamp ## collect the texts to translate, compile the translations; needs gettext
+	$(BIN)/python .ci/messages.py
 
 wheel: .venv/dev.stamp ## the pluggable app as dist/django_two_towers-*.whl
 	$(BIN)/python -m build --wheel --no-isolation

@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "recsite.middleware.cache_headers.private_by_default",
+    "django.middleware.locale.LocaleMiddleware",  # before what refuses a request, in words
     "recsite.middleware.body_size.check_bodies",
     "recsite.middleware.moments.check_moments",
     "recsite.middleware.rate_limits.LimitPages",
@@ -102,6 +103,7 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "recsite.context_processors.site",
@@ -204,7 +206,11 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = f"[{env.str('SITE_NAME', default='Two Towers')}] 
 EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="webmaster@localhost")
 
-LANGUAGE_CODE = "en"
+# A visitor's cookie says the language, else their browser, else LANGUAGE_CODE. The texts lie in recsite/locale and
+# recommender/locale; `make messages` collects them.
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]
+LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
+LOCALE_PATHS = [BASE_DIR / "recsite" / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_I18N = True
 USE_TZ = True

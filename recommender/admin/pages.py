@@ -22,6 +22,7 @@ from recommender.admin.look import ModelAdmin, Textarea
 from recommender.errors import RecommenderError
 from recommender.models import ModelVersion
 from recommender.reports import NO_VALUE, format_interval, format_score
+from recommender.words import in_words
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -93,7 +94,7 @@ class ReadOnlyAdmin(ModelAdmin):
         try:
             message, address = change(row)
         except RecommenderError as error:
-            messages.error(request, str(error))
+            messages.error(request, in_words(error))
             return redirect(page_address(row))
         messages.success(request, message)
         return redirect(address)
@@ -116,7 +117,7 @@ class ReadOnlyAdmin(ModelAdmin):
             try:
                 message, address = change()
             except RecommenderError as error:
-                form.add_error(None, str(error))
+                form.add_error(None, in_words(error))
             except ValidationError as error:
                 form.add_error(None, _errors_of_form(error, form))
             else:

@@ -16,6 +16,7 @@ from recommender.api.access import StaffMay
 from recommender.api.parsers import BoundedJSONParser
 from recommender.api.throttles import KeyThrottle, UserThrottle, VisitorThrottle
 from recommender.errors import RecommendationError, TrainingError
+from recommender.words import in_words
 
 MALFORMED = OpenApiResponse(description="Malformed: `errors` names the fields.")
 REFUSALS = {
@@ -31,7 +32,7 @@ def documented(answers: dict[int, Any], *, tag: str = "recommendations", **schem
 
 
 def as_api_error(error: RecommendationError) -> ValidationError:
-    return ValidationError({error.field: [error.message]})
+    return ValidationError({error.field: [in_words(error.message)]})
 
 
 def field_errors(detail: Any) -> list[dict[str, str | None]]:
@@ -63,4 +64,4 @@ class StaffViewSet(viewsets.ViewSet):  # no docstring: the API's document would 
     needs: dict[str, str]  # action -> permission
 
     def handle_exception(self, error: Exception) -> Response:
-        return super().handle_exception(StateConflict(str(error)) if isinstance(error, TrainingError) else error)
+        return super().handle_exception(StateConflict(in_words(error)) if isinstance(error, TrainingError) else error)

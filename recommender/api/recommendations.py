@@ -35,6 +35,7 @@ from recommender.serving import (
     recommend_many,
 )
 from recommender.source import customer_key_of
+from recommender.words import in_words
 
 FOR_YOU, CART = KINDS["for_you"], KINDS["cart"]
 
@@ -110,7 +111,7 @@ class InterestedCustomersView(RecommenderView):
         try:
             return Response(interested_customers(key, count).to_dict())
         except RecommendationError as error:
-            raise NotFound(error.message) from None
+            raise NotFound(in_words(error)) from None
 
 
 class KindView(RecommenderView):
@@ -130,7 +131,7 @@ class KindView(RecommenderView):
         try:
             return Response(make_list(self.kind.name, about, **options).to_dict())
         except RecommendationError as error:
-            raise NotFound(error.message) if error.field == "item" else error from None
+            raise NotFound(in_words(error)) if error.field == "item" else error from None
 
     def read_options(self, request: Request) -> dict[str, Any]:
         """The options of the list; without a customer, what the sender dismissed is left out."""

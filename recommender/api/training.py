@@ -18,6 +18,7 @@ from recommender.api.fields import StrictSerializer
 from recommender.api.limits import MAX_REASON_CHARACTERS
 from recommender.errors import TrainingError
 from recommender.models import MAY_PROMOTE, MAY_SEE_RUNS, MAY_SEE_VERSIONS, MAY_TRAIN, ModelVersion, TrainingRun
+from recommender.words import in_words
 
 
 class StartRunSerializer(StrictSerializer):
@@ -32,7 +33,7 @@ class StartRunSerializer(StrictSerializer):
         try:
             training.read_parameters(parameters)
         except TrainingError as error:
-            raise serializers.ValidationError(str(error)) from None
+            raise serializers.ValidationError(in_words(error)) from None
         return parameters
 
 

@@ -9,13 +9,16 @@ import structlog
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from recommender import registry
 from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.errors import BundleError
+from recommender.engine_words import error_words
 from recommender.errors import ExperimentError, TrainingError
 from recommender.experiments.exposures import record_exposures, settle_exposures
 from recommender.models import Arm, Experiment, ModelVersion, Promotion
+from recommender.words import Words, in_words, joined, said_by
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -33,11 +36,19 @@ def plan_experiment(*, arms: Sequence[Mapping[str, Any]], **fields: Any) -> Expe
     for arm in (a, b):
         for setting, value in arm.settings.items():
             if not 0 <= value <= 1:
-                raise ValidationError(f"{setting} of arm {arm.name} is {value:g}; it must be from 0 to 1.")
+                words = Words(
+                    "{setting} of arm {arm} is {value:g}; it must be from 0 to 1.",
+                    setting=setting,
+                    arm=arm.name,
+                    value=value,
+                )
+                raise ValidationError(in_words(words))
         if (arm.model == Arm.Model.VERSION) != (arm.version is not None):
-            raise ValidationError(f"Arm {arm.name} needs a version, or none where it is not of one version.")
+            raise ValidationError(
+                in_words(Words("Arm {arm} needs a version, or none where it is not of one version.", arm=arm.name))
+            )
     if (a.model, a.version, a.settings) == (b.model, b.version, b.settings):
-        raise ValidationError("Both arms are the same. Give one of them another version or other settings.")
+        raise ValidationError(_("Both arms are the same. Give one of them another version or other settings."))
     with transaction.atomic():
         experiment.save()
         for arm in (a, b):
@@ -49,7 +60,13 @@ def plan_experiment(*, arms: Sequence[Mapping[str, Any]], **fields: Any) -> Expe
 def start_experiment(*, experiment: Experiment, by: User | None = None) -> Experiment:
     """Start a planned experiment. ExperimentError when another one runs, or when a version of an arm cannot serve."""
     if experiment.state != State.PLANNED:
-        raise ExperimentError(f"{experiment} is {experiment.state}; only a planned experiment can be started.")
+        raise ExperimentError(
+            Words(
+                "{experiment} is {state}; only a planned experiment can be started.",
+                experiment=experiment,
+                state=experiment.state_words,
+            )
+        )
     try:
         with transaction.atomic():
             for arm in experiment.arms.select_related("version"):
@@ -58,10 +75,13 @@ def start_experiment(*, experiment: Experiment, by: User | None = None) -> Exper
             now = timezone.now()
             changes = {"state": State.RUNNING, "started": now, "started_by": by, "exposed_until": now}
             if not Experiment.objects.filter(pk=experiment.pk, state=State.PLANNED).update(**changes):
-                raise ExperimentError(f"{experiment} was started or removed meanwhile.")
+                raise ExperimentError(Words("{experiment} was started or removed meanwhile.", experiment=experiment))
     except IntegrityError:
         raise ExperimentError(
-            f"{Experiment.objects.filter(state=State.RUNNING).first()} is running; one experiment runs at a time."
+            Words(
+                "{experiment} is running; one experiment runs at a time.",
+                experiment=Experiment.objects.filter(state=State.RUNNING).first(),
+            )
         ) from None
     log.info("experiment_started", experiment=experiment.name, by=by.pk if by else None)
     experiment.refresh_from_db()
@@ -74,14 +94,20 @@ def stop_experiment(*, experiment: Experiment, by: User | None = None, reason: s
     changes = {"state": State.STOPPED, "stopped": timezone.now(), "stopped_by": by, "reason": reason.strip()}
     if not Experiment.objects.filter(pk=experiment.pk, state=State.RUNNING).update(**changes):
         experiment.refresh_from_db()
-        raise ExperimentError(f"{experiment} is {experiment.state}; only a running experiment can be stopped.")
+        raise ExperimentError(
+            Words(
+                "{experiment} is {state}; only a running experiment can be stopped.",
+                experiment=experiment,
+                state=experiment.state_words,
+            )
+        )
     log.info("experiment_stopped", experiment=experiment.name, by=by.pk if by else None, reason=reason)
     experiment.refresh_from_db()
     settle_exposures(experiment)
     return experiment
 
 
-def stop_and_promote(*, arm: Arm, by: User | None = None, reason: str = "", findings: str = "") -> Promotion:
+def stop_and_promote(*, arm: Arm, by: User | None = None, reason: str = "", findings: Words | str = "") -> Promotion:
     """Stop the experiment and promote the version of an arm; the promotion is stored as any other.
 
     findings : the results in words. ExperimentError when the arm has no version of its own, or that version serves
@@ -89,8 +115,20 @@ def stop_and_promote(*, arm: Arm, by: User | None = None, reason: str = "", find
     """
     version = arm.version
     if version is None:
-        raise ExperimentError(f"Arm {arm.name} is of {arm}: there is no version to promote.")
-    why = " ".join(filter(None, (f"Experiment {arm.experiment}, arm {arm.name}.", findings, reason.strip())))
+        raise ExperimentError(
+            Words("Arm {arm} is of {kind}: there is no version to promote.", arm=arm.name, kind=arm.words)
+        )
+    why = joined(
+        [
+            part
+            for part in (
+                Words("Experiment {experiment}, arm {arm}.", experiment=arm.experiment.name, arm=arm.name),
+                findings,
+                reason.strip(),
+            )
+            if part
+        ]
+    )
     try:
         with transaction.atomic():
             stop_experiment(experiment=arm.experiment, by=by, reason=reason)
@@ -98,13 +136,19 @@ def stop_and_promote(*, arm: Arm, by: User | None = None, reason: str = "", find
             return registry.promote(version=version, by=by, reason=why, override=True)
     except TrainingError as error:
         arm.experiment.refresh_from_db()
-        raise ExperimentError(str(error)) from None
+        raise ExperimentError(said_by(error)) from None
 
 
 def remove_experiment(*, experiment: Experiment) -> None:
     """Delete a planned experiment. ExperimentError for one that ran: its results are kept."""
     if not Experiment.objects.filter(pk=experiment.pk, state=State.PLANNED).delete()[0]:
-        raise ExperimentError(f"{experiment} is {experiment.state}; only a planned experiment can be removed.")
+        raise ExperimentError(
+            Words(
+                "{experiment} is {state}; only a planned experiment can be removed.",
+                experiment=experiment,
+                state=experiment.state_words,
+            )
+        )
 
 
 def _check_serves(version: ModelVersion, arm: str) -> None:
@@ -113,7 +157,14 @@ def _check_serves(version: ModelVersion, arm: str) -> None:
     version = ModelVersion.objects.select_for_update().get(pk=version.pk)
     try:
         if version.pruned:
-            raise BundleError(f"its bundle was removed on {version.pruned:%Y-%m-%d}.")
+            raise BundleError(Words("its bundle was removed on {day:date}.", day=version.pruned))
         read_manifest(registry.bundle_folder(version.name))
     except BundleError as error:
-        raise ExperimentError(f"Version {version.name} of arm {arm} cannot serve: {error}") from None
+        raise ExperimentError(
+            Words(
+                "Version {version} of arm {arm} cannot serve: {error}",
+                version=version.name,
+                arm=arm,
+                error=error_words(error),
+            )
+        ) from None

@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
 from recommender.source import check_customer, check_item_exists, customer_key_of
+from recommender.words import Words
 
 MAX_IN_SESSION = 200  # every page reads the session
 SESSION_KEY = "recommender_dismissed"
@@ -101,4 +102,4 @@ def carry_over_dismissals(
 
 def _check_has_session(request: Any) -> None:
     if getattr(request, "auth", None) is not None:  # a request with a token
-        raise RecommendationError("customer", "Name the customer whose lists it is about.")
+        raise RecommendationError("customer", Words("Name the customer whose lists it is about."))

@@ -17,6 +17,7 @@ from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import served_lists, visits
 from recommender.models import Event, ServedList
 from recommender.source import check_customer, check_item_exists, customer_key_of, is_learnable
+from recommender.words import Words
 
 log = structlog.get_logger("recommender.feedback.events")
 
@@ -195,7 +196,7 @@ def _check_unchanged(stored: Event, sent: Event, more_fields: list[str]) -> None
         names.append("recommendation_id")
     values = {name: (getattr(stored, name), getattr(sent, name)) for name in names}
     changed = {
-        name: f"stored as {_text(before)}, sent again as {_text(now)}."
+        name: Words("stored as {before}, sent again as {now}.", before=_text(before), now=_text(now))
         for name, (before, now) in values.items()
         if before != now
     }
@@ -205,5 +206,5 @@ def _check_unchanged(stored: Event, sent: Event, more_fields: list[str]) -> None
 
 def _text(value: object) -> str:
     if value in (None, ""):
-        return "nothing"
+        return Words("nothing")
     return repr(value) if isinstance(value, str) else str(value)

@@ -16,16 +16,19 @@ from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from recommender import extras, serving
 from recommender.engine.bundle.inference import Inference
 from recommender.engine.data.distribution import Distribution, Spread, spread_of_items, spread_of_profiles, stability
 from recommender.engine.errors import BundleError
+from recommender.engine_words import error_words
 from recommender.errors import TrainingError
 from recommender.models import DriftFinding, Event, ServedList
 from recommender.registry import bundle_folder
 from recommender.serving import find_customers, learned_from
 from recommender.source import field_at, get_source, plain_value, time_as_stored
+from recommender.words import Words, columns, joined
 
 log = structlog.get_logger("recommender.monitoring.drift")
 
@@ -42,6 +45,14 @@ CHANCE_ERRORS = 2.576  # the same in standard errors
 KEEP_FINDINGS = timedelta(days=365)
 
 Measure, Subject, Level = DriftFinding.Measure, DriftFinding.Subject, DriftFinding.Level
+DISTANCES: dict[str, str] = {
+    Level.WATCH: gettext_noop(
+        "{field} is somewhat off what the model learned from: {value} was {was:percent} then and is {now:percent} now."
+    ),
+    Level.HIGH: gettext_noop(
+        "{field} is far from what the model learned from: {value} was {was:percent} then and is {now:percent} now."
+    ),
+}
 
 
 def watch_drift(now: datetime | None = None) -> list[DriftFinding]:
@@ -52,11 +63,11 @@ def watch_drift(now: datetime | None = None) -> list[DriftFinding]:
     extras.require("train")
     live = serving.live_model()
     if live is None:
-        raise TrainingError("No model serves, so there is nothing to compare with.")
+        raise TrainingError(Words("No model serves, so there is nothing to compare with."))
     try:
         learned = Distribution.read(bundle_folder(live.version))
     except BundleError as error:
-        raise TrainingError(str(error)) from None
+        raise TrainingError(error_words(error)) from None
     now = now or timezone.now()
     comparison = _Comparison(live.inference, learned, now)
     findings = [*comparison.of_profiles(), *comparison.of_purchases(), *_of_lists(now)]
@@ -137,18 +148,17 @@ def _spread_change(subject: str, field: str, before: Spread, recent: Spread) -> 
     psi, chance = stability(before, recent)
     level = Level.FINE if chance > CHANCE else _level(psi, PSI_LIMITS)
     if level == Level.FINE:
-        words = f"{field} is spread as in training."
+        words = Words("{field} is spread as in training.", field=field)
     else:
         value, was, now = _largest_change(before, recent)
-        distance = "far from" if level == Level.HIGH else "somewhat off"
-        words = f"{field} is {distance} what the model learned from: {value} was {was:.0%} then and is {now:.0%} now."
+        words = Words(DISTANCES[level], field=field, value=value, was=was, now=now)
     return _finding(subject, field, Measure.PSI, psi, None, recent.total, level, words)
 
 
 def _largest_change(before: Spread, recent: Spread) -> tuple[str, float, float]:
     """The value whose share changed most, and both shares."""
     values = list(before.values)
-    names = [*(repr(value) for value in values), "any other value", "an unknown value", "no value"]
+    names = [*(repr(value) for value in values), Words("any other value"), Words("an unknown value"), Words("no value")]
     was, now = (spread.counts(values) / max(spread.total, 1) for spread in (before, recent))
     at = int(abs(now - was).argmax())
     return names[at], float(was[at]), float(now[at])
@@ -158,11 +168,16 @@ def _unknown_values(subject: str, field: str, recent: Spread, before: float) -> 
     share, n = recent.unknown_share, recent.total - recent.missing
     error = math.sqrt(max(share * (1 - share), 1e-9) / max(n, 1))
     level = _level(share - before, UNKNOWN_LIMITS, error)
-    words = f"{share:.1%} of values of {field} are unknown to the model, {before:.1%} in training."
+    words = Words(
+        "{share:percent1} of values of {field} are unknown to the model, {before:percent1} in training.",
+        share=share,
+        field=field,
+        before=before,
+    )
     if field == "item":
-        words = f"{share:.1%} of purchases are of items that came after training."
+        words = Words("{share:percent1} of purchases are of items that came after training.", share=share)
     if level != Level.FINE:
-        words += " Train again, and they are known."
+        words = joined([words, Words("Train again, and they are known.")])
     return _finding(subject, field, Measure.UNKNOWN, share, before, n, level, words)
 
 
@@ -173,7 +188,12 @@ def _of_lists(now: datetime) -> Iterator[DriftFinding]:
     lists = ServedList.objects.filter(created__lte=now)
     clicked = Exists(Event.objects.filter(recommendation=OuterRef("pk"), kind=Event.Kind.CLICK))
     yield from _share_change(
-        Measure.CLICKS, lists.annotate(_clicked=clicked), {"_clicked": True}, now, -1, "{} of lists were clicked on{}."
+        Measure.CLICKS,
+        lists.annotate(_clicked=clicked),
+        {"_clicked": True},
+        now,
+        -1,
+        gettext_noop("{share:percent1} of lists were clicked on{beside}."),
     )
     yield from _share_change(
         Measure.FALLBACK,
@@ -181,7 +201,9 @@ def _of_lists(now: datetime) -> Iterator[DriftFinding]:
         {"source": "popular"},
         now,
         1,
-        "{} of customers' lists were of what is popular, for want of an answer by the model{}.",
+        gettext_noop(
+            "{share:percent1} of customers' lists were of what is popular, for want of an answer by the model{beside}."
+        ),
     )
 
 
@@ -202,8 +224,8 @@ def _share_change(
         error = math.sqrt(max(pooled * (1 - pooled), 1e-9) * (1 / n + 1 / m))
         watch, high = (limit * max(before, 0.01) for limit in SHARE_LIMITS)
         level = _level(worse * (share - before), (watch, high), error)
-    beside = "" if before is None else f", {before:.1%} in the four weeks before"
-    yield _finding(Subject.LISTS, "", measure, share, before, n, level, words.format(f"{share:.1%}", beside))
+    beside = "" if before is None else Words(", {before:percent1} in the four weeks before", before=before)
+    yield _finding(Subject.LISTS, "", measure, share, before, n, level, Words(words, share=share, beside=beside))
 
 
 def _level(change: float, limits: tuple[float, float], error: float = 0.0) -> str:
@@ -215,7 +237,7 @@ def _level(change: float, limits: tuple[float, float], error: float = 0.0) -> st
 
 
 def _finding(
-    subject: str, field: str, measure: str, value: float, before: float | None, counted: int, level: str, words: str
+    subject: str, field: str, measure: str, value: float, before: float | None, counted: int, level: str, words: Words
 ) -> DriftFinding:
     return DriftFinding(
         subject=subject,
@@ -225,5 +247,5 @@ def _finding(
         before=before,
         counted=counted,
         level=level,
-        words=words,
+        **columns(words=words),
     )

@@ -12,11 +12,13 @@ from django.utils import timezone
 from recommender.engine.bundle.manifest import read_manifest
 from recommender.engine.errors import BundleError
 from recommender.engine.evaluation.segments import MIN_PEOPLE
+from recommender.engine_words import error_words
 from recommender.errors import TrainingError
 from recommender.models import ModelVersion, Promotion
 from recommender.notifications import notify_promotion
 from recommender.registry.storage import bundle_folder
 from recommender.source import get_source
+from recommender.words import Words, columns
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -51,18 +53,24 @@ def anchor_version() -> ModelVersion | None:
     return None if anchor is None else ModelVersion.objects.get(pk=anchor)
 
 
-def promote(*, version: ModelVersion, by: User | None = None, reason: str = "", override: bool = False) -> Promotion:
+def promote(
+    *, version: ModelVersion, by: User | None = None, reason: Words | str = "", override: bool = False
+) -> Promotion:
     """Make a version live. TrainingError when the gate refused it, unless `override` is set and a reason given."""
     action = Promotion.Action.PROMOTE
     if not version.passed_gate:
         action = Promotion.Action.OVERRIDE
         if not override:
-            verdict = version.gate_reason or "it was not judged."
-            raise TrainingError(f"Version {version.name} was not let through: {verdict}")
+            verdict = version.gate_words or Words("it was not judged.")
+            raise TrainingError(
+                Words("Version {version} was not let through: {verdict}", version=version.name, verdict=verdict)
+            )
         if not reason.strip():
-            raise TrainingError(f"Say why version {version.name}, which was not let through, shall serve anyway.")
+            raise TrainingError(
+                Words("Say why version {version}, which was not let through, shall serve anyway.", version=version.name)
+            )
     if live_version() == version:
-        raise TrainingError(f"Version {version.name} serves already.")
+        raise TrainingError(Words("Version {version} serves already.", version=version.name))
     return _make_live(version, action, by, reason)
 
 
@@ -70,7 +78,7 @@ def roll_back(*, by: User | None = None, reason: str = "") -> Promotion:
     """Make the version live that served before the present one; again, the one before that. TrainingError if none."""
     version = rollback_version()
     if version is None:
-        raise TrainingError("There is no earlier version to roll back to.")
+        raise TrainingError(Words("There is no earlier version to roll back to."))
     return _make_live(version, Promotion.Action.ROLL_BACK, by, reason)
 
 
@@ -91,19 +99,32 @@ def rollback_version() -> ModelVersion | None:
     return stack[-2] if len(stack) > 1 else None
 
 
-def _make_live(version: ModelVersion, action: str, by: User | None, reason: str) -> Promotion:
+def _make_live(version: ModelVersion, action: str, by: User | None, reason: Words | str) -> Promotion:
     with transaction.atomic():
         # Pruning locks the same row: the bundle of a live version is never removed.
         pruned = ModelVersion.objects.select_for_update().get(pk=version.pk).pruned
         if pruned:
-            raise TrainingError(f"Version {version.name} cannot serve: its bundle was removed on {pruned:%Y-%m-%d}.")
+            raise TrainingError(
+                Words(
+                    "Version {version} cannot serve: its bundle was removed on {day:date}.",
+                    version=version.name,
+                    day=pruned,
+                )
+            )
         try:
             read_manifest(bundle_folder(version.name))
         except BundleError as error:
-            raise TrainingError(f"Version {version.name} cannot serve: {error}") from None
-        promotion = Promotion(version=version, action=action, by=by, reason=reason.strip())
+            raise TrainingError(
+                Words("Version {version} cannot serve: {error}", version=version.name, error=error_words(error))
+            ) from None
+        promotion = Promotion(
+            version=version,
+            action=action,
+            by=by,
+            **columns(reason=reason if isinstance(reason, Words) else reason.strip()),
+        )
         promotion.full_clean()
         promotion.save()
         notify_promotion(promotion)
-    log.info("promotion", version=version.name, action=str(action), by=by.pk if by else None, reason=reason)
+    log.info("promotion", version=version.name, action=str(action), by=by.pk if by else None, reason=str(reason))
     return promotion

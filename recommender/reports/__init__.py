@@ -5,9 +5,13 @@ from recommender.reports.lines import (
     NO_VALUE,
     NextBasketLines,
     ReportLines,
+    Verdict,
     format_interval,
     format_score,
+    interval_words,
     model_row,
     report_lines,
+    segment_words,
     verdict,
+    verdict_words,
 )

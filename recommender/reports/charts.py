@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from django.utils.translation import gettext, ngettext, pgettext
+
+from recommender.words import fill, written
+
 WIDTH, HEIGHT, CALIBRATION_HEIGHT = 380, 170, 260  # units of the drawing
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 24  # room for the labels beside the axes
 WIDE_LEFT = LEFT + 16  # the same for amounts of money
@@ -93,7 +97,7 @@ class Bar:
 def epoch_charts(entries: Sequence[Mapping[str, Any]]) -> list[LineChart]:
     """Validation NDCG@10 and the loss by epoch; no chart of a value that fewer than two epochs have."""
     charts = []
-    for title, name, best_of in (("NDCG@10 on validation", "ndcg_10", max), ("Loss", "loss", min)):
+    for title, name, best_of in ((gettext("NDCG@10 on validation"), "ndcg_10", max), (gettext("Loss"), "loss", min)):
         values = [(entry["epoch"], entry[name]) for entry in entries if entry.get(name) is not None]
         if len(values) >= 2:
             charts.append(_line_chart(title, values, best_of(values, key=lambda pair: pair[1])))
@@ -110,7 +114,7 @@ def _line_chart(title: str, values: Sequence[tuple[float, float]], best: tuple[f
         best=(x(best[0]), y(best[1])),
         across=[Tick(x(epoch), f"{epoch:.0f}") for epoch in dict.fromkeys((first, best[0], last))],
         up=[Tick(y(value), _short(value)) for value in dict.fromkeys((low, high))],
-        description=f"{_short(best[1])} at epoch {best[0]:.0f}",
+        description=fill(gettext("{value} at epoch {epoch}"), value=_short(best[1]), epoch=round(best[0])),
     )
 
 
@@ -120,11 +124,12 @@ def calibration_chart(rows: Sequence[Mapping[str, float]]) -> CalibrationChart |
         return None
     x = _scale(0, MAX_STARS, LEFT, WIDTH - RIGHT)
     y = _scale(0, MAX_STARS, CALIBRATION_HEIGHT - BOTTOM, TOP)
-    descriptions = [f"predicted {row['predicted']:.2f}, given {row['actual']:.2f}" for row in rows]
+    pair = gettext("predicted {predicted:.2f}, given {given:.2f}")
+    descriptions = [fill(pair, predicted=row["predicted"], given=row["actual"]) for row in rows]
     return CalibrationChart(
         points=[
             Whisker(
-                x(row["predicted"]), y(row["actual"]), y(row["low"]), y(row["high"]), f"{text} ({row['n']:,} ratings)"
+                x(row["predicted"]), y(row["actual"]), y(row["low"]), y(row["high"]), _of_ratings(text, int(row["n"]))
             )
             for row, text in zip(rows, descriptions, strict=True)
         ],
@@ -171,10 +176,15 @@ def band_chart(
         band=_points(upper + lower),
         line=_points((x(day.toordinal()), y(value)) for day, value, _, _ in rows),
         zero=y(0.0),
-        across=[Tick(x(day.toordinal()), f"{day:%d.%m.}") for day in dict.fromkeys((first, last))],
+        across=[Tick(x(day.toordinal()), _day_and_month(day)) for day in dict.fromkeys((first, last))],
         up=[Tick(y(value), format_tick(value) if value else "0") for value in dict.fromkeys((bottom, 0.0, top))],
-        description=(
-            f"from {first} to {last}; at the end {format_value(value)}, {format_value(low)} to {format_value(high)}"
+        description=fill(
+            gettext("from {first:date} to {last:date}; at the end {value}, {low} to {high}"),
+            first=first,
+            last=last,
+            value=format_value(value),
+            low=format_value(low),
+            high=format_value(high),
         ),
         left=WIDE_LEFT,
     )
@@ -196,4 +206,13 @@ def _points(places: Iterable[tuple[str, str]]) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return written(value, ".3f" if abs(value) < 10 else ".1f")
+
+
+def _of_ratings(text: str, count: int) -> str:
+    sentence = ngettext("{point} ({count:n} rating)", "{point} ({count:n} ratings)", count)
+    return fill(sentence, point=text, count=count)
+
+
+def _day_and_month(day: date) -> str:
+    return pgettext("day and month in digits", "{day}.{month}.").format(day=f"{day:%d}", month=f"{day:%m}")

@@ -31,6 +31,7 @@ from recommender.engine.data.encoders import (
 )
 from recommender.engine.errors import ProfileError
 from recommender.engine.times import EARLIEST_SECONDS, latest_seconds
+from recommender.engine_words import engine_words
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
 from recommender.source import (
@@ -46,6 +47,7 @@ from recommender.source import (
     unix_seconds,
     with_consent,
 )
+from recommender.words import Words
 
 AT_ONCE = 500  # customers in one query: SQLite binds so many values and more
 MAX_HISTORY = 100  # purchases read when no model says how many it reads
@@ -89,13 +91,17 @@ def find_customers(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[
 def check_profile(profile: Mapping[str, object]) -> dict[str, object]:
     """A profile in the source's own names. RecommendationError names a field that is unknown or of the wrong type."""
     source = get_source()
-    return _check_fields("profile", profile, source.customer_aliases, profile_readers(source.schema()), "a profile")
+    return _check_fields(
+        "profile", profile, source.customer_aliases, profile_readers(source.schema()), Words("a profile")
+    )
 
 
 def check_item(features: Mapping[str, object]) -> dict[str, object]:
     """An item description in the source's own names, with errors like `check_profile`."""
     source = get_source()
-    return _check_fields("item_features", features, source.item_aliases, item_readers(source.schema()), "an item")
+    return _check_fields(
+        "item_features", features, source.item_aliases, item_readers(source.schema()), Words("an item")
+    )
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
@@ -106,19 +112,31 @@ def _check_fields(
 ) -> dict[str, object]:
     """The fields under their own names, each value as its reader takes it; None for a number that is missing."""
     if not isinstance(fields, Mapping):
-        raise RecommendationError(parameter, f"{parameter} is {fields!r}; it must be an object of fields and values.")
+        raise RecommendationError(
+            parameter,
+            Words(
+                "{parameter} is {fields!r}; it must be an object of fields and values.",
+                parameter=parameter,
+                fields=fields,
+            ),
+        )
     checked: dict[str, object] = {}
     for given, value in fields.items():
         name = aliases.get(given, given)
         if name not in readers:
             known = ", ".join(readers)
-            raise RecommendationError(parameter, f"{given!r} is no field of {owner}; there are {known}.")
+            raise RecommendationError(
+                parameter,
+                Words("{given!r} is no field of {owner}; there are {known}.", given=given, owner=owner, known=known),
+            )
         if name in checked:
-            raise RecommendationError(parameter, f"{name!r} is given twice, once as {given!r}.")
+            raise RecommendationError(
+                parameter, Words("{name!r} is given twice, once as {given!r}.", name=name, given=given)
+            )
         try:
             read = readers[name](given, value)
         except ProfileError as error:
-            raise RecommendationError(parameter, str(error)) from None
+            raise RecommendationError(parameter, engine_words(error)) from None
         checked[name] = None if read != read else read  # nan: missing
     return checked
 

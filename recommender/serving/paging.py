@@ -14,6 +14,7 @@ import numpy as np
 
 from recommender.errors import RecommendationError
 from recommender.serving.catalog import DIGEST_BYTES
+from recommender.words import Words
 
 MAX_SHOWN = 1_000  # items that one walk through the pages shows before it ends
 _CHECK_BYTES = 4
@@ -30,7 +31,7 @@ def read_token(token: str | None) -> np.ndarray:
     packed, check = whole[:-_CHECK_BYTES], whole[-_CHECK_BYTES:]
     shown, rest = divmod(len(packed), DIGEST_BYTES)
     if check != _check(packed) or rest or shown > MAX_SHOWN:
-        message = "This page_token is not one of ours; send next_page_token as it was answered."
+        message = Words("This page_token is not one of ours; send next_page_token as it was answered.")
         raise RecommendationError("page_token", message)
     digests = np.zeros((shown, 8), np.uint8)
     digests[:, 8 - DIGEST_BYTES :] = np.frombuffer(packed, np.uint8).reshape(shown, DIGEST_BYTES)

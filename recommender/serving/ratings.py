@@ -16,6 +16,7 @@ from recommender.serving.customers import check_item, check_profile, find_custom
 from recommender.serving.kinds.kind import new_item, row_of
 from recommender.serving.request import check_who
 from recommender.source import get_source
+from recommender.words import Words
 
 log = structlog.get_logger("recommender.serving")
 
@@ -36,7 +37,7 @@ def predict_rating(
     """
     check_who(customer, profile)
     if (item is None) == (item_features is None):
-        raise RecommendationError("item", "Give either an item or item_features.")
+        raise RecommendationError("item", Words("Give either an item or item_features."))
     catalog = live.live_catalog()
     checked = check_profile({} if profile is None else profile)
     features = check_item({} if item_features is None else item_features)

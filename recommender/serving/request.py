@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from recommender.errors import RecommendationError
 from recommender.source import get_source
+from recommender.words import Words
 
 MAX_COUNT = 100
 LONGEST_SCENARIO = 50
@@ -49,32 +50,49 @@ def check_request(request: ListRequest) -> None:
     """RecommendationError names the part of the request that makes no sense."""
     count = request.count
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_COUNT:
-        raise RecommendationError("count", f"count is {count!r}; it must be a whole number from 1 to {MAX_COUNT}.")
+        raise RecommendationError(
+            "count",
+            Words("count is {count!r}; it must be a whole number from 1 to {most}.", count=count, most=MAX_COUNT),
+        )
     check_who(request.customer, request.profile)
     _check_keys("exclude", request.exclude)
     _check_keys("session_items", request.session_items)
     for name, share in (("diversity", request.diversity), ("rotation", request.rotation)):
         if isinstance(share, bool) or not 0 <= share <= 1:
-            raise RecommendationError(name, f"{name} is {share!r}; it must be from 0 to 1.")
+            raise RecommendationError(
+                name, Words("{name} is {share!r}; it must be from 0 to 1.", name=name, share=share)
+            )
     if len(request.scenario) > LONGEST_SCENARIO:
-        message = f"scenario has {len(request.scenario)} characters; {LONGEST_SCENARIO} are allowed."
+        message = Words(
+            "scenario has {count} characters; {most} are allowed.", count=len(request.scenario), most=LONGEST_SCENARIO
+        )
         raise RecommendationError("scenario", message)
     fields = get_source().item_filters
     for name, values in (request.filter or {}).items():
         if name not in fields:
-            raise RecommendationError("filter", f"{name!r} is nothing to filter by; there are {', '.join(fields)}.")
+            raise RecommendationError(
+                "filter",
+                Words("{name!r} is nothing to filter by; there are {fields}.", name=name, fields=", ".join(fields)),
+            )
         if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-            raise RecommendationError("filter", f"The filter {name!r} is {values!r}; it must be a list of texts.")
+            raise RecommendationError(
+                "filter",
+                Words("The filter {name!r} is {values!r}; it must be a list of texts.", name=name, values=values),
+            )
 
 
 def check_who(customer: object, profile: object) -> None:
     """RecommendationError unless a customer is a key, and nobody is named twice."""
     if customer is not None and profile is not None:
-        raise RecommendationError("profile", "Give either a customer or a profile, not both.")
+        raise RecommendationError("profile", Words("Give either a customer or a profile, not both."))
     if customer is not None and not isinstance(customer, str):
-        raise RecommendationError("customer", f"customer is {customer!r}; it must be a key, as text.")
+        raise RecommendationError(
+            "customer", Words("customer is {customer!r}; it must be a key, as text.", customer=customer)
+        )
 
 
 def _check_keys(field: str, keys: object) -> None:
     if not isinstance(keys, list | tuple | set | frozenset) or not all(isinstance(key, str) for key in keys):
-        raise RecommendationError(field, f"{field} is {keys!r}; it must be a list of keys, as text.")
+        raise RecommendationError(
+            field, Words("{field} is {keys!r}; it must be a list of keys, as text.", field=field, keys=keys)
+        )

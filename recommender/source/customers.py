@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from recommender.errors import RecommendationError
 from recommender.source.declaration import RecommenderSource, get_source
+from recommender.words import Words
 
 
 def customer_key_of(user: Any) -> str | None:
@@ -37,7 +38,7 @@ def check_customer(key: str) -> bool:
     """Whether the customer of this key agrees to personalisation. RecommendationError for an unknown customer."""
     learnable = is_learnable(key)
     if learnable is None:
-        raise RecommendationError("customer", f"There is no customer {key!r}.")
+        raise RecommendationError("customer", Words("There is no customer {key!r}.", key=key))
     return learnable
 
 

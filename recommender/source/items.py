@@ -18,6 +18,7 @@ from recommender.errors import RecommendationError
 from recommender.source.declaration import RecommenderSource, get_source
 from recommender.source.times import field_at
 from recommender.source.values import plain_value
+from recommender.words import Words
 
 SPELLINGS = 16  # of a key that are the same to a database which compares without case
 AT_ONCE = 500  # items in one query: SQLite binds so many values and more
@@ -52,7 +53,7 @@ def item_exists(key: object) -> bool:
 def check_item_exists(key: object) -> None:
     """RecommendationError for an unknown item."""
     if not item_exists(key):
-        raise RecommendationError("item", f"There is no item {key!r}.")
+        raise RecommendationError("item", Words("There is no item {key!r}.", key=key))
 
 
 def key_as_text(source: RecommenderSource, path: str) -> Combinable:

@@ -21,6 +21,7 @@ from recommender.training.journal import Journal
 from recommender.training.learning import learn
 from recommender.training.outcome import finish
 from recommender.training.runs import advance, is_own, is_stale, move, requeue, take_over_work
+from recommender.words import Words
 
 log = structlog.get_logger("recommender.training.execution")
 
@@ -52,7 +53,7 @@ def execute_run(*, run: TrainingRun, on_progress: ProgressCallback | None = None
             stop.set()
             wait([learning])
             if isinstance(error, SystemExit):  # a worker that must end at once: another one continues the run
-                requeue(run=run, why="Its process was told to end.", only=is_own(run))
+                requeue(run=run, why=Words("Its process was told to end."), only=is_own(run))
             else:  # Ctrl-C
                 finish(run, learning, journal)
             raise
@@ -70,7 +71,9 @@ def _claim(run: TrainingRun) -> None:
     claimed = move(run, TrainingRun.State.EXPORTING, only=unattended, **changes)
     run.refresh_from_db()
     if not claimed:
-        raise TrainingError(f"Run {run.pk} is {run.state}; only a queued run can be executed.")
+        raise TrainingError(
+            Words("Run {run} is {state}; only a queued run can be executed.", run=run.pk, state=run.state_words)
+        )
     take_over_work(run)
 
 

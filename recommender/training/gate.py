@@ -9,13 +9,19 @@ from statistics import NormalDist
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext, gettext_noop
 
 from recommender.engine.evaluation.segments import KNOWN_SEGMENTS
+from recommender.engine_words import TABLES, engine_words
 from recommender.registry import ANCHOR_DAYS
-from recommender.reports import format_interval, format_score, model_row, verdict
+from recommender.reports import interval_words, model_row, segment_words, verdict_words
+from recommender.words import Words, capitalized, counted, fill, joined
 
-RIVALS = {"live": "the live model", "anchor": "the best version so far", "popularity": "popularity"}
-COUNT_LABELS = {"users": "customers", "items": "items", "interactions": "interactions"}
+RIVALS = {
+    "live": gettext_noop("the live model"),
+    "anchor": gettext_noop("the best version so far"),
+    "popularity": gettext_noop("popularity"),
+}
 MAX_DATA_LOSS = 0.3  # of the live model's customers, items or interactions
 # A live model measured again on later purchases of a healthy shop keeps most of its NDCG@10: seasons and new items cost
 # it a tenth or two. Products that were shuffled, or another column taken for the key, leave it nearly nothing.
@@ -43,35 +49,66 @@ def max_quality_drop() -> float:
 
 
 def gate_rules() -> list[str]:
-    """The rules of the gate, in sentences for the pages of the admin."""
+    """The rules of the gate, in sentences for the pages of the admin, in the reader's language."""
     return [
-        "The new model, the live model, the best version so far and a list of what sells most are scored on the same "
-        "held-out purchases, which none of them has seen. The new model is refused when it is worse than one of the "
-        f"others by at least {MIN_LOSS:.0%} of its NDCG@10 and by more than chance explains: when the whole 95 % "
-        "interval of the difference, person by person, lies below zero. The interval is widened for looking at several "
-        "models at once.",
-        f"The best version so far is, of the last {ANCHOR_DAYS} days, the last one that was better than the best "
-        "before it by more than chance explains, or that a person made live. Losses too small to be seen from one "
-        "night to the next add up; beside it they show.",
-        f"The same holds in each segment that matters: at least {SEGMENT_MIN_PEOPLE} people and {SEGMENT_MIN_SHARE:.0%}"
-        " of all who were measured. There the interval is widened for looking at several segments, too, and the loss"
-        f" must be at least {SEGMENT_MIN_LOSS:.0%} of the other model's NDCG@10.",
-        f"Fewer than {LEAST_PEOPLE} people who could be measured prove no loss.",
-        "What serves is trained once more, on all purchases. It has seen the held-out ones, so that no list can be "
-        "measured with it; but it must not be worse on them than the model that was measured.",
-        "It is refused when something that was measured, listed or counted is not a finite number.",
-        f"It is refused when it learned from over {max_data_loss():.0%} fewer customers, items or interactions than "
-        "the live model did: a part of the data may be missing.",
-        f"It is refused when its NDCG@10 is over {max_quality_drop():.0%} below what the live model had when that was "
-        "promoted, the live model's own has fallen as far, and no interval explains it: such a fall says that the data "
-        "changed, not the model.",
-        "Not measured is not passed: where the live model was measured, a model that cannot be measured is refused. So "
-        "is one that can be measured on newcomers or reorders alone where the live one was measured on customers with "
-        "purchases who bought something new. Customers of whom nobody could be measured are named.",
-        "It is refused when its bundle, opened as the site opens it, answers otherwise than the model in training did.",
-        "A tie passes: fresh data is worth having. A refused version can be promoted by hand; who did so, and why, is "
-        "recorded.",
+        _(
+            "The new model, the live model, the best version so far and a list of what sells most are scored on the "
+            "same held-out purchases, which none of them has seen. The new model is refused when it is worse than one "
+            "of the others by at least {loss:percent} of its NDCG@10 and by more than chance explains: when the whole "
+            "95 % interval of the difference, person by person, lies below zero. The interval is widened for looking "
+            "at several models at once.",
+            loss=MIN_LOSS,
+        ),
+        _(
+            "The best version so far is, of the last {days} days, the last one that was better than the best before "
+            "it by more than chance explains, or that a person made live. Losses too small to be seen from one night "
+            "to the next add up; beside it they show.",
+            days=ANCHOR_DAYS,
+        ),
+        _(
+            "The same holds in each segment that matters: at least {people:n} people and {share:percent} of all who "
+            "were measured. There the interval is widened for looking at several segments, too, and the loss must be "
+            "at least {loss:percent} of the other model's NDCG@10.",
+            people=SEGMENT_MIN_PEOPLE,
+            share=SEGMENT_MIN_SHARE,
+            loss=SEGMENT_MIN_LOSS,
+        ),
+        _("Fewer than {people:n} people who could be measured prove no loss.", people=LEAST_PEOPLE),
+        _(
+            "What serves is trained once more, on all purchases. It has seen the held-out ones, so that no list can be "
+            "measured with it; but it must not be worse on them than the model that was measured."
+        ),
+        _("It is refused when something that was measured, listed or counted is not a finite number."),
+        _(
+            "It is refused when it learned from over {loss:percent} fewer customers, items or interactions than the "
+            "live model did: a part of the data may be missing.",
+            loss=max_data_loss(),
+        ),
+        _(
+            "It is refused when its NDCG@10 is over {drop:percent} below what the live model had when that was "
+            "promoted, the live model's own has fallen as far, and no interval explains it: such a fall says that the "
+            "data changed, not the model.",
+            drop=max_quality_drop(),
+        ),
+        _(
+            "Not measured is not passed: where the live model was measured, a model that cannot be measured is "
+            "refused. So is one that can be measured on newcomers or reorders alone where the live one was measured "
+            "on customers with purchases who bought something new. Customers of whom nobody could be measured are "
+            "named."
+        ),
+        _(
+            "It is refused when its bundle, opened as the site opens it, answers otherwise than the model in "
+            "training did."
+        ),
+        _(
+            "A tie passes: fresh data is worth having. A refused version can be promoted by hand; who did so, and why, "
+            "is recorded."
+        ),
     ]
+
+
+def _(message: str, **values: Any) -> str:
+    return fill(gettext(message), **values)
 
 
 @dataclass(frozen=True)
@@ -79,7 +116,7 @@ class Decision:
     """Whether a candidate may serve, and the numbers that say why."""
 
     promote: bool
-    reason: str
+    reason: Words
 
 
 def decide(
@@ -98,7 +135,8 @@ def decide(
     """
     broken = next(_values_not_finite(report), None)
     if broken:
-        return Decision(False, f"Refused: {broken} is not a number, so nothing measured of this model can be trusted.")
+        reason = "Refused: {value} is not a number, so nothing measured of this model can be trusted."
+        return Decision(False, Words(reason, value=broken))
     before = live_report or {}
     objections = [
         *_other_answers(mismatches, len(report.get("samples", []))),
@@ -111,62 +149,77 @@ def decide(
     ]
     if objections:
         first, *others = objections
-        return Decision(False, " ".join([f"Refused: {first}", *(text[0].upper() + text[1:] for text in others)]))
+        return Decision(False, joined([Words("Refused: {why}", why=first), *map(capitalized, others)]))
     comparisons = [
-        _comparison(report["models"], name, pair, worse="worse, but by too little or too unsurely to refuse")
+        _comparison(report["models"], name, pair, worse=Words("worse, but by too little or too unsurely to refuse"))
         for name, pair in _measured_pairs(report).items()
     ]
     if not comparisons:
         return Decision(
             True,
-            f"Not measured, and nothing measured is live: {_why_not_measured(report)}. It serves what sells most until "
-            "a training can be measured.",
+            Words(
+                "Not measured, and nothing measured is live: {why}. It serves what sells most until a training can be "
+                "measured.",
+                why=_why_not_measured(report),
+            ),
         )
-    notes = [f"measured on {report['users']:,} people", *_unmeasured_segments(report), *_not_comparable(report, before)]
-    return Decision(True, f"Passed: {'; '.join([*comparisons, *notes])}.")
+    people = counted("measured on {count:n} person", "measured on {count:n} people", report["users"])
+    notes = [people, *_unmeasured_segments(report), *_not_comparable(report, before)]
+    return Decision(True, Words("Passed: {why}.", why=joined([*comparisons, *notes], "; ")))
 
 
 # --- objections to a model, a sentence each ---------------------------------------------------------------------------
 
 
-def _other_answers(mismatches: Sequence[str], samples: int) -> Iterator[str]:
+def _other_answers(mismatches: Sequence[str], samples: int) -> Iterator[Words]:
     if mismatches:
-        people = f"{len(mismatches)} of {samples} people" if samples else "people"
-        yield f"the bundle answers {people} otherwise than the trainer did; {mismatches[0]}"
+        people = (
+            Words("{count} of {samples} people", count=len(mismatches), samples=samples) if samples else Words("people")
+        )
+        why = engine_words(mismatches[0])
+        yield Words("the bundle answers {people} otherwise than the trainer did; {why}", people=people, why=why)
 
 
-def _data_lost(counts: Mapping[str, int], before: Mapping[str, int], limit: float) -> Iterator[str]:
-    for name, label in COUNT_LABELS.items():
+def _data_lost(counts: Mapping[str, int], before: Mapping[str, int], limit: float) -> Iterator[Words]:
+    for name, label in TABLES.items():
         now, then = counts[name], before.get(name, 0)
         if then and 1 - now / then > limit:
-            yield (
-                f"it learned from {now:,} {label} where the live model had {then:,}: {1 - now / then:.0%} fewer, and "
-                f"more than {limit:.0%} are too many."
+            yield Words(
+                "it learned from {now:n} {table} where the live model had {then:n}: {loss:percent} fewer, "
+                "and more than "
+                "{limit:percent} are too many.",
+                now=now,
+                table=Words(label),
+                then=then,
+                loss=1 - now / then,
+                limit=limit,
             )
 
 
-def _not_measured(report: ReportDict, before: ReportDict) -> Iterator[str]:
+def _not_measured(report: ReportDict, before: ReportDict) -> Iterator[Words]:
     if not _measured_row(before):
         return
     people_before = _people_with_purchases(before)
     if not _measured_row(report):
-        yield f"it could not be measured, and the live model was: {_why_not_measured(report)}."
+        yield Words("it could not be measured, and the live model was: {why}.", why=_why_not_measured(report))
     elif people_before < SEGMENT_MIN_PEOPLE:
         return
     elif not _people_with_purchases(report):
-        yield (
-            f"nobody with purchases could be measured, only newcomers, where the live model was measured on "
-            f"{people_before:,} customers with purchases."
+        yield Words(
+            "nobody with purchases could be measured, only newcomers, where the live model was measured on {people:n} "
+            "customers with purchases.",
+            people=people_before,
         )
     elif report.get("reorders") and not before.get("reorders", False):
-        yield (
-            f"nobody with purchases bought anything new, so reorders alone could be measured, where the live model was "
-            f"measured on what {people_before:,} customers had not bought before. The data seems to have "
-            "changed: look at the latest imports before you promote it by hand."
+        yield Words(
+            "nobody with purchases bought anything new, so reorders alone could be measured, where the live model was "
+            "measured on what {people:n} customers had not bought before. The data seems to have changed: look at the "
+            "latest imports before you promote it by hand.",
+            people=people_before,
         )
 
 
-def _quality_dropped(report: ReportDict, before: ReportDict, limit: float) -> Iterator[str]:
+def _quality_dropped(report: ReportDict, before: ReportDict, limit: float) -> Iterator[Words]:
     """Compare with the live model at its own promotion. Where the live model is as good as then on today's purchases,
     the data did not change, and `_worse_overall` judges."""
     now, then = _measured_row(report), _measured_row(before)
@@ -177,27 +230,37 @@ def _quality_dropped(report: ReportDict, before: ReportDict, limit: float) -> It
     if live_now is not None and live_now >= (1 - limit) * then["ndcg_10"]:
         return
     if drop > limit and now["ndcg_10_interval"][1] < then["ndcg_10_interval"][0]:
-        live = "" if live_now is None else f", and the live model itself has {format_score(live_now)} there"
-        yield (
-            "the data seems to have changed, not the model: the live model had NDCG@10 "
-            f"{format_score(then['ndcg_10'])} when it was promoted, and this one has {format_score(now['ndcg_10'])} on "
-            f"today's held-out purchases{live}; a fall of {drop:.0%} is more than {limit:.0%}. Look at the latest "
-            "imports before you promote it by hand."
+        live = (
+            Words(", and the live model itself has {score:score} there", score=live_now) if live_now is not None else ""
+        )
+        yield Words(
+            "the data seems to have changed, not the model: the live model had NDCG@10 {then:score} when it was "
+            "promoted, and this one has {now:score} on today's held-out purchases{live}; a fall of {drop:percent} is "
+            "more than {limit:percent}. Look at the latest imports before you promote it by hand.",
+            then=then["ndcg_10"],
+            now=now["ndcg_10"],
+            live=live,
+            drop=drop,
+            limit=limit,
         )
 
 
-def _worse_overall(report: ReportDict) -> Iterator[str]:
+def _worse_overall(report: ReportDict) -> Iterator[Words]:
     for _, name, pair in _proven_losses([report], MIN_LOSS):
-        yield f"it is worse than {RIVALS[name]}: {_comparison(report['models'], name, pair)}."
+        comparison = _comparison(report["models"], name, pair)
+        yield Words("it is worse than {rival}: {comparison}.", rival=Words(RIVALS[name]), comparison=comparison)
 
 
-def _worse_in_segments(report: ReportDict) -> Iterator[str]:
+def _worse_in_segments(report: ReportDict) -> Iterator[Words]:
     min_people = max(SEGMENT_MIN_PEOPLE, SEGMENT_MIN_SHARE * report["users"])
     segments = [segment for segment in report["segments"] if segment["users"] >= min_people]
     for segment, name, pair in _proven_losses(segments, SEGMENT_MIN_LOSS):
-        yield (
-            f"it is worse than {RIVALS[name]} in the segment {segment['segment']!r}: "
-            f"{_comparison(segment['models'], name, pair)}, among {segment['users']:,} people."
+        yield Words(
+            "it is worse than {rival} in the segment {segment}: {comparison}, among {people:n} people.",
+            rival=Words(RIVALS[name]),
+            segment=Words("'{name}'", name=segment_words(segment["segment"])),
+            comparison=_comparison(segment["models"], name, pair),
+            people=segment["users"],
         )
 
 
@@ -226,43 +289,55 @@ def _errors_below_zero(pair: Pair) -> float:
     return loss / error if error else inf * loss if loss else 0.0
 
 
-def _refit_broken(report: ReportDict) -> Iterator[str]:
+def _refit_broken(report: ReportDict) -> Iterator[Words]:
     refit = report.get("refit")
     if refit and report["users"] >= LEAST_PEOPLE and refit["high"] < 0:
-        yield (
-            f"what would serve, trained once more on all purchases, has NDCG@10 {format_score(refit['ndcg_10'])} on "
-            "the held-out ones, which it has seen, and the model that was measured, which has not, is better: "
-            f"{format_score(refit['difference'], '+')} ({format_interval(refit['low'], refit['high'], '+')})."
+        yield Words(
+            "what would serve, trained once more on all purchases, has NDCG@10 {score:score} on the held-out ones, "
+            "which it has seen, and the model that was measured, which has not, is better: {difference:+score} "
+            "({interval}).",
+            score=refit["ndcg_10"],
+            difference=refit["difference"],
+            interval=interval_words(refit["low"], refit["high"], "+"),
         )
 
 
 # --- values that are no finite numbers --------------------------------------------------------------------------------
 
 
-def _values_not_finite(report: ReportDict) -> Iterator[str]:
+def _values_not_finite(report: ReportDict) -> Iterator[Words]:
     """The names of values that are nan or infinite. None is allowed: there was nobody to measure on."""
-    yield from (f"the count of {name}" for name in _not_finite(report["counts"]))
+    yield from (Words("the count of {name}", name=name) for name in _not_finite(report["counts"]))
     yield from _metrics_not_finite(report)
     for segment in report["segments"]:
-        yield from (f"{name} in the segment {segment['segment']!r}" for name in _metrics_not_finite(segment))
-    yield from (f"the refit's {name}" for name in _not_finite(report.get("refit") or {}))
+        yield from (
+            Words("{name} in the segment '{segment}'", name=name, segment=segment_words(segment["segment"]))
+            for name in _metrics_not_finite(segment)
+        )
+    yield from (Words("the refit's {name}", name=name) for name in _not_finite(report.get("refit") or {}))
     ratings = report["ratings"] or {}
-    yield from (f"the ratings' {name}" for name in _not_finite(ratings))
+    yield from (Words("the ratings' {name}", name=name) for name in _not_finite(ratings))
     for row in ratings.get("calibration", []):
-        yield from (f"{name} of the ratings' calibration" for name in _not_finite(row))
+        yield from (Words("{name} of the ratings' calibration", name=name) for name in _not_finite(row))
     for sample in report.get("samples", []):
         items = (item for item, score in sample["list"] if not isfinite(score))
-        yield from (f"the score of {item} in the list of {sample['user']}" for item in items)
+        yield from (
+            Words("the score of {item} in the list of {customer}", item=item, customer=sample["user"]) for item in items
+        )
     # A validation score may be missing in an epoch (nobody to validate on), a loss may not.
-    yield from (f"the loss of epoch {row['epoch']}" for row in report.get("curve", []) if not isfinite(row["loss"]))
+    yield from (
+        Words("the loss of epoch {epoch}", epoch=row["epoch"])
+        for row in report.get("curve", [])
+        if not isfinite(row["loss"])
+    )
 
 
-def _metrics_not_finite(part: Mapping[str, Any]) -> Iterator[str]:
+def _metrics_not_finite(part: Mapping[str, Any]) -> Iterator[Words]:
     """part : a report, or one of its segments."""
     for row in part["models"]:
-        yield from (f"{name} of {row['model']}" for name in _not_finite(row))
+        yield from (Words("{name} of {model}", name=name, model=row["model"]) for name in _not_finite(row))
     for rival, pair in part["paired"].items():
-        yield from (f"the paired {name} to {rival}" for name in _not_finite(pair))
+        yield from (Words("the paired {name} to {rival}", name=name, rival=rival) for name in _not_finite(pair))
 
 
 def _not_finite(row: Mapping[str, Any]) -> list[str]:
@@ -298,31 +373,43 @@ def _measured_alike(report: ReportDict, before: ReportDict) -> bool:
 # --- notes ------------------------------------------------------------------------------------------------------------
 
 
-def _not_comparable(report: ReportDict, before: ReportDict) -> Iterator[str]:
+def _not_comparable(report: ReportDict, before: ReportDict) -> Iterator[Words]:
     then = _measured_row(before)
     if then and not _measured_alike(report, before):
-        yield (
-            f"not compared with the {format_score(then['ndcg_10'])} that the live model had when it was promoted, for "
-            "purchases were held out in another way then"
+        yield Words(
+            "not compared with the {score:score} that the live model had when it was promoted, for purchases were held "
+            "out in another way then",
+            score=then["ndcg_10"],
         )
 
 
-def _unmeasured_segments(report: ReportDict) -> Iterator[str]:
+def _unmeasured_segments(report: ReportDict) -> Iterator[Words]:
     for segment in report.get("unmeasured", ()):
-        yield f"nobody could be measured among the {segment['users']:,} customers with {segment['segment']}"
+        yield Words(
+            "nobody could be measured among the {count:n} customers with {segment}",
+            count=segment["users"],
+            segment=segment_words(segment["segment"]),
+        )
 
 
-def _why_not_measured(report: ReportDict) -> str:
+def _why_not_measured(report: ReportDict) -> Words:
     counts = report["counts"]
-    people = f"{counts['users']:,} customers with {counts['interactions']:,} purchases"
-    return f"of {people}, none has one that could be held out"
+    return Words(
+        "of {customers:n} customers with {purchases:n} purchases, none has one that could be held out",
+        customers=counts["users"],
+        purchases=counts["interactions"],
+    )
 
 
-def _comparison(models: Sequence[Mapping[str, Any]], rival: str, pair: Pair, worse: str = "worse") -> str:
+def _comparison(models: Sequence[Mapping[str, Any]], rival: str, pair: Pair, worse: Words | None = None) -> Words:
     """NDCG@10 .108 beside .043 for popularity: +.065 (+.051 to +.079), better"""
-    scores = {row["model"]: format_score(row["ndcg_10"]) for row in models}
-    return (
-        f"NDCG@10 {scores['two_tower']} beside {scores[rival]} for {RIVALS[rival]}: "
-        f"{format_score(pair['difference'], '+')} ({format_interval(pair['low'], pair['high'], '+')}), "
-        f"{verdict(pair['low'], pair['high'], worse=worse)}"
+    scores = {row["model"]: row["ndcg_10"] for row in models}
+    return Words(
+        "NDCG@10 {score:score} beside {other:score} for {rival}: {difference:+score} ({interval}), {verdict}",
+        score=scores["two_tower"],
+        other=scores[rival],
+        rival=Words(RIVALS[rival]),
+        difference=pair["difference"],
+        interval=interval_words(pair["low"], pair["high"], "+"),
+        verdict=verdict_words(pair["low"], pair["high"], worse=worse),
     )

@@ -10,13 +10,24 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
+from recommender.engine_words import TABLES, engine_words
 from recommender.models import TrainingRun
+from recommender.words import Words, columns
 
 if TYPE_CHECKING:  # the module imports torch
     from recommender.engine.training.pipeline import Progress
 
 LOG_LINES = 200
+PHASES = {  # of the engine's pipeline
+    "reading": gettext_noop("Reading: {message}"),
+    "tuning": gettext_noop("Tuning: {message}"),
+    "training": gettext_noop("Training: {message}"),
+    "refitting": gettext_noop("Refitting: {message}"),
+    "evaluating": gettext_noop("Evaluating: {message}"),
+    "writing": gettext_noop("Writing: {message}"),
+}
 EXPORT_SHARE = 0.05  # of the progress bar
 STATES = {  # of a run, by the phase of the engine's pipeline
     "reading": TrainingRun.State.TRAINING,
@@ -34,7 +45,7 @@ class Journal:
 
     lines: deque[str]
     state: TrainingRun.State = TrainingRun.State.EXPORTING
-    phase: str = "Reading the shop's data"
+    phase: Words = field(default_factory=lambda: Words("Reading the shop's data"))
     progress: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     curve: list[dict[str, Any]] = field(default_factory=list)
@@ -50,22 +61,22 @@ class Journal:
             self.lines.append(f"{timezone.localtime():%H:%M:%S} {line}")
 
     def on_export(self, table: str, rows: int) -> None:
-        self.phase = f"Reading the shop's data: {rows:,} {table}"
+        self.phase = Words("Reading the shop's data: {rows:n} {table}", rows=rows, table=Words(TABLES[table]))
 
     def on_engine(self, progress: Progress) -> None:
         self.state = STATES[progress.phase]
-        self.phase = f"{progress.phase.capitalize()}: {progress.message}"
+        self.phase = Words(PHASES[progress.phase], message=engine_words(progress.message))
         self.progress = EXPORT_SHARE + (1 - EXPORT_SHARE) * progress.done
         if progress.metrics:
             with self.lock:
                 self.curve.append(storable(progress.metrics))
-        self.note(self.phase)
+        self.note(str(self.phase))
 
     def columns(self) -> dict[str, Any]:
         """Values of the row's columns."""
         with self.lock:
             return {
-                "phase": self.phase[:200],
+                **columns(phase=self.phase) | {"phase": self.phase[:200]},
                 "progress": min(max(self.progress, 0.0), 1.0),
                 "counts": dict(self.counts),
                 "curve": list(self.curve),

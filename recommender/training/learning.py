@@ -23,6 +23,7 @@ from recommender.training.journal import Journal
 from recommender.training.outages import retry_while_away
 from recommender.training.parameters import RunParameters, read_parameters
 from recommender.training.runs import version_name, work_folder
+from recommender.words import Words
 
 if TYPE_CHECKING:  # at run time the engine is imported where it is used: it imports torch
     from recommender.engine.evaluation.report import Report
@@ -56,7 +57,7 @@ def learn(run: TrainingRun, journal: Journal, stop: Event) -> Learned:
     finally:
         connections.close_all()  # this thread's own; training may take hours and needs none
     if parameters.only_if_changed and version and read_snapshot(snapshot).fingerprint() == version.fingerprint:
-        raise NothingChanged(f"Skipped: nothing changed since version {version.name} learned.")
+        raise NothingChanged(Words("Skipped: nothing changed since version {version} learned.", version=version.name))
     live = None if version is None else bundle_folder(version.name)
     report = build_bundle(
         snapshot,

@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.utils import timezone
 
 from recommender.engine.errors import EngineError, TrainingCancelled
+from recommender.engine_words import error_words
 from recommender.errors import NothingChanged, RecommenderError
 from recommender.feedback import learnable_samples
 from recommender.models import ModelVersion, TrainingRun
@@ -24,6 +25,7 @@ from recommender.training.journal import Journal, storable
 from recommender.training.learning import Learned
 from recommender.training.outages import retry_while_away
 from recommender.training.runs import advance, is_own, move, remove_work, version_name
+from recommender.words import Words, columns, said_by
 
 if TYPE_CHECKING:
     from recommender.engine.evaluation.report import Report
@@ -48,7 +50,7 @@ def finish(run: TrainingRun, learning: Future[Learned], journal: Journal) -> Non
             max_quality_drop=max_quality_drop(),
             mismatches=learned.mismatches,
         )
-        journal.note(decision.reason)
+        journal.note(str(decision.reason))
         try:
             problem = retry_while_away(partial(_store_version, run, learned.report, decision, journal))
         except DatabaseError as error:
@@ -62,30 +64,34 @@ def finish(run: TrainingRun, learning: Future[Learned], journal: Journal) -> Non
 def _finish_without_version(run: TrainingRun, problem: BaseException, journal: Journal) -> None:
     if isinstance(problem, TrainingCancelled | NothingChanged):
         state, error = State.CANCELLED, ""
-        phase = str(problem) if isinstance(problem, NothingChanged) else "Cancelled"
+        phase = said_by(problem) if isinstance(problem, NothingChanged) else Words("Cancelled")
     else:
-        state, phase, error = State.FAILED, "Failed", _error_sentence(problem, journal)
+        state, phase, error = State.FAILED, Words("Failed"), _error_sentence(problem, journal)
     with transaction.atomic():
-        changes = {**journal.columns(), "finished": timezone.now(), "phase": phase, "error": error}
+        changes = {**journal.columns(), "finished": timezone.now(), **columns(phase=phase, error=error)}
         if move(run, state, only=is_own(run), **changes) and state == State.FAILED:
-            run.error = error
-            log.error("run_failed", run=run.pk, error=error)
+            run.error, run.error_parts = changes["error"], changes["error_parts"]
+            log.error("run_failed", run=run.pk, error=str(error))
             notify_failure(run)
     if not ModelVersion.objects.filter(name=version_name(run)).exists():
         remove_bundle(version_name(run))
 
 
-def _error_sentence(problem: BaseException, journal: Journal) -> str:
+def _error_sentence(problem: BaseException, journal: Journal) -> str | Words:
     """The problem for the admin. An unforeseen one leaves its traceback in the log."""
     if isinstance(problem, EngineError | RecommenderError):
         journal.note(str(problem))
-        return str(problem)
+        return error_words(problem)
     for line in traceback.format_exception(problem):
         journal.note(line.rstrip())
     message = " ".join(str(problem).split())[:500]
     if "No space left on device" in message:
-        return f"The disk of BUNDLE_ROOT, {bundle_root()}, is full. Make room, then start the run again."
-    return f"Training broke on {type(problem).__name__}{f': {message}' if message else ''}. The log says where."
+        return Words(
+            "The disk of BUNDLE_ROOT, {folder}, is full. Make room, then start the run again.",
+            folder=str(bundle_root()),
+        )
+    what = f"{type(problem).__name__}: {message}" if message else type(problem).__name__
+    return Words("Training broke on {problem}. The log says where.", problem=what)
 
 
 def _store_version(run: TrainingRun, report: Report, decision: Decision, journal: Journal) -> Exception | None:
@@ -107,7 +113,7 @@ def _store_version(run: TrainingRun, report: Report, decision: Decision, journal
                 promote(version=version, by=run.started_by, reason=decision.reason)
             else:
                 notify_refusal(version)
-            journal.progress, journal.phase = 1.0, "Promoted" if decision.promote else "Refused"
+            journal.progress, journal.phase = 1.0, Words("Promoted") if decision.promote else Words("Refused")
             changes = {**journal.columns(), "counts": report.counts, "curve": storable(report.curve)}
             move(
                 run,
@@ -121,7 +127,7 @@ def _store_version(run: TrainingRun, report: Report, decision: Decision, journal
         raise
     except (DatabaseError, RecommenderError, ValidationError) as error:
         return error
-    log.info("run_ended", run=run.pk, state=str(run.state), reason=decision.reason)
+    log.info("run_ended", run=run.pk, state=str(run.state), reason=str(decision.reason))
     return None
 
 
@@ -132,7 +138,7 @@ def _new_version(run: TrainingRun, report: Report, decision: Decision) -> ModelV
         report=storable({**report.to_dict(), "samples": learnable_samples(report.samples)}),
         fingerprint=report.fingerprint,
         passed_gate=decision.promote,
-        gate_reason=decision.reason,
+        **columns(gate_reason=decision.reason),
     )
     version.full_clean()
     version.save()

@@ -8,10 +8,17 @@ from typing import Any
 
 from recommender.engine.config import TrainConfig
 from recommender.engine.errors import EngineError
+from recommender.engine_words import error_words
 from recommender.errors import TrainingError
+from recommender.words import Words
 
 MAX_TRIALS = 1_000
-TYPE_LABELS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+TYPE_LABELS = {
+    int: Words("a whole number"),
+    float: Words("a number"),
+    str: Words("text"),
+    bool: Words("true or false"),
+}
 
 
 @dataclass(frozen=True)
@@ -34,17 +41,23 @@ def read_parameters(parameters: Mapping[str, Any]) -> RunParameters:
     types = {f.name: type(f.default) for f in fields(TrainConfig)} | {"minutes": float} | options
     for name, value in parameters.items():
         if name not in types:
-            raise TrainingError(f"{name!r} is no training parameter; there are {', '.join(types)}.")
+            raise TrainingError(
+                Words("{name!r} is no training parameter; there are {known}.", name=name, known=", ".join(types))
+            )
         if not (type(value) is types[name] or (types[name] is float and type(value) is int)):
-            raise TrainingError(f"{name} is {value!r}; it must be {TYPE_LABELS[types[name]]}.")
+            raise TrainingError(
+                Words("{name} is {value!r}; it must be {kind}.", name=name, value=value, kind=TYPE_LABELS[types[name]])
+            )
     result = RunParameters(
         settings={name: value for name, value in parameters.items() if name not in options},
         **{name: value for name, value in parameters.items() if name in options},
     )
     if not 0 <= result.tune <= MAX_TRIALS:
-        raise TrainingError(f"tune is {result.tune}; it must lie between 0 and {MAX_TRIALS:,}.")
+        raise TrainingError(
+            Words("tune is {tune}; it must lie between 0 and {most:n}.", tune=result.tune, most=MAX_TRIALS)
+        )
     try:
         TrainConfig.from_dict(result.settings)
     except EngineError as error:
-        raise TrainingError(str(error)) from None
+        raise TrainingError(error_words(error)) from None
     return result

@@ -10,6 +10,7 @@ from django.db import transaction
 from recommender import extras
 from recommender.models import TrainingRun
 from recommender.training import runs
+from recommender.words import Words
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -46,4 +47,7 @@ def _send(run: TrainingRun) -> None:
     try:
         current_app.signature(TASK_NAME, (run.pk,)).apply_async(retry=False)
     except (OperationalError, OSError) as error:
-        runs.fail_run(run=run, error=f"The task queue cannot be reached, so no worker will see the run: {error}")
+        runs.fail_run(
+            run=run,
+            error=Words("The task queue cannot be reached, so no worker will see the run: {error}", error=error),
+        )

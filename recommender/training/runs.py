@@ -25,6 +25,7 @@ from recommender.errors import TrainingError
 from recommender.models import TrainingRun
 from recommender.notifications import notify_failure
 from recommender.training.parameters import read_parameters
+from recommender.words import Words, columns
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -55,7 +56,9 @@ def start_run(*, parameters: Mapping[str, Any], started_by: User | None = None) 
         active = TrainingRun.objects.active().first()
         if active is None:
             raise
-        raise TrainingError(f"Run {active.pk} is {active.state}; one run at a time.") from None
+        raise TrainingError(
+            Words("Run {run} is {state}; one run at a time.", run=active.pk, state=active.state_words)
+        ) from None
     log.info("run_queued", run=run.pk, parameters=run.parameters)
     return run
 
@@ -63,7 +66,13 @@ def start_run(*, parameters: Mapping[str, Any], started_by: User | None = None) 
 def restart_run(*, run: TrainingRun, started_by: User | None = None) -> TrainingRun:
     """A new run with the parameters of one that has ended. TrainingError as from `start_run`."""
     if run.is_active:
-        raise TrainingError(f"Run {run.pk} is {run.state}; only a run that has ended can be started again.")
+        raise TrainingError(
+            Words(
+                "Run {run} is {state}; only a run that has ended can be started again.",
+                run=run.pk,
+                state=run.state_words,
+            )
+        )
     return start_run(parameters=run.parameters, started_by=started_by)
 
 
@@ -71,22 +80,30 @@ def cancel_run(*, run: TrainingRun, by: User | None = None) -> TrainingRun:
     """Stop a run: at once when no process executes it, else within seconds. TrainingError when it has ended."""
     unattended = Q(state=State.QUEUED) | is_stale()
     request = {"cancel_requested": True, "cancelled_by": by}
-    if move(run, State.CANCELLED, only=unattended, phase="Cancelled", finished=timezone.now(), **request):
+    if move(
+        run, State.CANCELLED, only=unattended, finished=timezone.now(), **columns(phase=Words("Cancelled")), **request
+    ):
         remove_work(run)
     elif not TrainingRun.objects.active().filter(pk=run.pk).update(**request):
         run.refresh_from_db()
-        raise TrainingError(f"Run {run.pk} is {run.state}; only a run that has not ended can be cancelled.")
+        raise TrainingError(
+            Words(
+                "Run {run} is {state}; only a run that has not ended can be cancelled.",
+                run=run.pk,
+                state=run.state_words,
+            )
+        )
     run.refresh_from_db()
     log.info("run_cancelled", run=run.pk, state=str(run.state), by=by.pk if by else None)
     return run
 
 
-def fail_run(*, run: TrainingRun, error: str) -> None:
+def fail_run(*, run: TrainingRun, error: Words | str) -> None:
     """End an active run that cannot continue."""
-    failed = move(run, State.FAILED, phase="Failed", error=error, finished=timezone.now())
+    failed = move(run, State.FAILED, finished=timezone.now(), **columns(phase=Words("Failed"), error=error))
     run.refresh_from_db()
     if failed:
-        log.error("run_failed", run=run.pk, error=error)
+        log.error("run_failed", run=run.pk, error=str(error))
         notify_failure(run)
 
 
@@ -95,9 +112,11 @@ def fail_stale_runs() -> int:
     stale = list(TrainingRun.objects.filter(is_stale()))
     for run in stale:
         if run.state == State.QUEUED:
-            error = "No worker took the run up. Start one: celery -A recsite worker -Q training --pool=solo."
+            error = Words("No worker took the run up. Start one: celery -A recsite worker -Q training --pool=solo.")
         else:
-            error = f"The process that executed the run died: its last sign of life was at {_last_seen(run)}."
+            error = Words(
+                "The process that executed the run died: its last sign of life was at {time}.", time=_last_seen(run)
+            )
         fail_run(run=run, error=error)
         remove_work(run)
     return len(stale)
@@ -110,17 +129,17 @@ def keep_runs_going() -> list[TrainingRun]:
     """
     for run in TrainingRun.objects.filter(is_stale(), state__in=EXECUTING, attempt__lt=MAX_ATTEMPTS):
         unchanged = is_stale() & Q(attempt=run.attempt)
-        requeue(run=run, why=f"Its process died, last seen at {_last_seen(run)}.", only=unchanged)
+        requeue(run=run, why=Words("Its process died, last seen at {time}.", time=_last_seen(run)), only=unchanged)
     fail_stale_runs()
     needs_message = Q(created__lt=timezone.now() - RESEND_AFTER) | Q(attempt__gt=0)
     return list(TrainingRun.objects.filter(needs_message, state=State.QUEUED))
 
 
-def requeue(*, run: TrainingRun, why: str, only: Q) -> None:
+def requeue(*, run: TrainingRun, why: Words, only: Q) -> None:
     """Let another process continue a run, if its row still matches `only`."""
-    changes = {"heartbeat": timezone.now(), "phase": f"{why} Waits for a worker that goes on."}
+    changes = {"heartbeat": timezone.now(), **columns(phase=Words("{why} Waits for a worker that goes on.", why=why))}
     if move(run, State.QUEUED, only=only, **changes):
-        log.warning("run_requeued", run=run.pk, attempt=run.attempt, why=why)
+        log.warning("run_requeued", run=run.pk, attempt=run.attempt, why=str(why))
 
 
 def _last_seen(run: TrainingRun) -> str:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun, TrainingSchedule
 from recommender.source import get_source
+from recommender.words import Words, columns, counted
 
 log = structlog.get_logger("recommender.training.schedules")
 
@@ -44,16 +45,20 @@ def latest_hour(schedule: TrainingSchedule, now: datetime) -> datetime | None:
     raise AssertionError("every hour of the week begins once within eight days")
 
 
-def why_due(schedule: TrainingSchedule, now: datetime, purchases: int | None) -> str:
-    """Why a run should start now, as a sentence; "" while none should. purchases : in the shop, where they count."""
+def why_due(schedule: TrainingSchedule, now: datetime, purchases: int | None) -> Words | None:
+    """Why a run should start now, as a sentence; None while none should. purchases : in the shop, where they count."""
     hour = latest_hour(schedule, now)
     if hour is not None and hour > schedule.settled:
-        return f"It was due at {hour:%Y-%m-%d %H:%M}."
+        return Words("It was due at {time:time}.", time=hour)
     if schedule.purchases and purchases is not None:
         added = purchases - (schedule.counted or 0)
         if added >= schedule.purchases:
-            return f"{added:,} purchases were added since the last start."
-    return ""
+            return counted(
+                "{count:n} purchase was added since the last start.",
+                "{count:n} purchases were added since the last start.",
+                added,
+            )
+    return None
 
 
 def _start_if_due(schedule: TrainingSchedule, now: datetime, start: Callable[..., TrainingRun]) -> TrainingRun | None:
@@ -62,24 +67,30 @@ def _start_if_due(schedule: TrainingSchedule, now: datetime, start: Callable[...
         schedule.counted = purchases  # counting begins now, or again after some were deleted
         schedule.save(update_fields=["counted"])
     why = why_due(schedule, now, purchases)
-    if not why:
+    if why is None:
         return None
     active = TrainingRun.objects.active().first()
     if active is not None:
-        _note(schedule, f"{why} It waits for run {active.pk}, which is {active.state}.")
+        _note(
+            schedule,
+            Words("{why} It waits for run {run}, which is {state}.", why=why, run=active.pk, state=active.state_words),
+        )
         return None
     try:
         with transaction.atomic():
             run = start(parameters={"warm_start": schedule.warm_start, "only_if_changed": True})
     except TrainingError as error:  # another process was quicker
-        _note(schedule, f"{why} {error}")
+        _note(schedule, Words("{why} {error}", why=why, error=error))
         return None
-    schedule.settled, schedule.counted, schedule.run, schedule.note = now, purchases, run, ""
+    schedule.settled, schedule.counted, schedule.run = now, purchases, run
+    schedule.note, schedule.note_parts = "", None
     schedule.save()
-    log.info("run_scheduled", run=run.pk, schedule=schedule.pk, why=why)
+    log.info("run_scheduled", run=run.pk, schedule=schedule.pk, why=str(why))
     return run
 
 
-def _note(schedule: TrainingSchedule, text: str) -> None:
-    schedule.note = text[:300]
-    schedule.save(update_fields=["note"])
+def _note(schedule: TrainingSchedule, text: Words) -> None:
+    for name, value in columns(note=text).items():
+        setattr(schedule, name, value)
+    schedule.note = schedule.note[:300]
+    schedule.save(update_fields=["note", "note_parts"])

@@ -15,6 +15,7 @@ from recommender.serving.catalog import LiveCatalog
 from recommender.serving.context import ListContext
 from recommender.serving.reading import NewItem, read_new_item
 from recommender.source import get_source
+from recommender.words import Words
 
 ABOUT_POPULAR = {
     "no_model": "What most people buy. Lists of your own come as soon as the shop has learned from its purchases.",
@@ -141,7 +142,7 @@ def new_item(key: object, catalog: LiveCatalog) -> NewItem | None:
 def row_of(item: object, catalog: LiveCatalog) -> int:
     """The row of an item that exists now. RecommendationError for any other."""
     if not isinstance(item, str) or not catalog.knows(item):
-        raise RecommendationError("item", f"There is no item {item!r}.")
+        raise RecommendationError("item", Words("There is no item {item!r}.", item=item))
     return catalog.row_of[item]
 
 
