@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings as site
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.cache import cache
+from django.utils import translation
 
 from recommender.api import access
 from recommender.engine.config import TrainConfig
@@ -44,6 +45,7 @@ def _a_process_that_just_started(monkeypatch):
     serving.forget_live_state()
     access.forget_permissions()
     cache.clear()
+    translation.deactivate()  # a request leaves its language behind until the next one
     yield
     serving.forget_live_state()
 

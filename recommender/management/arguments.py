@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, no_translations
 from django.core.serializers.json import DjangoJSONEncoder
 
 from recommender.errors import RecommendationError, TrainingError
@@ -31,6 +31,7 @@ class AnswerCommand(BaseCommand):
         """The answer as data for JSON, and as text for people."""
         raise NotImplementedError
 
+    @no_translations  # for operators: in English throughout, as the logs are
     def handle(self, *args: Any, **options: Any) -> None:
         with command_errors():
             data, text = self.answer(**options)

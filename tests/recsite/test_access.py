@@ -58,6 +58,8 @@ PUBLIC = {
     # for supervisors and load balancers
     "health/live": READ,
     "health/ready": READ,
+    # in which language the pages are read
+    "language/": SEND,
     # the API
     "api/<path:address>": set(METHODS),  # leads nowhere, for everybody
     "api/v1/tokens/": SEND,
