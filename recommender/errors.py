@@ -1,5 +1,7 @@
 """The errors around the engine. Every message is a sentence that says what was given and what is allowed."""
 
+from collections.abc import Mapping
+
 
 class RecommenderError(Exception):
     """The base of the family: catch this one to report any failure of the recommender."""
@@ -17,7 +19,7 @@ class RecommendationError(RecommenderError):
 class EventChanged(RecommenderError):
     """An event id came again with other content. `fields` says for each field what is stored and what was sent."""
 
-    def __init__(self, fields: dict[str, str]):
+    def __init__(self, fields: Mapping[str, str]):
         super().__init__("; ".join(f"{name}: {words}" for name, words in fields.items()))
         self.fields = fields
 

@@ -24,6 +24,7 @@ from recommender.experiments import (
 )
 from recommender.models import MAY_EXPERIMENT, MAY_PROMOTE, Arm, Experiment, ModelVersion
 from recommender.reports import NO_VALUE, BandChart, band_chart, verdict
+from recommender.words import Words
 
 State = Experiment.State
 STATE_COLOURS = {State.PLANNED: "default", State.RUNNING: "info", State.STOPPED: "success"}
@@ -221,7 +222,7 @@ def measure_lines(measured: MeasureResult) -> MeasureLines:
         b=f"{written(b.mean)} ({b.n:,})",
         beside=written(measured.difference.value, "+") if a.n and b.n else NO_VALUE,
         interval=_interval(measured),
-        verdict=verdict(measured.difference.low, measured.difference.high, tie="not clear yet"),
+        verdict=verdict(measured.difference.low, measured.difference.high, tie=Words("not clear yet")),
         chart=band_chart(
             [(day, difference.value, difference.low, difference.high) for day, difference in measured.daily],
             lambda value: written(value, "+"),

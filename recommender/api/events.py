@@ -15,6 +15,7 @@ from recommender.api.endpoint import RecommenderView, documented
 from recommender.api.requests import EventSerializer
 from recommender.errors import EventChanged
 from recommender.models import Event
+from recommender.words import in_words
 
 
 class ContentConflict(ValidationError):
@@ -48,7 +49,7 @@ class EventsView(RecommenderView):
         try:
             event, is_new = feedback.record_event(session=session, sender=sender, visitors=visitors, **fields)
         except EventChanged as error:
-            raise ContentConflict({name: [words] for name, words in error.fields.items()}) from None
+            raise ContentConflict({name: [in_words(words)] for name, words in error.fields.items()}) from None
         if event is not None and is_new and customer is None and event.kind in (Event.Kind.VIEW, Event.Kind.CLICK):
             feedback.remember_view(request, event.item)
         body = {"event_id": fields.get("event_id"), "recorded": event is not None}
