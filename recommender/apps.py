@@ -1,9 +1,11 @@
 from django.apps import AppConfig
 from django.core import checks
+from django.utils.translation import gettext_lazy as _
 
 
 class RecommenderConfig(AppConfig):
     name = "recommender"
+    verbose_name = _("Recommender")
 
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -109,32 +109,42 @@ TABLES = {
 }
 COLUMNS = (gettext_noop("the key"), gettext_noop("the line"), gettext_noop("user, item and time"))
 # table, count, effect, column and reason; then the names of the first rows.
-LEFT_OUT = {
-    "row left out": (
-        gettext_noop("{table}: {count:n} row is left out, because {column} {reason}{names}."),
-        gettext_noop("{table}: {count:n} rows are left out, because {column} {reason}{names}."),
+LEFT_OUT: dict[str, Callable[..., Words]] = {
+    "row left out": lambda count, **values: counted(
+        "{table}: {count:n} row is left out, because {column} {reason}{names}.",
+        "{table}: {count:n} rows are left out, because {column} {reason}{names}.",
+        count,
+        **values,
     ),
-    "value left out": (
-        gettext_noop("{table}: {count:n} value is left out, its row is kept, because {column} {reason}{names}."),
-        gettext_noop("{table}: {count:n} values are left out, their rows are kept, because {column} {reason}{names}."),
+    "value left out": lambda count, **values: counted(
+        "{table}: {count:n} value is left out, its row is kept, because {column} {reason}{names}.",
+        "{table}: {count:n} values are left out, their rows are kept, because {column} {reason}{names}.",
+        count,
+        **values,
     ),
-    "counted once": (
-        gettext_noop("{table}: {count:n} repeated row is counted once, because {column} {reason}{names}."),
-        gettext_noop("{table}: {count:n} repeated rows are counted once, because {column} {reason}{names}."),
+    "counted once": lambda count, **values: counted(
+        "{table}: {count:n} repeated row is counted once, because {column} {reason}{names}.",
+        "{table}: {count:n} repeated rows are counted once, because {column} {reason}{names}.",
+        count,
+        **values,
     ),
-    "never listed": (
-        gettext_noop("{table}: {count:n} row teaches, but its item is never listed, because {column} {reason}{names}."),
-        gettext_noop(
-            "{table}: {count:n} rows teach, but their items are never listed, because {column} {reason}{names}."
-        ),
+    "never listed": lambda count, **values: counted(
+        "{table}: {count:n} row teaches, but its item is never listed, because {column} {reason}{names}.",
+        "{table}: {count:n} rows teach, but their items are never listed, because {column} {reason}{names}.",
+        count,
+        **values,
     ),
-    "nobody's": (
-        gettext_noop("{table}: {count:n} row is nobody's and left out, because {column} {reason}{names}."),
-        gettext_noop("{table}: {count:n} rows are nobody's and left out, because {column} {reason}{names}."),
+    "nobody's": lambda count, **values: counted(
+        "{table}: {count:n} row is nobody's and left out, because {column} {reason}{names}.",
+        "{table}: {count:n} rows are nobody's and left out, because {column} {reason}{names}.",
+        count,
+        **values,
     ),
-    "without a profile": (
-        gettext_noop("{table}: {count:n} row is of a user without a profile, because {column} {reason}{names}."),
-        gettext_noop("{table}: {count:n} rows are of users without a profile, because {column} {reason}{names}."),
+    "without a profile": lambda count, **values: counted(
+        "{table}: {count:n} row is of a user without a profile, because {column} {reason}{names}.",
+        "{table}: {count:n} rows are of users without a profile, because {column} {reason}{names}.",
+        count,
+        **values,
     ),
 }
 
@@ -155,8 +165,7 @@ def left_out_words(part: LeftOut) -> Words | str:
     if part.effect not in LEFT_OUT:
         return part.sentence()
     more = ", ..." if part.count > len(part.examples) else ""
-    return counted(
-        *LEFT_OUT[part.effect],
+    return LEFT_OUT[part.effect](
         part.count,
         table=Words(TABLES[part.table]) if part.table in TABLES else part.table,
         column=Words(part.column) if part.column in COLUMNS else part.column,

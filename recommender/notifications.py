@@ -6,7 +6,7 @@ nothing: Django logs its error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
 from django.dispatch import Signal
+from django.utils import translation
+from django.utils.translation import gettext
 
 from recommender.redaction import without_values
 
@@ -30,34 +32,53 @@ OCCASIONS = ("failure", "refusal", "promotion")
 
 
 def notify_failure(run: TrainingRun) -> None:
-    body = (
-        f"{without_values(run.error)}\n\nThe version that served before serves on. The page of run {run.pk} in the "
-        "admin has the whole error and the log."
-    )
-    _after_commit(run_failed, "failure", f"Training run {run.pk} failed", body, run=run)
+    def mail() -> tuple[str, str]:
+        subject = gettext("Training run {run} failed").format(run=run.pk)
+        body = gettext(
+            "{error}\n\nThe version that served before serves on. The page of run {run} in the admin has the "
+            "whole error "
+            "and the log."
+        )
+        return subject, body.format(error=without_values(run.shown_error), run=run.pk)
+
+    _after_commit(run_failed, "failure", mail, run=run)
 
 
 def notify_refusal(version: ModelVersion) -> None:
-    body = (
-        f"{version.gate_reason}\n\nThe version that served before serves on. In the admin it can be promoted by hand."
-    )
-    _after_commit(version_refused, "refusal", f"Version {version.name} was refused", body, version=version)
+    def mail() -> tuple[str, str]:
+        subject = gettext("Version {version} was refused").format(version=version.name)
+        body = gettext("{reason}\n\nThe version that served before serves on. In the admin it can be promoted by hand.")
+        return subject, body.format(reason=version.shown_gate_reason)
+
+    _after_commit(version_refused, "refusal", mail, version=version)
 
 
 def notify_promotion(promotion: Promotion) -> None:
-    promoter = f"by {promotion.by}" if promotion.by else "by the gate or a command"
-    name = promotion.version.name
-    since = f"{promotion.time:%Y-%m-%d %H:%M %Z}"
-    body = f"Version {name} serves since {since} ({promotion.action}, {promoter}).\n\n{promotion.reason}"
-    _after_commit(version_promoted, "promotion", f"Version {name} is live", body, promotion=promotion)
+    def mail() -> tuple[str, str]:
+        subject = gettext("Version {version} is live").format(version=promotion.version.name)
+        body = gettext("Version {version} serves since {time} ({action}, by {person}).\n\n{reason}")
+        if not promotion.by:
+            body = gettext("Version {version} serves since {time} ({action}, by the gate or a command).\n\n{reason}")
+        return subject, body.format(
+            version=promotion.version.name,
+            time=f"{promotion.time:%Y-%m-%d %H:%M %Z}",
+            action=gettext(promotion.action),
+            person=promotion.by,
+            reason=promotion.shown_reason,
+        )
+
+    _after_commit(version_promoted, "promotion", mail, promotion=promotion)
 
 
-def _after_commit(signal: Signal, occasion: str, subject: str, body: str, **arguments: Any) -> None:
+def _after_commit(signal: Signal, occasion: str, mail: Callable[[], tuple[str, str]], **arguments: Any) -> None:
+    """mail : makes subject and body of the email, in the language of the site: nobody knows that of its readers."""
     # robust: Django logs what a receiver or a mail server raises. Lambdas: that log names the function, and a partial
     # has no name.
     transaction.on_commit(lambda: signal.send_robust(sender=None, **arguments), robust=True)
     to: Sequence[str] = getattr(settings, "RECOMMENDER_NOTIFY", ())
     if to and occasion in getattr(settings, "RECOMMENDER_NOTIFY_OF", OCCASIONS):
+        with translation.override(settings.LANGUAGE_CODE):
+            subject, body = mail()
         transaction.on_commit(lambda: _mail(subject, body, list(to)), robust=True)
 
 

@@ -117,7 +117,7 @@ def forget_view(request: HttpRequest, key: str) -> HttpResponse:
 def because_of(source: str, about: Sequence[str]) -> str:
     """Why an item is in a list that is not personal, in a sentence."""
     kind = next(kind for kind in KINDS.values() if kind.source == source)
-    return kind.why.format(", ".join(about))
+    return _(kind.why).format(", ".join(about))
 
 
 def _explain(request: HttpRequest, key: str, cart: list[str]) -> Explanation:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from recommender.admin.look import display
 from recommender.admin.pages import ReadOnlyAdmin, link_to
@@ -13,21 +15,25 @@ from recommender.models import Event, Promotion, ServedList
 class PromotionAdmin(ReadOnlyAdmin):
     """The audit: which version became live, when, by whom and why."""
 
-    list_display = ["time", "shown_action", "version_link", "by", "reason"]
+    list_display = ["time", "shown_action", "version_link", "by", "why"]
     list_filter = ["action"]
     list_select_related = ["version", "by"]
     search_fields = ["version__name", "reason"]
     date_hierarchy = "time"
 
     @display(
-        description="Action",
+        description=_("Action"),
         ordering="action",
         label={"promote": "success", "override": "danger", "roll back": "warning"},
     )
-    def shown_action(self, promotion: Promotion) -> str:
-        return promotion.action
+    def shown_action(self, promotion: Promotion) -> tuple[str, str]:
+        return promotion.action, gettext(promotion.action)
 
-    @display(description="Version", ordering="version__name")
+    @display(description=_("Reason"), ordering="reason")
+    def why(self, promotion: Promotion) -> str:
+        return promotion.shown_reason
+
+    @display(description=_("Version"), ordering="version__name")
     def version_link(self, promotion: Promotion) -> str:
         return link_to(promotion.version, promotion.version.name)
 
@@ -38,7 +44,7 @@ class ServedListAdmin(ReadOnlyAdmin):
     list_filter = ["source", "scenario"]
     list_select_related = ["version"]
     search_fields = ["=customer"]
-    search_help_text = "A customer's key"
+    search_help_text = _("A customer's key")
 
 
 @admin.register(Event)
@@ -46,4 +52,4 @@ class EventAdmin(ReadOnlyAdmin):
     list_display = ["time", "kind", "item", "customer", "value"]
     list_filter = ["kind"]
     search_fields = ["=customer", "=item"]
-    search_help_text = "A customer's or an item's key"
+    search_help_text = _("A customer's or an item's key")

@@ -11,6 +11,9 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 
 from recommender import experiments
 from recommender.admin.look import PRIMARY, DecimalInput, IntegerInput, Select, TextInput, action, display
@@ -21,18 +24,20 @@ from recommender.experiments import (
     experiment_results,
     interval_conditions,
     measure_label,
+    measure_words,
 )
 from recommender.models import MAY_EXPERIMENT, MAY_PROMOTE, Arm, Experiment, ModelVersion
 from recommender.reports import NO_VALUE, BandChart, band_chart, verdict
-from recommender.words import Words
+from recommender.words import Words, in_words, joined, written
 
 State = Experiment.State
 STATE_COLOURS = {State.PLANNED: "default", State.RUNNING: "info", State.STOPPED: "success"}
 MAX_PROMOTION_REASON_CHARACTERS = 500  # the findings stand beside it
+SETTING_LABELS = {"diversity": gettext_noop("Arm {arm}: diversity"), "rotation": gettext_noop("Arm {arm}: rotation")}
 MEASURE_FORMATS: dict[str, Callable[..., str]] = {  # a value, and the sign of one above zero, as text
     "revenue": money,
-    "orders": lambda value, sign="": f"{value:{sign}.3f}",
-    "click_rate": lambda value, sign="": f"{100 * value:{sign}.2f} {'points' if sign else '%'}",
+    "orders": lambda value, sign="": written(value, f"{sign}.3f"),
+    "click_rate": lambda value, sign="": _share(value, sign),
 }
 
 
@@ -42,7 +47,7 @@ class ExperimentForm(forms.ModelForm):
     class Meta:
         model = Experiment
         fields = ["name", "scenario", "share", "share_of_b", "days", "people"]
-        labels = {"share": "Share of people", "share_of_b": "Share of arm B", "people": "People expected"}
+        labels = {"share": _("Share of people"), "share_of_b": _("Share of arm B"), "people": _("People expected")}
         widgets = {
             "name": TextInput,
             "scenario": TextInput,
@@ -55,22 +60,26 @@ class ExperimentForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         versions = ModelVersion.objects.filter(pruned=None).values_list("pk", "name")
-        models = [("live", "the live version, as it changes"), *versions, ("popular", "no model: what is popular")]
+        models = [
+            ("live", Arm.Model.LIVE.label),
+            *versions,
+            ("popular", Arm.Model.POPULAR.label),
+        ]
         for name, default in (("a", "live"), ("b", "popular")):
             self.fields[f"{name}_model"] = forms.ChoiceField(
-                label=f"Arm {name.upper()}: lists made by",
+                label=gettext("Arm {arm}: lists made by").format(arm=name.upper()),
                 choices=models,
                 initial=default,
                 widget=Select,
             )
             for setting in ("diversity", "rotation"):
                 self.fields[f"{name}_{setting}"] = forms.FloatField(
-                    label=f"Arm {name.upper()}: {setting}",
+                    label=gettext(SETTING_LABELS[setting]).format(arm=name.upper()),
                     min_value=0,
                     max_value=1,
                     required=False,
                     widget=DecimalInput,
-                    help_text="0 to 1; empty: as each page asks.",
+                    help_text=_("0 to 1; empty: as each page asks."),
                 )
 
     def arms(self) -> list[dict[str, Any]]:
@@ -119,19 +128,19 @@ class ExperimentAdmin(ReadOnlyAdmin):
     def has_run_experiment_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MAY_EXPERIMENT)
 
-    @display(description="State", ordering="state", label=STATE_COLOURS)
-    def shown_state(self, experiment: Experiment) -> str:
-        return experiment.state
+    @display(description=_("State"), ordering="state", label=STATE_COLOURS)
+    def shown_state(self, experiment: Experiment) -> tuple[str, str]:
+        return experiment.state, in_words(experiment.state_words)
 
-    @display(description="Scenario", ordering="scenario")
+    @display(description=_("Scenario"), ordering="scenario")
     def shown_scenario(self, experiment: Experiment) -> str:
-        return experiment.scenario or "all"
+        return experiment.scenario or gettext("all")
 
-    @display(description="Arm A")
+    @display(description=_("Arm A"))
     def arm_a(self, experiment: Experiment) -> str:
         return str(experiment.arms.all()[0])
 
-    @display(description="Arm B")
+    @display(description=_("Arm B"))
     def arm_b(self, experiment: Experiment) -> str:
         return str(experiment.arms.all()[1])
 
@@ -150,8 +159,12 @@ class ExperimentAdmin(ReadOnlyAdmin):
         may_promote = may_experiment and is_running and request.user.has_perm(MAY_PROMOTE)
         return {
             "experiment": row,
+            "state": in_words(row.state_words),
             "colour": STATE_COLOURS[State(row.state)],
-            "arms": [(a, f"{row.share * (1 - row.share_of_b):.0%}"), (b, f"{row.share * row.share_of_b:.0%}")],
+            "arms": [
+                (a, written(row.share * (1 - row.share_of_b), "percent")),
+                (b, written(row.share * row.share_of_b, "percent")),
+            ],
             "results": results,
             "measures": [measure_lines(measured) for measured in results.measures] if results else [],
             "needed": interval_conditions(),
@@ -162,7 +175,7 @@ class ExperimentAdmin(ReadOnlyAdmin):
         }
 
     @action(
-        description="New experiment",
+        description=_("New experiment"),
         url_path="plan",
         permissions=["run_experiment"],
         icon="science",
@@ -174,14 +187,16 @@ class ExperimentAdmin(ReadOnlyAdmin):
 
         def plan() -> tuple[str, str]:
             experiment = experiments.plan_experiment(arms=form.arms(), **form.fields_of_experiment())
-            return f"{experiment} is planned. It begins when you start it.", page_address(experiment)
+            message = gettext("{experiment} is planned. It begins when you start it.")
+            return message.format(experiment=experiment), page_address(experiment)
 
-        return self.form_page(request, form, plan, "experiment_plan.html", "New experiment")
+        return self.form_page(request, form, plan, "experiment_plan.html", gettext("New experiment"))
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         def start(experiment: Experiment) -> tuple[str, str]:
             experiments.start_experiment(experiment=experiment, by=staff(request))
-            return f"{experiment} is running. Every process follows within seconds.", page_address(experiment)
+            message = gettext("{experiment} is running. Every process follows within seconds.")
+            return message.format(experiment=experiment), page_address(experiment)
 
         return self.button_answer(request, pk, start, MAY_EXPERIMENT)
 
@@ -189,14 +204,16 @@ class ExperimentAdmin(ReadOnlyAdmin):
         def stop(experiment: Experiment) -> tuple[str, str]:
             reason = request.POST.get("reason", "")[:MAX_REASON_CHARACTERS]
             experiments.stop_experiment(experiment=experiment, by=staff(request), reason=reason)
-            return f"{experiment} is stopped. Everybody is served alike again.", page_address(experiment)
+            message = gettext("{experiment} is stopped. Everybody is served alike again.")
+            return message.format(experiment=experiment), page_address(experiment)
 
         return self.button_answer(request, pk, stop, MAY_EXPERIMENT)
 
     def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         def remove(experiment: Experiment) -> tuple[str, str]:
             experiments.remove_experiment(experiment=experiment)
-            return f"{experiment} is removed.", reverse("admin:recommender_experiment_changelist")
+            message = gettext("{experiment} is removed.").format(experiment=experiment)
+            return message, reverse("admin:recommender_experiment_changelist")
 
         return self.button_answer(request, pk, remove, MAY_EXPERIMENT)
 
@@ -204,45 +221,62 @@ class ExperimentAdmin(ReadOnlyAdmin):
         def promote(experiment: Experiment) -> tuple[str, str]:
             chosen = experiment.arms.filter(name=arm).first()
             if chosen is None:
-                raise Http404(f"There is no arm {arm}.")
+                raise Http404(gettext("There is no arm {arm}.").format(arm=arm))
             reason = request.POST.get("reason", "")[:MAX_PROMOTION_REASON_CHARACTERS]
             findings = findings_sentence(experiment_results(experiment))
             experiments.stop_and_promote(arm=chosen, by=staff(request), reason=reason, findings=findings)
-            return f"{experiment} is stopped, and version {chosen.version} is live.", page_address(experiment)
+            message = gettext("{experiment} is stopped, and version {version} is live.")
+            return message.format(experiment=experiment, version=chosen.version), page_address(experiment)
 
         return self.button_answer(request, pk, promote, MAY_PROMOTE, MAY_EXPERIMENT)
 
 
 def measure_lines(measured: MeasureResult) -> MeasureLines:
-    written = MEASURE_FORMATS[measured.name]
+    format_value = MEASURE_FORMATS[measured.name]
     a, b = measured.arms
     return MeasureLines(
         label=measure_label(measured.name),
-        a=f"{written(a.mean)} ({a.n:,})",
-        b=f"{written(b.mean)} ({b.n:,})",
-        beside=written(measured.difference.value, "+") if a.n and b.n else NO_VALUE,
+        a=f"{format_value(a.mean)} ({written(a.n, 'n')})",
+        b=f"{format_value(b.mean)} ({written(b.n, 'n')})",
+        beside=format_value(measured.difference.value, "+") if a.n and b.n else NO_VALUE,
         interval=_interval(measured),
         verdict=verdict(measured.difference.low, measured.difference.high, tie=Words("not clear yet")),
         chart=band_chart(
             [(day, difference.value, difference.low, difference.high) for day, difference in measured.daily],
-            lambda value: written(value, "+"),
-            lambda value: written(value, "+").removesuffix(" points"),
+            lambda value: format_value(value, "+"),
+            lambda value: written(100 * value, "+.2f") if measured.name == "click_rate" else format_value(value, "+"),
         ),
     )
 
 
-def findings_sentence(results: ExperimentResults) -> str:
-    """B beside A, 940 people: Revenue a customer +$1.20 (+$0.30 to +$2.10); ..."""
-    findings = [
-        f"{measure_label(measured.name)} {MEASURE_FORMATS[measured.name](measured.difference.value, '+')}"
-        f" ({_interval(measured)})"
-        for measured in results.measures
-    ]
-    return f"B beside A, {sum(results.settled):,} people: {'; '.join(findings)}."
+def findings_sentence(results: ExperimentResults) -> Words:
+    """B beside A, 940 people: Revenue a customer +$1.20 (+$0.30 to +$2.10); ...
+
+    Kept with the promotion, so the amounts are written as in English.
+    """
+    with translation.override("en"):
+        findings = [
+            Words(
+                "{measure} {difference} ({interval})",
+                measure=measure_words(measured.name),
+                difference=MEASURE_FORMATS[measured.name](measured.difference.value, "+"),
+                interval=_interval(measured),
+            )
+            for measured in results.measures
+        ]
+    people = sum(results.settled)
+    return Words("B beside A, {people:n} people: {findings}.", people=people, findings=joined(findings, "; "))
 
 
 def _interval(measured: MeasureResult) -> str:
-    difference, written = measured.difference, MEASURE_FORMATS[measured.name]
+    difference, format_value = measured.difference, MEASURE_FORMATS[measured.name]
     if difference.low is None or difference.high is None:
-        return "no interval yet"
-    return f"{written(difference.low, '+')} to {written(difference.high, '+')}"
+        return gettext("no interval yet")
+    return gettext("{low} to {high}").format(
+        low=format_value(difference.low, "+"), high=format_value(difference.high, "+")
+    )
+
+
+def _share(value: float, sign: str) -> str:
+    number = written(100 * value, f"{sign}.2f")
+    return (gettext("{number} points") if sign else gettext("{number} %")).format(number=number)

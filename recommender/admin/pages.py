@@ -17,12 +17,14 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext_lazy as _
 
 from recommender.admin.look import ModelAdmin, Textarea
 from recommender.errors import RecommenderError
 from recommender.models import ModelVersion
 from recommender.reports import NO_VALUE, format_interval, format_score
-from recommender.words import in_words
+from recommender.words import fill, in_words, written
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -77,7 +79,7 @@ class ReadOnlyAdmin(ModelAdmin):
             raise PermissionDenied
         row = self.get_object(request, str(pk))
         if row is None:
-            raise Http404(f"There is no {self.opts.verbose_name} {pk}.")
+            raise Http404(fill(gettext("There is no {kind} {key}."), kind=str(self.opts.verbose_name), key=str(pk)))
         return row
 
     def button_answer(
@@ -133,7 +135,8 @@ class ReasonForm(forms.Form):
         max_length=MAX_REASON_CHARACTERS,
         required=False,
         widget=Textarea(attrs={"rows": 3}),
-        help_text="Is kept, for whoever asks later.",
+        label=_("Reason"),
+        help_text=_("Is kept, for whoever asks later."),
     )
 
     def __init__(self, *args: Any, required: bool = False, **kwargs: Any) -> None:
@@ -151,12 +154,18 @@ def duration(time: timedelta) -> str:
     """12 s, 3 min 24 s, 2 h 5 min"""
     minutes, seconds = divmod(round(time.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    if hours:
+        return gettext("{hours} h {minutes} min").format(hours=hours, minutes=minutes)
+    if minutes:
+        return gettext("{minutes} min {seconds} s").format(minutes=minutes, seconds=seconds)
+    return gettext("{seconds} s").format(seconds=seconds)
 
 
 def money(amount: float, sign: str = "") -> str:
     """$1,234.50; with a sign, +$0.12. The currency is the site's setting CURRENCY; without one, none is written."""
-    text = f"{getattr(settings, 'CURRENCY', '')}{abs(amount):,.2f}"
+    # Translators: an amount of money. German and French put the currency behind it, after a space.
+    pattern = pgettext("an amount of money", "{currency}{amount}")
+    text = pattern.format(currency=getattr(settings, "CURRENCY", ""), amount=written(abs(amount), ",.2f")).strip()
     is_negative = amount < 0 and round(amount, 2) != 0
     return f"{'−' if is_negative else sign}{text}"
 

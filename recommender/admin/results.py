@@ -13,6 +13,8 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 
 from recommender.admin.look import day_classes
 from recommender.admin.pages import ReadOnlyAdmin, money
@@ -20,9 +22,18 @@ from recommender.feedback import Estimate, ListResult, attribution_window, last_
 from recommender.models import TWO_TOWER, ListCount
 from recommender.reports import NO_VALUE, Bar, interval_bar, verdict
 from recommender.source import get_source
+from recommender.words import fill, written
 
 PERIODS_DAYS = (7, 28, 90, 365)  # of the links
 DEFAULT_PERIOD_DAYS = 28
+SOURCES = {  # of lists that no model made
+    "popular": gettext_noop("Popular"),
+    "trending": gettext_noop("Trending"),
+    "recently_viewed": gettext_noop("Recently viewed"),
+    "buy_again": gettext_noop("Buy again"),
+    "bought_together": gettext_noop("Bought together"),
+    "also_viewed": gettext_noop("Also viewed"),
+}
 
 
 class DayInput(forms.DateInput):
@@ -37,8 +48,8 @@ class DayInput(forms.DateInput):
 class PeriodForm(forms.Form):
     """From one day to another, both included, in the site's time zone; the last four weeks by default."""
 
-    first = forms.DateField(label="From", widget=DayInput)
-    last = forms.DateField(label="To", widget=DayInput)
+    first = forms.DateField(label=_("From"), widget=DayInput)
+    last = forms.DateField(label=_("To"), widget=DayInput)
 
     @classmethod
     def from_query(cls, query: Any, today: date) -> PeriodForm:
@@ -48,7 +59,8 @@ class PeriodForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         days = super().clean() or {}
         if "first" in days and "last" in days and days["first"] > days["last"]:
-            raise forms.ValidationError(f"From {days['first']} is after To {days['last']}.")
+            message = gettext("From {first:date} is after To {last:date}.")
+            raise forms.ValidationError(fill(message, first=days["first"], last=days["last"]))
         return days
 
 
@@ -92,7 +104,7 @@ class ListCountAdmin(ReadOnlyAdmin):
         return self.custom_page(
             request,
             "results.html",
-            "Results of lists",
+            gettext("Results of lists"),
             form=form,
             periods=[(days, f"?first={today - timedelta(days=days - 1)}&last={today}") for days in PERIODS_DAYS],
             totals=_totals(results),
@@ -116,12 +128,12 @@ def result_lines(results: Sequence[ListResult]) -> list[ResultLine]:
             lists=row.lists,
             views=row.views,
             clicks=row.clicks,
-            click_rate=_text(row.click_rate, lambda value: f"{100 * value:.1f} %"),
+            click_rate=_text(row.click_rate, lambda value: _percent(value, ".1f")),
             bar=interval_bar(row.click_rate.low, row.click_rate.value, row.click_rate.high, longest),
             orders=row.orders,
             revenue=money(row.revenue),
             revenue_per_list=_text(row.revenue_per_list, money),
-            beside_popular=_difference(row.click_rate_beside_popular, lambda value: f"{100 * value:+.1f} points"),
+            beside_popular=_difference(row.click_rate_beside_popular, lambda value: points(value, "+.1f")),
             revenue_beside_popular=_difference(row.revenue_beside_popular, lambda value: money(value, "+")),
         )
         for row in results
@@ -130,8 +142,19 @@ def result_lines(results: Sequence[ListResult]) -> list[ResultLine]:
 
 def _maker(row: ListResult) -> str:
     if row.source == TWO_TOWER:
-        return f"Model {row.version}" if row.version else "A model that is gone"
-    return row.source.replace("_", " ").capitalize()
+        if not row.version:
+            return gettext("A model that is gone")
+        return gettext("Model {version}").format(version=row.version)
+    return gettext(SOURCES[row.source]) if row.source in SOURCES else row.source.replace("_", " ").capitalize()
+
+
+def _percent(share: float, spec: str) -> str:
+    return fill(gettext("{number} %"), number=written(100 * share, spec))
+
+
+def points(share: float, spec: str) -> str:
+    """The difference of two shares: +1.2 points."""
+    return fill(gettext("{number} points"), number=written(100 * share, spec))
 
 
 def _totals(results: Sequence[ListResult]) -> dict[str, Any]:
@@ -141,14 +164,17 @@ def _totals(results: Sequence[ListResult]) -> dict[str, Any]:
     return sums | {"revenue": money(sum(row.revenue for row in results))}
 
 
-def _text(estimate: Estimate | None, written: Callable[[float], str]) -> EstimateText:
+def _text(estimate: Estimate | None, format_value: Callable[[float], str]) -> EstimateText:
     if estimate is None or estimate.value is None:
         return EstimateText(NO_VALUE)
     if estimate.low is None or estimate.high is None:
-        return EstimateText(written(estimate.value), "too few for an interval")
-    return EstimateText(written(estimate.value), f"{written(estimate.low)} to {written(estimate.high)}")
+        return EstimateText(format_value(estimate.value), gettext("too few for an interval"))
+    return EstimateText(
+        format_value(estimate.value),
+        gettext("{low} to {high}").format(low=format_value(estimate.low), high=format_value(estimate.high)),
+    )
 
 
-def _difference(estimate: Estimate | None, written: Callable[[float], str]) -> EstimateText:
-    text = _text(estimate, written)
+def _difference(estimate: Estimate | None, format_value: Callable[[float], str]) -> EstimateText:
+    text = _text(estimate, format_value)
     return text if estimate is None else replace(text, verdict=verdict(estimate.low, estimate.high))

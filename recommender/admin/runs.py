@@ -11,6 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from recommender import training
 from recommender.admin.look import PRIMARY, DecimalInput, IntegerInput, Select, Switch, action, display
@@ -19,6 +21,7 @@ from recommender.engine.config import LOSSES, TrainConfig
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
 from recommender.reports import NO_VALUE, epoch_charts, format_score, report_lines
 from recommender.training import MAX_TRIALS, gate_rules, queue_again, queue_run
+from recommender.words import Words, counted, in_words, written
 
 STATE_COLOURS = {
     TrainingRun.State.PROMOTED: "success",
@@ -28,7 +31,11 @@ STATE_COLOURS = {
     **dict.fromkeys(TrainingRun.ACTIVE, "info"),
 }
 # The engine's names of what it counted, in the order of the page (PostgreSQL keeps none), with the app's words.
-COUNTED = {"users": "customers", "items": "items", "interactions": "interactions"}
+COUNTED: dict[str, Callable[[int], Words]] = {
+    "users": lambda count: counted("{count:n} customer", "{count:n} customers", count),
+    "items": lambda count: counted("{count:n} item", "{count:n} items", count),
+    "interactions": lambda count: counted("{count:n} interaction", "{count:n} interactions", count),
+}
 ENDED_WITHOUT_VERSION = (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED)
 
 
@@ -36,36 +43,43 @@ class RetrainForm(forms.Form):
     """The settings one may choose; all others have defaults that suit every shop."""
 
     loss = forms.ChoiceField(
+        label=_("Loss"),
         choices=[(name, name) for name in LOSSES],
         initial=TrainConfig().loss,
         widget=Select,
-        help_text="How lists are learned. softmax is best on everything measured so far.",
+        help_text=_("How lists are learned. softmax is best on everything measured so far."),
     )
     epochs = forms.IntegerField(
+        label=_("Epochs"),
         min_value=1,
         max_value=1_000,
         initial=TrainConfig().epochs,
         widget=IntegerInput,
-        help_text="At most so many passes over the purchases; training stops by itself when it no longer helps.",
+        help_text=_("At most so many passes over the purchases; training stops by itself when it no longer helps."),
     )
     minutes = forms.FloatField(
+        label=_("Minutes"),
         required=False,
         min_value=1,
         widget=DecimalInput,
-        help_text="Begin no pass that would end after so many minutes; empty: no limit. The report says if it was met.",
+        help_text=_(
+            "Begin no pass that would end after so many minutes; empty: no limit. The report says if it was met."
+        ),
     )
     tune = forms.IntegerField(
+        label=_("Tune"),
         required=False,
         min_value=0,
         max_value=MAX_TRIALS,
         initial=0,
         widget=IntegerInput,
-        help_text="Try so many settings first and take the best. Each trial takes up to as long as a training.",
+        help_text=_("Try so many settings first and take the best. Each trial takes up to as long as a training."),
     )
     warm_start = forms.BooleanField(
+        label=_("Warm start"),
         required=False,
         widget=Switch,
-        help_text="Go on from the version that serves, its weights and settings: a fraction of the time.",
+        help_text=_("Go on from the version that serves, its weights and settings: a fraction of the time."),
     )
 
     def parameters(self) -> dict[str, Any]:
@@ -85,31 +99,33 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingRun]:
         return super().get_queryset(request).select_related("version", "started_by", "cancelled_by")
 
-    @display(description="Run", ordering="pk")
-    def number(self, run: TrainingRun) -> int:
-        return run.pk
+    @display(description=_("Run"), ordering="pk")
+    def number(self, run: TrainingRun) -> str:
+        return str(run.pk)  # a name, which no language writes with separators
 
-    @display(description="State", ordering="state", label=STATE_COLOURS)
-    def shown_state(self, run: TrainingRun) -> str:
-        return run.state
+    @display(description=_("State"), ordering="state", label=STATE_COLOURS)
+    def shown_state(self, run: TrainingRun) -> tuple[str, str]:
+        return run.state, in_words(run.state_words)
 
-    @display(description="What it does or did")
+    @display(description=_("What it does or did"))
     def what(self, run: TrainingRun) -> str:
-        return f"{run.progress:.0%} {run.phase}" if run.is_active else run.error or run.phase
+        if run.is_active:
+            return f"{written(run.progress, 'percent')} {run.shown_phase}"
+        return run.shown_error or run.shown_phase
 
     @display(description="NDCG@10")
     def quality(self, run: TrainingRun) -> str:
         return format_score(run.metrics.get("two_tower", {}).get("ndcg_10"))
 
-    @display(description="Popularity")
+    @display(description=_("Popularity"))
     def popularity(self, run: TrainingRun) -> str:
         return format_score(run.metrics.get("popularity", {}).get("ndcg_10"))
 
-    @display(description="Version")
+    @display(description=_("Version"))
     def made(self, run: TrainingRun) -> str:
         return link_to(run.version, run.version.name) if hasattr(run, "version") else NO_VALUE
 
-    @display(description="Took")
+    @display(description=_("Took"))
     def took(self, run: TrainingRun) -> str:
         return _took(run) or NO_VALUE
 
@@ -127,10 +143,13 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             "run": row,
             "took": _took(row),
             "version": version,
+            "state": in_words(row.state_words),
             "colour": STATE_COLOURS[TrainingRun.State(row.state)],
             "percent": round(100 * row.progress),
             "settings": [f"{name} {value}" for name, value in row.parameters.items()],
-            "learned_from": [f"{row.counts[name]:,} {word}" for name, word in COUNTED.items() if name in row.counts],
+            "learned_from": [
+                in_words(words(row.counts[name])) for name, words in COUNTED.items() if name in row.counts
+            ],
             "lines": report_lines(version.report) if version else None,
             "curves": epoch_charts(row.curve),
             "silent": duration(timezone.now() - row.heartbeat),
@@ -148,8 +167,11 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         def cancel(run: TrainingRun) -> tuple[str, str]:
             run = training.cancel_run(run=run, by=staff(request))
-            effect = "It stops within seconds." if run.is_active else "Nothing was changed."
-            return f"Run {run.pk} is cancelled. {effect}", page_address(run)
+            if run.is_active:
+                message = gettext("Run {run} is cancelled. It stops within seconds.")
+            else:
+                message = gettext("Run {run} is cancelled. Nothing was changed.")
+            return message.format(run=run.pk), page_address(run)
 
         return self.button_answer(request, pk, cancel, MAY_SEE_RUNS, MAY_TRAIN)
 
@@ -158,13 +180,13 @@ class TrainingRunAdmin(ReadOnlyAdmin):
 
         def start_again(run: TrainingRun) -> tuple[str, str]:
             new = queue_again(run, started_by=staff(request))
-            message = f"Run {new.pk} does what run {run.pk} was to do. It waits for a worker to take it up."
-            return message, page_address(new)
+            message = gettext("Run {run} does what run {before} was to do. It waits for a worker to take it up.")
+            return message.format(run=new.pk, before=run.pk), page_address(new)
 
         return self.button_answer(request, pk, start_again, MAY_SEE_RUNS, MAY_TRAIN)
 
     @action(
-        description="Retrain",
+        description=_("Retrain"),
         url_path="retrain",
         permissions=["start_training"],
         icon="model_training",
@@ -176,10 +198,20 @@ class TrainingRunAdmin(ReadOnlyAdmin):
 
         def start() -> tuple[str, str]:
             run = queue_run(parameters=form.parameters(), started_by=staff(request))
-            return f"Run {run.pk} waits for a worker to take it up.", page_address(run)
+            message = gettext("Run {run} waits for a worker to take it up.").format(run=run.pk)
+            return message, page_address(run)
 
         active = TrainingRun.objects.active().exclude(training.is_stale()).first()  # a stale run gives way to a new one
-        return self.form_page(request, form, start, "retrain.html", "Retrain", active=active, rule=gate_rules())
+        return self.form_page(
+            request,
+            form,
+            start,
+            "retrain.html",
+            gettext("Retrain"),
+            active=active,
+            state=in_words(active.state_words) if active else "",
+            rule=gate_rules(),
+        )
 
 
 def _took(run: TrainingRun) -> str:

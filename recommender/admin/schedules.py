@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from recommender.admin.look import ModelAdmin, display
 from recommender.admin.pages import link_to
@@ -15,24 +16,28 @@ from recommender.reports import NO_VALUE
 
 @admin.register(TrainingSchedule)
 class TrainingScheduleAdmin(ModelAdmin):
-    list_display = ["starts", "active", "last_run", "outcome", "note"]
+    list_display = ["starts", "active", "last_run", "outcome", "shown"]
     list_display_links = ["starts"]
     list_select_related = ["run"]
-    fields = ["active", "hour", "weekday", "purchases", "warm_start", "last_run", "outcome", "note"]
-    readonly_fields = ["last_run", "outcome", "note"]
+    fields = ["active", "hour", "weekday", "purchases", "warm_start", "last_run", "outcome", "shown"]
+    readonly_fields = ["last_run", "outcome", "shown"]
 
-    @display(description="Starts")
+    @display(description=_("Starts"))
     def starts(self, schedule: TrainingSchedule) -> str:
         return str(schedule)
 
-    @display(description="Last run")
+    @display(description=_("Last run"))
     def last_run(self, schedule: TrainingSchedule) -> str:
-        return NO_VALUE if schedule.run is None else link_to(schedule.run, f"Run {schedule.run.pk}")
+        return NO_VALUE if schedule.run is None else link_to(schedule.run, str(schedule.run))
 
-    @display(description="What came of it")
+    @display(description=_("What came of it"))
     def outcome(self, schedule: TrainingSchedule) -> str:
         run = schedule.run
-        return NO_VALUE if run is None else f"{run.get_state_display()}. {run.error or run.phase}"
+        return NO_VALUE if run is None else f"{run.get_state_display()}. {run.shown_error or run.shown_phase}"
+
+    @display(description=_("Note"))
+    def shown(self, schedule: TrainingSchedule) -> str:
+        return schedule.shown_note
 
     def save_model(self, request: HttpRequest, obj: TrainingSchedule, form: forms.ModelForm, change: bool) -> None:
         if "purchases" in form.changed_data:

@@ -8,6 +8,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from recommender import registry
 from recommender.admin.examples import examples_of
@@ -40,9 +42,9 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         context = {"live": live, "best": registry.anchor_version(), "live_lines": lines, "rule": gate_rules()}
         return super().changelist_view(request, {**(extra_context or {}), **context})
 
-    @display(description="Serves", label={"live": "success"})
-    def serves(self, version: Any) -> str | None:
-        return "live" if version.is_live else None
+    @display(description=_("Serves"), label={"live": "success"})
+    def serves(self, version: Any) -> tuple[str, str] | None:
+        return ("live", gettext("live")) if version.is_live else None
 
     @display(description="NDCG@10")
     def quality(self, version: ModelVersion) -> str:
@@ -50,17 +52,17 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         interval = row.get("ndcg_10_interval")
         return f"{format_score(row.get('ndcg_10'))} ({format_interval(*interval)})" if interval else NO_VALUE
 
-    @display(description="Beside the live one then")
+    @display(description=_("Beside the live one then"))
     def beside_live(self, version: ModelVersion) -> str:
         return difference(version, "live")
 
-    @display(description="Beside popularity")
+    @display(description=_("Beside popularity"))
     def beside_popularity(self, version: ModelVersion) -> str:
         return difference(version, "popularity")
 
-    @display(description="Gate", label={"passed": "success", "refused": "warning"}, ordering="passed_gate")
-    def gate(self, version: ModelVersion) -> str:
-        return "passed" if version.passed_gate else "refused"
+    @display(description=_("Gate"), label={"passed": "success", "refused": "warning"}, ordering="passed_gate")
+    def gate(self, version: ModelVersion) -> tuple[str, str]:
+        return ("passed", gettext("passed")) if version.passed_gate else ("refused", gettext("refused"))
 
     def has_promote_version_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm(MAY_PROMOTE)
@@ -86,7 +88,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         return JsonResponse(report, headers=headers, json_dumps_params={"indent": 2})
 
     @action(
-        description="Promote",
+        description=_("Promote"),
         url_path="promote",
         permissions=["promote_version"],
         icon="publish",
@@ -100,19 +102,22 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         def promote() -> tuple[str, str]:
             override = not version.passed_gate
             registry.promote(version=version, by=staff(request), reason=form.cleaned_data["reason"], override=override)
-            return f"Version {version.name} is live. Every process serves it within seconds.", page_address(version)
+            message = gettext("Version {version} is live. Every process serves it within seconds.")
+            return message.format(version=version.name), page_address(version)
 
         context = {"version": version, "live": registry.live_version(), "rule": gate_rules()}
-        return self.form_page(request, form, promote, "promote.html", f"Promote version {version.name}", **context)
+        title = gettext("Promote version {version}").format(version=version.name)
+        return self.form_page(request, form, promote, "promote.html", title, **context)
 
-    @action(description="Roll back", url_path="roll-back", permissions=["promote_version"], icon="undo")
+    @action(description=_("Roll back"), url_path="roll-back", permissions=["promote_version"], icon="undo")
     def roll_back(self, request: HttpRequest) -> HttpResponse:
         """Go back to the version that served before."""
         form = ReasonForm(request.POST or None)
 
         def roll_back() -> tuple[str, str]:
             version = registry.roll_back(by=staff(request), reason=form.cleaned_data["reason"]).version
-            return f"Version {version.name} is live again.", page_address(version)
+            message = gettext("Version {version} is live again.").format(version=version.name)
+            return message, page_address(version)
 
         context = {"live": registry.live_version(), "below": registry.rollback_version()}
-        return self.form_page(request, form, roll_back, "roll_back.html", "Roll back", **context)
+        return self.form_page(request, form, roll_back, "roll_back.html", gettext("Roll back"), **context)

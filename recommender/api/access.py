@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache.backends.locmem import LocMemCache
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -51,14 +53,14 @@ def customer_of(request: Request, fields: Mapping[str, Any]) -> str | None:
         return None if fields.get("profile") is not None else customer_key_of(request.user)
     if not may_ask_for_anyone(request):
         if not request.user.is_authenticated:
-            raise NotAuthenticated("Sign in, or send an API key, to name a customer.")
+            raise NotAuthenticated(gettext("Sign in, or send an API key, to name a customer."))
         if customer_key_of(request.user) != customer:
-            raise PermissionDenied("You may name no other customer than yourself.")
+            raise PermissionDenied(gettext("You may name no other customer than yourself."))
     return customer
 
 
 class MayAskForAnyone(BasePermission):
-    message = "This takes the permission recommender.recommend_for_anyone."
+    message = _("This takes the permission recommender.recommend_for_anyone.")
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return may_ask_for_anyone(request)
@@ -67,7 +69,7 @@ class MayAskForAnyone(BasePermission):
 class StaffMay(BasePermission):
     """Staff with the permission that the view's `needs` names for the action: {"create": "app.permission", ...}."""
 
-    message = "This takes a member of staff with the permission for it."
+    message = _("This takes a member of staff with the permission for it.")
 
     def has_permission(self, request: Request, view: Any) -> bool:
         user = request.user

@@ -13,6 +13,7 @@ from recommender.api.access import customer_of
 from recommender.api.answers import DismissalAnswer
 from recommender.api.endpoint import RecommenderView, documented
 from recommender.api.requests import DismissalSerializer, DismissedQuery
+from recommender.words import Words, in_words
 
 
 class DismissalsView(RecommenderView):
@@ -57,5 +58,5 @@ class DismissalView(RecommenderView):
         else:
             was_dismissed = feedback.undo_dismissal(customer=customer, item=key)
         if not was_dismissed:
-            raise NotFound(f"{key!r} was not dismissed.")
+            raise NotFound(in_words(Words("{key!r} was not dismissed.", key=key)))
         return Response(status=status.HTTP_204_NO_CONTENT)

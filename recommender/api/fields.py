@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
+from django.utils.translation import gettext
 from rest_framework import serializers
 
 from recommender.api.limits import MAX_KEY_CHARACTERS, MAX_KEYS
@@ -23,7 +24,10 @@ class StrictSerializer(serializers.Serializer):
         if isinstance(data, Mapping):
             # An answer can repeat a name only where half of a surrogate pair, which has no bytes, is spelt out.
             names = (str(name).encode(errors="backslashreplace").decode() for name in data if name not in self.fields)
-            errors = {name: [f"Unknown field. There are: {', '.join(self.fields)}."] for name in sorted(names)}
+            errors = {
+                name: [gettext("Unknown field. There are: {names}.").format(names=", ".join(self.fields))]
+                for name in sorted(names)
+            }
             if errors:
                 raise serializers.ValidationError(errors)
         return super().to_internal_value(data)

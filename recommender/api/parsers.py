@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.utils.json import strict_constant
@@ -26,22 +27,26 @@ class BoundedJSONParser(JSONParser):
         except RecursionError:
             too_deep = True
         except ValueError as error:
-            raise ParseError(f"JSON parse error - {error}") from None
+            raise ParseError(gettext("JSON parse error - {error}").format(error=error)) from None
         if too_deep:
-            raise ParseError(f"JSON parse error - more than {MAX_JSON_LEVELS} lists and objects within each other.")
+            raise ParseError(
+                gettext("JSON parse error - more than {levels} lists and objects within each other.").format(
+                    levels=MAX_JSON_LEVELS
+                )
+            )
         return body
 
 
 def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"the number {text[:40]} is too large.")
+        raise ValueError(gettext("the number {number} is too large.").format(number=text[:40]))
     return number
 
 
 def _int(text: str) -> int:
     if len(text) > MAX_JSON_INTEGER_DIGITS:
-        raise ValueError(f"a number of {len(text)} digits is too large.")
+        raise ValueError(gettext("a number of {digits} digits is too large.").format(digits=len(text)))
     return int(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext
 from rest_framework import serializers
 
 from recommender.api.fields import (
@@ -31,7 +32,7 @@ class CustomerOrProfileSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs.get("customer") is not None and attrs.get("profile") is not None:
-            raise serializers.ValidationError({"profile": ["Give either a customer or a profile, not both."]})
+            raise serializers.ValidationError({"profile": [gettext("Give either a customer or a profile, not both.")]})
         return attrs
 
 
@@ -114,7 +115,7 @@ class RatingRequestSerializer(CustomerOrProfileSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
         if (attrs.get("item") is None) == (attrs.get("item_features") is None):
-            raise serializers.ValidationError({"item": ["Give either an item or item_features."]})
+            raise serializers.ValidationError({"item": [gettext("Give either an item or item_features.")]})
         return attrs
 
 
@@ -144,5 +145,5 @@ class EventSerializer(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         value = attrs.get("value")
         if attrs["kind"] == Event.Kind.RATING and (value is None or value > 5):
-            raise serializers.ValidationError({"value": ["A rating needs a value from 0 to 5."]})
+            raise serializers.ValidationError({"value": [gettext("A rating needs a value from 0 to 5.")]})
         return attrs

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -29,7 +30,9 @@ class PeriodQuery(StrictSerializer):
         last = attrs.get("last") or timezone.localdate(timezone=timezone.get_default_timezone())
         first = attrs.get("first") or max(last, date.min + span) - span
         if first > last:
-            raise serializers.ValidationError({"first": [f"first, {first}, is after last, {last}."]})
+            raise serializers.ValidationError(
+                {"first": [gettext("first, {first}, is after last, {last}.").format(first=first, last=last)]}
+            )
         return {"first": first, "last": last}
 
 

@@ -53,6 +53,8 @@ def name_at(path: str) -> serializers.CharField:
 
 
 class RunSerializer(serializers.ModelSerializer):
+    phase = serializers.CharField(source="shown_phase", read_only=True, help_text="What is being done, in words.")
+    error = serializers.CharField(source="shown_error", read_only=True)
     version = name_at("version.name")
     started_by = name_at("started_by.username")
     cancelled_by = name_at("cancelled_by.username")
@@ -91,6 +93,7 @@ class RunDetailSerializer(RunSerializer):
 class VersionSerializer(serializers.ModelSerializer):
     live = serializers.SerializerMethodField(help_text="Whether this is the version that serves.")
     metrics = serializers.DictField(read_only=True)
+    gate_reason = serializers.CharField(source="shown_gate_reason", read_only=True)
 
     class Meta:
         model = ModelVersion

@@ -8,6 +8,7 @@ from recommender.experiments.results import (
     experiment_results,
     interval_conditions,
     measure_label,
+    measure_words,
 )
 from recommender.experiments.sequential import Difference
 from recommender.experiments.service import (

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from django.db.models import Case, Count, F, IntegerField, Max, Min, Q, Sum, Value, When
+from django.utils.translation import gettext, gettext_noop
 
 from recommender.experiments.sequential import MIN_EVENTS, MIN_PEOPLE, Difference, Moments, difference, mismatch
 from recommender.feedback import day_of, days_between, start_of
 from recommender.models import TWO_TOWER, Arm, Experiment, Exposure, ServedList
 from recommender.source import get_source
+from recommender.words import Words, in_words
 
 ALPHA = 0.05  # the chance that any interval of an experiment is ever wrong, all measures and looks together
 MISMATCH_ALPHA = 0.001  # numbers of people less likely than this mean that the assignment is broken
 LABELS = {
-    "revenue": "Revenue a customer",
-    "orders": "Orders a customer",
-    "click_rate": "Lists clicked on, of each person's",
+    "revenue": gettext_noop("Revenue a customer"),
+    "orders": gettext_noop("Orders a customer"),
+    "click_rate": gettext_noop("Lists clicked on, of each person's"),
 }
 
 
@@ -78,12 +80,18 @@ def experiment_results(experiment: Experiment) -> ExperimentResults:
 
 
 def measure_label(name: str) -> str:
-    return LABELS[name]
+    """The name of a measure, in the reader's language."""
+    return in_words(measure_words(name))
+
+
+def measure_words(name: str) -> Words:
+    return Words(LABELS[name])
 
 
 def interval_conditions() -> str:
     """What an interval takes, in words."""
-    return f"{MIN_PEOPLE} people in each arm whose days are over, {MIN_EVENTS} of them with a purchase or a click"
+    sentence = gettext("{people} people in each arm whose days are over, {events} of them with a purchase or a click")
+    return sentence.format(people=MIN_PEOPLE, events=MIN_EVENTS)
 
 
 # --- within -----------------------------------------------------------------------------------------------------------

@@ -8,18 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext_noop
+
 # Why a list of any kind is not personal; kinds add their own (`kinds.FALLBACK_REASONS` holds all).
 SHARED_FALLBACK_REASONS = {
-    "no_model": "No model has been promoted yet.",
-    "anonymous": "Nothing is known of this visitor.",
-    "unknown_customer": "There is no customer of this key.",
-    "opted_out": "This customer opted out of personalisation.",
-    "experiment": "An experiment is under way that shows some people what is popular.",
-    "model_failed": "The model did not answer; see the log.",
+    "no_model": gettext_noop("No model has been promoted yet."),
+    "anonymous": gettext_noop("Nothing is known of this visitor."),
+    "unknown_customer": gettext_noop("There is no customer of this key."),
+    "opted_out": gettext_noop("This customer opted out of personalisation."),
+    "experiment": gettext_noop("An experiment is under way that shows some people what is popular."),
+    "model_failed": gettext_noop("The model did not answer; see the log."),
 }
 UNRATED_REASONS = {
-    "nobody_rated": "Nobody has rated anything yet.",
-    "model_without_ratings": "The live model was trained before anybody rated anything; the next training learns them.",
+    "nobody_rated": gettext_noop("Nobody has rated anything yet."),
+    "model_without_ratings": gettext_noop(
+        "The live model was trained before anybody rated anything; the next training learns them."
+    ),
 }
 
 

@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
+from django.utils.translation import gettext, gettext_noop
 
 from recommender.serving.answer import Reason
 from recommender.source import RecommenderSource
 
 WORDS = {
-    "because_you_bought": "Because you bought {}",
-    "because_you_viewed": "Because you looked at {}",
-    "because_in_your_cart": "Goes with {} in your cart",
-    "because_of_your_profile": "Because of your {}",
-    "because_you_often_buy": "You often buy {}",
+    "because_you_bought": gettext_noop("Because you bought {}"),
+    "because_you_viewed": gettext_noop("Because you looked at {}"),
+    "because_in_your_cart": gettext_noop("Goes with {} in your cart"),
+    "because_of_your_profile": gettext_noop("Because of your {}"),
+    "because_you_often_buy": gettext_noop("You often buy {}"),
 }
 
 
@@ -25,9 +26,9 @@ def items_by_key(source: RecommenderSource, keys: Iterable[str]) -> dict[str, An
 
 
 def sentence(source: RecommenderSource, reason: Reason, named: dict[str, Any]) -> str:
-    """A reason in words; "" where the item it speaks of is gone."""
+    """A reason in the reader's language; "" where the item it speaks of is gone."""
     about = named.get(reason.item) if reason.item else reason.value or field_name(source, reason.field or "")
-    return WORDS[reason.kind].format(about) if about else ""
+    return gettext(WORDS[reason.kind]).format(about) if about else ""
 
 
 def field_name(source: RecommenderSource, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import DateField, DateTimeField, Field, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from recommender.engine.times import AHEAD_SECONDS, EARLIEST_SECONDS
 from recommender.source.declaration import RecommenderSource
@@ -20,10 +21,14 @@ def validate_time(moment: datetime) -> None:
     """Validator of a time in a request. ValidationError says what was given and what is allowed."""
     aware = moment if timezone.is_aware(moment) else timezone.make_aware(moment, UTC)
     if aware < EARLIEST:
-        raise ValidationError(f"{moment.isoformat()} is before 1970. Send the moment at which it happened.")
+        raise ValidationError(
+            gettext("{time} is before 1970. Send the moment at which it happened.").format(time=moment.isoformat())
+        )
     if aware > timezone.now() + MAX_CLOCK_AHEAD:
         raise ValidationError(
-            f"{moment.isoformat()} is more than a day ahead of now. Send the moment at which it happened."
+            gettext("{time} is more than a day ahead of now. Send the moment at which it happened.").format(
+                time=moment.isoformat()
+            )
         )
 
 

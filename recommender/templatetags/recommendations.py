@@ -34,6 +34,7 @@ from django import template
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.utils.http import urlencode
+from django.utils.translation import get_language, gettext
 
 from recommender import feedback, serving
 from recommender.errors import RecommendationError
@@ -143,13 +144,13 @@ def list_for(context: template.Context, **arguments: object) -> str:
     """The key of a cached fragment with lists: it differs wherever the lists may.
 
     It holds the customer, and whether they agree to personalisation, or what a visitor looked at; what the reader of
-    the page dismissed; and the live version.
+    the page dismissed; the live version; and the language of the page.
     """
     customer, live = customer_argument("list_for", arguments), serving.live_model()
     reader: object = ["visitor", *feedback.views_of_visitor(context.get("request"))]
     if customer is not None:
         reader = ["customer", customer, is_learnable(customer)]
-    return json.dumps([live.version if live else None, reader, dismissed_by_reader(context)])
+    return json.dumps([live.version if live else None, get_language(), reader, dismissed_by_reader(context)])
 
 
 def customer_argument(tag: str, arguments: dict[str, object]) -> str | None:
@@ -191,7 +192,7 @@ def list_context(
     """
     source = get_source()
     is_popular = answer.source == POPULAR
-    title = title or (kind.title_when_popular if is_popular else "") or kind.title
+    title = title or gettext((kind.title_when_popular if is_popular else "") or kind.title)
     reasons = [reason for listed in answer.items for reason in listed.reasons]
     items = items_by_key(source, [*(listed.item for listed in answer.items), *(r.item for r in reasons if r.item)])
     if "{}" in title:  # the title names the reason of every item, so the cards do not
@@ -212,7 +213,7 @@ def list_context(
     list_values = {
         "title": title,
         "about": kind.about_popular(answer.fallback_reason) if is_popular else "",
-        "empty": kind.empty,
+        "empty": gettext(kind.empty) if kind.empty else "",
         "cards": cards,
         "recommendation_id": answer.recommendation_id,
     }

@@ -61,7 +61,8 @@ def action(
 def display(
     *, description: str, ordering: str | None = None, label: Mapping[Any, str] | None = None
 ) -> Callable[[Callable[[Any, Any], Any]], Any]:
-    """Decorator: a column of a list. label : value -> colour of the label that shows it."""
+    """Decorator: a column of a list. label : value -> colour of the label that shows it; a
+    column may give a pair, the value and its text."""
 
     def decorator(column: Callable[[Any, Any], Any]) -> Any:
         @wraps(column)
@@ -69,7 +70,8 @@ def display(
             value = column(model_admin, row)
             if label is None or value is None:
                 return value
-            context = {"text": value, "colour": label.get(value, "default")}
+            value, text = value if isinstance(value, tuple) else (value, value)
+            context = {"text": text, "colour": label.get(value, "default")}
             return render_to_string("admin/recommender/plain/label.html", context).strip()
 
         return admin.display(description=description, ordering=ordering)(shown)

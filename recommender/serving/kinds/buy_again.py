@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from recommender.serving.context import ListContext
 from recommender.serving.kinds.kind import Attempt, Candidates, ListKind, nothing
@@ -17,16 +18,16 @@ class BuyAgain(ListKind):
     name = "buy_again"
     summary = "What a customer bought before and is due to buy again"
     source = "buy_again"
-    fallback_reasons = {"nothing_due": "Nothing that this customer bought is due again."}
+    fallback_reasons = {"nothing_due": gettext_noop("Nothing that this customer bought is due again.")}
     takes = "customer"
     lists_purchased = True
     path = "recommendations/buy-again/"
     tag = "buy_again"
-    title = "Buy again"
+    title = gettext_noop("Buy again")
     page_count = 6
     stands_in = False
     repeats_above = may_be_repeated = True
-    why = "You bought it before, and by now you may need it again."
+    why = gettext_noop("You bought it before, and by now you may need it again.")
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         placed = context.catalog.placed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.utils.translation import gettext_noop
+
 from recommender.serving.context import ListContext
 from recommender.serving.kinds.for_you import ForYou
 from recommender.serving.kinds.kind import Attempt, among, find_primary_key
@@ -20,7 +22,7 @@ class GoesWithCart(ForYou):
     is_cart = True
     path = "cart/recommendations/"
     tag = "goes_with_cart"
-    title = "Goes with your cart"
+    title = gettext_noop("Goes with your cart")
     title_when_popular = about = empty = ""
     page_count = 4
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.utils.translation import gettext_noop
+
 from recommender.models import POPULAR, TWO_TOWER
 from recommender.serving.context import ListContext
 from recommender.serving.kinds.kind import Attempt, Candidates, ListKind, popular_items
@@ -23,12 +25,12 @@ class ForYou(ListKind):
     request_body = True
     takes = "session_items"
     tag = "recommendations"
-    title = "For you"
-    title_when_popular = "Popular now"
-    about = "What most people buy."
-    empty = "There is nothing to recommend yet."
+    title = gettext_noop("For you")
+    title_when_popular = gettext_noop("Popular now")
+    about = gettext_noop("What most people buy.")
+    empty = gettext_noop("There is nothing to recommend yet.")
     repeats_above = True
-    why = "The same people like it who like {}."
+    why = gettext_noop("The same people like it who like {}.")
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         encoded, placed = context.encoded, context.catalog.placed

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from django.utils.translation import gettext, gettext_noop
 
 from recommender.engine.bundle.explain import EncodedCustomer
 from recommender.errors import RecommendationError
@@ -18,8 +19,10 @@ from recommender.source import get_source
 from recommender.words import Words
 
 ABOUT_POPULAR = {
-    "no_model": "What most people buy. Lists of your own come as soon as the shop has learned from its purchases.",
-    "opted_out": "What most people buy: personalisation is off.",
+    "no_model": gettext_noop(
+        "What most people buy. Lists of your own come as soon as the shop has learned from its purchases."
+    ),
+    "opted_out": gettext_noop("What most people buy: personalisation is off."),
 }
 
 
@@ -63,7 +66,7 @@ class ListKind:
     personal : whether the list is made for whom it is shown to.   lists_purchased : whether it is of what was bought.
     path : the address under /api/v1/, answered to GET, or to POST where `request_body`.
 
-    On pages:
+    On pages, all texts marked with gettext_noop:
     tag, title, page_count : the template tag, the words above the list, and how many items it shows.
     title_when_popular, about, empty : the title of a list of popular items, what it says of itself, and what stands for
     a list with nothing in it; "": nothing.
@@ -104,7 +107,7 @@ class ListKind:
 
     def about_popular(self, fallback: str | None) -> str:
         """What a list of popular items says of itself, so that nobody takes it for their own."""
-        return ABOUT_POPULAR.get(fallback or "", self.about) if self.about else ""
+        return gettext(ABOUT_POPULAR.get(fallback or "", self.about)) if self.about else ""
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         """What the list may be made of, the best way first. The next one is asked for where a list would be empty, or

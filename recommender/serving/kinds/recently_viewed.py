@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from django.utils.translation import gettext_noop
 
 from recommender.feedback import VIEW_WINDOW_HOURS
 from recommender.serving.context import ListContext
@@ -17,13 +18,13 @@ class RecentlyViewed(ListKind):
     name = "recently_viewed"
     summary = f"What a customer looked at within {VIEW_WINDOW_HOURS} hours, or a visitor in this visit, latest first"
     source = "recently_viewed"
-    fallback_reasons = {"never_viewed": "Nothing was looked at lately."}
+    fallback_reasons = {"never_viewed": gettext_noop("Nothing was looked at lately.")}
     takes = "session_items"
     path = "recommendations/recently-viewed/"
     tag = "recently_viewed"
-    title = "Recently viewed"
+    title = gettext_noop("Recently viewed")
     repeats_above = may_be_repeated = True
-    why = "You looked at it lately."
+    why = gettext_noop("You looked at it lately.")
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         rows = context.catalog.rows(reversed(context.looked_at))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
+from django.utils.translation import gettext_noop
 
 from recommender.models import POPULAR, TWO_TOWER
 from recommender.serving.answer import Reason
@@ -28,16 +29,16 @@ class Similar(ListKind):
     summary = "Items like this one"
     source = TWO_TOWER
     fallback_reasons = {
-        "new_item": "This item was created a moment ago; items of the same kind stand in.",
-        "nothing_alike": "Nothing is known of what goes with this item.",
+        "new_item": gettext_noop("This item was created a moment ago; items of the same kind stand in."),
+        "nothing_alike": gettext_noop("Nothing is known of what goes with this item."),
     }
     takes = "item"
     may_be_described = True
     path = "products/<item_key:key>/similar/"
     tag = "similar_items"
-    title = "Similar"
+    title = gettext_noop("Similar")
     page_count = 6
-    why = "The same people like it who like {}."
+    why = gettext_noop("The same people like it who like {}.")
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         catalog, item = context.catalog, context.request.item
@@ -77,12 +78,12 @@ class BecauseYouBought(Similar):
     name = "because_you_bought"
     summary = "Items like what a customer bought last"
     source = TWO_TOWER
-    fallback_reasons = {"never_bought": "This customer bought nothing yet."}
+    fallback_reasons = {"never_bought": gettext_noop("This customer bought nothing yet.")}
     takes = "customer"
     may_be_described = False
     path = "recommendations/because-you-bought/"
     tag = "because_you_bought"
-    title = "Because you bought {}"
+    title = gettext_noop("Because you bought {}")
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         history = context.customer.person.history if context.customer else ()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from django.core.cache import cache
 from django.db.models import Case, Count, F, Q, QuerySet, When
+from django.utils.translation import gettext_noop
 
 from recommender.models import Event
 from recommender.serving.catalog import LiveCatalog
@@ -40,15 +41,15 @@ class BoughtTogether(ListKind):
     summary = "What buyers of this item buy, too"
     description = "Similar items where too few people bought this one with something else."
     source = "bought_together"
-    fallback_reasons = {"never_bought_together": "Too few people bought this with something else."}
+    fallback_reasons = {"never_bought_together": gettext_noop("Too few people bought this with something else.")}
     takes = "item"
     path = "products/<item_key:key>/bought-together/"
     tag = "bought_together"
-    title = "Often bought together"
+    title = gettext_noop("Often bought together")
     page_count = 4
     stands_in = False
     repeats_above = True
-    why = "People who bought {} bought it, too, more often than one would expect."
+    why = gettext_noop("People who bought {} bought it, too, more often than one would expect.")
 
     def together(self, context: ListContext) -> Together:
         return bought_with([primary_key_of(context.request.item, context.catalog)], context.catalog)
@@ -66,11 +67,11 @@ class AlsoViewed(BoughtTogether):
     summary = "What viewers of this item look at, too"
     description = "Similar items where too few people looked at this one and at something else."
     source = "also_viewed"
-    fallback_reasons = {"never_viewed_together": "Too few people looked at this and at something else."}
+    fallback_reasons = {"never_viewed_together": gettext_noop("Too few people looked at this and at something else.")}
     path = "products/<item_key:key>/also-viewed/"
     tag = "also_viewed"
-    title = "Others also looked at"
-    why = "People who looked at {} looked at it, too, more often than one would expect."
+    title = gettext_noop("Others also looked at")
+    why = gettext_noop("People who looked at {} looked at it, too, more often than one would expect.")
 
     def together(self, context: ListContext) -> Together:
         primary_key_of(context.request.item, context.catalog)  # refuses the key of no item

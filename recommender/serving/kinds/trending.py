@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.utils.translation import gettext_noop
+
 from recommender.models import POPULAR
 from recommender.serving.context import ListContext
 from recommender.serving.kinds.kind import Attempt, ListKind, among, popular_items
@@ -14,12 +16,12 @@ class Trending(ListKind):
     summary = "What sells more this week than the weeks before"
     description = "Popular items where nothing does."
     source = "trending"
-    fallback_reasons = {"nothing_trends": "Nothing sells better than it used to."}
+    fallback_reasons = {"nothing_trends": gettext_noop("Nothing sells better than it used to.")}
     path = "recommendations/trending/"
     tag = "trending_items"
-    title = "Trending"
-    about = "What most people buy."
-    why = "It sells more this week than in the weeks before. This list is the same for everybody."
+    title = gettext_noop("Trending")
+    about = gettext_noop("What most people buy.")
+    why = gettext_noop("It sells more this week than in the weeks before. This list is the same for everybody.")
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         yield Attempt(self.source, among(context, *context.catalog.trending), last_resort=False)
