@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,12 @@ def may_ask_for_anyone(request: Request) -> bool:
     def has_permission() -> bool:
         return user.has_perm("recommender.recommend_for_anyone")
 
-    return bool(_permissions.get_or_set(user.pk, has_permission, PERMISSION_CACHE_SECONDS))
+    return bool(_permissions.get_or_set(cache_name(user.pk), has_permission, PERMISSION_CACHE_SECONDS))
+
+
+def cache_name(caller: object) -> str:
+    """A caller as a part of a cache key, which may hold no spaces and 250 characters at most."""
+    return hashlib.blake2b(str(caller).encode(), digest_size=16).hexdigest()
 
 
 def forget_permissions() -> None:

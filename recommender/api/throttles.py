@@ -8,7 +8,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
-from recommender.api.access import may_ask_for_anyone
+from recommender.api.access import cache_name, may_ask_for_anyone
 from recommender.api.limits import THROTTLE_RATES
 from recommender.client_address import client_network
 
@@ -33,7 +33,7 @@ class WindowThrottle(SimpleRateThrottle):
 
     def get_cache_key(self, request: Any, view: Any) -> str | None:
         caller = self.caller(request)
-        return None if caller is None else self.cache_format % {"scope": self.scope, "ident": caller}
+        return None if caller is None else self.cache_format % {"scope": self.scope, "ident": cache_name(caller)}
 
     def allow_request(self, request: Any, view: Any) -> bool:
         key = None if self.rate is None else self.get_cache_key(request, view)

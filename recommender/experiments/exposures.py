@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from recommender.feedback import amount_paid, can_credit_purchases
 from recommender.models import Event, Experiment, Exposure, ServedList
-from recommender.source import get_source
+from recommender.source import CUSTOMER_KEY, get_source, interactions_of, with_keys
 
 BATCH_SIZE = 500  # people whose lists and purchases are read together
 COMMIT_DELAY = timedelta(minutes=10)  # a list may be committed so long after the time in it
@@ -101,12 +101,12 @@ def _purchases(customers: Collection[str], start: datetime, end: datetime) -> li
     source = get_source()
     if not customers or not can_credit_purchases(source):
         return []
-    key, moment = f"{source.interaction_customer}__{source.customer_key}", source.interaction_time
+    moment = source.interaction_time
     amount = [source.interaction_amount] if source.interaction_amount else []
-    purchases = source.interactions.filter(
-        **{f"{key}__in": list(customers), f"{moment}__gte": start, f"{moment}__lt": end}
+    purchases = with_keys(source, interactions_of(source)).filter(
+        **{f"{CUSTOMER_KEY}__in": list(customers), f"{moment}__gte": start, f"{moment}__lt": end}
     )
-    rows: Any = purchases.order_by().values_list(key, moment, *amount)
+    rows: Any = purchases.order_by().values_list(CUSTOMER_KEY, moment, *amount)
     return [(str(customer), bought, amount_paid(paid)) for customer, bought, *paid in rows]
 
 

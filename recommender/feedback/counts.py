@@ -27,7 +27,16 @@ from django.utils import timezone
 
 from recommender.engine.data.encoders import LARGEST_AMOUNT, stored_number
 from recommender.models import Event, ListCount, ServedList
-from recommender.source import RecommenderSource, field_at, get_source, key_as_text
+from recommender.source import (
+    CUSTOMER_KEY,
+    ITEM_KEY,
+    RecommenderSource,
+    get_source,
+    interactions_of,
+    key_as_text,
+    time_field,
+    with_keys,
+)
 
 log = structlog.get_logger("recommender.feedback.counts")
 
@@ -80,7 +89,7 @@ def attribution_window() -> timedelta:
 
 def can_credit_purchases(source: RecommenderSource) -> bool:
     """Whether purchases have a moment, so that they can be placed after a click."""
-    return isinstance(field_at(source.interactions.model, source.interaction_time), DateTimeField)
+    return isinstance(time_field(source), DateTimeField)
 
 
 def amount_paid(columns: Sequence[Any]) -> float:
@@ -191,16 +200,17 @@ def _credited_purchases(start: datetime, end: datetime) -> Iterator[tuple[Key, f
     if not can_credit_purchases(source):
         return
     window, moment = attribution_window(), source.interaction_time
+    sales = with_keys(source, interactions_of(source))
     last_click = Event.objects.filter(
         kind__in=Event.TAKEN_UP,
         recommendation__isnull=False,
-        customer=key_as_text(source, f"{source.interaction_customer}__{source.customer_key}"),
-        item=key_as_text(source, f"{source.interaction_item}__{source.item_key}"),
+        customer=key_as_text(sales, CUSTOMER_KEY),
+        item=key_as_text(sales, ITEM_KEY),
         time__lte=OuterRef(moment),
     ).order_by("-time", "-pk")
     amount = [source.interaction_amount] if source.interaction_amount else []
     purchases = (
-        source.interactions.filter(**{f"{moment}__gte": start, f"{moment}__lt": end + 2 * window})
+        sales.filter(**{f"{moment}__gte": start, f"{moment}__lt": end + 2 * window})
         .order_by()
         .annotate(_click=Subquery(last_click.values("pk")[:1]))
         .filter(_click__isnull=False)

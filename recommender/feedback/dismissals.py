@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
-from recommender.source import check_customer, check_item_exists, customer_key_of
+from recommender.source import check_customer, check_item_exists, customer_key_of, listed_key
 from recommender.words import Words
 
 MAX_IN_SESSION = 200  # every page reads the session
@@ -23,14 +23,14 @@ SESSION_KEY = "recommender_dismissed"
 def dismiss(*, customer: str, item: str) -> Dismissal:
     """Leave an item out of a customer's lists from now on. RecommendationError for an unknown customer or item."""
     check_customer(customer)
-    check_item_exists(item)
+    item = _listed(item)
     return Dismissal.objects.get_or_create(customer=customer, item=item)[0]
 
 
 def undo_dismissal(*, customer: str, item: str) -> bool:
     """Let the customer's lists hold an item again. Returns whether it was dismissed."""
     check_customer(customer)
-    return bool(Dismissal.objects.filter(customer=customer, item=item).delete()[0])
+    return bool(Dismissal.objects.filter(customer=customer, item=listed_key(item)).delete()[0])
 
 
 def dismissals_of_customer(customer: str) -> list[str]:
@@ -52,7 +52,7 @@ def dismiss_for_request(request: HttpRequest, item: str) -> None:
         dismiss(customer=customer, item=item)
         return
     _check_has_session(request)
-    check_item_exists(item)
+    item = _listed(item)
     others = [key for key in dismissals_in_session(request) if key != item]
     request.session[SESSION_KEY] = [*others, item][-MAX_IN_SESSION:]
 
@@ -63,7 +63,7 @@ def undo_dismissal_for_request(request: HttpRequest, item: str) -> bool:
     if customer is not None:
         return undo_dismissal(customer=customer, item=item)
     _check_has_session(request)
-    before = dismissals_in_session(request)
+    before, item = dismissals_in_session(request), listed_key(item)
     request.session[SESSION_KEY] = [key for key in before if key != item]
     return item in before
 
@@ -98,6 +98,13 @@ def carry_over_dismissals(
         return
     Dismissal.objects.bulk_create([Dismissal(customer=customer, item=item) for item in items], ignore_conflicts=True)
     del request.session[SESSION_KEY]
+
+
+def _listed(item: str) -> str:
+    """The key that the item is listed by. RecommendationError for an unknown item."""
+    item = listed_key(item)
+    check_item_exists(item)
+    return item
 
 
 def _check_has_session(request: Any) -> None:

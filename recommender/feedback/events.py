@@ -16,7 +16,7 @@ from django.utils import timezone
 from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import served_lists, visits
 from recommender.models import Event, ServedList
-from recommender.source import check_customer, check_item_exists, customer_key_of, is_learnable
+from recommender.source import check_customer, check_item_exists, customer_key_of, is_learnable, listed_key
 from recommender.words import Words
 
 log = structlog.get_logger("recommender.feedback.events")
@@ -49,6 +49,7 @@ def record_event(
         time = None
     if customer is not None and not check_customer(customer):
         return None, False
+    item = listed_key(item)
     served_list = _list_shown_to(customer, visitors, recommendation_id, item)
     event = Event(
         kind=kind,
@@ -79,7 +80,7 @@ def record_request_event(request: HttpRequest, kind: Event.Kind, item: str, list
     however often the page is loaded. An unknown item and a customer who opted out are ignored: the page is shown
     anyway.
     """
-    customer = customer_key_of(request.user)
+    customer, item = customer_key_of(request.user), listed_key(item)
     session, visitors = visits.session_key_of(request), visits.visitor_ids_of(request)
     served_list = _list_shown_to(customer, visitors, _uuid(list_id), item)
     if served_list is not None and kind == Event.Kind.VIEW:
@@ -120,7 +121,8 @@ def views_of_customer(customer: str) -> QuerySet[Any, Any]:
 
 def forget_views(request: HttpRequest, item: str) -> int:
     """Erase the views of an item by the sender of this request; back comes their number."""
-    customer, session = customer_key_of(request.user), request.session.session_key
+    customer, item = customer_key_of(request.user), listed_key(item)
+    session = request.session.session_key
     views = Event.objects.filter(item=item, kind__in=Event.VIEWED)
     if customer is not None:
         return views.filter(customer=customer).delete()[0]

@@ -27,7 +27,17 @@ from recommender.errors import TrainingError
 from recommender.models import DriftFinding, Event, ServedList
 from recommender.registry import bundle_folder
 from recommender.serving import find_customers, learned_from
-from recommender.source import field_at, get_source, plain_value, time_as_stored
+from recommender.source import (
+    CUSTOMER,
+    CUSTOMER_KEY,
+    ITEM,
+    get_source,
+    plain_value,
+    read_described,
+    time_as_stored,
+    time_field,
+    with_keys,
+)
 from recommender.words import Words, columns, joined
 
 log = structlog.get_logger("recommender.monitoring.drift")
@@ -100,9 +110,9 @@ class _Comparison:
     def of_profiles(self) -> Iterator[DriftFinding]:
         """The profiles of recent buyers."""
         source = get_source()
-        key = f"{source.interaction_customer}__{source.customer_key}"
-        latest = self._recent_purchases().order_by().values_list(key).annotate(_latest=Max(source.interaction_time))
-        keys = [str(key) for key, _ in latest.order_by("-_latest", key)[:MAX_ROWS]]
+        purchases = with_keys(source, self._recent_purchases()).order_by()
+        latest = purchases.values_list(CUSTOMER_KEY).annotate(_latest=Max(source.interaction_time))
+        keys = [str(key) for key, _ in latest.order_by("-_latest", CUSTOMER_KEY)[:MAX_ROWS]]
         if len(keys) < MIN_ROWS:
             return
         customers = find_customers(keys, self.inference.max_history).values()
@@ -113,11 +123,12 @@ class _Comparison:
     def of_purchases(self) -> Iterator[DriftFinding]:
         """The items of recent purchases. Each person counts once for an item."""
         source = get_source()
-        fields = [f"{source.interaction_item}__{name}" for name in (source.item_key, *source.item_categorical)]
-        pair = [F(source.interaction_customer), F(source.interaction_item)]
+        pair = [F(CUSTOMER), F(ITEM)]
         place = Window(RowNumber(), partition_by=pair, order_by=[F(source.interaction_time).desc(), F("pk").desc()])
         purchases = self._recent_purchases().annotate(_place=place).filter(_place=1)
-        rows = list(purchases.values_list(*fields)[:MAX_ROWS])
+        pks = list(purchases.exclude(**{ITEM: None}).values_list(ITEM, flat=True)[:MAX_ROWS])
+        described = read_described(source, pks)
+        rows = [described[pk] for pk in pks if pk in described]
         if len(rows) < MIN_ROWS:
             return
         items = [dict(zip(source.item_categorical, map(plain_value, values), strict=True)) for _, *values in rows]
@@ -129,7 +140,7 @@ class _Comparison:
     def _recent_purchases(self) -> QuerySet:
         """The newest first."""
         source = get_source()
-        since = time_as_stored(self.now - RECENT, field_at(source.interactions.model, source.interaction_time))
+        since = time_as_stored(self.now - RECENT, time_field(source))
         purchases = learned_from(source).filter(**{f"{source.interaction_time}__gt": since})
         return purchases.order_by(f"-{source.interaction_time}", "-pk")
 

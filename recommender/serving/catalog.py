@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +126,8 @@ class LiveCatalog:
     With a model, the rows are its own items in its own order, so that its vectors are used where they lie (memory
     mapped), followed by the items created since, placed by their features. Without one, the rows are the items.
 
-    keys : item keys [n].   row_of : key -> row.   shown : bool [n], in the database and available.
+    keys : item keys [n].   row_of : key -> row; a variant's key -> the row of its parent.
+    shown : bool [n], in the database and available.
     pks : object [n], None for an item that is gone.   row_of_pk : pk -> row.
     values : filterable field -> its value of each item.
     digests : uint64 [n], what a page token holds of an item.
@@ -166,6 +167,10 @@ class LiveCatalog:
         """Whether there is such an item now, for sale or not."""
         row = self.row_of.get(key)
         return row is not None and self.pks[row] is not None
+
+    def listed_keys(self, keys: Iterable[str]) -> Iterator[str]:
+        """Those of the keys that are known here, as the catalog has them: a variant's is that of its parent."""
+        return (self.keys[self.row_of[key]] for key in keys if key in self.row_of)
 
     def rows(self, keys: Iterable[str]) -> np.ndarray:
         """int64 rows of those of the keys that are known here."""

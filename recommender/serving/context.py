@@ -101,8 +101,8 @@ def _read_context(
     profile = None if request.profile is None else check_profile(request.profile)
     customer = customers.get(request.customer) if request.customer is not None else None
     on_record = customer.viewed if customer is not None and not in_cart else ()
-    latest_first = dict.fromkeys([*reversed(request.session_items), *reversed(on_record)])
-    looked_at = tuple(key for key in reversed(latest_first) if key in catalog.row_of)
+    latest_first = dict.fromkeys(catalog.listed_keys([*reversed(request.session_items), *reversed(on_record)]))
+    looked_at = tuple(reversed(latest_first))
     person, fallback = _person_of(request, customer, profile, looked_at, catalog)
     shown = read_token(request.page_token)
     allowed = allowed_rows(request, customer, catalog, shown)

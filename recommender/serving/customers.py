@@ -35,6 +35,8 @@ from recommender.engine_words import engine_words
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
 from recommender.source import (
+    CUSTOMER,
+    ITEM_KEY,
     MAX_CLOCK_AHEAD,
     CompiledQuery,
     Count,
@@ -42,10 +44,13 @@ from recommender.source import (
     Sum,
     credible_time,
     get_source,
+    interactions_of,
     is_customer_key,
+    plain_field,
     plain_value,
     unix_seconds,
     with_consent,
+    with_keys,
 )
 from recommender.words import Words
 
@@ -147,7 +152,7 @@ def _read_customers(source: RecommenderSource, keys: list[str], max_history: int
     # One purchase more than the model reads: the time that passed since that one is read, too.
     purchases = _purchases(source, learnable, max_history + 1)
     histories = _histories(source, purchases)
-    rows_of = Counter(row[source.interaction_customer] for row in purchases)
+    rows_of = Counter(row[CUSTOMER] for row in purchases)
     long = [pk for pk, number in rows_of.items() if number > max_history]
     histories |= _histories(source, _purchases(source, long))
     withheld = _withheld(source, [pk for pk, _, agrees, withholds, *_ in rows if agrees and withholds])
@@ -208,11 +213,10 @@ def _histories(source: RecommenderSource, purchases: list[dict[str, Any]]) -> di
     out is left out here.
     """
     histories: dict[Any, dict[tuple[str, float], Interaction]] = defaultdict(dict)
-    item_key = f"{source.interaction_item}__{source.item_key}"
     numeric = source.schema().numeric_interaction_columns()
     columns, latest = source.interaction_columns, latest_seconds()
     for row in reversed(purchases):
-        item, moment = row[item_key], unix_seconds(row[source.interaction_time])
+        item, moment = row[ITEM_KEY], unix_seconds(row[source.interaction_time])
         if item is None or not EARLIEST_SECONDS <= moment <= latest:
             continue
         rating = stored_rating(row[source.interaction_rating]) if source.interaction_rating else None
@@ -222,7 +226,7 @@ def _histories(source: RecommenderSource, purchases: list[dict[str, Any]]) -> di
             for name in columns
         }
         event = Interaction(str(item), moment, rating, 1.0 if quantity is None else quantity, values)
-        history = histories[row[source.interaction_customer]]
+        history = histories[row[CUSTOMER]]
         before = history.pop((event.item, moment), None)
         history[event.item, moment] = event if before is None else _one_purchase(source, before, event)
     return {customer: list(history.values()) for customer, history in histories.items()}
@@ -244,10 +248,9 @@ def _withheld(source: RecommenderSource, customers: list[Any]) -> dict[Any, froz
     """Keys of what each of these customers (primary keys) bought and lists may not know of."""
     if not customers or source.interactions_withheld is None:
         return {}
-    who, item = source.interaction_customer, f"{source.interaction_item}__{source.item_key}"
     bought: dict[Any, set[str]] = defaultdict(set)
-    rows = source.interactions_withheld.filter(**{f"{who}__in": customers}).order_by()
-    for customer, key in rows.values_list(who, item).distinct():
+    rows = interactions_of(source, source.interactions_withheld).filter(**{f"{CUSTOMER}__in": customers}).order_by()
+    for customer, key in with_keys(source, rows).values_list(CUSTOMER, ITEM_KEY).distinct():
         if key is not None:
             bought[customer].add(str(key))
     return {customer: frozenset(keys) for customer, keys in bought.items()}
@@ -275,10 +278,11 @@ def _customers_query(source: RecommenderSource) -> CompiledQuery:
     columns = ("pk", source.customer_key, "_learnable", "_withholds", *source.static_features)
     withholds: Exists | Value = Value(False)
     if source.interactions_withheld is not None:
-        withholds = Exists(source.interactions_withheld.filter(**{source.interaction_customer: OuterRef("pk")}))
+        withheld = interactions_of(source, source.interactions_withheld)
+        withholds = Exists(withheld.filter(**{CUSTOMER: OuterRef("pk")}))
 
     def build(keys: Sequence[Any]) -> QuerySet:
-        customers = with_consent(source).filter(**{f"{source.customer_key}__in": keys})
+        customers = with_consent(source).filter(In(F(source.customer_key), keys))
         return customers.annotate(_withholds=withholds).order_by().values_list(*columns)
 
     return CompiledQuery(build, source.customer_field)
@@ -291,17 +295,17 @@ def _purchases_query(source: RecommenderSource, at_most: int | None, today: date
     today : in UTC. What the query knows of the clock holds for a day; `_histories` compares with the moment.
     """
     tomorrow = datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=1)
-    who, item = source.interaction_customer, f"{source.interaction_item}__{source.item_key}"
     optional = [name for name in (source.interaction_rating, source.interaction_quantity) if name]
-    columns = list(dict.fromkeys([who, source.interaction_time, item, *optional, *source.interaction_columns]))
+    columns = list(dict.fromkeys([CUSTOMER, source.interaction_time, ITEM_KEY, *optional, *source.interaction_columns]))
     newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
+    of_everybody = with_keys(source, interactions_of(source))
 
     def build(customers: Sequence[Any]) -> QuerySet:
-        purchases = source.interactions.filter(credible_time(source, tomorrow + MAX_CLOCK_AHEAD), In(F(who), customers))
+        purchases = of_everybody.filter(credible_time(source, tomorrow + MAX_CLOCK_AHEAD), In(F(CUSTOMER), customers))
         if at_most is None or len(customers) == 1:
             return purchases.order_by(*newest_first).values_list(*columns)[:at_most]
-        place = Window(RowNumber(), partition_by=[F(who)], order_by=newest_first)
+        place = Window(RowNumber(), partition_by=[F(CUSTOMER)], order_by=newest_first)
         latest = purchases.annotate(_place=place).filter(_place__lte=at_most)
-        return latest.order_by(who, "_place").values_list(*columns)
+        return latest.order_by(CUSTOMER, "_place").values_list(*columns)
 
-    return CompiledQuery(build, source.customers.model._meta.pk), columns
+    return CompiledQuery(build, plain_field(source.customers.model._meta.pk)), columns

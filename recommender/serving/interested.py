@@ -17,7 +17,7 @@ from recommender.serving.customers import find_customers
 from recommender.serving.kinds.kind import row_of
 from recommender.serving.kinds.together import latest_people
 from recommender.serving.tally import learned_from
-from recommender.source import get_source
+from recommender.source import CUSTOMER_KEY, get_source, with_keys
 
 log = structlog.get_logger("recommender.serving")
 
@@ -69,7 +69,7 @@ def interested_customers(item: str, count: int) -> InterestedCustomers:
     if placed is None:
         return InterestedCustomers(None, "no_model", ())
     try:
-        found = _score_customers(item, row, placed)
+        found = _score_customers(catalog.keys[row], row, placed)
     except EngineError as error:
         log.error("model_failed", error=str(error))
         return InterestedCustomers(None, "model_failed", ())
@@ -80,9 +80,8 @@ def interested_customers(item: str, count: int) -> InterestedCustomers:
 def _score_customers(item: str, row: int, placed: PlacedModel) -> list[InterestedCustomer]:
     """Those who may be asked, in no order.   row : of the item."""
     source = get_source()
-    customer = f"{source.interaction_customer}__{source.customer_key}"
-    latest = learned_from(source).order_by(f"-{source.interaction_time}")
-    keys = sorted(str(key) for (key,) in latest_people(latest, [customer], MOST_CUSTOMERS))
+    latest = with_keys(source, learned_from(source)).order_by(f"-{source.interaction_time}")
+    keys = sorted(str(key) for (key,) in latest_people(latest, [CUSTOMER_KEY], MOST_CUSTOMERS) if key is not None)
     inference, found = placed.model.inference, []
     wanted, index = placed.vectors[np.array([row])], Index(placed.vectors.rank)
     for start in range(0, len(keys), AT_ONCE):

@@ -234,10 +234,10 @@ def _refresh(old: LiveState | None, items_changed: bool = False) -> LiveState:
 def _count_purchases(source: RecommenderSource, old: LiveState | None, now: float) -> tuple[Tally, Tally | None, float]:
     """All purchases counted; those alone that are new since `old`, None where all were counted anew; and when all are
     counted again."""
-    if old is None or now >= old.recount_at:
+    newer = None if old is None or now >= old.recount_at else read_newer(source, old.tally.mark)
+    if old is None or newer is None:
         tally = read_tally(source)
         return tally, None, now + max(RECOUNT_EVERY, (time.monotonic() - now) / RECOUNT_SHARE)
-    newer = read_newer(source, old.tally.last)
     return old.tally.plus(newer) if newer.counts else old.tally, newer, old.recount_at
 
 

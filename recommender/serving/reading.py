@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from django.db.models import Case, Count, Max, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Max, QuerySet, Value, When
 
 from recommender.engine.bundle.neighbours import Neighbours, feature_codes
 from recommender.engine.data.encoders import as_text
@@ -17,7 +17,15 @@ from recommender.engine.data.inputs import ItemVectors, Rows, Stacked
 from recommender.registry import open_index
 from recommender.serving.catalog import FilterField, LiveCatalog, LiveModel, PlacedModel, Slice, digest
 from recommender.serving.tally import Tally
-from recommender.source import RecommenderSource, is_item_key, plain_value, read_content, read_item
+from recommender.source import (
+    RecommenderSource,
+    available,
+    is_item_key,
+    plain_value,
+    read_content,
+    read_item,
+    read_variants,
+)
 
 SLICE_ITEMS = 2_000  # whose digest is compared at once
 
@@ -57,6 +65,9 @@ def read_catalog(
         content = _content_of(source, table.pks[len(trained) :])
         placed = _place_items(model, row_of, columns, content, source, before)
         row_of = placed.row_of
+    row_of_pk = {pk: row for row, pk in enumerate(table.pks) if pk is not None}
+    if source.item_group:
+        row_of = row_of | {key: row_of_pk[parent] for key, parent in read_variants(source) if parent in row_of_pk}
     nothing = np.zeros(len(keys))
     catalog = LiveCatalog(
         placed=placed,
@@ -64,7 +75,7 @@ def read_catalog(
         row_of=row_of,
         shown=np.array(table.shown, dtype=bool),
         pks=_objects(table.pks),
-        row_of_pk={pk: row for row, pk in enumerate(table.pks) if pk is not None},
+        row_of_pk=row_of_pk,
         values={name: FilterField.of(columns[name]) for name in source.item_filters},
         digests=np.array([digest(key) for key in keys], dtype=np.uint64),
         newest=table.newest(),
@@ -86,7 +97,7 @@ def read_new_item(source: RecommenderSource, key: str) -> NewItem | None:
 
 
 def catalog_state(source: RecommenderSource) -> tuple[Any, ...]:
-    """What changes as a rule when an item is created, changed, deleted or withdrawn. One query.
+    """What changes as a rule when an item is created, changed, deleted or withdrawn. One query; two with variants.
 
     It is a hint that a catalog should be read again at once. What it misses (two items that change places, a clock
     that is wrong, a long transaction) is noticed by `changed_slice`.
@@ -94,7 +105,8 @@ def catalog_state(source: RecommenderSource) -> tuple[Any, ...]:
     measures: dict[str, Any] = {"n": Count("pk"), "available": Count("pk", filter=available(source))}
     if source.item_updated:
         measures["updated"] = Max(source.item_updated)
-    return tuple(source.items.aggregate(**measures).values())
+    variants = [source.variants().count()] if source.item_group else []
+    return (*source.items.aggregate(**measures).values(), *variants)
 
 
 def changed_slice(source: RecommenderSource, slices: Sequence[Slice], start: int, seconds: float) -> tuple[bool, int]:
@@ -117,11 +129,6 @@ def changed_slice(source: RecommenderSource, slices: Sequence[Slice], start: int
         if time.perf_counter() - began > seconds:
             break
     return False, number
-
-
-def available(source: RecommenderSource) -> Q:
-    """Which of the items may be listed."""
-    return source.item_available or Q(pk__isnull=False)
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
@@ -231,7 +238,7 @@ def _fields(source: RecommenderSource) -> list[str]:
 def _rows(source: RecommenderSource) -> QuerySet:
     """Of each item what a catalog holds of it: primary key, key, whether it may be listed, fields."""
     shown = Case(When(available(source), then=Value(True)), default=Value(False))
-    rows = source.items.order_by("pk").annotate(_shown=shown)
+    rows = source.listed_items().order_by("pk").annotate(_shown=shown)
     return rows.values_list("pk", source.item_key, "_shown", *_fields(source))
 
 

@@ -8,12 +8,21 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Window
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from recommender.engine.data.encoders import HIGHEST_RATING, LOWEST_RATING, stored_rating
 from recommender.serving.trends import trends
-from recommender.source import RecommenderSource, credible_time
+from recommender.source import (
+    CUSTOMER,
+    ITEM,
+    Mark,
+    RecommenderSource,
+    credible_time,
+    interactions_of,
+    mark_of,
+    newer_than,
+)
 
 AT_ONCE = 500  # purchases whose earlier ones are looked up with one query
 
@@ -22,13 +31,13 @@ AT_ONCE = 500  # purchases whose earlier ones are looked up with one query
 class Tally:
     """What people bought, by item. Each person counts once for an item, and with the rating they gave it last.
 
-    counts : item pk -> (people who bought it, people who rated it, sum of their ratings).   last : the newest pk
-    counted.   trends : (item pk, score) of what sells more of late, as of when everything was counted.
+    counts : item pk -> (people who bought it, people who rated it, sum of their ratings).   mark : what was counted.
+    trends : (item pk, score) of what sells more of late, as of when everything was counted.
     raters : people who rated anything, and the sum of their mean ratings.
     """
 
     counts: Mapping[Any, tuple[int, int, float]] = field(default_factory=dict)
-    last: Any = None
+    mark: Mark = field(default_factory=Mark)
     trends: Sequence[tuple[Any, float]] = ()
     raters: tuple[int, float] = (0, 0.0)
 
@@ -38,41 +47,40 @@ class Tally:
             before = counts.get(pk, (0, 0, 0.0))
             counts[pk] = (before[0] + n, before[1] + rated, before[2] + total)
         raters = (self.raters[0] + newer.raters[0], self.raters[1] + newer.raters[1])
-        return Tally(counts, newer.last, self.trends, raters)
+        return Tally(counts, newer.mark, self.trends, raters)
 
 
 def read_tally(source: RecommenderSource) -> Tally:
     """All purchases by item, and what trends, counted by the database: each person once for an item."""
-    purchases, item, customer = learned_from(source).order_by(), source.interaction_item, source.interaction_customer
+    purchases = learned_from(source).order_by()
+    mark = mark_of(source, purchases)
     ratings, raters = _latest_ratings(source, purchases)
-    counts, last = {}, None
-    measures = {"_n": Count(customer, distinct=True), "_last": Max("pk")}
-    for pk, n, newest in purchases.values_list(item).annotate(**measures).iterator():
-        counts[pk] = (n, *ratings.get(pk, (0, 0.0)))
-        last = newest if last is None else max(last, newest)
-    return Tally(counts, last, trends(source, purchases), raters)
+    counted = purchases.values_list(ITEM).annotate(_n=Count(CUSTOMER, distinct=True))
+    counts = {pk: (n, *ratings.get(pk, (0, 0.0))) for pk, n in counted.iterator()}
+    return Tally(counts, mark, trends(source, purchases), raters)
 
 
-def read_newer(source: RecommenderSource, since: Any) -> Tally:
-    """Purchases stored after the pk `since` by item, counted here: to group them, a database may walk all there are.
+def read_newer(source: RecommenderSource, mark: Mark) -> Tally | None:
+    """Purchases that are new since the mark by item, counted here: to group them, a database may walk all there are.
+    None where there are too many of them.
 
     A person who bought or rated an item before is not counted again.
     """
-    purchases, rating = learned_from(source).order_by("pk"), source.interaction_rating
-    columns = ["pk", source.interaction_customer, source.interaction_item, *([rating] if rating else [])]
-    newer = purchases if since is None else purchases.filter(pk__gt=since)
-    rows = newer.values_list(*columns).iterator()
+    newer = newer_than(source, learned_from(source), mark)
+    if newer is None:
+        return None
+    rating = source.interaction_rating
+    columns = [CUSTOMER, ITEM, *([rating] if rating else [])]
+    rows = newer.rows.order_by(source.interaction_time).values_list(*columns).iterator()
     counts: dict[Any, tuple[int, int, float]] = {}
     raters: dict[Any, float] = {}
     seen: set[tuple[Any, Any]] = set()
     rated_before: set[tuple[Any, Any]] = set()
-    last = since
     while part := list(islice(rows, AT_ONCE)):
-        if since is not None:
-            before = _pairs_before(source, purchases, part, since)
-            seen |= before.keys()
-            rated_before |= {pair for pair, rated in before.items() if rated}
-        for pk, customer, item, *given in part:
+        before = _pairs_before(source, newer.before, part)
+        seen |= before.keys()
+        rated_before |= {pair for pair, rated in before.items() if rated}
+        for customer, item, *given in part:
             pair = customer, item
             n, rated, total = counts.get(item, (0, 0, 0.0))
             n += pair not in seen
@@ -83,15 +91,14 @@ def read_newer(source: RecommenderSource, since: Any) -> Tally:
                 raters[customer] = stars
             counts[item] = (n, rated, total)
             seen.add(pair)
-            last = pk
-    return Tally(counts, last, raters=(len(raters), sum(raters.values())))
+    return Tally(counts, newer.mark, raters=(len(raters), sum(raters.values())))
 
 
 def learned_from(source: RecommenderSource) -> QuerySet:
-    """The purchases of customers who agree to personalisation, at a time that can be true. Asked row by row: new ones
-    are few, customers many."""
-    agreeing = Exists(source.customers.filter(pk=OuterRef(source.interaction_customer)))
-    return source.interactions.filter(credible_time(source), agreeing)
+    """The purchases of customers who agree to personalisation, at a time that can be true, as `interactions_of` has
+    them. Asked row by row: new ones are few, customers many."""
+    agreeing = Exists(source.customers.filter(pk=OuterRef(CUSTOMER)))
+    return interactions_of(source).filter(credible_time(source), agreeing)
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
@@ -106,7 +113,7 @@ def _latest_ratings(
     people, means = 0, 0.0
     if not source.interaction_rating:
         return by_item, (0, 0.0)
-    who, what, rating = source.interaction_customer, source.interaction_item, source.interaction_rating
+    who, what, rating = CUSTOMER, ITEM, source.interaction_rating
     newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
     place = Window(RowNumber(), partition_by=[F(who), F(what)], order_by=newest_first)
     latest = purchases.filter(_rated(source)).annotate(_place=place).filter(_place=1)
@@ -122,13 +129,12 @@ def _latest_ratings(
 
 
 def _pairs_before(
-    source: RecommenderSource, purchases: QuerySet, rows: Sequence[tuple[Any, ...]], since: Any
+    source: RecommenderSource, before: QuerySet, rows: Sequence[tuple[Any, ...]]
 ) -> dict[tuple[Any, Any], int]:
-    """Of the customers and items of these rows, which had met up to the pk `since`, and how often with a rating."""
-    who, what = source.interaction_customer, source.interaction_item
-    among = {f"{who}__in": {row[1] for row in rows}, f"{what}__in": {row[2] for row in rows}}
-    before = purchases.filter(pk__lte=since, **among).order_by().values_list(who, what)
-    counted = before.annotate(_rated=Count("pk", filter=_rated(source)))
+    """Of the customers and items of these rows, which had met before, and how often with a rating."""
+    among = {f"{CUSTOMER}__in": {row[0] for row in rows}, f"{ITEM}__in": {row[1] for row in rows}}
+    met = before.filter(**among).order_by().values_list(CUSTOMER, ITEM)
+    counted = met.annotate(_rated=Count("pk", filter=_rated(source)))
     return {(customer, item): rated for customer, item, rated in counted}
 
 

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from django.db.models import Count, Q, QuerySet
 
-from recommender.source import RecommenderSource
+from recommender.source import CUSTOMER, ITEM, RecommenderSource
 
 WEEK, WEEKS_BEFORE = timedelta(days=7), 4
 LEAST_SOLD = 2
 
 
 def trends(source: RecommenderSource, purchases: QuerySet) -> list[tuple[Any, float]]:
-    """(item pk, score) of the items that sell better than they did, the steepest first.
+    """(item pk, score) of the items that sell better than they did, the steepest first. purchases : as `learned_from`
+    gives them.
 
     The score, over 0, is by how many standard deviations (Poisson) the buyers of the last seven days exceed what the
     four weeks before led one to expect. "Last" is counted back from the newest purchase, so that a shop whose data ends
@@ -26,10 +27,11 @@ def trends(source: RecommenderSource, purchases: QuerySet) -> list[tuple[Any, fl
     if newest is None:
         return []
     counted = purchases.filter(**{f"{time}__gt": _earlier(newest, (1 + WEEKS_BEFORE) * WEEK)}).order_by()
-    who = source.interaction_customer
     # A person counts once for an item in each week: who buys it every week is no reason to call it new.
-    weeks = {f"_week_{n}": Count(who, filter=_week(time, newest, n), distinct=True) for n in range(1 + WEEKS_BEFORE)}
-    items, sold, *before = zip(*counted.values_list(source.interaction_item).annotate(**weeks), strict=True)
+    weeks = {
+        f"_week_{n}": Count(CUSTOMER, filter=_week(time, newest, n), distinct=True) for n in range(1 + WEEKS_BEFORE)
+    }
+    items, sold, *before = zip(*counted.values_list(ITEM).annotate(**weeks), strict=True)
     expected = np.array(before).sum(0) / WEEKS_BEFORE
     scores = (np.array(sold) - expected) / np.sqrt(expected + 1)
     up = np.flatnonzero((scores > 0) & (np.array(sold) >= LEAST_SOLD))

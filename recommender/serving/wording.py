@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
+from django.db.models import F
 from django.utils.translation import gettext, gettext_noop
 
 from recommender.serving.answer import Reason
@@ -21,8 +22,10 @@ WORDS = {
 
 
 def items_by_key(source: RecommenderSource, keys: Iterable[str]) -> dict[str, Any]:
-    rows = source.items.filter(**{f"{source.item_key}__in": list(dict.fromkeys(keys))})
-    return {str(getattr(row, source.item_key)): row for row in rows}
+    rows = source.items.filter(**{f"{source.item_key}__in": list(dict.fromkeys(keys))}).annotate(
+        _key=F(source.item_key)
+    )
+    return {str(row._key): row for row in rows}
 
 
 def sentence(source: RecommenderSource, reason: Reason, named: dict[str, Any]) -> str:

@@ -7,29 +7,45 @@ from recommender.source.customers import (
     customer_key_of,
     is_customer_key,
     is_learnable,
+    key_of_customer,
     learnable_keys,
     with_consent,
 )
 from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
+from recommender.source.interactions import (
+    CUSTOMER,
+    CUSTOMER_KEY,
+    ITEM,
+    ITEM_KEY,
+    count_purchases,
+    interactions_of,
+    key_as_text,
+    of_somebody,
+    with_keys,
+)
 from recommender.source.items import (
+    available,
     check_item_exists,
     is_item_key,
     item_exists,
-    key_as_text,
-    leads_to_many,
+    listed_key,
     read_content,
+    read_described,
     read_item,
     read_several,
+    read_variants,
     texts_of,
     values_of_many,
     vector_of,
 )
+from recommender.source.names import leads_to_many, plain_field, target_of
+from recommender.source.newness import Mark, have_order, mark_of, newer_than
 from recommender.source.times import (
     MAX_CLOCK_AHEAD,
     credible_time,
     credible_time_lookups,
-    field_at,
     time_as_stored,
+    time_field,
     unreadable_time,
     validate_time,
 )

@@ -10,21 +10,22 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Info, Warning
-from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
-from django.db.models import BooleanField, DecimalField, Field, FloatField, IntegerField, Model, QuerySet
+from django.core.exceptions import FieldError, ImproperlyConfigured
+from django.db.models import BooleanField, DecimalField, FloatField, IntegerField, QuerySet
 
 from recommender import extras
 from recommender.engine.errors import EngineError
 from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
-from recommender.source.times import field_at
+from recommender.source.names import Target, WrongName, plain_field, target_of
 
 # Attributes that hold field names, by the queryset whose model has the fields.
 FIELD_ATTRIBUTES = {
     "customers": ("customer_key", "customer_user", "customer_categorical", "customer_numerical"),
     "items": (
         *("item_key", "item_categorical", "item_numerical", "item_text", "item_multi", "item_vector"),
-        *("item_updated", "item_filters"),
+        *("item_updated", "item_filters", "item_group"),
     ),
     "interactions": (
         "interaction_customer",
@@ -33,8 +34,12 @@ FIELD_ATTRIBUTES = {
         "interaction_rating",
         "interaction_quantity",
         "interaction_amount",
+        "interaction_stored",
     ),
 }
+# Querysets that are read by the same names.
+SAME_NAMES = {"customers": ("all_customers",), "items": (), "interactions": ()}
+TO_MANY_ATTRIBUTES = ("item_multi", "customer_user")
 LIST_ATTRIBUTES = (
     *("customer_categorical", "customer_numerical", "item_categorical", "item_numerical", "item_text", "item_multi"),
     "item_filters",
@@ -122,62 +127,93 @@ def _not_lists(source: RecommenderSource) -> Iterator[CheckMessage]:
 
 def _wrong_fields(source: RecommenderSource) -> Iterator[CheckMessage]:
     for queryset, attributes in FIELD_ATTRIBUTES.items():
-        model = getattr(source, queryset).model
-        for attribute in attributes:
-            value = getattr(source, attribute)
-            for name in [value] if value is None or isinstance(value, str) else value:
-                if name is not None and name not in source.customer_from_interactions:
-                    yield from _missing_field(source, attribute, model, name)
+        for rows_of in (queryset, *SAME_NAMES[queryset]):
+            rows = getattr(source, rows_of)
+            for attribute in attributes:
+                value = getattr(source, attribute)
+                for name in [value] if value is None or isinstance(value, str) else value:
+                    if name is not None and name not in source.customer_from_interactions and rows is not None:
+                        of = "" if rows_of == queryset else f" of {rows_of}"
+                        yield from _missing_field(source, attribute, rows, name, of)
     for name, feature in source.customer_from_interactions.items():
         if isinstance(feature, Latest | Sum):
             attribute = f"customer_from_interactions[{name!r}]"
-            yield from _missing_field(source, attribute, source.interactions.model, feature.field)
+            yield from _missing_field(source, attribute, source.interactions, feature.field)
 
 
-def _missing_field(source: RecommenderSource, attribute: str, model: type[Model], name: str) -> Iterator[CheckMessage]:
-    """The first problem of a name that may follow relations: `category__name`."""
-    parts = name.split("__")
-    for place, part in enumerate(parts, 1):
-        field, is_last = _field(model, part, to_many=attribute == "item_multi"), place == len(parts)
-        related = field.related_model if field is not None else None
-        if field is None or not (is_last or related):
-            problem = f"{attribute} names {name!r}, but {model.__name__} has no {'field' if is_last else 'relation'} "
-            to_many = model._meta.many_to_many if attribute == "item_multi" else ()
-            columns = sorted(field.name for field in (*model._meta.concrete_fields, *to_many))
-            yield _error(source, "E005", f"{problem}{part!r}.", _near(part, columns))
-            return
-        model = related or model
-
-
-def _field(model: type[Model], name: str, to_many: bool = False) -> Any:
-    """The column of this name; None for none, and, unless `to_many`, for a relation to many rows."""
-    if name == "pk":
-        return model._meta.pk
+def _missing_field(
+    source: RecommenderSource, attribute: str, rows: QuerySet[Any], name: str, of: str = ""
+) -> Iterator[CheckMessage]:
+    """What is wrong with a name that may be an annotation or follow relations: `category__name`. of : says of which
+    queryset, where it is not the one that the attribute is about."""
+    takes_many = attribute in TO_MANY_ATTRIBUTES
     try:
-        field = model._meta.get_field(name)
-    except FieldDoesNotExist:
-        return None
-    if to_many and field.is_relation:
-        return field
-    return field if isinstance(field, Field) and field.concrete and not field.many_to_many else None
+        target = target_of(rows, name)
+    except WrongName as error:
+        problem = f"{attribute} names {name!r}, but {error.model.__name__}{of} has no "
+        to_many = error.model._meta.many_to_many if takes_many else ()
+        columns = {field.name for field in (*error.model._meta.concrete_fields, *to_many)}
+        names = sorted({*columns, *(rows.query.annotations if error.model is rows.model else ())})
+        yield _error(source, "E005", f"{problem}{_kind_of(error)} {error.part!r}.", _near(error.part, names))
+    except FieldError as error:
+        yield _error(source, "E005", f"{attribute} names {name!r}, an annotation whose type is not known: {error}")
+    else:
+        if target.to_many and not takes_many:
+            problem = f"{attribute} names {name!r}, which leads to several rows of {rows.model.__name__} or of another."
+            yield _error(source, "E012", problem, _instead_of_many(attribute, name))
+
+
+def _kind_of(error: WrongName) -> str:
+    return "field" if error.is_last else "relation"
+
+
+def _instead_of_many(attribute: str, name: str) -> str:
+    if attribute in ("item_categorical", "item_numerical", "item_text"):
+        return f"item_multi = [{name!r}] takes several values."
+    return "Annotate the queryset with one value: a Subquery, Max or Count."
 
 
 def _wrong_relations(source: RecommenderSource) -> Iterator[CheckMessage]:
-    for attribute, queryset in (("interaction_customer", source.customers), ("interaction_item", source.items)):
-        name = getattr(source, attribute)
-        field = _field(source.interactions.model, name)
-        if field is not None and field.related_model not in (queryset.model, queryset.model._meta.concrete_model):
-            problem = f"{attribute} names {name!r}, which is no foreign key to {queryset.model.__name__}."
-            keys = sorted(f.name for f in source.interactions.model._meta.fields if f.related_model is queryset.model)
-            yield _error(source, "E006", problem, _near(name, keys))
+    for attribute, of in (("interaction_customer", source.customers), ("interaction_item", source.items)):
+        querysets = (source.interactions, source.interactions_withheld)
+        for rows in (rows for rows in querysets if rows is not None):
+            target = _target(rows, name := getattr(source, attribute))
+            if target is None or target.to_many or (target.related is None and target.annotated):
+                continue
+            if target.related is None or not _same_rows(target.related, of.model):
+                problem = f"{attribute} names {name!r}, which is no foreign key to {of.model.__name__}."
+                keys = sorted(f.name for f in rows.model._meta.fields if f.related_model is of.model)
+                yield _error(source, "E006", problem, _near(name, keys))
+                break
+    user = get_user_model()
+    target = _target(source.customers, source.customer_user) if source.customer_user else None
+    if target is not None and not target.annotated:
+        leads_to_user = target.related is not None and _same_rows(user, target.related)
+        if not leads_to_user and plain_field(user._meta.pk) is not target.field:
+            keys = sorted(f.name for f in source.customers.model._meta.get_fields() if f.related_model is user)
+            problem = f"customer_user names {source.customer_user!r}, which is no relation to {user.__name__}."
+            yield _error(source, "E006", problem, _near(source.customer_user or "", keys))
+
+
+def _same_rows(one: Any, other: Any) -> bool:
+    """Whether the rows of two models have the same primary keys: they are one model, a proxy, or a child of it."""
+    return issubclass(one._meta.concrete_model, other) or issubclass(other._meta.concrete_model, one)
+
+
+def _target(rows: QuerySet[Any], name: str) -> Target | None:
+    """Where a name leads; None where `_wrong_fields` says that it is wrong."""
+    try:
+        return target_of(rows, name)
+    except (WrongName, FieldError):
+        return None
 
 
 def _wrong_keys(source: RecommenderSource) -> Iterator[CheckMessage]:
     """Keys are compared as text: 7 may be "7" to one reader and "7.00" to another."""
-    for attribute, queryset in (("customer_key", source.customers), ("item_key", source.items)):
-        field = _field(queryset.model, name := getattr(source, attribute))
-        if isinstance(field, DecimalField | FloatField):
-            problem = f"{attribute} names {name!r}, a {type(field).__name__}; keys are text or whole numbers."
+    for attribute, rows in (("customer_key", source.customers), ("item_key", source.items)):
+        target = _target(rows, name := getattr(source, attribute))
+        if target is not None and isinstance(target.field, DecimalField | FloatField):
+            problem = f"{attribute} names {name!r}, a {type(target.field).__name__}; keys are text or whole numbers."
             yield _error(source, "E009", problem)
 
 
@@ -201,10 +237,10 @@ def _wrong_features(source: RecommenderSource) -> Iterator[CheckMessage]:
             problem = f"{attribute}: a {kind} is a number; move {name!r} from customer_categorical to "
             yield _error(source, "E007", f"{problem}customer_numerical.")
         elif isinstance(feature, Sum):
-            model = source.interactions.model
-            if any(_missing_field(source, attribute, model, feature.field)):
+            target = _target(source.interactions, feature.field)
+            if target is None:
                 continue  # `_wrong_fields` reports it
-            field_class = type(field_at(model, feature.field))
+            field_class = type(target.field)
             if not issubclass(field_class, NUMBER_FIELDS):
                 problem = (
                     f"{attribute}: Sum({feature.field!r}) adds up a {field_class.__name__}, which holds no numbers."

@@ -16,12 +16,21 @@ from recommender.words import Words
 def customer_key_of(user: Any) -> str | None:
     """The key of the customer who is signed in as this user; None for a visitor, or a user who is no customer."""
     source = get_source()
-    if not source.customer_user or user is None or not user.is_authenticated:
+    if user is None or not user.is_authenticated or source.user_lookup is None:
         return None
-    of_user = "pk" if source.customer_user == "pk" else f"{source.customer_user}__pk"
-    customers = source.everybody().filter(**{of_user: user.pk}).order_by("pk")
-    key = customers.values_list(source.customer_key, flat=True).first()
-    return None if key is None else str(key)
+    try:
+        return _first_key(source, **{source.user_lookup: user.pk})
+    except (ValueError, TypeError, ValidationError):  # a user without a row, whose pk is none of the model's
+        return None
+
+
+def key_of_customer(customer: Any) -> str | None:
+    """The key of an object of the customers' model; None for one who may get no list."""
+    source = get_source()
+    value = getattr(customer, source.customer_key, None)
+    if source.customer_key in source.customers.query.annotations or "__" in source.customer_key:
+        return _first_key(source, pk=customer.pk)
+    return None if value is None else str(value)
 
 
 def is_learnable(key: str) -> bool | None:
@@ -54,13 +63,19 @@ def with_consent(source: RecommenderSource) -> QuerySet[Any]:
     return source.everybody().annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
 
 
+def _first_key(source: RecommenderSource, **lookups: Any) -> str | None:
+    key = source.everybody().filter(**lookups).order_by("pk").values_list(source.customer_key, flat=True).first()
+    return None if key is None else str(key)
+
+
 def is_customer_key(key: str, source: RecommenderSource) -> bool:
     """Whether the database takes the key in a query: NUL and halves of surrogate pairs are in no row, nor is a word
     among numbers."""
+    field = source.customer_field
     try:
-        value = source.customer_field.to_python(key)
+        value = field.to_python(key)
         if isinstance(value, int):  # of which a column holds so many digits
-            source.customer_field.run_validators(value)
+            field.run_validators(value)
     except ValidationError:
         return False
     if str(value) != key:  # "007" and " 7" are other keys than "7", whatever number is read from them

@@ -19,10 +19,12 @@ from functools import cache
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db.models import Field, Q, QuerySet
 from django.utils.module_loading import import_string
 
 from recommender.engine.data.schema import Derived, Schema
+from recommender.source.names import target_of
 
 
 @dataclass(frozen=True)
@@ -45,21 +47,28 @@ class Sum:
 
 
 class RecommenderSource:
-    """What to learn from and what to recommend. Every attribute may be overridden; field names are of the models.
+    """What to learn from and what to recommend. Every attribute may be overridden.
+
+    A name is that of a field, of an annotation of the queryset, or a path over relations: `album__genre`.
 
     customers : those learned from (consent given).
     all_customers : those who may get a list; a customer who is not among `customers` gets popular items.
-    customer_key, customer_user : the fields that hold a customer's key and auth user; "pk" where customers are these.
+    customer_key, customer_user : the fields that hold a customer's key and auth user; "pk", and needless to say, where
+    customers are these.
     customer_categorical, customer_numerical : profile features.
     customer_from_interactions : profile features that come from interactions, as of the moment being predicted.
     customer_aliases, item_aliases : other spellings that profiles and item descriptions may use -> the name here.
     items, item_key, item_categorical : what is recommended. item_available : which of them may be listed now.
     item_numerical, item_text : fields with numbers, with words.   item_multi : with several values, a list or what a
     relation to many leads to (`tags__name`).   item_vector : the field with a list of numbers made elsewhere.
+    item_group : the foreign key from a variant to the item that it is a variant of. That one is listed, and whatever is
+    said of a variant is said of it.
     item_updated : the field that changes whenever an item does, where there is one.
     item_filters : the fields that a request may filter by.
     interactions, interaction_* : who bought what, when; rating, quantity and amount (what was paid in all for it) where
-    there are such fields.
+    there are such fields. Those without a customer (of guests) or without an item teach nothing.
+    interaction_stored : the field with the moment at which a row was stored; where primary keys have no order, new rows
+    are found by it, else by `interaction_time`.
     interactions_withheld : purchases that customers hide from lists and models: they are not among `interactions`, and
     count as bought, so that no list holds their items.
     """
@@ -84,6 +93,7 @@ class RecommenderSource:
     item_available: ClassVar[Q] = Q()
     item_updated: ClassVar[str | None] = None
     item_filters: ClassVar[Sequence[str]] = ()
+    item_group: ClassVar[str | None] = None
 
     interactions: ClassVar[QuerySet[Any]]
     interactions_withheld: ClassVar[QuerySet[Any] | None] = None
@@ -93,18 +103,37 @@ class RecommenderSource:
     interaction_rating: ClassVar[str | None] = None
     interaction_quantity: ClassVar[str | None] = None
     interaction_amount: ClassVar[str | None] = None
+    interaction_stored: ClassVar[str | None] = None
 
     def everybody(self) -> QuerySet[Any]:
         """All customers who may get a list."""
         return (self.customers if self.all_customers is None else self.all_customers).all()
 
+    def listed_items(self) -> QuerySet[Any]:
+        """The items without variants: those that lists may hold."""
+        return self.items.filter(**{f"{self.item_group}__isnull": True}) if self.item_group else self.items.all()
+
+    def variants(self) -> QuerySet[Any]:
+        """The variants, be they among `items` or not."""
+        if self.item_group is None:
+            return self.items.none()
+        is_annotation = self.item_key in self.items.query.annotations
+        rows = self.items if is_annotation else self.items.model._base_manager.using(self.items.db)
+        return rows.filter(**{f"{self.item_group}__isnull": False})
+
     @property
     def customer_field(self) -> Field[Any, Any]:
-        """The field of a customer that holds the key."""
-        about = self.customers.model._meta
-        field = about.pk if self.customer_key == "pk" else about.get_field(self.customer_key)
-        assert isinstance(field, Field)
-        return field
+        """The field of the keys of customers."""
+        return target_of(self.customers, self.customer_key).field
+
+    @property
+    def user_lookup(self) -> str | None:
+        """The lookup in customers of the primary key of their auth user; None where they have none."""
+        user = get_user_model()
+        if self.customer_user is None:
+            return "pk" if issubclass(self.customers.model, user) else None
+        target = target_of(self.customers, self.customer_user)
+        return f"{self.customer_user}__pk" if target.related and not target.annotated else self.customer_user
 
     @property
     def may_see_customers(self) -> str:

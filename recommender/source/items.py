@@ -7,16 +7,13 @@ from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connections
-from django.db.models import CharField, Model, OuterRef, QuerySet, UUIDField, Value
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, Concat, Substr
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from recommender.engine.data.encoders import as_text, as_texts, as_vector, stored_number
 from recommender.engine.errors import ProfileError
 from recommender.errors import RecommendationError
 from recommender.source.declaration import RecommenderSource, get_source
-from recommender.source.times import field_at
+from recommender.source.names import has_join_to_many, leads_to_many
 from recommender.source.values import plain_value
 from recommender.words import Words
 
@@ -29,20 +26,48 @@ def is_item_key(key: object) -> bool:
     return key is not None and bool(str(key).strip())
 
 
+def available(source: RecommenderSource) -> Q:
+    """Which of the items may be listed. Asked of a relation to many, it gives no item twice."""
+    condition = source.item_available
+    if not condition:
+        return Q(pk__isnull=False)
+    asked = source.items.order_by().filter(condition)
+    if has_join_to_many(asked):
+        return Q(Exists(asked.filter(pk=OuterRef("pk"))))
+    return condition
+
+
 def read_item(key: object, columns: Sequence[str] = ()) -> tuple[Any, ...] | None:
     """Primary key and columns of the item of this key, for sale or not; None where there is none. One query."""
-    if not isinstance(key, str) or not is_item_key(key) or "\x00" in key or key != key.encode(errors="ignore").decode():
-        return None  # NUL and halves of surrogate pairs are in no row
     source = get_source()
-    try:
-        rows = source.items.filter(**{source.item_key: key}).order_by()
-        found = list(rows.values_list("pk", source.item_key, *columns)[:SPELLINGS])
-    except (ValueError, ValidationError):  # a word where keys are numbers
-        return None
-    for pk, spelled, *values in found:
-        if str(spelled) == key:  # "p1" finds "P1", too, where a database compares without case
-            return (pk, *values)
-    return None
+    return _row_of_key(source, source.listed_items(), key, ["pk", *columns])
+
+
+def listed_key(key: str) -> str:
+    """The key that an item is listed by: that of its parent for a variant, else its own. A query where there are
+    variants."""
+    source = get_source()
+    if source.item_group is None:
+        return key
+    found = _row_of_key(source, source.variants(), key, [f"{source.item_group}__pk"])
+    parent = None if found is None else source.items.filter(pk=found[0]).values_list(source.item_key, flat=True).first()
+    return key if parent is None else str(parent)
+
+
+def read_variants(source: RecommenderSource) -> Iterator[tuple[str, Any]]:
+    """Key of each variant, and primary key of its parent."""
+    rows = source.variants().order_by().values_list(source.item_key, f"{source.item_group}__pk")
+    return ((str(key), parent) for key, parent in rows.iterator() if is_item_key(key))
+
+
+def read_described(source: RecommenderSource, pks: Iterable[Any]) -> dict[Any, tuple[Any, ...]]:
+    """Of these items, by primary key, the key and the categorical features. A query for some hundred items."""
+    columns, waiting = ("pk", source.item_key, *source.item_categorical), iter(dict.fromkeys(pks))
+    found: dict[Any, tuple[Any, ...]] = {}
+    while part := list(islice(waiting, AT_ONCE)):
+        rows = source.items.order_by().filter(pk__in=part).values_list(*columns)
+        found |= {pk: values for pk, *values in rows}
+    return found
 
 
 def item_exists(key: object) -> bool:
@@ -54,31 +79,6 @@ def check_item_exists(key: object) -> None:
     """RecommendationError for an unknown item."""
     if not item_exists(key):
         raise RecommendationError("item", Words("There is no item {key!r}.", key=key))
-
-
-def key_as_text(source: RecommenderSource, path: str) -> Combinable:
-    """The key that a subquery's outer interaction leads to, as the text that `str` makes of it: some databases keep a
-    UUID without its hyphens."""
-    text = Cast(OuterRef(path), CharField())
-    rows = source.interactions
-    if not isinstance(field_at(rows.model, path), UUIDField) or connections[rows.db].features.has_native_uuid_field:
-        return text
-    parts = [Substr(text, first, length) for first, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))]
-    return Concat(parts[0], *(piece for part in parts[1:] for piece in (Value("-"), part)))
-
-
-def leads_to_many(model: type[Model], name: str) -> bool:
-    """Whether a name, which may follow relations, leads to several rows: `tags__name`."""
-    for part in name.split("__"):
-        if part == "pk":
-            return False
-        field = model._meta.get_field(part)
-        if field.many_to_many or field.one_to_many:
-            return True
-        if field.related_model is None:
-            return False
-        model = field.related_model
-    return False
 
 
 def values_of_many(rows: QuerySet, name: str, pks: Iterable[Any]) -> dict[Any, list[Any]]:
@@ -108,7 +108,7 @@ def read_content(source: RecommenderSource, pks: Iterable[Any]) -> Iterator[tupl
     """Primary key and content (what a model reads beside categories) of these items. What training leaves out is
     missing. A query for some hundred items, and one for each field that leads to many."""
     schema, rows = source.schema(), source.items.order_by()
-    several = {name for name in schema.item_multi if leads_to_many(rows.model, name)}
+    several = {name for name in schema.item_multi if leads_to_many(rows, name)}
     names = [name for name in schema.content_fields if name not in several]
     waiting = iter(pks)
     while part := list(islice(waiting, AT_ONCE)):
@@ -122,8 +122,8 @@ def read_several(source: RecommenderSource, pks: Iterable[Any]) -> Iterator[tupl
     """Primary key and the several values of these items, as (field, value). A query for each field."""
     pks = list(pks)
     for name in source.item_multi:
-        of_many = leads_to_many(source.items.model, name)
         rows = source.items.order_by()
+        of_many = leads_to_many(rows, name)
         found = values_of_many(rows, name, pks) if of_many else dict(rows.filter(pk__in=pks).values_list("pk", name))
         for pk, value in found.items():
             yield pk, {(name, text) for text in _readable(source, name, value) or ()}
@@ -138,3 +138,18 @@ def _readable(source: RecommenderSource, name: str, value: Any) -> Any:
         return vector_of(name, value) if name == source.item_vector else as_text(name, plain_value(value))
     except (ProfileError, TypeError):
         return None
+
+
+def _row_of_key(
+    source: RecommenderSource, rows: QuerySet, key: object, columns: Sequence[str]
+) -> tuple[Any, ...] | None:
+    """The columns of the first of these rows with this key."""
+    if not isinstance(key, str) or not is_item_key(key) or "\x00" in key or key != key.encode(errors="ignore").decode():
+        return None  # NUL and halves of surrogate pairs are in no row
+    try:
+        spelled_alike = rows.filter(**{source.item_key: key}).order_by()
+        found = list(spelled_alike.values_list(source.item_key, *columns)[:SPELLINGS])
+    except (ValueError, ValidationError):  # a word where keys are numbers
+        return None
+    # "p1" finds "P1", too, where a database compares without case.
+    return next((tuple(values) for spelled, *values in found if str(spelled) == key), None)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 
 from recommender.engine.times import AHEAD_SECONDS, EARLIEST_SECONDS
 from recommender.source.declaration import RecommenderSource
+from recommender.source.names import target_of
 
 EARLIEST = datetime.fromtimestamp(EARLIEST_SECONDS, UTC)
 MAX_CLOCK_AHEAD = timedelta(seconds=AHEAD_SECONDS)
@@ -40,7 +41,7 @@ def credible_time_lookups() -> dict[str, datetime]:
 def credible_time(source: RecommenderSource, latest: datetime | None = None) -> Q:
     """The interactions with a credible time. latest : the last one that is accepted; a day from now unless given."""
     latest = timezone.now() + MAX_CLOCK_AHEAD if latest is None else latest
-    field = field_at(source.interactions.model, source.interaction_time)
+    field = time_field(source)
     first, last = (time_as_stored(moment, field) for moment in (EARLIEST, latest))
     return Q(**{f"{source.interaction_time}__gte": first, f"{source.interaction_time}__lte": last})
 
@@ -48,7 +49,7 @@ def credible_time(source: RecommenderSource, latest: datetime | None = None) -> 
 def unreadable_time(source: RecommenderSource) -> Q | None:
     """The interactions whose time no Python value can hold: PostgreSQL has infinity and years before the first. None
     where the column holds numbers."""
-    field = field_at(source.interactions.model, source.interaction_time)
+    field = time_field(source)
     first: date
     last: date
     if isinstance(field, DateTimeField):
@@ -60,12 +61,9 @@ def unreadable_time(source: RecommenderSource) -> Q | None:
     return Q(**{f"{source.interaction_time}__lt": first}) | Q(**{f"{source.interaction_time}__gt": last})
 
 
-def field_at(model: Any, path: str) -> Field[Any, Any]:
-    """The field that a lookup ends at, which may follow relations: `order__placed`."""
-    *relations, name = path.split("__")
-    for relation in relations:
-        model = model._meta.get_field(relation).related_model
-    return model._meta.pk if name == "pk" else model._meta.get_field(name)
+def time_field(source: RecommenderSource) -> Field[Any, Any]:
+    """The field with the times of interactions."""
+    return target_of(source.interactions, source.interaction_time).field
 
 
 def time_as_stored(moment: datetime, field: Field[Any, Any]) -> Any:

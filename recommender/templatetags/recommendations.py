@@ -41,7 +41,7 @@ from recommender.errors import RecommendationError
 from recommender.feedback import record_request_event
 from recommender.models import POPULAR, Event
 from recommender.serving import RecommendationList, items_by_key, sentence
-from recommender.source import customer_key_of, get_source, is_learnable
+from recommender.source import customer_key_of, get_source, is_learnable, key_of_customer
 
 register = template.Library()
 
@@ -160,7 +160,7 @@ def customer_argument(tag: str, arguments: dict[str, object]) -> str | None:
         raise template.TemplateSyntaxError(f"{tag} takes for=, and no {' or '.join(sorted(unknown))}=.")
     customer, source = arguments.get("for"), get_source()
     if isinstance(customer, source.customers.model):
-        return str(getattr(customer, source.customer_key))
+        return key_of_customer(customer)
     if isinstance(customer, AbstractBaseUser | AnonymousUser):
         return customer_key_of(customer)
     # A template passes a number where keys are primary keys, and "" for a variable that does not exist.

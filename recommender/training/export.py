@@ -18,18 +18,26 @@ from django.db import connections, transaction
 from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 
 from recommender.engine.data.encoders import as_number, as_text
-from recommender.engine.data.left_out import EXAMPLES, NOBODYS, ROW, VALUE, LeftOutCounter, write_left_out
+from recommender.engine.data.left_out import EXAMPLES, NOBODYS, OF_NO_ITEM, ROW, VALUE, LeftOutCounter, write_left_out
 from recommender.engine.errors import EngineError, TrainingCancelled
 from recommender.errors import RecommenderError
 from recommender.source import (
+    CUSTOMER,
+    CUSTOMER_KEY,
+    ITEM,
+    ITEM_KEY,
     RecommenderSource,
+    available,
+    interactions_of,
     leads_to_many,
+    of_somebody,
     plain_value,
     texts_of,
     unix_seconds,
     unreadable_time,
     values_of_many,
     vector_of,
+    with_keys,
 )
 
 CHUNK = 5_000  # rows in memory at once: the size of a row group, and of what a server-side cursor fetches
@@ -108,7 +116,7 @@ def export_snapshot(
                 items=tables.write("items", _items(source), _item_columns(source)),
                 interactions=tables.write("interactions", _interactions(source), _interaction_columns(source)),
             )
-            _count_without_customer(source, tables.left_out)
+            _count_nobodys(source, tables.left_out)
             _count_unreadable_times(source, tables.left_out)
         source.schema().write(part)
         write_left_out(part, tables.left_out.found())
@@ -163,25 +171,24 @@ class _Tables:
 
 
 def _items(source: RecommenderSource) -> QuerySet:
-    available = source.item_available or Q(pk__isnull=False)
-    flag = Case(When(available, then=Value(True)), default=Value(False), output_field=BooleanField())
-    return source.items.annotate(_available=flag).order_by("pk")
+    flag = Case(When(available(source), then=Value(True)), default=Value(False), output_field=BooleanField())
+    return source.listed_items().annotate(_available=flag).order_by("pk")
 
 
 def _interactions(source: RecommenderSource) -> QuerySet:
-    rows, unreadable = _learnable(source), unreadable_time(source)
+    rows, unreadable = of_somebody(_learnable(source)), unreadable_time(source)
     return (rows if unreadable is None else rows.exclude(unreadable)).order_by(source.interaction_time, "pk")
 
 
 def _learnable(source: RecommenderSource) -> QuerySet:
     customers = source.customers.order_by().values("pk")
-    return source.interactions.filter(**{f"{source.interaction_customer}__in": customers})
+    return with_keys(source, interactions_of(source)).filter(**{f"{CUSTOMER}__in": customers})
 
 
-def _count_without_customer(source: RecommenderSource, left_out: LeftOutCounter) -> None:
-    """Count the interactions of guests, or of customers who were deleted."""
-    rows = source.interactions.filter(**{f"{source.interaction_customer}__isnull": True})
-    _count(rows, left_out, "user", "is missing", NOBODYS)
+def _count_nobodys(source: RecommenderSource, left_out: LeftOutCounter) -> None:
+    """Count the interactions of guests, or of customers who were deleted, and those of items that were."""
+    _count(interactions_of(source).filter(**{f"{CUSTOMER}__isnull": True}), left_out, "user", "is missing", NOBODYS)
+    _count(_learnable(source).filter(**{f"{ITEM}__isnull": True}), left_out, "item", "is missing", OF_NO_ITEM)
 
 
 def _count_unreadable_times(source: RecommenderSource, left_out: LeftOutCounter) -> None:
@@ -208,16 +215,16 @@ def _item_columns(source: RecommenderSource) -> list[Column]:
     kinds |= dict.fromkeys(source.item_numerical, pa.float64()) | dict.fromkeys(source.item_multi, TEXTS)
     if source.item_vector:
         kinds[source.item_vector] = VECTOR
-    model = source.items.model
-    features = [Column(name, name, kind, kind == TEXTS and leads_to_many(model, name)) for name, kind in kinds.items()]
-    available = Column("available", "_available", pa.bool_())
-    return [Column("item", source.item_key, pa.string()), *features, available, ROW_ID]
+    rows = source.items
+    features = [Column(name, name, kind, kind == TEXTS and leads_to_many(rows, name)) for name, kind in kinds.items()]
+    is_available = Column("available", "_available", pa.bool_())
+    return [Column("item", source.item_key, pa.string()), *features, is_available, ROW_ID]
 
 
 def _interaction_columns(source: RecommenderSource) -> list[Column]:
     columns = [
-        Column("user", f"{source.interaction_customer}__{source.customer_key}", pa.string()),
-        Column("item", f"{source.interaction_item}__{source.item_key}", pa.string()),
+        Column("user", CUSTOMER_KEY, pa.string()),
+        Column("item", ITEM_KEY, pa.string()),
         Column("time", source.interaction_time, TIME),
     ]
     for name, lookup in (("rating", source.interaction_rating), ("quantity", source.interaction_quantity)):

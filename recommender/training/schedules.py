@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun, TrainingSchedule
-from recommender.source import get_source
+from recommender.source import count_purchases, get_source
 from recommender.words import Words, columns, counted
 
 log = structlog.get_logger("recommender.training.schedules")
@@ -62,7 +62,7 @@ def why_due(schedule: TrainingSchedule, now: datetime, purchases: int | None) ->
 
 
 def _start_if_due(schedule: TrainingSchedule, now: datetime, start: Callable[..., TrainingRun]) -> TrainingRun | None:
-    purchases = get_source().interactions.count() if schedule.purchases else None
+    purchases = count_purchases(get_source()) if schedule.purchases else None
     if purchases is not None and (schedule.counted is None or purchases < schedule.counted):
         schedule.counted = purchases  # counting begins now, or again after some were deleted
         schedule.save(update_fields=["counted"])

@@ -22,7 +22,15 @@ from recommender.serving.context import ListContext
 from recommender.serving.kinds.kind import Attempt, ListKind, among, primary_key_of
 from recommender.serving.kinds.similar import Similar
 from recommender.serving.tally import learned_from
-from recommender.source import credible_time, credible_time_lookups, get_source, learnable_keys
+from recommender.source import (
+    CUSTOMER,
+    ITEM,
+    credible_time,
+    credible_time_lookups,
+    get_source,
+    interactions_of,
+    learnable_keys,
+)
 
 LATEST_PEOPLE = 200  # buyers or viewers of an item, who stand for all of them
 LEAST_SHARED = 2  # one person who took both proves nothing
@@ -74,8 +82,9 @@ class AlsoViewed(BoughtTogether):
     why = gettext_noop("People who looked at {} looked at it, too, more often than one would expect.")
 
     def together(self, context: ListContext) -> Together:
-        primary_key_of(context.request.item, context.catalog)  # refuses the key of no item
-        return viewed_with(str(context.request.item), context.catalog)
+        item = str(context.request.item)
+        primary_key_of(item, context.catalog)  # refuses the key of no item
+        return viewed_with(next(context.catalog.listed_keys([item]), item), context.catalog)
 
 
 class Together(NamedTuple):
@@ -88,15 +97,15 @@ class Together(NamedTuple):
 def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
     """What the latest buyers of any of these items (primary keys) also buy, more than everybody does."""
     source = get_source()
-    customer, item = source.interaction_customer, source.interaction_item
-    latest = learned_from(source).filter(**{f"{item}__in": items}).order_by(f"-{source.interaction_time}")
-    buyers = {buyer for (buyer,) in latest_people(latest, [customer])}
+    latest = learned_from(source).filter(**{f"{ITEM}__in": items}).order_by(f"-{source.interaction_time}")
+    buyers = {buyer for (buyer,) in latest_people(latest, [CUSTOMER])}
     theirs = (
-        source.interactions.filter(credible_time(source), **{f"{customer}__in": buyers})
-        .exclude(**{f"{item}__in": items})
+        interactions_of(source)
+        .filter(credible_time(source), **{f"{CUSTOMER}__in": buyers})
+        .exclude(**{f"{ITEM}__in": items})
         .order_by()
     )
-    shared = dict(theirs.values_list(item).annotate(_n=Count(customer, distinct=True)))
+    shared = dict(theirs.values_list(ITEM).annotate(_n=Count(CUSTOMER, distinct=True)))
     rows = {catalog.row_of_pk[pk]: n for pk, n in shared.items() if pk in catalog.row_of_pk}
     return _strongest(rows, catalog.purchases)
 

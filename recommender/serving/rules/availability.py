@@ -6,10 +6,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from django.db.models import F
+from django.db.models.lookups import In
 
 from recommender.serving.catalog import LiveCatalog
-from recommender.serving.reading import available
-from recommender.source import CompiledQuery, RecommenderSource, get_source
+from recommender.source import CompiledQuery, RecommenderSource, available, get_source, plain_field
 
 AT_ONCE = 500  # primary keys in one query
 
@@ -30,5 +31,5 @@ def withdrawn(rows: np.ndarray, catalog: LiveCatalog) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _available_items(source: RecommenderSource) -> CompiledQuery:
-    listed = source.items.filter(available(source)).order_by().values_list("pk", source.item_key)
-    return CompiledQuery(lambda pks: listed.filter(pk__in=pks), source.items.model._meta.pk)
+    listed = source.listed_items().filter(available(source)).order_by().values_list("pk", source.item_key)
+    return CompiledQuery(lambda pks: listed.filter(In(F("pk"), pks)), plain_field(source.items.model._meta.pk))

@@ -83,7 +83,8 @@ def test_several_values_may_be_those_of_a_relation_to_many_and_no_other_field_ma
     (problem,) = problems(**users, item_multi=["group"])
     assert "item_multi names 'group', but User has no field 'group'. Did you mean groups" in problem
     (problem,) = problems(**users, item_text=["groups__name"])
-    assert "item_text names 'groups__name', but User has no relation 'groups'" in problem
+    assert "item_text names 'groups__name', which leads to several rows" in problem
+    assert "item_multi = ['groups__name'] takes several values" in problem
 
 
 def test_a_field_of_items_is_of_one_kind_or_a_category_and_a_text():

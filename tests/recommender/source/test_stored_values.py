@@ -22,6 +22,7 @@ from recommender.serving import customers as people
 from recommender.serving import predict_rating, recommend
 from recommender.serving.reading import read_catalog
 from recommender.serving.tally import Tally, read_newer, read_tally
+from recommender.source import Mark
 from recommender.source.checks import check_source
 from recommender.source.declaration import Sum, get_source
 from recommender.source.values import unix_seconds
@@ -105,11 +106,11 @@ def test_a_rating_beyond_five_is_in_no_mean(source):
     buy(bob, lamp, amount=100)
     buy(eve, lamp, amount=4)
     buy(eve, lamp, amount=99, time=NOON + timedelta(days=1))
-    for tally in (read_tally(shop), read_newer(shop, None)):
+    for tally in (read_tally(shop), read_newer(shop, Mark())):
         assert tally.counts[lamp.pk] == (3, 2, 6.0)
         assert tally.raters == (2, 6.0)
     buy(bob, lamp, amount=3, time=NOON + timedelta(days=2))
-    assert read_newer(shop, Purchase.objects.order_by("pk")[3].pk).counts[lamp.pk] == (0, 1, 3.0)
+    assert read_newer(shop, Mark(last=Purchase.objects.order_by("pk")[3].pk)).counts[lamp.pk] == (0, 1, 3.0)
     assert first.pk
 
 
