@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from django.db.models import Case, Count, Max, QuerySet, Value, When
+from django.db.models import Case, Count, Max, Q, QuerySet, Value, When
 
 from recommender.engine.bundle.neighbours import Neighbours, feature_codes
 from recommender.engine.data.encoders import as_text
@@ -102,11 +102,11 @@ def catalog_state(source: RecommenderSource) -> tuple[Any, ...]:
     It is a hint that a catalog should be read again at once. What it misses (two items that change places, a clock
     that is wrong, a long transaction) is noticed by `changed_slice`.
     """
-    measures: dict[str, Any] = {"n": Count("pk"), "available": Count("pk", filter=available(source))}
+    measures: dict[str, Any] = {"n": Count("pk"), "available": Count("pk", filter=Q(_shown=True))}
     if source.item_updated:
         measures["updated"] = Max(source.item_updated)
     variants = [source.variants().count()] if source.item_group else []
-    return (*source.items.aggregate(**measures).values(), *variants)
+    return (*_shown(source, source.items.order_by()).aggregate(**measures).values(), *variants)
 
 
 def changed_slice(source: RecommenderSource, slices: Sequence[Slice], start: int, seconds: float) -> tuple[bool, int]:
@@ -237,9 +237,13 @@ def _fields(source: RecommenderSource) -> list[str]:
 
 def _rows(source: RecommenderSource) -> QuerySet:
     """Of each item what a catalog holds of it: primary key, key, whether it may be listed, fields."""
-    shown = Case(When(available(source), then=Value(True)), default=Value(False))
-    rows = source.listed_items().order_by("pk").annotate(_shown=shown)
+    rows = _shown(source, source.listed_items().order_by("pk"))
     return rows.values_list("pk", source.item_key, "_shown", *_fields(source))
+
+
+def _shown(source: RecommenderSource, items: QuerySet) -> QuerySet:
+    """Items with `_shown`: whether they may be listed."""
+    return items.annotate(_shown=Case(When(available(source), then=Value(True)), default=Value(False)))
 
 
 def _with_row(digest: int, row: tuple[Any, ...]) -> int:

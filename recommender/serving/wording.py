@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils.translation import gettext, gettext_noop
 
 from recommender.serving.answer import Reason
-from recommender.source import RecommenderSource
+from recommender.source import RecommenderSource, listed_key
 
 WORDS = {
     "because_you_bought": gettext_noop("Because you bought {}"),
@@ -22,10 +22,14 @@ WORDS = {
 
 
 def items_by_key(source: RecommenderSource, keys: Iterable[str]) -> dict[str, Any]:
-    rows = source.items.filter(**{f"{source.item_key}__in": list(dict.fromkeys(keys))}).annotate(
-        _key=F(source.item_key)
-    )
-    return {str(row._key): row for row in rows}
+    """The site's own objects; for the key of a variant that is not among `items`, its parent."""
+    wanted = list(dict.fromkeys(keys))
+    found = _items_of(source, wanted)
+    if source.item_group:
+        parent_of = {key: listed_key(key) for key in wanted if key not in found}
+        parents = _items_of(source, list(parent_of.values()))
+        found |= {key: parents[parent] for key, parent in parent_of.items() if parent in parents}
+    return found
 
 
 def sentence(source: RecommenderSource, reason: Reason, named: dict[str, Any]) -> str:
@@ -40,3 +44,8 @@ def field_name(source: RecommenderSource, name: str) -> str:
     except FieldDoesNotExist:
         return name.replace("_", " ")
     return str(getattr(field, "verbose_name", name))
+
+
+def _items_of(source: RecommenderSource, keys: list[str]) -> dict[str, Any]:
+    rows = source.items.filter(**{f"{source.item_key}__in": keys}).annotate(_key=F(source.item_key))
+    return {str(row._key): row for row in rows}

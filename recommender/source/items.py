@@ -13,7 +13,7 @@ from recommender.engine.data.encoders import as_text, as_texts, as_vector, store
 from recommender.engine.errors import ProfileError
 from recommender.errors import RecommendationError
 from recommender.source.declaration import RecommenderSource, get_source
-from recommender.source.names import has_join_to_many, leads_to_many
+from recommender.source.names import crosses_many, leads_to_many
 from recommender.source.values import plain_value
 from recommender.words import Words
 
@@ -31,9 +31,8 @@ def available(source: RecommenderSource) -> Q:
     condition = source.item_available
     if not condition:
         return Q(pk__isnull=False)
-    asked = source.items.order_by().filter(condition)
-    if has_join_to_many(asked):
-        return Q(Exists(asked.filter(pk=OuterRef("pk"))))
+    if any(crosses_many(source.items, name) for name in _names_in(condition)):
+        return Q(Exists(source.items.order_by().filter(condition, pk=OuterRef("pk"))))
     return condition
 
 
@@ -138,6 +137,15 @@ def _readable(source: RecommenderSource, name: str, value: Any) -> Any:
         return vector_of(name, value) if name == source.item_vector else as_text(name, plain_value(value))
     except (ProfileError, TypeError):
         return None
+
+
+def _names_in(condition: Q) -> Iterator[str]:
+    """The lookups of a condition."""
+    for child in condition.children:
+        if isinstance(child, Q):
+            yield from _names_in(child)
+        elif isinstance(child, tuple):
+            yield child[0]
 
 
 def _row_of_key(

@@ -77,13 +77,29 @@ def leads_to_many(rows: QuerySet[Any], name: str) -> bool:
     return target_of(rows, name).to_many
 
 
-def has_join_to_many(rows: QuerySet[Any]) -> bool:
-    """Whether a query joins a relation to many, which multiplies its rows."""
-    query = rows.query
-    joins = (join for alias, join in query.alias_map.items() if query.alias_refcount.get(alias))
-    return any(getattr(getattr(join, "join_field", None), "one_to_many", False) for join in joins)
+def crosses_many(rows: QuerySet[Any], lookup: str) -> bool:
+    """Whether a lookup, `stock__number__gt`, asks about several rows for one."""
+    model: Any = rows.model
+    parts = lookup.split("__")
+    if parts[0] in rows.query.annotations:
+        return False
+    for part in parts:
+        try:
+            field = model._meta.pk if part == "pk" else model._meta.get_field(part)
+        except FieldDoesNotExist:  # gt, in: a lookup, where the names end
+            return False
+        if field.many_to_many or field.one_to_many:
+            return True
+        model = field.related_model
+        if not isinstance(model, type):
+            return False
+    return False
 
 
 def may_repeat(rows: QuerySet[Any]) -> bool:
     """Whether a query may give a row several times: it joins a relation to many and is neither distinct nor grouped."""
-    return has_join_to_many(rows) and not rows.query.distinct and rows.query.group_by is None
+    query = rows.query
+    if query.distinct or query.group_by is not None:
+        return False
+    joins = (join for alias, join in query.alias_map.items() if query.alias_refcount.get(alias))
+    return any(getattr(getattr(join, "join_field", None), "one_to_many", False) for join in joins)

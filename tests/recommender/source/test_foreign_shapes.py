@@ -18,6 +18,11 @@ def test_whoever_is_signed_in_is_the_customer_at_every_door(users):
     run("signed_in.py", users)
 
 
+@pytest.mark.parametrize("users", ["integer", "uuid"])
+def test_variants_guests_annotations_and_relations_of_other_projects_are_learned_and_listed(users):
+    run("relations.py", users)
+
+
 def run(suite: str, users: str = "integer") -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-c", str(FOREIGN / "pytest.ini"), str(FOREIGN / suite)]
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
