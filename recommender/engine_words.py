@@ -140,12 +140,6 @@ LEFT_OUT: dict[str, Callable[..., Words]] = {
         count,
         **values,
     ),
-    "of no item": lambda count, **values: counted(
-        "{table}: {count:n} row is of no item and left out, because {column} {reason}{names}.",
-        "{table}: {count:n} rows are of no item and left out, because {column} {reason}{names}.",
-        count,
-        **values,
-    ),
     "without a profile": lambda count, **values: counted(
         "{table}: {count:n} row is of a user without a profile, because {column} {reason}{names}.",
         "{table}: {count:n} rows are of users without a profile, because {column} {reason}{names}.",

@@ -20,7 +20,6 @@ from recommender.source.interactions import (
     count_purchases,
     interactions_of,
     key_as_text,
-    of_somebody,
     with_keys,
 )
 from recommender.source.items import (

@@ -53,14 +53,9 @@ def with_keys(source: RecommenderSource, rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.annotate(**{CUSTOMER_KEY: customer_key, ITEM_KEY: item_key})
 
 
-def of_somebody(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Those of `interactions_of` that have a customer and an item: guests teach nothing."""
-    return rows.filter(**{f"{CUSTOMER}__isnull": False, f"{ITEM}__isnull": False})
-
-
 def count_purchases(source: RecommenderSource) -> int:
-    """How many interactions there are that have a customer and an item."""
-    return of_somebody(interactions_of(source)).count()
+    """How many interactions there are that have a customer and an item: guests teach nothing."""
+    return interactions_of(source).filter(**{f"{CUSTOMER}__isnull": False, f"{ITEM}__isnull": False}).count()
 
 
 def primary_key(rows: QuerySet[Any], name: str) -> F:

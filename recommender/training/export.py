@@ -18,19 +18,17 @@ from django.db import connections, transaction
 from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 
 from recommender.engine.data.encoders import as_number, as_text
-from recommender.engine.data.left_out import EXAMPLES, NOBODYS, OF_NO_ITEM, ROW, VALUE, LeftOutCounter, write_left_out
+from recommender.engine.data.left_out import EXAMPLES, NOBODYS, ROW, VALUE, LeftOutCounter, write_left_out
 from recommender.engine.errors import EngineError, TrainingCancelled
 from recommender.errors import RecommenderError
 from recommender.source import (
     CUSTOMER,
     CUSTOMER_KEY,
-    ITEM,
     ITEM_KEY,
     RecommenderSource,
     available,
     interactions_of,
     leads_to_many,
-    of_somebody,
     plain_value,
     texts_of,
     unix_seconds,
@@ -116,7 +114,7 @@ def export_snapshot(
                 items=tables.write("items", _items(source), _item_columns(source)),
                 interactions=tables.write("interactions", _interactions(source), _interaction_columns(source)),
             )
-            _count_nobodys(source, tables.left_out)
+            _count_without_customer(source, tables.left_out)
             _count_unreadable_times(source, tables.left_out)
         source.schema().write(part)
         write_left_out(part, tables.left_out.found())
@@ -176,7 +174,7 @@ def _items(source: RecommenderSource) -> QuerySet:
 
 
 def _interactions(source: RecommenderSource) -> QuerySet:
-    rows, unreadable = of_somebody(_learnable(source)), unreadable_time(source)
+    rows, unreadable = _learnable(source), unreadable_time(source)
     return (rows if unreadable is None else rows.exclude(unreadable)).order_by(source.interaction_time, "pk")
 
 
@@ -185,10 +183,9 @@ def _learnable(source: RecommenderSource) -> QuerySet:
     return with_keys(source, interactions_of(source)).filter(**{f"{CUSTOMER}__in": customers})
 
 
-def _count_nobodys(source: RecommenderSource, left_out: LeftOutCounter) -> None:
-    """Count the interactions of guests, or of customers who were deleted, and those of items that were."""
+def _count_without_customer(source: RecommenderSource, left_out: LeftOutCounter) -> None:
+    """Count the interactions of guests, or of customers who were deleted. The engine counts those without an item."""
     _count(interactions_of(source).filter(**{f"{CUSTOMER}__isnull": True}), left_out, "user", "is missing", NOBODYS)
-    _count(_learnable(source).filter(**{f"{ITEM}__isnull": True}), left_out, "item", "is missing", OF_NO_ITEM)
 
 
 def _count_unreadable_times(source: RecommenderSource, left_out: LeftOutCounter) -> None:

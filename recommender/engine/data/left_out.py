@@ -24,14 +24,12 @@ MOST_UNLISTED = 0.9
 LINE = "the line"  # stands for a column, where it is a whole line of a file that cannot be read
 ROW, VALUE = "row left out", "value left out"  # these two count against MOST_LEFT_OUT
 ONCE, UNLISTED, BARE, NOBODYS = "counted once", "never listed", "without a profile", "nobody's"
-OF_NO_ITEM = "of no item"
 EFFECTS = {  # effect -> (of one, of several)
     ROW: ("row is left out", "rows are left out"),
     VALUE: ("value is left out, its row is kept", "values are left out, their rows are kept"),
     ONCE: ("repeated row is counted once", "repeated rows are counted once"),
     UNLISTED: ("row teaches, but its item is never listed", "rows teach, but their items are never listed"),
     NOBODYS: ("row is nobody's and left out", "rows are nobody's and left out"),
-    OF_NO_ITEM: ("row is of no item and left out", "rows are of no item and left out"),
     BARE: ("row is of a user without a profile", "rows are of users without a profile"),
 }
 
