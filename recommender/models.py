@@ -17,7 +17,7 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from recommender.key_columns import KeyColumn
-from recommender.source import validate_time
+from recommender.source import MAX_KEY_CHARACTERS, validate_time
 from recommender.words import Words, counted, in_words, joined, said
 
 # Permissions, as `has_perm` takes them.
@@ -421,7 +421,7 @@ class Exposure(models.Model):
 
     arm = models.ForeignKey(Arm, on_delete=models.CASCADE, related_name="exposures", verbose_name=_("arm"))
     customer = KeyColumn(
-        max_length=64,
+        max_length=MAX_KEY_CHARACTERS,
         blank=True,
         db_index=True,
         help_text=_("The customer's key, if known."),
@@ -458,7 +458,7 @@ class ServedList(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, verbose_name=_("id"))
     created = models.DateTimeField(default=timezone.now, editable=False, db_index=True, verbose_name=_("created"))
     customer = KeyColumn(
-        max_length=64,
+        max_length=MAX_KEY_CHARACTERS,
         blank=True,
         db_index=True,
         help_text=_("The customer's key, if known."),
@@ -522,14 +522,14 @@ class Event(models.Model):
 
     kind = models.CharField(max_length=12, choices=Kind, verbose_name=_("kind"))
     sender = KeyColumn(
-        max_length=64,
+        max_length=MAX_KEY_CHARACTERS + 10,
         blank=True,
         help_text=_("Whose `event_id` it is: a user, an API key's account or a visit."),
         verbose_name=_("sender"),
     )
     event_id = KeyColumn(max_length=100, null=True, blank=True, verbose_name=_("event id"))  # null is like no other row
-    item = KeyColumn(max_length=64, verbose_name=_("item"))
-    customer = KeyColumn(max_length=64, blank=True, verbose_name=_("customer"))
+    item = KeyColumn(max_length=MAX_KEY_CHARACTERS, verbose_name=_("item"))
+    customer = KeyColumn(max_length=MAX_KEY_CHARACTERS, blank=True, verbose_name=_("customer"))
     session = KeyColumn(max_length=64, blank=True, verbose_name=_("session"))
     recommendation = models.ForeignKey(
         ServedList,
@@ -604,8 +604,8 @@ class ListCount(models.Model):
 class Dismissal(models.Model):
     """An item that a customer does not want to see. Those of visitors are in their session: see dismissals.py."""
 
-    customer = KeyColumn(max_length=64, help_text=_("The customer's key."), verbose_name=_("customer"))
-    item = KeyColumn(max_length=64, verbose_name=_("item"))
+    customer = KeyColumn(max_length=MAX_KEY_CHARACTERS, help_text=_("The customer's key."), verbose_name=_("customer"))
+    item = KeyColumn(max_length=MAX_KEY_CHARACTERS, verbose_name=_("item"))
     time = models.DateTimeField(default=timezone.now, verbose_name=_("time"))
 
     class Meta:

@@ -76,7 +76,7 @@ def dismissed(request: HttpRequest) -> HttpResponse:
     page = Paginator(feedback.dismissals_of_request(request), DISMISSED_PER_PAGE).get_page(request.GET.get("page"))
     items = items_by_key(get_source(), page.object_list)
     rows = [(key, items.get(key)) for key in page.object_list]
-    context = {"page": page, "rows": rows, "signed_in": request.user.is_authenticated, "here": request.get_full_path()}
+    context = {"page": page, "rows": rows, "signed_in": feedback.is_signed_in(request), "here": request.get_full_path()}
     return render(request, "recommender/dismissed.html", context)
 
 
@@ -122,7 +122,7 @@ def because_of(source: str, about: Sequence[str]) -> str:
 
 def _explain(request: HttpRequest, key: str, cart: list[str]) -> Explanation:
     """Why an item is in a list of the reader's: that of a cart, or the one made from all that is known of them."""
-    customer = customer_key_of(request.user)
+    customer = customer_key_of(getattr(request, "user", None))
     if cart:
         return explain(key, customer=customer, session_items=cart, scenario=CART)
     return explain(key, customer=customer, session_items=feedback.views_of_visitor(request))

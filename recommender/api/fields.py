@@ -8,9 +8,10 @@ from typing import Any, Self
 from django.utils.translation import gettext
 from rest_framework import serializers
 
-from recommender.api.limits import MAX_KEY_CHARACTERS, MAX_KEYS
+from recommender.api.limits import MAX_KEYS
 from recommender.engine.data.encoders import as_text
 from recommender.serving import MAX_COUNT
+from recommender.source import MAX_KEY_CHARACTERS
 
 OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 CUSTOMER_HELP = "A key. You yourself, unless you hold an API key."

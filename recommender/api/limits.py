@@ -3,7 +3,6 @@
 MAX_INTERESTED = 1_000  # customers who want an item
 MAX_BATCH_REQUESTS = 1_000  # lists in one call of recommendations/batch/
 MAX_KEYS = 1_000  # in one list of a request
-MAX_KEY_CHARACTERS = 64
 MAX_EVENT_ID_CHARACTERS = 100
 MAX_REASON_CHARACTERS = 1_000  # of a promotion
 MAX_JSON_LEVELS = 32  # lists and objects within each other

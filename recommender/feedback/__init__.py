@@ -34,6 +34,7 @@ from recommender.feedback.served_lists import new_list_id, record_lists, start_r
 from recommender.feedback.visits import (
     VIEW_WINDOW_HOURS,
     begin_visit,
+    is_signed_in,
     recent_views,
     remember_view,
     sender_of,

@@ -13,7 +13,14 @@ from django.http import HttpRequest
 
 from recommender.errors import RecommendationError
 from recommender.models import Dismissal
-from recommender.source import check_customer, check_item_exists, customer_key_of, listed_key
+from recommender.source import (
+    check_customer,
+    check_item_exists,
+    check_length,
+    customer_key_of,
+    is_storable,
+    listed_key,
+)
 from recommender.words import Words
 
 MAX_IN_SESSION = 200  # every page reads the session
@@ -23,6 +30,7 @@ SESSION_KEY = "recommender_dismissed"
 def dismiss(*, customer: str, item: str) -> Dismissal:
     """Leave an item out of a customer's lists from now on. RecommendationError for an unknown customer or item."""
     check_customer(customer)
+    check_length("customer", customer)
     item = _listed(item)
     return Dismissal.objects.get_or_create(customer=customer, item=item)[0]
 
@@ -47,7 +55,7 @@ def dismiss_for_request(request: HttpRequest, item: str) -> None:
 
     RecommendationError for an unknown item, and for a program that names no customer.
     """
-    customer = customer_key_of(request.user)
+    customer = customer_key_of(getattr(request, "user", None))
     if customer is not None:
         dismiss(customer=customer, item=item)
         return
@@ -59,7 +67,7 @@ def dismiss_for_request(request: HttpRequest, item: str) -> None:
 
 def undo_dismissal_for_request(request: HttpRequest, item: str) -> bool:
     """Let the lists of the sender of this request hold an item again. Returns whether it was dismissed."""
-    customer = customer_key_of(request.user)
+    customer = customer_key_of(getattr(request, "user", None))
     if customer is not None:
         return undo_dismissal(customer=customer, item=item)
     _check_has_session(request)
@@ -94,19 +102,22 @@ def carry_over_dismissals(
     """Receiver of `user_logged_in`: the visitor's dismissals become the customer's."""
     items = dismissals_in_session(request)
     customer = customer_key_of(user) if items else None
-    if request is None or customer is None:
+    if request is None or customer is None or not is_storable(customer):
         return
     Dismissal.objects.bulk_create([Dismissal(customer=customer, item=item) for item in items], ignore_conflicts=True)
     del request.session[SESSION_KEY]
 
 
 def _listed(item: str) -> str:
-    """The key that the item is listed by. RecommendationError for an unknown item."""
+    """The key that the item is listed by. RecommendationError for an unknown item, and for a key that is too long."""
     item = listed_key(item)
     check_item_exists(item)
+    check_length("item", item)
     return item
 
 
 def _check_has_session(request: Any) -> None:
     if getattr(request, "auth", None) is not None:  # a request with a token
         raise RecommendationError("customer", Words("Name the customer whose lists it is about."))
+    if getattr(request, "session", None) is None:
+        raise RecommendationError("customer", Words("Sign in: this site keeps no sessions of visitors."))

@@ -16,7 +16,15 @@ from django.utils import timezone
 from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import served_lists, visits
 from recommender.models import Event, ServedList
-from recommender.source import check_customer, check_item_exists, customer_key_of, is_learnable, listed_key
+from recommender.source import (
+    check_customer,
+    check_item_exists,
+    check_length,
+    customer_key_of,
+    is_learnable,
+    is_storable,
+    listed_key,
+)
 from recommender.words import Words
 
 log = structlog.get_logger("recommender.feedback.events")
@@ -67,6 +75,8 @@ def record_event(
         _check_unchanged(stored, event, ["time"] if time else [])
         return stored, False
     check_item_exists(item)
+    check_length("item", item)
+    check_length("customer", event.customer)
     if served_list is not None and (_has_event(served_list, kind, item) or not _claim(served_list, visitors)):
         event.recommendation = None
     event.full_clean(validate_unique=False, validate_constraints=False)
@@ -80,7 +90,7 @@ def record_request_event(request: HttpRequest, kind: Event.Kind, item: str, list
     however often the page is loaded. An unknown item and a customer who opted out are ignored: the page is shown
     anyway.
     """
-    customer, item = customer_key_of(request.user), listed_key(item)
+    customer, item = customer_key_of(getattr(request, "user", None)), listed_key(item)
     session, visitors = visits.session_key_of(request), visits.visitor_ids_of(request)
     served_list = _list_shown_to(customer, visitors, _uuid(list_id), item)
     if served_list is not None and kind == Event.Kind.VIEW:
@@ -108,7 +118,7 @@ def assign_visit(user: Any, request: HttpRequest | None = None, **kwargs: object
     unless the customer opted out."""
     session = visits.leave_visit(request)
     customer = customer_key_of(user) if session else None
-    if customer is not None and is_learnable(customer):
+    if customer is not None and is_storable(customer) and is_learnable(customer):
         since = timezone.now() - visits.VIEW_WINDOW
         Event.objects.filter(session=session, customer="", time__gte=since).update(customer=customer)
 
@@ -121,8 +131,8 @@ def views_of_customer(customer: str) -> QuerySet[Any, Any]:
 
 def forget_views(request: HttpRequest, item: str) -> int:
     """Erase the views of an item by the sender of this request; back comes their number."""
-    customer, item = customer_key_of(request.user), listed_key(item)
-    session = request.session.session_key
+    customer, item = customer_key_of(getattr(request, "user", None)), listed_key(item)
+    session = visits.session_key_of(request)
     views = Event.objects.filter(item=item, kind__in=Event.VIEWED)
     if customer is not None:
         return views.filter(customer=customer).delete()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,11 +21,19 @@ VIEW_WINDOW_HOURS = 24  # of customers; a visitor's views last as long as their 
 VIEW_WINDOW = timedelta(hours=VIEW_WINDOW_HOURS)
 # In the session: keys of items; the session's own key, which signing in replaces; the visitor's id before that.
 VIEWS, OWN_KEY, EARLIER_ID = "recommender_viewed", "recommender_session", "recommender_visitor_before"
+VISIT = "recommender_visit"  # stands for the session's key where that cannot be kept
+MAX_SESSION_KEY = 64
+
+
+def is_signed_in(request: Any) -> bool:
+    """Whether a user sends the request; nobody does where the site has no authentication."""
+    user = getattr(request, "user", None)
+    return user is not None and bool(user.is_authenticated)
 
 
 def remember_view(request: HttpRequest, item: str) -> None:
     """Note in the session that the visitor looked at an item. The latest is last, and no item is there twice."""
-    if getattr(request, "session", None) is None or request.user.is_authenticated:
+    if getattr(request, "session", None) is None or is_signed_in(request):
         return
     others = [key for key in views_of_visitor(request) if key != item]
     request.session[VIEWS] = [*others, item][-MAX_VIEWS:]
@@ -39,7 +48,7 @@ def forget_view(request: HttpRequest, item: str) -> None:
 
 def views_of_visitor(request: HttpRequest | None) -> list[str]:
     """Keys of the items that this visitor looked at, the latest last; nothing for a user: events hold theirs."""
-    if request is None or getattr(request, "session", None) is None or request.user.is_authenticated:
+    if request is None or getattr(request, "session", None) is None or is_signed_in(request):
         return []
     return list(request.session.get(VIEWS, []))
 
@@ -62,20 +71,21 @@ def session_key_of(request: Any) -> str:
         return ""
     if session.session_key is None:
         session.create()
-    return session.session_key or ""
+    return _key_of(session)
 
 
 def visitor_id_of(request: Any) -> str:
     """An id of this visit that does not open its session; "" for a user, a token, or a request without a session."""
     session = getattr(request, "session", None)
-    if session is None or session.session_key is None or request.user.is_authenticated:
+    if session is None or is_signed_in(request):
         return ""
-    return _visitor_id(session.session_key)
+    key = session.session_key if _is_kept(session.session_key) else session.get(VISIT)
+    return _visitor_id(key) if key else ""
 
 
 def begin_visit(request: Any) -> str:
     """The same; a session is created if need be, so that a click can be assigned to the visitor of a list."""
-    if session_key_of(request) and not request.user.is_authenticated:
+    if session_key_of(request) and not is_signed_in(request):
         _keep_session_key(request)
     return visitor_id_of(request)
 
@@ -89,7 +99,7 @@ def visitor_ids_of(request: Any) -> list[str]:
 
 def sender_of(request: Any) -> str:
     """The owner of this request's event ids: the user (of a session, a token or a key), or the visit."""
-    if request.user.is_authenticated:
+    if is_signed_in(request):
         return f"user:{request.user.pk}"
     return f"visitor:{begin_visit(request)}"
 
@@ -116,6 +126,19 @@ _VIEWS_QUERY = CompiledQuery(_views_query)
 
 def _visitor_id(session_key: str) -> str:
     return salted_hmac("recommender.visitor", session_key).hexdigest()[:32]
+
+
+def _key_of(session: Any) -> str:
+    """The key of a session; of one that is kept in a cookie, and has none or one that changes, a key of our own."""
+    if _is_kept(session.session_key):
+        return str(session.session_key)
+    if VISIT not in session:
+        session[VISIT] = secrets.token_hex(16)
+    return str(session[VISIT])
+
+
+def _is_kept(session_key: str | None) -> bool:
+    return session_key is not None and len(session_key) <= MAX_SESSION_KEY
 
 
 def _keep_session_key(request: Any) -> None:

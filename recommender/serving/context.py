@@ -20,7 +20,7 @@ from recommender.serving.customers import CustomerContext, check_profile, find_c
 from recommender.serving.paging import read_token
 from recommender.serving.request import ListRequest, check_request
 from recommender.serving.rules.restrictions import allowed_rows
-from recommender.source import get_source
+from recommender.source import get_source, is_storable
 
 log = structlog.get_logger("recommender.serving")
 
@@ -55,7 +55,9 @@ class ListContext:
 
     @property
     def may_be_logged(self) -> bool:
-        return self.customer is None or self.customer.learnable
+        if self.customer is None:
+            return True
+        return self.customer.learnable and is_storable(self.customer.key)
 
 
 def read_contexts(

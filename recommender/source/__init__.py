@@ -37,6 +37,7 @@ from recommender.source.items import (
     values_of_many,
     vector_of,
 )
+from recommender.source.lengths import MAX_KEY_CHARACTERS, check_length, is_storable
 from recommender.source.names import leads_to_many, plain_field, target_of
 from recommender.source.newness import Mark, have_order, mark_of, newer_than
 from recommender.source.times import (

@@ -23,6 +23,10 @@ def test_variants_guests_annotations_and_relations_of_other_projects_are_learned
     run("relations.py", users)
 
 
+def test_long_keys_and_sites_without_sessions_or_users_break_no_page():
+    run("keys.py", "custom")
+
+
 def run(suite: str, users: str = "integer") -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-c", str(FOREIGN / "pytest.ini"), str(FOREIGN / suite)]
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
