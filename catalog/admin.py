@@ -1,6 +1,8 @@
 """Products in the admin: search, filters, import and export, history."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import DropdownFilter, RangeNumericFilter
 
 from catalog.models import Product
@@ -22,11 +24,13 @@ class CommonestValues(DropdownFilter):
 
 
 class CategoryFilter(CommonestValues):
-    title = parameter_name = "category"
+    parameter_name = "category"
+    title = _("category")
 
 
 class BrandFilter(CommonestValues):
-    title = parameter_name = "brand"
+    parameter_name = "brand"
+    title = _("brand")
 
 
 @admin.register(Product)
@@ -42,7 +46,7 @@ class ProductAdmin(SheetAdmin):
     ]
     list_filter_submit = True
     search_fields = ["name", "key", "category", "brand"]
-    search_help_text = "Name, key, category or brand"
+    search_help_text = _("Name, key, category or brand")
     list_per_page = 50
     show_full_result_count = False
     actions = ["take_off_sale", "put_on_sale"]
@@ -50,8 +54,8 @@ class ProductAdmin(SheetAdmin):
     readonly_fields = ["created", "updated"]
     fieldsets = [
         (None, {"fields": ["key", "name", "active", "price", "description", "image"]}),
-        ("What it is", {"fields": ["category", "brand", "type"]}),
-        ("When", {"fields": ["created", "updated"]}),
+        (_("What it is"), {"fields": ["category", "brand", "type"]}),
+        (_("When"), {"fields": ["created", "updated"]}),
     ]
 
     def get_readonly_fields(self, request, obj=None):
@@ -64,10 +68,14 @@ class ProductAdmin(SheetAdmin):
         if "image" in form.changed_data and before:
             delete_picture(storage=before.storage, name=before.name)
 
-    @admin.action(description="Take off sale", permissions=["change"])
+    @admin.action(description=_("Take off sale"), permissions=["change"])
     def take_off_sale(self, request, queryset):
-        self.message_user(request, f"{take_off_sale(products=queryset)} products taken off sale.")
+        changed = take_off_sale(products=queryset)
+        message = ngettext("{n} product taken off sale.", "{n} products taken off sale.", changed)
+        self.message_user(request, message.format(n=changed))
 
-    @admin.action(description="Put on sale", permissions=["change"])
+    @admin.action(description=_("Put on sale"), permissions=["change"])
     def put_on_sale(self, request, queryset):
-        self.message_user(request, f"{put_on_sale(products=queryset)} products put on sale.")
+        changed = put_on_sale(products=queryset)
+        message = ngettext("{n} product put on sale.", "{n} products put on sale.", changed)
+        self.message_user(request, message.format(n=changed))

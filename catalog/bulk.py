@@ -3,6 +3,7 @@
 from collections import Counter
 
 from django.db import transaction
+from django.utils.translation import gettext
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from drf_standardized_errors.formatter import flatten_errors
 from rest_framework import serializers, status
@@ -70,7 +71,13 @@ class BulkCreateMixin:
     @transaction.atomic
     def create_many(self, rows: list[object]) -> dict[str, object]:
         if len(rows) > MOST_ROWS:
-            raise serializers.ValidationError({"non_field_errors": [f"{len(rows)} rows; at most {MOST_ROWS} at once."]})
+            raise serializers.ValidationError(
+                {
+                    "non_field_errors": [
+                        gettext("{count} rows; at most {most} at once.").format(count=len(rows), most=MOST_ROWS)
+                    ]
+                }
+            )
         context = {**self.get_serializer_context(), **self.related_rows(rows)}
         # In the order of their own ids, not of the list: of two lists that are sent at once, with rows in common, one
         # then waits for the other instead of each for the other.

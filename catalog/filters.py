@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import django_filters
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Product
 from catalog.search_limits import too_much
@@ -32,20 +33,20 @@ class StableOrdering(django_filters.OrderingFilter):
 class ProductFilter(django_filters.FilterSet):
     q = django_filters.CharFilter(
         method="by_text",
-        label="Words in the name, category, brand or type, or the key",
+        label=_("Words in the name, category, brand or type, or the key"),
         validators=[check_search],
     )
-    category = django_filters.CharFilter()
-    brand = django_filters.CharFilter()
-    type = django_filters.CharFilter()
-    min_price = django_filters.NumberFilter("price", lookup_expr="gte", label="Lowest price")
-    max_price = django_filters.NumberFilter("price", lookup_expr="lte", label="Highest price")
+    category = django_filters.CharFilter(label=_("category"))
+    brand = django_filters.CharFilter(label=_("brand"))
+    type = django_filters.CharFilter(label=_("type"))
+    min_price = django_filters.NumberFilter("price", lookup_expr="gte", label=_("Lowest price"))
+    max_price = django_filters.NumberFilter("price", lookup_expr="lte", label=_("Highest price"))
     min_rating = django_filters.NumberFilter(
-        method="by_rating", min_value=0, max_value=5, label="Lowest average rating, 0 to 5"
+        method="by_rating", min_value=0, max_value=5, label=_("Lowest average rating, 0 to 5")
     )
     ordering = StableOrdering(
         fields=[("name", "name"), ("price", "price"), ("created", "created"), ("rating", "rating")],
-        label="One of name, price, created, rating; with a minus in front from high to low",
+        label=_("One of name, price, created, rating; with a minus in front from high to low"),
     )
 
     class Meta:
@@ -68,12 +69,12 @@ class WiderSearch(NamedTuple):
 
 
 PARTS = {  # of a search, in words
-    ("q",): "the words",
-    ("category",): "the category",
-    ("brand",): "the brand",
-    ("type",): "the type",
-    ("min_price", "max_price"): "the price",
-    ("min_rating",): "the rating",
+    ("q",): _("the words"),
+    ("category",): _("the category"),
+    ("brand",): _("the brand"),
+    ("type",): _("the type"),
+    ("min_price", "max_price"): _("the price"),
+    ("min_rating",): _("the rating"),
 }
 
 

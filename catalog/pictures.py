@@ -12,6 +12,8 @@ from pathlib import PurePosixPath
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import Storage
+from django.utils.formats import number_format
+from django.utils.translation import gettext
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 WIDTHS = (240, 480, 960)  # pixels: an order's picture, a card, a product's page, each on a sharp screen, too
@@ -36,17 +38,27 @@ def validate_picture(upload: File) -> None:
     if upload.closed:  # stored before, and perhaps not there any more
         return
     if upload.size > MAX_MEGABYTES << 20:
-        raise ValidationError(f"The picture has {upload.size / (1 << 20):.1f} MB; up to {MAX_MEGABYTES} are taken.")
+        raise ValidationError(
+            gettext("The picture has {size} MB; up to {most} are taken.").format(
+                size=number_format(f"{upload.size / (1 << 20):.1f}"), most=MAX_MEGABYTES
+            )
+        )
     try:
         upload.seek(0)
         with Image.open(upload.file or BytesIO(), formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 millions = MAX_PIXELS // 1_000_000
-                raise ValidationError(f"The picture has {width} x {height} pixels; up to {millions} million are taken.")
+                raise ValidationError(
+                    gettext("The picture has {width} x {height} pixels; up to {millions} million are taken.").format(
+                        width=width, height=height, millions=millions
+                    )
+                )
             image.load()
     except BROKEN:
-        raise ValidationError(f"This is no whole picture in one of the formats {', '.join(FORMATS)}.") from None
+        raise ValidationError(
+            gettext("This is no whole picture in one of the formats {formats}.").format(formats=", ".join(FORMATS))
+        ) from None
     finally:
         upload.seek(0)
 

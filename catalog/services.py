@@ -7,6 +7,7 @@ from django.core.files.storage import Storage
 from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError, QuerySet
 from django.utils import timezone
+from django.utils.translation import ngettext
 
 from catalog import pictures
 from catalog.errors import ProductInUse
@@ -59,7 +60,11 @@ def delete_product(*, product: Product) -> None:
     except ProtectedError as error:
         times = len(error.protected_objects)
         raise ProductInUse(
-            f"{product.key} was bought {times} times and is kept. Set active to false to take it off sale."
+            ngettext(
+                "{key} was bought {n} time and is kept. Set active to false to take it off sale.",
+                "{key} was bought {n} times and is kept. Set active to false to take it off sale.",
+                times,
+            ).format(key=product.key, n=times)
         ) from error
 
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import sanitize_separators
+from django.utils.translation import gettext
 from import_export.admin import ImportExportModelAdmin
 from import_export.formats.base_formats import CSV, JSON
 from import_export.resources import ModelResource
@@ -71,14 +72,18 @@ class ExactDateTimeWidget(DateTimeWidget):
         try:
             moment = parse_datetime(value.strip()) if isinstance(value, str) else None
         except ValueError as error:
-            raise ValueError(f"{value!r} is no date and time: {error}.") from None
+            raise ValueError(
+                gettext("{value!r} is no date and time: {error}.").format(value=value, error=error)
+            ) from None
         if moment is None:
             return super().clean(value, row, **kwargs)
         try:
             # In UTC: PostgreSQL takes no offset of 16 hours.
             return (timezone.make_aware(moment) if timezone.is_naive(moment) else moment).astimezone(UTC)
         except OverflowError:
-            raise ValueError(f"{value!r} lies outside of the years 1 to 9999 in UTC.") from None
+            raise ValueError(
+                gettext("{value!r} lies outside of the years 1 to 9999 in UTC.").format(value=value)
+            ) from None
 
     def render(self, value: Any, obj: Any = None, **kwargs: object) -> str:
         return "" if value is None else timezone.localtime(value).isoformat(sep=" ")
@@ -91,7 +96,7 @@ class PlainNumber:
         try:
             return super().clean(value, row, **kwargs)  # type: ignore[misc]
         except ArithmeticError:
-            raise ValueError(f"{value!r} is not a number.") from None
+            raise ValueError(gettext("{value!r} is not a number.").format(value=value)) from None
 
     def render(self, value: Any, obj: Any = None, **kwargs: object) -> Any:
         return "" if value is None else value
@@ -107,7 +112,7 @@ class PlainIntegerWidget(PlainNumber, IntegerWidget):
     def clean(self, value: Any, row: Any = None, **kwargs: object) -> Any:
         number = super().clean(value, row, **kwargs)
         if number is not None and number != Decimal(sanitize_separators(value)):
-            raise ValueError(f"{value!r} is not a whole number.")
+            raise ValueError(gettext("{value!r} is not a whole number.").format(value=value))
         return number
 
 
@@ -119,7 +124,7 @@ class YesOrNoWidget(BooleanWidget):
     def clean(self, value: Any, row: Any = None, **kwargs: object) -> bool | None:
         word = "" if value is None else str(value).strip().lower()
         if word and word not in self.YES | self.NO:
-            raise ValueError(f"{value!r} is neither yes nor no: write 1 or 0.")
+            raise ValueError(gettext("{value!r} is neither yes nor no: write 1 or 0.").format(value=value))
         return word in self.YES if word else None
 
 
@@ -128,7 +133,7 @@ class TextWidget(CharWidget):
 
     def clean(self, value: Any, row: Any = None, **kwargs: object) -> Any:
         if isinstance(value, list | dict):
-            raise ValueError(f"{value!r} is not text.")
+            raise ValueError(gettext("{value!r} is not text.").format(value=value))
         return super().clean(value if str(value or "").strip() else None, row, **kwargs)
 
 
@@ -139,7 +144,9 @@ class KeyOfWidget(ForeignKeyWidget):
         try:
             return super().clean(value, row, **kwargs)
         except ObjectDoesNotExist:
-            raise ValueError(f"There is no {self.model._meta.verbose_name} {value!r}.") from None
+            raise ValueError(
+                gettext("There is no {kind} {value!r}.").format(kind=self.model._meta.verbose_name, value=value)
+            ) from None
 
 
 class SheetResource(ModelResource):
@@ -167,8 +174,10 @@ class SheetResource(ModelResource):
         about = self._meta.model._meta
         permission = f"{about.app_label}.{verb}_{about.model_name}"
         if user is not None and not user.has_perm(permission):
-            change = "would be added" if verb == "add" else "would be changed"
-            raise ValidationError(f"This {about.verbose_name} {change}, which takes the permission {permission}.")
+            sentence = gettext("This {kind} would be changed, which takes the permission {permission}.")
+            if verb == "add":
+                sentence = gettext("This {kind} would be added, which takes the permission {permission}.")
+            raise ValidationError(sentence.format(kind=about.verbose_name, permission=permission))
 
 
 class SheetAdmin(ModelAdmin, ImportExportModelAdmin):

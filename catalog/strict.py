@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext
 from rest_framework import serializers, status
 
 
@@ -54,7 +55,8 @@ class StrictModelSerializer(serializers.ModelSerializer):
             unknown = sorted(printable(str(name)) for name in data if name not in self.fields)
             names = ", ".join(name for name, field in self.fields.items() if not field.read_only)
             if unknown:
-                raise serializers.ValidationError({name: [f"Unknown field. There are: {names}."] for name in unknown})
+                wrong = gettext("Unknown field. There are: {names}.").format(names=names)
+                raise serializers.ValidationError({name: [wrong] for name in unknown})
         return super().to_internal_value(data)
 
     def create(self, validated_data: dict) -> object:
@@ -62,7 +64,9 @@ class StrictModelSerializer(serializers.ModelSerializer):
 
     def update(self, instance: object, validated_data: dict) -> object:
         if validated_data.get("key") not in (None, getattr(instance, "key", None)):
-            raise serializers.ValidationError({"key": [f"A key never changes; this row's is {instance.key}."]})
+            raise serializers.ValidationError(
+                {"key": [gettext("A key never changes; this row's is {key}.").format(key=instance.key)]}
+            )
         return self.store(self.update_row, {self.Meta.model._meta.model_name: instance, **validated_data})
 
     def store(self, service: Callable[..., Any], fields: dict) -> object:

@@ -4,6 +4,8 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from catalog.filters import ProductFilter, wider_searches
@@ -13,19 +15,23 @@ from catalog.selectors import facet, products_for_sale, spelled_like
 
 PAGE_SIZE = 24
 ORDERS = [
-    ("", "By name"),
-    ("price", "Cheapest first"),
-    ("-price", "Dearest first"),
-    ("-rating", "Best rated first"),
-    ("-created", "Newest first"),
+    ("", _("By name")),
+    ("price", _("Cheapest first")),
+    ("-price", _("Dearest first")),
+    ("-rating", _("Best rated first")),
+    ("-created", _("Newest first")),
 ]
-LEAST_RATINGS = [("", "Any"), ("4", "4 and up"), ("3", "3 and up"), ("2", "2 and up")]
+LEAST_RATINGS = [("", _("Any")), ("4", _("4 and up")), ("3", _("3 and up")), ("2", _("2 and up"))]
 NARROWING = ("q", "category", "brand", "type", "min_price", "max_price", "min_rating")
 
 
 def least_ratings(chosen: str) -> list[tuple[str, str]]:
     """What the form offers, and what the address says where that is something else."""
-    return LEAST_RATINGS if chosen in dict(LEAST_RATINGS) else [*LEAST_RATINGS, (chosen, f"{chosen} and up")]
+    return (
+        LEAST_RATINGS
+        if chosen in dict(LEAST_RATINGS)
+        else [*LEAST_RATINGS, (chosen, gettext("{rating} and up").format(rating=chosen))]
+    )
 
 
 @require_safe

@@ -3,6 +3,8 @@
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter, RangeNumericFilter
 from unfold.paginator import InfinitePaginator
 
@@ -32,25 +34,28 @@ class CustomerAdmin(LongTableAdmin):
         ("created", RangeDateTimeFilter),
     ]
     search_fields = ["key", "name", "user__username", "user__email"]
-    search_help_text = "Key, name, username or email"
+    search_help_text = _("Key, name, username or email")
     autocomplete_fields = ["user"]
     readonly_fields = ["created", "updated", "what_they_bought"]
     fieldsets = [
         (None, {"fields": ["key", "name", "user", "personalisation", "what_they_bought"]}),
-        ("Profile", {"fields": profile.NAMES}),
-        ("When", {"fields": ["created", "updated"]}),
+        (_("Profile"), {"fields": profile.NAMES}),
+        (_("When"), {"fields": ["created", "updated"]}),
     ]
 
     def get_readonly_fields(self, request, obj=None):
         """The key never changes."""
         return [*self.readonly_fields, "key"] if obj else self.readonly_fields
 
-    @admin.display(description="Purchases")
+    @admin.display(description=_("Purchases"))
     def what_they_bought(self, customer):
         if customer.pk is None:
             return "-"
+        count = customer.purchases.count()
         address = reverse("admin:customers_purchase_changelist", query={"customer__id__exact": customer.pk})
-        return format_html('<a href="{}">{} purchases</a>', address, customer.purchases.count())
+        return format_html(
+            '<a href="{}">{}</a>', address, ngettext("{n} purchase", "{n} purchases", count).format(n=count)
+        )
 
 
 @admin.register(Purchase)
@@ -68,16 +73,16 @@ class PurchaseAdmin(LongTableAdmin):
         ("product__category", FieldTextFilter),
     ]
     search_fields = ["=external_id", "=customer__key", "customer__name", "=product__key", "product__name"]
-    search_help_text = "Customer, product, or the whole of an external id"
+    search_help_text = _("Customer, product, or the whole of an external id")
     autocomplete_fields = ["customer", "product"]
     readonly_fields = ["order"]
     fieldsets = [
         (None, {"fields": ["customer", "product", "time", "quantity", "amount", "rating"]}),
         (
-            "Order",
+            _("Order"),
             {"fields": ["feedback", "shipping_method", "payment_method", "order_status", "order", "external_id"]},
         ),
-        ("Privacy", {"fields": ["personalisation"]}),
+        (_("Privacy"), {"fields": ["personalisation"]}),
     ]
 
     def lookup_allowed(self, lookup, value, request=None):

@@ -2,6 +2,7 @@
 
 import django_filters
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
 from rest_framework.permissions import DjangoModelPermissions
@@ -50,7 +51,9 @@ class KeyField(serializers.SlugRelatedField):
 
     def to_internal_value(self, data: object) -> object:
         if not isinstance(data, str) or not storable(data):
-            raise serializers.ValidationError(f"A key is text; this is {printable(repr(data))}.")
+            raise serializers.ValidationError(
+                gettext("A key is text; this is {value}.").format(value=printable(repr(data)))
+            )
         row = self.context.get(self.rows, {}).get(data)
         return super().to_internal_value(data) if row is None else row
 
@@ -81,7 +84,9 @@ class PurchaseSerializer(StrictModelSerializer):
 
     def validate_customer(self, customer: Customer | None) -> Customer:
         if customer is None:
-            raise serializers.ValidationError("A purchase is somebody's: give the customer's key.", code="null")
+            raise serializers.ValidationError(
+                gettext("A purchase is somebody's: give the customer's key."), code="null"
+            )
         return customer
 
     def create_row(self, *, external_id: str | None = None, **fields: object) -> Purchase:

@@ -18,6 +18,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from catalog.models import Product
 from catalog.selectors import products_by_pk
@@ -65,10 +66,12 @@ class Cart:
     def put(self, product: Product, quantity: int = 1) -> None:
         """So many pieces more. CartRefused for what is not for sale, or does not fit in."""
         if not product.active:
-            raise CartRefused(f"{product.name} is no longer for sale.")
+            raise CartRefused(gettext("{product} is no longer for sale.").format(product=product.name))
         quantities = {line.product.pk: line.quantity for line in self.lines()}
         if product.pk not in quantities and len(quantities) >= MOST_LINES:
-            raise CartRefused(f"A cart holds up to {MOST_LINES} products. Take one out, or check out first.")
+            raise CartRefused(
+                gettext("A cart holds up to {most} products. Take one out, or check out first.").format(most=MOST_LINES)
+            )
         self._store(product, checked_quantity(quantities.get(product.pk, 0) + quantity))
 
     def change(self, quantities: Mapping[int, int]) -> None:
@@ -190,5 +193,9 @@ def fingerprint(lines: Iterable[CartLine]) -> str:
 
 def checked_quantity(quantity: int) -> int:
     if not 1 <= quantity <= MOST_PIECES:
-        raise CartRefused(f"Of one product you can take 1 to {MOST_PIECES} pieces at a time; this was {quantity}.")
+        raise CartRefused(
+            gettext("Of one product you can take 1 to {most} pieces at a time; this was {quantity}.").format(
+                most=MOST_PIECES, quantity=quantity
+            )
+        )
     return quantity

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from customers.carts import buyable, fingerprint, lines_of
 from customers.errors import OrderRefused
@@ -24,9 +25,11 @@ def check_out(*, customer: Customer, order: UUID, seen: str, shipping_method: st
             return placed, False
         lines = buyable(lines_of(customer))
         if not lines:
-            raise OrderRefused("There is nothing in your cart to order.")
+            raise OrderRefused(gettext("There is nothing in your cart to order."))
         if fingerprint(lines) != seen:
-            raise OrderRefused("Your cart has changed since you looked at it. Nothing was ordered: please look again.")
+            raise OrderRefused(
+                gettext("Your cart has changed since you looked at it. Nothing was ordered: please look again.")
+            )
         now = timezone.now()
         bought = [
             buy(

@@ -6,6 +6,8 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from customers.models import Customer
 from customers.profile import BY_NAME, NAMES, PROFILE, ProfileField
@@ -42,7 +44,10 @@ class ProfileFields(type("FormOfPROFILE", (forms.Form,), {field.name: form_field
         for name, field in BY_NAME.items():
             if field.choices:
                 values = dict.fromkeys(filter(None, [self.initial.get(name), *suggestions(name)]))
-                self.fields[name].choices = [("", "I'd rather not say"), *((value, value) for value in values)]
+                self.fields[name].choices = [
+                    ("", gettext("I'd rather not say")),
+                    *((value, gettext(value) if value in field.choices else value) for value in values),
+                ]
 
     def profile_fields(self) -> list[forms.BoundField]:
         return [self[field] for field in NAMES]
@@ -63,7 +68,9 @@ class SignUpProfileForm(ProfileFields):
 
 
 class ProfileForm(ProfileFields):
-    name = forms.CharField(required=False, max_length=200, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    name = forms.CharField(
+        required=False, max_length=200, label=_("Name"), widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
     field_order = ["name", *NAMES]
 
     @classmethod
@@ -80,7 +87,7 @@ class CheckoutForm(forms.Form):
 
     order = forms.UUIDField(widget=forms.HiddenInput)
     seen = forms.CharField(widget=forms.HiddenInput, max_length=64)
-    shipping_method = forms.ChoiceField(required=False)
+    shipping_method = forms.ChoiceField(required=False, label=_("Shipping method"))
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)

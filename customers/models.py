@@ -7,6 +7,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Product
 from customers.times import validate_time
@@ -23,29 +25,40 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
 class Customer(models.Model):
     """The profile of a person who may or may not have an account here."""
 
-    key = models.CharField(max_length=64, unique=True, help_text="The shop's own key. It never changes.")
+    key = models.CharField(
+        max_length=64, unique=True, help_text=_("The shop's own key. It never changes."), verbose_name=_("key")
+    )
     user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="customer"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="customer",
+        verbose_name=_("user"),
     )
-    name = models.CharField(max_length=200, blank=True)
+    name = models.CharField(max_length=200, blank=True, verbose_name=_("name"))
     age = models.PositiveSmallIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(120)]
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(120)], verbose_name=_("age")
     )
-    gender = models.CharField(max_length=30, blank=True)
-    country = models.CharField(max_length=100, blank=True)
-    state = models.CharField(max_length=100, blank=True)
-    city = models.CharField(max_length=100, blank=True)
-    income = models.CharField(max_length=30, blank=True)
-    segment = models.CharField(max_length=50, blank=True)
+    gender = models.CharField(max_length=30, blank=True, verbose_name=_("gender"))
+    country = models.CharField(max_length=100, blank=True, verbose_name=_("country"))
+    state = models.CharField(max_length=100, blank=True, verbose_name=_("state"))
+    city = models.CharField(max_length=100, blank=True, verbose_name=_("city"))
+    income = models.CharField(max_length=30, blank=True, verbose_name=_("income"))
+    segment = models.CharField(max_length=50, blank=True, verbose_name=_("segment"))
     personalisation = models.BooleanField(
-        default=True, help_text="Consent: off means popular lists only, and nothing is learned from this person."
+        default=True,
+        help_text=_("Consent: off means popular lists only, and nothing is learned from this person."),
+        verbose_name=_("personalisation"),
     )
-    created = models.DateTimeField(auto_now_add=True)
-    updated = models.DateTimeField(auto_now=True)
+    created = models.DateTimeField(auto_now_add=True, verbose_name=_("created"))
+    updated = models.DateTimeField(auto_now=True, verbose_name=_("updated"))
 
     objects = CustomerQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("customer")
+        verbose_name_plural = _("customers")
         ordering = ["key"]
         constraints = [
             models.CheckConstraint(condition=~Q(key=""), name="customer_key_not_empty"),
@@ -93,18 +106,20 @@ class Purchase(models.Model):
         on_delete=models.SET_NULL,
         null=True,
         related_name="purchases",
-        help_text="Nobody, once the buyer is deleted: the sale stays in the books.",
+        help_text=_("Nobody, once the buyer is deleted: the sale stays in the books."),
+        verbose_name=_("customer"),
     )
-    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="purchases")
-    time = models.DateTimeField(default=timezone.now, validators=[validate_time])
-    quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="purchases", verbose_name=_("product"))
+    time = models.DateTimeField(default=timezone.now, validators=[validate_time], verbose_name=_("time"))
+    quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)], verbose_name=_("quantity"))
     amount = models.DecimalField(
         max_digits=12,
         decimal_places=2,
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal(0))],
-        help_text="Paid in all for this purchase.",
+        help_text=_("Paid in all for this purchase."),
+        verbose_name=_("amount"),
     )
     rating = models.DecimalField(
         max_digits=2,
@@ -112,24 +127,37 @@ class Purchase(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal(0)), MaxValueValidator(Decimal(5))],
+        verbose_name=_("rating"),
     )
-    feedback = models.CharField(max_length=50, blank=True)
-    shipping_method = models.CharField(max_length=50, blank=True)
-    payment_method = models.CharField(max_length=50, blank=True)
-    order_status = models.CharField(max_length=50, blank=True)
+    feedback = models.CharField(max_length=50, blank=True, verbose_name=_("feedback"))
+    shipping_method = models.CharField(max_length=50, blank=True, verbose_name=_("shipping method"))
+    payment_method = models.CharField(max_length=50, blank=True, verbose_name=_("payment method"))
+    order_status = models.CharField(max_length=50, blank=True, verbose_name=_("order status"))
     order = models.UUIDField(
-        null=True, blank=True, help_text="What was checked out together; empty where only the purchase itself is told."
+        null=True,
+        blank=True,
+        help_text=_("What was checked out together; empty where only the purchase itself is told."),
+        verbose_name=_("order"),
     )
     external_id = models.CharField(
-        max_length=100, null=True, blank=True, unique=True, help_text="The sender's own id: a repeat is stored once."
+        max_length=100,
+        null=True,
+        blank=True,
+        unique=True,
+        help_text=_("The sender's own id: a repeat is stored once."),
+        verbose_name=_("external id"),
     )
     personalisation = models.BooleanField(
-        default=True, help_text="Off: the buyer took it out of personalisation. The sale stays; no list knows of it."
+        default=True,
+        help_text=_("Off: the buyer took it out of personalisation. The sale stays; no list knows of it."),
+        verbose_name=_("personalisation"),
     )
 
     objects = PurchaseQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("purchase")
+        verbose_name_plural = _("purchases")
         ordering = ["-time", "-id"]
         indexes = [
             models.Index(fields=["customer"], condition=Q(personalisation=False), name="purchase_withheld"),
@@ -152,23 +180,33 @@ class Purchase(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.customer or 'Somebody'} bought {self.product}"
+        customer = self.customer or gettext("Somebody")
+        return gettext("{customer} bought {product}").format(customer=customer, product=self.product)
 
 
 class CartItem(models.Model):
     """One product in a customer's cart. A visitor's cart is in their session: see carts.py."""
 
-    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="cart_items")
-    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="+")
+    customer = models.ForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="cart_items", verbose_name=_("customer")
+    )
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="+", verbose_name=_("product"))
     quantity = models.PositiveSmallIntegerField(
-        default=1, validators=[MinValueValidator(1), MaxValueValidator(MOST_PIECES)]
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(MOST_PIECES)], verbose_name=_("quantity")
     )
     price = models.DecimalField(
-        max_digits=12, decimal_places=2, null=True, blank=True, help_text="When it was put in, to tell a change."
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text=_("When it was put in, to tell a change."),
+        verbose_name=_("price"),
     )
-    added = models.DateTimeField(default=timezone.now)
+    added = models.DateTimeField(default=timezone.now, verbose_name=_("added"))
 
     class Meta:
+        verbose_name = _("cart item")
+        verbose_name_plural = _("cart items")
         ordering = ["added", "id"]
         constraints = [
             models.UniqueConstraint(fields=["customer", "product"], name="product_once_in_a_cart"),
@@ -178,4 +216,5 @@ class CartItem(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.quantity} of {self.product} in the cart of {self.customer}"
+        sentence = gettext("{quantity} of {product} in the cart of {customer}")
+        return sentence.format(quantity=self.quantity, product=self.product, customer=self.customer)

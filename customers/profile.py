@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from customers.models import Customer
 
@@ -17,7 +20,7 @@ from customers.models import Customer
 class ProfileField:
     name: str  # of the column
     seed_name: str  # in the retail CSV; the API takes this spelling, too
-    label: str
+    label: str | Promise
     example: str | int
     choices: tuple[str, ...] = ()  # a select offers these until customers share values; empty: free text
     autocomplete: str = ""  # what browsers call it in HTML forms
@@ -38,14 +41,17 @@ class ProfileField:
         return max(least), min(greatest)
 
 
+GENDERS = (gettext_noop("Female"), gettext_noop("Male"), gettext_noop("Non-binary"))
+INCOMES = (gettext_noop("Low"), gettext_noop("Medium"), gettext_noop("High"))
+SEGMENTS = (gettext_noop("New"), gettext_noop("Regular"), gettext_noop("Premium"))
 PROFILE = (
-    ProfileField("age", "Age", "Age", 28),
-    ProfileField("gender", "Gender", "Gender", "Female", choices=("Female", "Male", "Non-binary")),
-    ProfileField("country", "Country", "Country", "UK", autocomplete="country-name"),
-    ProfileField("state", "State", "State or region", "England", autocomplete="address-level1"),
-    ProfileField("city", "City", "City", "Leeds", autocomplete="address-level2"),
-    ProfileField("income", "Income", "Income", "High", choices=("Low", "Medium", "High")),
-    ProfileField("segment", "Customer_Segment", "Kind of customer", "Premium", choices=("New", "Regular", "Premium")),
+    ProfileField("age", "Age", _("Age"), 28),
+    ProfileField("gender", "Gender", _("Gender"), "Female", choices=GENDERS),
+    ProfileField("country", "Country", _("Country"), "UK", autocomplete="country-name"),
+    ProfileField("state", "State", _("State or region"), "England", autocomplete="address-level1"),
+    ProfileField("city", "City", _("City"), "Leeds", autocomplete="address-level2"),
+    ProfileField("income", "Income", _("Income"), "High", choices=INCOMES),
+    ProfileField("segment", "Customer_Segment", _("Kind of customer"), "Premium", choices=SEGMENTS),
 )
 BY_NAME = {field.name: field for field in PROFILE}
 NAMES = tuple(BY_NAME)

@@ -7,6 +7,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from catalog.models import Product
 from catalog.services import save_changes, save_new
@@ -67,7 +68,7 @@ def buy(*, customer: Customer, product: Product, quantity: int = 1, **order: obj
     order : fields of the purchase that the order it belongs to gives it.
     """
     if not product.active:
-        raise NotForSale(f"{product.name} is no longer for sale.")
+        raise NotForSale(gettext("{product} is no longer for sale.").format(product=product.name))
     amount = None if product.price is None else product.price * quantity
     return record_purchase(customer=customer, product=product, quantity=quantity, amount=amount, **order)
 
@@ -105,8 +106,12 @@ def record_purchase_once(*, external_id: str | None, **fields: object) -> tuple[
 
 def difference(stored: object, sent: object) -> str:
     """How a field that was sent again is not as it is stored, in words."""
-    words = ["nothing" if value in (None, "") else getattr(value, "key", value) for value in (stored, sent)]
-    return "This external id is stored with {!s}, and was sent again with {!s}.".format(*words)
+    before, now = (
+        gettext("nothing") if value in (None, "") else getattr(value, "key", value) for value in (stored, sent)
+    )
+    return gettext("This external id is stored with {before}, and was sent again with {now}.").format(
+        before=before, now=now
+    )
 
 
 def update_purchase(*, purchase: Purchase, **changes: object) -> Purchase:
@@ -122,7 +127,7 @@ def set_purchases_personalisation(*, purchases: QuerySet[Purchase], wanted: bool
 def rate_purchase(*, purchase: Purchase, by: Customer | None, rating: object) -> Purchase:
     """Rate what one bought: 0 to 5 in half steps, or None to take the rating back."""
     if by is None or purchase.customer_id != by.pk:
-        raise RatingRefused("Only the person who bought it can rate it.")
+        raise RatingRefused(gettext("Only the person who bought it can rate it."))
     return update_purchase(purchase=purchase, rating=None if rating is None else half_steps(rating))
 
 
@@ -133,5 +138,9 @@ def half_steps(value: object) -> Decimal:
     except InvalidOperation:
         rating = None
     if rating is None or not rating.is_finite() or not 0 <= rating <= 5 or rating * 2 % 1:
-        raise RatingRefused(f"A rating is a number from 0 to 5 in half steps; this one was {str(value)[:20]!r}.")
+        raise RatingRefused(
+            gettext("A rating is a number from 0 to 5 in half steps; this one was {value!r}.").format(
+                value=str(value)[:20]
+            )
+        )
     return rating.quantize(Decimal("0.1"))

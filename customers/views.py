@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -37,7 +38,7 @@ def redirect_back(request: HttpRequest, otherwise: str) -> HttpResponse:
 
 def changed(customer: Customer, what: str) -> str:
     """A message, which says that the list changes unless the customer opted out."""
-    return f"{what} Your list has changed." if customer.personalisation else what
+    return gettext("{what} Your list has changed.").format(what=what) if customer.personalisation else what
 
 
 # --- cart and orders --------------------------------------------------------------------------------------------------
@@ -48,7 +49,9 @@ def pieces(sent: object) -> int:
     try:
         return int(str(sent).strip())
     except ValueError:
-        raise CartRefused(f"A number of pieces is a whole number; this was {str(sent)[:20]!r}.") from None
+        raise CartRefused(
+            gettext("A number of pieces is a whole number; this was {value!r}.").format(value=str(sent)[:20])
+        ) from None
 
 
 @require_POST
@@ -63,7 +66,7 @@ def add_to_cart(request: HttpRequest, key: str) -> HttpResponse:
         put_in_cart.send(
             sender=Product, request=request, product=product, recommendation=request.POST.get("recommendation", "")
         )
-        messages.success(request, f"{product.name} is in your cart.")
+        messages.success(request, gettext("{product} is in your cart.").format(product=product.name))
     if not request.htmx:
         return redirect_back(request, product.get_absolute_url() if product.active else "home")
     if request.POST.get("next") == reverse("cart"):
@@ -104,7 +107,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
         return redirect_to_login(reverse("cart"))
     form = CheckoutForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Nothing was ordered: the form was incomplete. Please try again.")
+        messages.error(request, gettext("Nothing was ordered: the form was incomplete. Please try again."))
         return redirect("cart")
     customer = services.customer_for(user=request.user)
     try:
@@ -113,7 +116,10 @@ def checkout(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("cart")
     # After two clicks the browser shows the second answer only, so that confirms the order, too.
-    messages.success(request, changed(customer, "Thank you. Your order is placed.") if new else "Your order is placed.")
+    messages.success(
+        request,
+        changed(customer, gettext("Thank you. Your order is placed.")) if new else gettext("Your order is placed."),
+    )
     return redirect("order", bought[0].order)
 
 
@@ -128,7 +134,9 @@ def rate(request: HttpRequest, purchase_id: int) -> HttpResponse:
     except CustomersError as error:
         messages.error(request, str(error))
     else:
-        what = f"You rated {purchase.product}." if purchase.rating is not None else "Your rating is gone."
+        what = gettext("Your rating is gone.")
+        if purchase.rating is not None:
+            what = gettext("You rated {product}.").format(product=purchase.product)
         messages.success(request, changed(customer, what))
     return redirect_back(request, "orders")
 
@@ -146,7 +154,7 @@ def orders(request: HttpRequest) -> HttpResponse:
 def order(request: HttpRequest, number: UUID) -> HttpResponse:
     placed = order_of(customer_of(request.user), number)
     if placed is None:
-        raise Http404("This customer has no such order.")
+        raise Http404(gettext("This customer has no such order."))
     return render(request, "customers/order.html", {"order": placed})
 
 
@@ -170,7 +178,7 @@ def account(request: HttpRequest) -> HttpResponse:
     form = ProfileForm.of(customer_of(request.user), request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         customer = services.update_customer(customer=services.customer_for(user=request.user), **form.profile())
-        messages.success(request, changed(customer, "Your profile is saved."))
+        messages.success(request, changed(customer, gettext("Your profile is saved.")))
         return redirect("account")
     return render(request, "customers/account.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -183,8 +191,8 @@ def personalisation(request: HttpRequest) -> HttpResponse:
     services.set_personalisation(customer=services.customer_for(user=request.user), wanted=wanted)
     messages.success(
         request,
-        "Personalisation is on: your lists are your own again."
+        gettext("Personalisation is on: your lists are your own again.")
         if wanted
-        else "Personalisation is off: your lists are the popular ones, and nothing is learned from you.",
+        else gettext("Personalisation is off: your lists are the popular ones, and nothing is learned from you."),
     )
     return redirect_back(request, "account")

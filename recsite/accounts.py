@@ -25,6 +25,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 from knox.models import AuthToken
 
@@ -56,12 +58,13 @@ class SignUpView(SignupView):
             with transaction.atomic():
                 return super().form_valid(form)
         except IntegrityError:
-            form.add_error(None, "An account with this name or address was made a moment ago. Sign in to it instead.")
+            words = gettext("An account with this name or address was made a moment ago. Sign in to it instead.")
+            form.add_error(None, words)
             return self.form_invalid(form)
 
 
 PROVED_FACTOR = "account_proved_factor"  # in a session: the factor that was set up in it
-ADDRESS_TAKEN = "Another account has this address. If that is yours, too, sign in to it or reset its password."
+ADDRESS_TAKEN = _("Another account has this address. If that is yours, too, sign in to it or reset its password.")
 
 
 def is_address_taken(address: str, user: Any) -> bool:
@@ -137,11 +140,11 @@ def missing_second_factor(request: Any, user: Any) -> str:
     if not (settings.STAFF_MFA_REQUIRED and user.is_staff):
         return ""
     if not is_mfa_enabled(user):
-        return "Work in the admin takes a second factor. Set up an authenticator app or a passkey."
+        return gettext("Work in the admin takes a second factor. Set up an authenticator app or a passkey.")
     passed = any(record["method"] == "mfa" for record in get_authentication_records(request, user))
     if passed or PROVED_FACTOR in request.session:
         return ""
-    return "Work in the admin takes your second factor, and you signed in without it. Confirm that it is you."
+    return gettext("Work in the admin takes your second factor, and you signed in without it. Confirm that it is you.")
 
 
 class StaffSecondFactorMiddleware:
@@ -182,7 +185,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     chosen = tokens_of(request.user)
     digest = request.POST.get("token")
     ended = (chosen.filter(digest=digest) if digest else chosen).delete()[0]
-    messages.success(request, f"{ended} token{'' if ended == 1 else 's'} ended.")
+    messages.success(request, ngettext("{n} token ended.", "{n} tokens ended.", ended).format(n=ended))
     return redirect("account-tokens")
 
 

@@ -1,10 +1,11 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class SiteConfig(AppConfig):
     name = "recsite"
     label = "recsite"
-    verbose_name = "Site"
+    verbose_name = _("Site")
 
     def ready(self) -> None:
         # drf-spectacular finds the classes of the one once they are loaded; the others connect receivers and checks.

@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -78,7 +79,10 @@ def download(request: HttpRequest) -> HttpResponse:
 class DeleteAccountForm(forms.Form):
     """The password once more; a word instead, where the account has none (it signs in by somebody else's)."""
 
-    WORD = "delete"
+    @property
+    def word(self) -> str:
+        # Translators: what somebody writes to delete their account, in small letters.
+        return pgettext("to be written", "delete")
 
     confirmation = forms.CharField(max_length=4096, strip=False)
 
@@ -86,18 +90,20 @@ class DeleteAccountForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.user, field = user, self.fields["confirmation"]
         if user.has_usable_password():
-            field.label = "Your password"
+            field.label = gettext("Your password")
             field.widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
         else:
-            field.label = f"Write “{self.WORD}”"
+            field.label = gettext("Write “{word}”").format(word=self.word)
 
     def clean_confirmation(self) -> str:
         given = self.cleaned_data["confirmation"]
         if self.user.has_usable_password():
             if not self.user.check_password(given):
-                raise forms.ValidationError("This is not your password. Nothing was deleted.")
-        elif given.strip().lower() != self.WORD:
-            raise forms.ValidationError(f"Write “{self.WORD}” to delete your account. Nothing was deleted.")
+                raise forms.ValidationError(gettext("This is not your password. Nothing was deleted."))
+        elif given.strip().lower() != self.word:
+            raise forms.ValidationError(
+                gettext("Write “{word}” to delete your account. Nothing was deleted.").format(word=self.word)
+            )
         return given
 
 
@@ -111,12 +117,12 @@ def delete_account(request: HttpRequest) -> HttpResponse:
     form = DeleteAccountForm(request.user, request.POST if request.method == "POST" else None)
     if request.method == "POST":
         if not ratelimit.consume(request, action="reauthenticate", user=request.user):
-            form.add_error(None, "Too many tries. Wait a few minutes. Nothing was deleted.")
+            form.add_error(None, gettext("Too many tries. Wait a few minutes. Nothing was deleted."))
         elif form.is_valid():
             user = request.user
             logout(request)
             privacy.delete_account(user)
-            messages.success(request, "Your account is deleted, and with it everything that was known of you.")
+            messages.success(request, gettext("Your account is deleted, and with it everything that was known of you."))
             return redirect("home")
     context = {"form": form, "purchases": purchases_of(customer_of(request.user)).count()}
     return render(request, "privacy/delete_account.html", context, status=422 if form.errors else 200)
@@ -128,6 +134,8 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 def _set_counting(request: HttpRequest, purchases, product: Product) -> HttpResponse:
     wanted = request.POST.get("wanted") == "yes"
     if services.set_purchases_personalisation(purchases=purchases, wanted=wanted):
-        words = "counts for your lists again" if wanted else "counts for your lists no more. The order stays"
-        messages.success(request, f"{product} {words}.")
+        words = gettext("{product} counts for your lists no more. The order stays.")
+        if wanted:
+            words = gettext("{product} counts for your lists again.")
+        messages.success(request, words.format(product=product))
     return redirect_back(request, "history")

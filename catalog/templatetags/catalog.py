@@ -6,8 +6,9 @@ from zlib import crc32
 
 from django import template
 from django.conf import settings
-from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models.fields.files import FieldFile
+from django.utils.formats import number_format
+from django.utils.translation import gettext, pgettext
 
 from catalog.pictures import WIDTHS, size_name
 
@@ -25,8 +26,12 @@ class Stars(NamedTuple):
 
 @register.filter
 def money(amount: Decimal | None) -> str:
-    """`1234.5` -> `$1,234.50`; nothing for a product with no price."""
-    return "" if amount is None else f"{settings.CURRENCY}{intcomma(f'{amount:.2f}', use_l10n=False)}"
+    """`1234.5` -> `$1,234.50`, as the language of the page writes it; nothing for a product with no price."""
+    if amount is None:
+        return ""
+    # Translators: an amount of money. German and French put the currency behind it, after a space.
+    pattern = pgettext("an amount of money", "{currency}{amount}")
+    return pattern.format(currency=settings.CURRENCY, amount=number_format(f"{amount:.2f}", 2, force_grouping=True))
 
 
 @register.filter
@@ -47,7 +52,7 @@ def stars(rating: float | Decimal | None) -> Stars | None:
         return None
     halves = round(float(rating) * 2)
     shapes = ["full" if halves >= 2 * n else "half" if halves == 2 * n - 1 else "none" for n in range(1, 6)]
-    return Stars(f"{float(rating):.1f} out of 5", shapes)
+    return Stars(gettext("{rating} out of 5").format(rating=number_format(f"{float(rating):.1f}")), shapes)
 
 
 @register.filter

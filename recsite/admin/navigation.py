@@ -2,15 +2,16 @@
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_noop
 
 # group: (model, icon from Material Symbols)
 GROUPS = {
-    "Shop": [
+    gettext_noop("Shop"): [
         ("catalog.Product", "inventory_2"),
         ("customers.Customer", "group"),
         ("customers.Purchase", "shopping_bag"),
     ],
-    "Recommender": [
+    gettext_noop("Recommender"): [
         ("recommender.TrainingRun", "model_training"),
         ("recommender.ModelVersion", "deployed_code"),
         ("recommender.Promotion", "history"),
@@ -21,7 +22,7 @@ GROUPS = {
         ("recommender.ServedList", "list_alt"),
         ("recommender.Event", "touch_app"),
     ],
-    "Site": [
+    gettext_noop("Site"): [
         ("recsite.ServiceAccount", "key"),
         ("auth.User", "person"),
         ("auth.Group", "badge"),
@@ -45,5 +46,5 @@ def sidebar(request: HttpRequest) -> list[dict[str, object]]:
             if label in pages
         ]
         if items:
-            groups.append({"title": title, "separator": True, "items": items})
+            groups.append({"title": gettext(title), "separator": True, "items": items})
     return groups

@@ -14,6 +14,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 from knox.models import AuthToken
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
@@ -31,37 +33,50 @@ from recsite.models import ApiKey, ServiceAccount
 admin.site.unregister(AuthToken)  # knox's own page shows the key in a message, and knows neither names nor revocation
 
 WORDS = {
-    "recommend_for_anyone": "Anyone's lists, events, interests",
-    "view_trainingrun": "Metrics for a monitoring system",
+    "recommend_for_anyone": _("Anyone's lists, events, interests"),
+    "view_trainingrun": _("Metrics for a monitoring system"),
 }
-LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "No end: until it is revoked")]
-OVERLAPS = [("0", "It ends now"), ("1", "For an hour"), ("24", "For a day"), ("168", "For a week")]
+VERBS = {
+    "add": gettext_noop("Add {what}"),
+    "change": gettext_noop("Change {what}"),
+    "delete": gettext_noop("Delete {what}"),
+    "view": gettext_noop("View {what}"),
+}
+LIFETIMES = [("30", _("30 days")), ("90", _("90 days")), ("365", _("A year")), ("", _("No end: until it is revoked"))]
+OVERLAPS = [("0", _("It ends now")), ("1", _("For an hour")), ("24", _("For a day")), ("168", _("For a week"))]
 
 
 class RightsField(forms.ModelMultipleChoiceField):
     def label_from_instance(self, right: Permission) -> str:
-        verb, _, what = right.name.removeprefix("Can ").partition(" ")
-        return WORDS.get(right.codename, f"{verb.capitalize()} {what}s")
+        if right.codename in WORDS:
+            return str(WORDS[right.codename])
+        verb = right.codename.partition("_")[0]
+        model = right.content_type.model_class()
+        what = right.content_type.model if model is None else model._meta.verbose_name_plural
+        return gettext(VERBS[verb]).format(what=what) if verb in VERBS else right.name
 
 
 class ServiceAccountForm(forms.ModelForm):
     name = forms.CharField(
+        label=_("Name"),
         max_length=150,
         validators=[User.username_validator],
         widget=UnfoldAdminTextInputWidget,
-        help_text="Of the program: till, crm. Letters, digits and @ . + - _ only. It never changes.",
+        help_text=_("Of the program: till, crm. Letters, digits and @ . + - _ only. It never changes."),
     )
     active = forms.BooleanField(
+        label=_("Active"),
         required=False,
         initial=True,
         widget=UnfoldBooleanSwitchWidget,
-        help_text="Off: every key of it is turned away at once.",
+        help_text=_("Off: every key of it is turned away at once."),
     )
     rights = RightsField(
+        label=_("Rights"),
         queryset=keys.rights(),
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="What its keys open. Without any, only what is open to everybody.",
+        help_text=_("What its keys open. Without any, only what is open to everybody."),
     )
 
     class Meta:
@@ -80,7 +95,7 @@ class ServiceAccountForm(forms.ModelForm):
     def clean_name(self) -> str:
         name = self.cleaned_data["name"]
         if not self.instance.pk and User.objects.filter(username=name).exists():
-            raise forms.ValidationError(f"There is a user named {name} already.")
+            raise forms.ValidationError(gettext("There is a user named {name} already.").format(name=name))
         return name
 
     def clean_rights(self) -> list[Permission]:
@@ -95,10 +110,18 @@ class ServiceAccountForm(forms.ModelForm):
 
 class KeyForm(forms.Form):
     name = forms.CharField(
-        max_length=100, widget=UnfoldAdminTextInputWidget, help_text="Where it is used: the till in Leeds, say."
+        label=_("Name"),
+        max_length=100,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Where it is used: the till in Leeds, say."),
     )
     lifetime = forms.ChoiceField(
-        choices=LIFETIMES, initial="365", required=False, widget=UnfoldAdminSelectWidget, help_text="It ends by itself."
+        label=_("Lifetime"),
+        choices=LIFETIMES,
+        initial="365",
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text=_("It ends by itself."),
     )
 
     def clean_lifetime(self) -> timedelta | None:
@@ -108,7 +131,7 @@ class KeyForm(forms.Form):
 
 class RotateForm(forms.Form):
     overlap = forms.ChoiceField(
-        choices=OVERLAPS, initial="24", label="The old key works on", widget=UnfoldAdminSelectWidget
+        choices=OVERLAPS, initial="24", label=_("The old key works on"), widget=UnfoldAdminSelectWidget
     )
 
     def clean_overlap(self) -> timedelta:
@@ -122,7 +145,7 @@ class ServiceAccountAdmin(ModelAdmin):
     list_display_links = ["name"]
     list_select_related = ["user"]
     search_fields = ["user__username", "purpose"]
-    search_help_text = "Name or purpose"
+    search_help_text = _("Name or purpose")
     show_full_result_count = False
     change_form_after_template = "admin/recsite/keys.html"
     actions_detail = ["new_key"]
@@ -137,15 +160,15 @@ class ServiceAccountAdmin(ModelAdmin):
         works = Q(keys__token__isnull=False) & (Q(keys__expires=None) | Q(keys__expires__gt=now))
         return super().get_queryset(request).annotate(works=Count("keys", filter=works))
 
-    @display(description="Name", ordering="user__username")
+    @display(description=_("Name"), ordering="user__username")
     def name(self, account: ServiceAccount) -> str:
         return str(account)
 
-    @display(description="State", label={"on": "success", "off": "warning"})
-    def state(self, account: ServiceAccount) -> str:
-        return "on" if account.user.is_active else "off"
+    @display(description=_("State"), label={"on": "success", "off": "warning"})
+    def state(self, account: ServiceAccount) -> tuple[str, str]:
+        return ("on", gettext("on")) if account.user.is_active else ("off", gettext("off"))
 
-    @display(description="Keys that work", ordering="works")
+    @display(description=_("Keys that work"), ordering="works")
     def working_keys(self, account: ServiceAccount) -> int:
         return account.works
 
@@ -182,18 +205,19 @@ class ServiceAccountAdmin(ModelAdmin):
         return request.user.has_perm("recsite.add_apikey")
 
     @action(
-        description="New key", url_path="new-key", permissions=["new_key"], icon="key", variant=ActionVariant.PRIMARY
+        description=_("New key"), url_path="new-key", permissions=["new_key"], icon="key", variant=ActionVariant.PRIMARY
     )
     def new_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
         account = self.get_object(request, object_id)
         if account is None:
-            raise Http404(f"There is no service account {object_id}.")
+            raise Http404(gettext("There is no service account {name}.").format(name=object_id))
 
         def make(**options: Any) -> HttpResponse:
             key, text = keys.make_key(account=account, by=request.user, **options)
             return self.key_page(request, key, text)
 
-        return self.form_page(request, account, KeyForm, make, title=f"A new key for {account}", verb="Make the key")
+        title = gettext("A new key for {account}").format(account=account)
+        return self.form_page(request, account, KeyForm, make, title=title, verb=gettext("Make the key"))
 
     def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
         key = self.key(request, pk, "change")
@@ -202,8 +226,9 @@ class ServiceAccountAdmin(ModelAdmin):
             new, text = keys.rotate_key(key=key, by=request.user, **options)
             return self.key_page(request, new, text, before=key)
 
-        words = f"A new key takes the place of {key.start}..., with the same name and as long a life."
-        context = {"title": f"Rotate the key {key.name}", "verb": "Rotate", "words": words}
+        words = gettext("A new key takes the place of {start}..., with the same name and as long a life.")
+        title = gettext("Rotate the key {key}").format(key=key.name)
+        context = {"title": title, "verb": gettext("Rotate"), "words": words.format(start=key.start)}
         return self.form_page(request, key.account, RotateForm, rotate, **context)
 
     def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -211,11 +236,18 @@ class ServiceAccountAdmin(ModelAdmin):
 
         def revoke() -> HttpResponse:
             keys.revoke_key(key=key, by=request.user)
-            messages.success(request, f"The key {key.name} ({key.start}...) is revoked.")
+            words = gettext("The key {key} ({start}...) is revoked.").format(key=key.name, start=key.start)
+            messages.success(request, words)
             return redirect(page_of(key.account))
 
-        words = f"Whoever sends {key.start}... is turned away from now on. This cannot be undone."
-        context = {"title": f"Revoke the key {key.name}", "verb": "Revoke", "words": words, "danger": True}
+        words = gettext("Whoever sends {start}... is turned away from now on. This cannot be undone.")
+        title = gettext("Revoke the key {key}").format(key=key.name)
+        context = {
+            "title": title,
+            "verb": gettext("Revoke"),
+            "words": words.format(start=key.start),
+            "danger": True,
+        }
         return self.form_page(request, key.account, forms.Form, revoke, **context)
 
     # --- within ---
@@ -239,7 +271,7 @@ class ServiceAccountAdmin(ModelAdmin):
 
     def key_page(self, request: HttpRequest, key: ApiKey, text: str, before: ApiKey | None = None) -> HttpResponse:
         """The one page that shows the key: the answer to the form itself, which no cache keeps."""
-        context = {"title": f"The key {key.name}", "key": key, "text": text, "before": before}
+        context = {"title": gettext("The key {key}").format(key=key.name), "key": key, "text": text, "before": before}
         return self.page(request, "key_shown.html", key.account, **context)
 
     def page(self, request: HttpRequest, template: str, account: ServiceAccount, **context: object) -> HttpResponse:

@@ -17,6 +17,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -54,7 +55,7 @@ class ChangeForm(UserChangeForm):
     def clean_email(self) -> str:
         address = self.cleaned_data["email"]
         if is_address_taken(address, self.instance):
-            raise ValidationError("Another user has this address.")
+            raise ValidationError(gettext("Another user has this address."))
         return address
 
 

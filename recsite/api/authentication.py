@@ -1,6 +1,7 @@
 """Authentication of API calls: by knox's tokens, or by the site's session."""
 
 from django.conf import settings
+from django.utils.translation import gettext
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework.authentication import SessionAuthentication as DrfSessionAuthentication
 from rest_framework.authentication import get_authorization_header
@@ -18,17 +19,21 @@ class TokenAuthentication(KnoxAuthentication):
         sent = get_authorization_header(request).split()
         scheme = self.authenticate_header(request)
         if sent and sent[0].lower() != scheme.lower().encode():
-            raise AuthenticationFailed(f"The scheme of Authorization is {scheme}: `Authorization: {scheme} ...`.")
+            raise AuthenticationFailed(
+                gettext("The scheme of Authorization is {scheme}: `Authorization: {scheme} ...`.").format(scheme=scheme)
+            )
         return super().authenticate(request)
 
     def authenticate_credentials(self, token: bytes) -> tuple:
         # knox's tokens are letters and digits. Other bytes cannot be decoded, or compared by a database.
         if not (token.isascii() and token.decode().isprintable()):
-            raise AuthenticationFailed("Invalid token.")
+            raise AuthenticationFailed(gettext("Invalid token."))
         user, stored = super().authenticate_credentials(token)
         if settings.STAFF_MFA_REQUIRED and user.is_staff and not ApiKey.objects.filter(token=stored).exists():
             # A password made it, before its owner worked here or before a second factor was asked for.
-            raise AuthenticationFailed("Staff sign in with a second factor. Programs of the shop use an API key.")
+            raise AuthenticationFailed(
+                gettext("Staff sign in with a second factor. Programs of the shop use an API key.")
+            )
         return user, stored
 
 

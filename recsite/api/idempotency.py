@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
@@ -56,7 +57,7 @@ class IdempotencyMiddleware:
         if request.resolver_match.view_name in QUESTIONS:
             return None
         if not key or len(key) > LONGEST or not (key.isascii() and key.isprintable()):
-            words = f"{HEADER}: 1 to {LONGEST} printable ASCII characters."
+            words = gettext("{header}: 1 to {most} printable ASCII characters.").format(header=HEADER, most=LONGEST)
             errors = [{"field": HEADER, "code": "invalid", "detail": words}]
             return problem_response(status=400, detail=words, kind=MALFORMED, errors=errors)
         user = user_of(request, view)
@@ -104,7 +105,9 @@ def claim_or_answer(user: Any, key: str, digest: str) -> StoredAnswer | HttpResp
 
 def repeated(stored: StoredAnswer, digest: str) -> HttpResponse:
     if stored.request_hash != digest:
-        words = f"This {HEADER} was sent with another method, address or body. Each call takes a key of its own."
+        words = gettext(
+            "This {header} was sent with another method, address or body. Each call takes a key of its own."
+        ).format(header=HEADER)
         return problem_response(status=422, detail=words, kind=REUSED)
     if stored.status is None:
         return in_flight()
@@ -114,7 +117,8 @@ def repeated(stored: StoredAnswer, digest: str) -> HttpResponse:
 
 
 def in_flight() -> HttpResponse:
-    words = f"The first call with this {HEADER} is still being answered. Send it again in a moment."
+    words = gettext("The first call with this {header} is still being answered. Send it again in a moment.")
+    words = words.format(header=HEADER)
     response = problem_response(status=409, detail=words, kind=IN_FLIGHT)
     response["Retry-After"] = "1"
     return response

@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 from knox.models import AuthToken
 
 from recsite.models import ApiKey, ServiceAccount
@@ -61,7 +62,9 @@ def check_may_change(rights: Iterable[Permission], *, by: User) -> None:
     """KeyRefused for rights that one may neither give nor take."""
     beyond = sorted(label(right) for right in rights if not by.has_perm(label(right)))
     if beyond:
-        raise KeyRefused(f"You cannot give or take what you may not do yourself: {', '.join(beyond)}.")
+        raise KeyRefused(
+            gettext("You cannot give or take what you may not do yourself: {rights}.").format(rights=", ".join(beyond))
+        )
 
 
 def set_active(*, account: ServiceAccount, active: bool, by: User) -> None:
@@ -85,7 +88,11 @@ def label(right: Permission) -> str:
 def make_key(*, account: ServiceAccount, name: str, lifetime: timedelta | None, by: User) -> tuple[ApiKey, str]:
     """A new key and its text, which is kept nowhere and seen once. lifetime : None, until it is revoked."""
     if any(key.state == "works" and key.name == name for key in account.keys.all()):
-        raise KeyRefused(f"{account} has a key named {name!r} that works. Rotate it, or give this one another name.")
+        raise KeyRefused(
+            gettext("{account} has a key named {name!r} that works. Rotate it, or give this one another name.").format(
+                account=account, name=name
+            )
+        )
     made = new_key(account, name, lifetime, by)
     record(account, by, f"Made the key {made[0].name!r} ({made[0].start}...).", "api_key_made", key=made[0].start)
     return made
@@ -95,7 +102,9 @@ def make_key(*, account: ServiceAccount, name: str, lifetime: timedelta | None, 
 def rotate_key(*, key: ApiKey, overlap: timedelta, by: User) -> tuple[ApiKey, str]:
     """A key in place of this one, with its name and lifetime. overlap : how long this one works on."""
     if key.state != "works":
-        raise KeyRefused(f"{key.name} is {key.state}; make a new key instead.")
+        raise KeyRefused(
+            gettext("{key} is {state}; make a new key instead.").format(key=key.name, state=gettext(key.state))
+        )
     lifetime = None if key.expires is None else key.expires - key.created
     made = new_key(key.account, key.name, lifetime, by)
     if overlap:
@@ -114,17 +123,23 @@ def rotate_key(*, key: ApiKey, overlap: timedelta, by: User) -> tuple[ApiKey, st
 def revoke_key(*, key: ApiKey, by: User) -> None:
     """From now on the key is turned away."""
     if key.state != "works":
-        raise KeyRefused(f"{key.name} is {key.state} already.")
+        raise KeyRefused(gettext("{key} is {state} already.").format(key=key.name, state=gettext(key.state)))
     end(key, by)
     record(key.account, by, f"Revoked the key {key.name!r} ({key.start}...).", "api_key_revoked", key=key.start)
 
 
 def new_key(account: ServiceAccount, name: str, lifetime: timedelta | None, by: User) -> tuple[ApiKey, str]:
     if not account.user.is_active:
-        raise KeyRefused(f"{account} is switched off. Switch it on before it gets a key.")
+        raise KeyRefused(
+            gettext("{account} is switched off. Switch it on before it gets a key.").format(account=account)
+        )
     beyond = sorted(right for right in account.user.get_all_permissions() if not by.has_perm(right))
     if beyond:
-        raise KeyRefused(f"A key of {account} opens what you may not open yourself: {', '.join(beyond)}.")
+        raise KeyRefused(
+            gettext("A key of {account} opens what you may not open yourself: {rights}.").format(
+                account=account, rights=", ".join(beyond)
+            )
+        )
     token, text = AuthToken.objects.create(account.user, expiry=lifetime)
     key = ApiKey.objects.create(
         account=account, name=name, start=text[:SHOWN], token=token, created_by=by, expires=token.expiry

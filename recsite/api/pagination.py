@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.core import signing
 from django.core.exceptions import ValidationError as BadValue
 from django.db.models import F, Field, Model, Q, QuerySet
+from django.utils.translation import gettext
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -76,7 +77,7 @@ class Pages(BasePagination):
     def limit(self, request: Request) -> int:
         given = request.query_params.get("limit", str(DEFAULT_LIMIT))
         if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= MAX_LIMIT):
-            raise ValidationError({"limit": [f"A whole number from 1 to {MAX_LIMIT}."]})
+            raise ValidationError({"limit": [gettext("A whole number from 1 to {most}.").format(most=MAX_LIMIT)]})
         return int(given)
 
     def values(self, cursor: str, terms: list[Term]) -> list[object]:
@@ -84,10 +85,10 @@ class Pages(BasePagination):
         try:
             order, values = signing.loads(cursor, salt=SALT)
             if order != [str(term) for term in terms]:
-                raise ValidationError({"cursor": ["This cursor is of a list in another order."]})
+                raise ValidationError({"cursor": [gettext("This cursor is of a list in another order.")]})
             return [term.field.to_python(value) for term, value in zip(terms, values, strict=True)]
         except (signing.BadSignature, BadValue, ValueError):
-            raise ValidationError({"cursor": ["Take the cursor from `next` of the page before."]}) from None
+            raise ValidationError({"cursor": [gettext("Take the cursor from `next` of the page before.")]}) from None
 
     def get_paginated_response(self, data: list) -> Response:
         return Response({"next": self.next, "results": data})

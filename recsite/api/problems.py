@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 from django.views import defaults
 from drf_spectacular.utils import extend_schema
 from drf_standardized_errors.formatter import ExceptionFormatter
@@ -41,7 +42,7 @@ class Problem(serializers.Serializer):
 
 def problem(*, status: int, detail: str, kind: str = PLAIN, errors: list[dict] | None = None) -> dict[str, Any]:
     """The body of a problem. errors : what is wrong by field, see FieldError."""
-    title = "The request is malformed." if kind == MALFORMED else HTTPStatus(status).phrase
+    title = gettext("The request is malformed.") if kind == MALFORMED else HTTPStatus(status).phrase
     body = {"type": kind, "title": title, "status": status, "detail": detail}
     return body if errors is None else {**body, "errors": errors}
 
@@ -85,8 +86,9 @@ class NoSuchAddress(APIView):
     throttle_classes: list = []
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        slash = "" if request.path.endswith("/") else " Addresses end with a slash."
-        raise NotFound(f"There is nothing at this address.{slash}")
+        if request.path.endswith("/"):
+            raise NotFound(gettext("There is nothing at this address."))
+        raise NotFound(gettext("There is nothing at this address. Addresses end with a slash."))
 
 
 def refuse(
@@ -108,14 +110,17 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler400: an unknown host, a form of too many fields or bytes, a path that leads out of a folder."""
     if isinstance(exception, RequestDataTooBig):
         return refuse(
-            request, status=413, title="That is too much at once", detail="Please send less, in several steps."
+            request,
+            status=413,
+            title=gettext("That is too much at once"),
+            detail=gettext("Please send less, in several steps."),
         )
-    detail = "What was sent cannot be read. Nothing was changed."
-    return refuse(request, status=400, title="That did not work", detail=detail)
+    detail = gettext("What was sent cannot be read. Nothing was changed.")
+    return refuse(request, status=400, title=gettext("That did not work"), detail=detail)
 
 
 def server_error(request: HttpRequest) -> Any:
     """handler500. The page for people, a problem for programs."""
     if request.path.startswith(API):
-        return problem_response(status=500, detail="The server failed. The failure is on record.")
+        return problem_response(status=500, detail=gettext("The server failed. The failure is on record."))
     return defaults.server_error(request)

@@ -2,6 +2,7 @@
 
 from allauth.account.adapter import get_adapter
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from knox.models import AuthToken
 from rest_framework import serializers, status
@@ -25,17 +26,19 @@ class CredentialsSerializer(StrictSerializer):
     def validate(self, attrs: dict[str, str]) -> dict:
         """Signs in through allauth, which holds back who guesses passwords."""
         if not all(map(storable, attrs.values())):
-            raise serializers.ValidationError("Text that no name or password holds.")
+            raise serializers.ValidationError(gettext("Text that no name or password holds."))
         try:
             user = get_adapter().authenticate(self.context["request"], **attrs)
         except ValidationError as error:
             raise serializers.ValidationError(error.messages) from None
         if user is None or not user.is_active:
-            raise serializers.ValidationError("The username and password do not match.", code="no_match")
+            raise serializers.ValidationError(gettext("The username and password do not match."), code="no_match")
         if not may_have_tokens(user):
-            raise serializers.ValidationError("Confirm your email address first.", code="not_confirmed")
+            raise serializers.ValidationError(gettext("Confirm your email address first."), code="not_confirmed")
         if needs_second_factor(user):
-            why = "This account signs in with a second factor, on the site. Programs of the shop use an API key."
+            why = gettext(
+                "This account signs in with a second factor, on the site. Programs of the shop use an API key."
+            )
             raise serializers.ValidationError(why, code="second_factor")
         return {"user": user}
 

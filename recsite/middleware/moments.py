@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils.translation import gettext
 
 from recsite.api.problems import API, MALFORMED, problem_response, refuse
 
@@ -28,7 +29,7 @@ def check_moments(get_response: Callable[[HttpRequest], HttpResponse]) -> Callab
             if request.path.startswith(API):
                 error = {"field": name, "code": "invalid", "detail": wrong}
                 return problem_response(status=400, detail=f"{name}: {wrong}", kind=MALFORMED, errors=[error])
-            return refuse(request, status=400, title="That did not work", detail=f"{name}: {wrong}")
+            return refuse(request, status=400, title=gettext("That did not work"), detail=f"{name}: {wrong}")
         return get_response(request)
 
     return middleware
@@ -55,8 +56,10 @@ def moment_problem(text: str) -> str:
     if moment is None or offset is None:
         return ""
     if abs(offset) > FARTHEST:
-        return f"{text} is more than 15:59 hours from UTC."
-    return "" if has_utc(moment) else f"{text} lies outside of the years 1 to 9999 in UTC."
+        return gettext("{time} is more than 15:59 hours from UTC.").format(time=text)
+    if has_utc(moment):
+        return ""
+    return gettext("{time} lies outside of the years 1 to 9999 in UTC.").format(time=text)
 
 
 def year_problem(text: str) -> str:
@@ -64,7 +67,10 @@ def year_problem(text: str) -> str:
         year = int(text)
     except ValueError:
         return ""
-    return "" if year in YEARS else f"Years go from {YEARS[0]} to {YEARS[-1]}; this is {text[:20]}."
+    if year in YEARS:
+        return ""
+    sentence = gettext("Years go from {first} to {last}; this is {year}.")
+    return sentence.format(first=YEARS[0], last=YEARS[-1], year=text[:20])
 
 
 def has_utc(moment: datetime) -> bool:

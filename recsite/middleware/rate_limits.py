@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext, ngettext
 
 from catalog.search_limits import too_much
 from recommender.api.throttles import PageThrottle
@@ -24,9 +25,13 @@ class LimitPages:
             throttle = PageThrottle()
             if not throttle.allow_request(request, None):
                 seconds = max(int(throttle.wait()), 1)
-                words = f"Too many pages from your address. Please try again in {seconds} seconds."
+                words = ngettext(
+                    "Too many pages from your address. Please try again in {n} second.",
+                    "Too many pages from your address. Please try again in {n} seconds.",
+                    seconds,
+                ).format(n=seconds)
                 headers = {"Retry-After": str(seconds)}
-                return refuse(request, status=429, title="A moment, please", detail=words, headers=headers)
+                return refuse(request, status=429, title=gettext("A moment, please"), detail=words, headers=headers)
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Callable, args: tuple, kwargs: dict) -> Any:
@@ -35,5 +40,5 @@ class LimitPages:
         for name in (SEARCH_VAR, "term"):  # of a list, and of a field that completes what is typed
             wrong = too_much(request.GET.get(name, ""))
             if wrong:
-                return refuse(request, status=400, title="That is too much to search for", detail=wrong)
+                return refuse(request, status=400, title=gettext("That is too much to search for"), detail=wrong)
         return None
