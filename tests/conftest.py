@@ -21,6 +21,7 @@ from recommender.serving import live as serving
 from tests import planted, shop
 
 ROOT = Path(__file__).resolve().parent.parent
+collect_ignore = ["foreign"]  # has settings of its own: recommender/source/test_foreign_shapes.py runs it
 QUICK = TrainConfig(dim=16, profile_rank=4, rating_dim=4, epochs=8, learning_rate=1e-2, batch_targets=512, bootstrap=50)
 
 
