@@ -52,6 +52,7 @@ def gate_rules() -> list[str]:
     """The rules of the gate, in sentences for the pages of the admin, in the reader's language."""
     return [
         _(
+            # xgettext:no-python-format
             "The new model, the live model, the best version so far and a list of what sells most are scored on the "
             "same held-out purchases, which none of them has seen. The new model is refused when it is worse than one "
             "of the others by at least {loss:percent} of its NDCG@10 and by more than chance explains: when the whole "
