@@ -120,6 +120,10 @@ client = Client()
 client.force_login(User.objects.create_superuser("root"))
 for page in ("/recommendations/not-interested/", f"/recommendations/{songs[0].pk}/why/?source=popular", "/admin/"):
     assert client.get(page).status_code == 200, page
+for name in ("trainingrun", "modelversion", "promotion", "experiment", "listcount", "trainingschedule", "driftfinding"):
+    assert client.get(f"/admin/recommender/{name}/").status_code == 200, name
+for page in ("trainingrun/retrain/", "experiment/plan/", "modelversion/roll-back/", "trainingschedule/add/"):
+    assert client.get(f"/admin/recommender/{page}").status_code == 200, page
 for page in ("/api/v1/recommendations/popular/", "/metrics"):
     assert client.get(page).status_code == 404, page
 print([item.item for item in recommend(count=1).items])

@@ -72,7 +72,7 @@ def display(
                 return value
             value, text = value if isinstance(value, tuple) else (value, value)
             context = {"text": text, "colour": label.get(value, "default")}
-            return render_to_string("admin/recommender/plain/label.html", context).strip()
+            return render_to_string("admin/recommender/plain/label.html", context)
 
         return admin.display(description=description, ordering=ordering)(shown)
 

@@ -456,3 +456,12 @@ def test_starting_again_takes_the_permission_a_post_and_an_idle_shop(client, sta
     active = TrainingRun.objects.create(state=State.TRAINING)
     assert f"Run {active.pk} is training; one run at a time." in client.post(address, follow=True).content.decode()
     assert TrainingRun.objects.count() == 2
+
+
+def test_lists_show_words_in_colour_and_no_markup(client, staff):
+    planted_runs.version("v1")
+    staff()
+    for address, word in (("trainingrun/", "promoted"), ("modelversion/", "passed")):
+        shown = client.get(f"/admin/recommender/{address}").content.decode()
+        assert word in shown
+        assert "&lt;" not in shown
