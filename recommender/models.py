@@ -465,6 +465,12 @@ class ServedList(models.Model):
         verbose_name=_("customer"),
     )
     scenario = KeyColumn(max_length=50, blank=True, verbose_name=_("scenario"))
+    scope = KeyColumn(
+        max_length=255,
+        blank=True,
+        help_text=_("The site, tenant or market, where the source has several."),
+        verbose_name=_("scope"),
+    )
     source = models.CharField(max_length=20, verbose_name=_("source"))
     version = models.ForeignKey(
         ModelVersion, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("version")
@@ -569,6 +575,12 @@ class ListCount(models.Model):
 
     day = models.DateField(db_index=True, help_text=_("Of the lists, in the site's time zone."), verbose_name=_("day"))
     scenario = KeyColumn(max_length=50, blank=True, verbose_name=_("scenario"))
+    scope = KeyColumn(
+        max_length=255,
+        blank=True,
+        help_text=_("The site, tenant or market, where the source has several."),
+        verbose_name=_("scope"),
+    )
     source = models.CharField(max_length=20, verbose_name=_("source"))
     version = KeyColumn(
         max_length=64, blank=True, help_text=_("The model version's name; empty: no model."), verbose_name=_("version")
@@ -593,7 +605,7 @@ class ListCount(models.Model):
         verbose_name, verbose_name_plural = _("result of lists"), _("results of lists")
         constraints = [
             models.UniqueConstraint(
-                fields=["day", "scenario", "source", "version", "bucket"], name="one_list_count_a_day_and_kind"
+                fields=["day", "scenario", "scope", "source", "version", "bucket"], name="one_list_count_a_day_and_kind"
             ),
         ]
 

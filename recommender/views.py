@@ -21,7 +21,7 @@ from recommender.errors import RecommendationError
 from recommender.models import TWO_TOWER
 from recommender.serving import CART, KINDS, SOURCES, Explanation, items_by_key, sentence
 from recommender.serving import why as explain
-from recommender.source import customer_key_of, get_source, item_exists
+from recommender.source import customer_key_of, get_source, item_exists, scope_of_request, settled_scope
 
 DISMISSED_PER_PAGE = 20
 MAX_REASONS = 5
@@ -35,14 +35,15 @@ def why(request: HttpRequest, key: str) -> HttpResponse:
     For a personal list, the page shows what of the reader lifts the item.
     """
     source = request.GET.get("source", TWO_TOWER)
-    about = [item for item in request.GET.getlist("of")[:MAX_ABOUT] if item_exists(item)]
+    scope = _scope_of(request)
+    about = [item for item in request.GET.getlist("of")[:MAX_ABOUT] if item_exists(item, scope)]
     in_cart = request.GET.get("scenario") == CART
     personal = source == TWO_TOWER and (in_cart or not about)
     explanation = Explanation((), None)
     try:
         if personal:
-            explanation = _explain(request, key, about if in_cart else [])
-        items = items_by_key(get_source(), [key, *about, *(r.item for r, _ in explanation.evidence if r.item)])
+            explanation = _explain(request, key, about if in_cart else [], scope)
+        items = items_by_key(get_source(), [key, *about, *(r.item for r, _ in explanation.evidence if r.item)], scope)
     except RecommendationError as error:
         raise Http404(error.message) from None
     if key not in items or source not in SOURCES:
@@ -74,7 +75,7 @@ def why(request: HttpRequest, key: str) -> HttpResponse:
 def dismissed(request: HttpRequest) -> HttpResponse:
     """The items that the reader dismissed, each with a button to take that back."""
     page = Paginator(feedback.dismissals_of_request(request), DISMISSED_PER_PAGE).get_page(request.GET.get("page"))
-    items = items_by_key(get_source(), page.object_list)
+    items = items_by_key(get_source(), page.object_list, _scope_of(request))
     rows = [(key, items.get(key)) for key in page.object_list]
     context = {"page": page, "rows": rows, "signed_in": feedback.is_signed_in(request), "here": request.get_full_path()}
     return render(request, "recommender/dismissed.html", context)
@@ -87,7 +88,7 @@ def dismiss(request: HttpRequest, key: str) -> HttpResponse:
         feedback.dismiss_for_request(request, key)
     except RecommendationError as error:
         raise Http404(error.message) from None
-    item = _item_or_key(key)
+    item = _item_or_key(request, key)
     back = _back(request, request.POST.get("next"))
     if request.headers.get("HX-Request"):
         return render(request, "recommender/dismissed_card.html", {"key": key, "item": item, "next": back})
@@ -99,7 +100,7 @@ def dismiss(request: HttpRequest, key: str) -> HttpResponse:
 def take_back(request: HttpRequest, key: str) -> HttpResponse:
     """Interested after all: lists may hold the item again. For htmx, the whole page is loaded again."""
     if feedback.undo_dismissal_for_request(request, key):
-        _say(request, _("%(item)s may be shown to you again."), _item_or_key(key))
+        _say(request, _("%(item)s may be shown to you again."), _item_or_key(request, key))
     back = _back(request, request.POST.get("next"), otherwise=reverse("recommender:dismissed"))
     if request.headers.get("HX-Request"):
         return HttpResponse(headers={"HX-Redirect": back})
@@ -110,7 +111,7 @@ def take_back(request: HttpRequest, key: str) -> HttpResponse:
 def forget_view(request: HttpRequest, key: str) -> HttpResponse:
     """Erase that the reader looked at an item, so that no list starts from it any more."""
     feedback.forget_views(request, key)
-    _say(request, _("Forgotten that you looked at %(item)s."), _item_or_key(key))
+    _say(request, _("Forgotten that you looked at %(item)s."), _item_or_key(request, key))
     return redirect(_back(request, request.POST.get("next")))
 
 
@@ -120,12 +121,20 @@ def because_of(source: str, about: Sequence[str]) -> str:
     return _(kind.why).format(", ".join(about))
 
 
-def _explain(request: HttpRequest, key: str, cart: list[str]) -> Explanation:
+def _scope_of(request: HttpRequest) -> str | None:
+    """The scope of a request. Http404 where the source has scopes and the request is of none."""
+    try:
+        return settled_scope(scope_of_request(request))
+    except RecommendationError as error:
+        raise Http404(error.message) from None
+
+
+def _explain(request: HttpRequest, key: str, cart: list[str], scope: str | None) -> Explanation:
     """Why an item is in a list of the reader's: that of a cart, or the one made from all that is known of them."""
-    customer = customer_key_of(getattr(request, "user", None))
+    who = {"customer": customer_key_of(getattr(request, "user", None), scope), "scope": scope}
     if cart:
-        return explain(key, customer=customer, session_items=cart, scenario=CART)
-    return explain(key, customer=customer, session_items=feedback.views_of_visitor(request))
+        return explain(key, session_items=cart, scenario=CART, **who)
+    return explain(key, session_items=feedback.views_of_visitor(request), **who)
 
 
 def _say(request: HttpRequest, words: str, item: object) -> None:
@@ -133,8 +142,8 @@ def _say(request: HttpRequest, words: str, item: object) -> None:
     messages.success(request, words % {"item": item}, fail_silently=True)
 
 
-def _item_or_key(key: str) -> object:
-    return items_by_key(get_source(), [key]).get(key, key)
+def _item_or_key(request: HttpRequest, key: str) -> object:
+    return items_by_key(get_source(), [key], _scope_of(request)).get(key, key)
 
 
 def _back(request: HttpRequest, address: str | None, otherwise: str = "/") -> str:

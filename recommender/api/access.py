@@ -13,7 +13,7 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from recommender.source import customer_key_of
+from recommender.source import customer_key_of, get_source, scope_of_request, scope_text, settled_scope
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -48,7 +48,18 @@ def forget_permissions() -> None:
     _permissions.clear()
 
 
-def customer_of(request: Request, fields: Mapping[str, Any]) -> str | None:
+def scope_of(request: Request, fields: Mapping[str, Any]) -> str | None:
+    """The scope that a request is of, as the source says it; an API key may name another in `scope`, where the source
+    allows that. PermissionDenied for anybody else who does. None where the source has no scopes."""
+    own, named = scope_of_request(request), scope_text(fields.get("scope"))
+    if named is None or named == own:
+        return settled_scope(own)
+    if not (may_ask_for_anyone(request) and get_source().scope_by_key):
+        raise PermissionDenied("You may name no other scope than that of your request.")
+    return settled_scope(named)
+
+
+def customer_of(request: Request, fields: Mapping[str, Any], scope: str | None = None) -> str | None:
     """The key of the customer that a request is about. None for a profile, a visitor, or a user who is no customer.
 
     It is the customer whom `fields` name, else the user who is signed in. NotAuthenticated or PermissionDenied where
@@ -56,11 +67,11 @@ def customer_of(request: Request, fields: Mapping[str, Any]) -> str | None:
     """
     customer: str | None = fields.get("customer")
     if customer is None:
-        return None if fields.get("profile") is not None else customer_key_of(request.user)
+        return None if fields.get("profile") is not None else customer_key_of(request.user, scope)
     if not may_ask_for_anyone(request):
         if not request.user.is_authenticated:
             raise NotAuthenticated(gettext("Sign in, or send an API key, to name a customer."))
-        if customer_key_of(request.user) != customer:
+        if customer_key_of(request.user, scope) != customer:
             raise PermissionDenied(gettext("You may name no other customer than yourself."))
     return customer
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recommender import feedback
-from recommender.api.access import customer_of
+from recommender.api.access import customer_of, scope_of
 from recommender.api.answers import DismissalAnswer
 from recommender.api.endpoint import RecommenderView, documented
 from recommender.api.requests import DismissalSerializer, DismissedQuery
@@ -23,10 +23,13 @@ class DismissalsView(RecommenderView):
         parameters=[DismissedQuery],
     )
     def get(self, request: Request) -> Response:
-        customer = customer_of(request, DismissedQuery.read(request.query_params).validated_data)
-        items = (
-            feedback.dismissals_of_request(request) if customer is None else feedback.dismissals_of_customer(customer)
-        )
+        fields = DismissedQuery.read(request.query_params).validated_data
+        scope = scope_of(request, fields)
+        customer = customer_of(request, fields, scope)
+        if customer is None:
+            items = feedback.dismissals_of_request(request)
+        else:
+            items = feedback.dismissals_of_customer(customer, scope)
         return Response([{"item": item} for item in items])
 
     @documented(
@@ -37,11 +40,12 @@ class DismissalsView(RecommenderView):
     )
     def post(self, request: Request) -> Response:
         fields = DismissalSerializer.read(request.data).validated_data
-        customer = customer_of(request, fields)
+        scope = scope_of(request, fields)
+        customer = customer_of(request, fields, scope)
         if customer is None:
             feedback.dismiss_for_request(request, fields["item"])
         else:
-            feedback.dismiss(customer=customer, item=fields["item"])
+            feedback.dismiss(customer=customer, item=fields["item"], scope=scope)
         return Response({"item": fields["item"]}, status=status.HTTP_201_CREATED)
 
 
@@ -52,11 +56,13 @@ class DismissalView(RecommenderView):
         parameters=[DismissedQuery],
     )
     def delete(self, request: Request, key: str) -> Response:
-        customer = customer_of(request, DismissedQuery.read(request.query_params).validated_data)
+        fields = DismissedQuery.read(request.query_params).validated_data
+        scope = scope_of(request, fields)
+        customer = customer_of(request, fields, scope)
         if customer is None:
             was_dismissed = feedback.undo_dismissal_for_request(request, key)
         else:
-            was_dismissed = feedback.undo_dismissal(customer=customer, item=key)
+            was_dismissed = feedback.undo_dismissal(customer=customer, item=key, scope=scope)
         if not was_dismissed:
             raise NotFound(in_words(Words("{key!r} was not dismissed.", key=key)))
         return Response(status=status.HTTP_204_NO_CONTENT)

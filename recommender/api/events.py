@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recommender import feedback
-from recommender.api.access import customer_of, may_ask_for_anyone
+from recommender.api.access import customer_of, may_ask_for_anyone, scope_of
 from recommender.api.answers import EventAnswer
 from recommender.api.endpoint import RecommenderView, documented
 from recommender.api.requests import EventSerializer
@@ -43,7 +43,8 @@ class EventsView(RecommenderView):
     )
     def post(self, request: Request) -> Response:
         fields = EventSerializer.read(request.data).values_given
-        customer = fields["customer"] = customer_of(request, fields)
+        scope = fields["scope"] = scope_of(request, fields)
+        customer = fields["customer"] = customer_of(request, fields, scope)
         sender, session = feedback.sender_of(request), feedback.session_key_of(request)  # begins a visit
         visitors = None if may_ask_for_anyone(request) else feedback.visitor_ids_of(request)
         try:

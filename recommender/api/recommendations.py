@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recommender import feedback
-from recommender.api.access import MayAskForAnyone, customer_of
+from recommender.api.access import MayAskForAnyone, customer_of, scope_of
 from recommender.api.answers import BatchAnswer, InterestedCustomersAnswer, ListAnswer, RatingAnswer
 from recommender.api.endpoint import RecommenderView, as_api_error, documented, field_errors
 from recommender.api.limits import MAX_BATCH_REQUESTS
@@ -73,7 +73,9 @@ class BatchView(RecommenderView):
     def post(self, request: Request) -> Response:
         data = {"requests": request.data} if isinstance(request.data, list) else request.data
         forms = [ListRequestSerializer(data=row) for row in BatchSerializer.read(data).validated_data["requests"]]
-        answers = iter(recommend_many([ListRequest(**form.values_given) for form in forms if form.is_valid()]))
+        asked = [self.asked_for(request, form) for form in forms if form.is_valid()]
+        told = iter(recommend_many([one for one in asked if isinstance(one, ListRequest)]))
+        answers = iter([next(told) if isinstance(one, ListRequest) else one for one in asked])
         results = []
         for row, form in enumerate(forms):
             answer: Any = None if form.errors else next(answers)
@@ -82,6 +84,16 @@ class BatchView(RecommenderView):
                 answer, detail = None, as_api_error(answer).detail
             results.append({"row": row, "answer": answer and answer.to_dict(), "errors": field_errors(detail)})
         return Response({"results": results})
+
+    def asked_for(self, request: Request, form: ListRequestSerializer) -> ListRequest | RecommendationError:
+        """The request of a row; the error of one whose scope is missing, or not for this key to name."""
+        fields = form.values_given
+        try:
+            return ListRequest(**fields | {"scope": scope_of(request, fields)})
+        except PermissionDenied as error:
+            return RecommendationError("scope", str(error.detail))
+        except RecommendationError as error:
+            return error
 
 
 class RatingsView(RecommenderView):
@@ -93,7 +105,9 @@ class RatingsView(RecommenderView):
     )
     def post(self, request: Request) -> Response:
         fields = RatingRequestSerializer.read(request.data).values_given
-        return Response(predict_rating(**fields | {"customer": customer_of(request, fields)}).to_dict())
+        scope = scope_of(request, fields)
+        who = {"customer": customer_of(request, fields, scope), "scope": scope}
+        return Response(predict_rating(**fields | who).to_dict())
 
 
 class InterestedCustomersView(RecommenderView):
@@ -107,9 +121,10 @@ class InterestedCustomersView(RecommenderView):
         parameters=[InterestedQuery],
     )
     def get(self, request: Request, key: str) -> Response:
-        count = InterestedQuery.read(request.query_params).values_given["count"]
+        fields = InterestedQuery.read(request.query_params).values_given
+        scope = scope_of(request, fields)
         try:
-            return Response(interested_customers(key, count).to_dict())
+            return Response(interested_customers(key, fields["count"], scope).to_dict())
         except RecommendationError as error:
             raise NotFound(in_words(error)) from None
 
@@ -123,7 +138,7 @@ class KindView(RecommenderView):
         options = self.read_options(request)
         about: Any = item
         if self.kind.takes in ("customer", "session_items"):  # lists of the sender, where nobody is named
-            options["customer"] = options.get("customer") or customer_key_of(request.user)
+            options["customer"] = options.get("customer") or customer_key_of(request.user, options["scope"])
         if self.kind.takes == "customer":
             about = options.pop("customer")
         elif self.kind.takes == "session_items":
@@ -136,8 +151,9 @@ class KindView(RecommenderView):
     def read_options(self, request: Request) -> dict[str, Any]:
         """The options of the list; without a customer, what the sender dismissed is left out."""
         options = ListQuery.read(request.query_params).options()
+        options["scope"] = scope = scope_of(request, options)
         if "customer" in options:
-            return options | {"customer": customer_of(request, options)}
+            return options | {"customer": customer_of(request, options, scope)}
         exclude = [*options.get("exclude", ()), *feedback.dismissals_of_request(request)]
         return options | {"exclude": exclude, "visitor": feedback.begin_visit(request)}
 
@@ -167,8 +183,10 @@ def for_sender(request: Request, fields: dict[str, Any]) -> dict[str, Any]:
 
     What a customer dismissed is read with the customer.
     """
-    customer = customer_of(request, fields)
+    scope = scope_of(request, fields)
+    customer = customer_of(request, fields, scope)
     is_visitor = customer is None and "profile" not in fields
     dismissed = feedback.dismissals_in_session(request) if is_visitor else []
     exclude = [*fields.get("exclude", ()), *dismissed]
-    return fields | {"customer": customer, "exclude": exclude, "visitor": feedback.begin_visit(request)}
+    who = {"customer": customer, "scope": scope, "visitor": feedback.begin_visit(request)}
+    return fields | who | {"exclude": exclude}

@@ -26,7 +26,19 @@ NOT_LISTED_HELP = "Items not to list"
 NEXT_PAGE_HELP = "`next_page_token` of the page before: nothing is repeated."
 
 
-class CustomerOrProfileSerializer(StrictSerializer):
+class ScopedSerializer(StrictSerializer):
+    """With the field `scope`, where the source has scopes."""
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        if not get_source().item_scope:
+            return super().get_fields()
+        scope = KeyField(
+            required=False, help_text="The site, tenant or market, where you hold an API key that may say."
+        )
+        return super().get_fields() | {"scope": scope}
+
+
+class CustomerOrProfileSerializer(ScopedSerializer):
     customer = KeyField(**OPTIONAL, help_text=CUSTOMER_HELP)
     profile = FeaturesField(help_text='Instead of a customer: {"Age": 28, "Gender": "Female"}')
 
@@ -79,7 +91,7 @@ class CartSerializer(CustomerOrProfileSerializer, OptionsSerializer):
     items = KeysField(allow_empty=False, help_text="What is in the cart, the latest last.")
 
 
-class ListQuery(StrictSerializer):
+class ListQuery(ScopedSerializer):
     """What restricts a list that is read with GET: `?count=4&category=Books&category=Games&exclude=B7`."""
 
     customer = KeyField(
@@ -104,7 +116,7 @@ class ListQuery(StrictSerializer):
         return options | {"filter": filters}
 
 
-class InterestedQuery(StrictSerializer):
+class InterestedQuery(ScopedSerializer):
     count = serializers.IntegerField(min_value=1, max_value=MAX_INTERESTED, default=100, help_text="How many customers")
 
 
@@ -119,7 +131,7 @@ class RatingRequestSerializer(CustomerOrProfileSerializer):
         return attrs
 
 
-class DismissedQuery(StrictSerializer):
+class DismissedQuery(ScopedSerializer):
     customer = KeyField(required=False, help_text=CUSTOMER_HELP)
 
 
@@ -127,7 +139,7 @@ class DismissalSerializer(DismissedQuery):
     item = KeyField(help_text="Not to be shown again.")
 
 
-class EventSerializer(StrictSerializer):
+class EventSerializer(ScopedSerializer):
     kind = serializers.ChoiceField(choices=Event.Kind.choices)
     item = KeyField()
     event_id = serializers.CharField(

@@ -13,13 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recommender.api.endpoint import StaffViewSet, documented
-from recommender.api.fields import StrictSerializer
 from recommender.api.limits import DEFAULT_PERIOD_DAYS
+from recommender.api.requests import ScopedSerializer
 from recommender.feedback import attribution_window, last_counted, list_results, results_to_dicts
 from recommender.models import MAY_SEE_RESULTS
 
 
-class PeriodQuery(StrictSerializer):
+class PeriodQuery(ScopedSerializer):
     """From one day to another, both included, in the site's time zone; the last four weeks by default."""
 
     first = serializers.DateField(required=False, help_text="The first day; four weeks before the last, if not given.")
@@ -33,7 +33,7 @@ class PeriodQuery(StrictSerializer):
             raise serializers.ValidationError(
                 {"first": [gettext("first, {first}, is after last, {last}.").format(first=first, last=last)]}
             )
-        return {"first": first, "last": last}
+        return {**attrs, "first": first, "last": last}
 
 
 class EstimateAnswer(serializers.Serializer):

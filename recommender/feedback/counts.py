@@ -43,7 +43,7 @@ log = structlog.get_logger("recommender.feedback.counts")
 BUCKETS = 20
 KEEP_DAYS, ATTRIBUTION_DAYS = 90, 7
 BATCH_SIZE = 5_000  # rows deleted, or clicks looked up, in one statement
-KEY_FIELDS = ("day", "scenario", "source", "version", "bucket")
+KEY_FIELDS = ("day", "scenario", "scope", "source", "version", "bucket")
 
 Key = tuple[Any, ...]  # values of KEY_FIELDS
 
@@ -241,6 +241,7 @@ def _key_columns(prefix: str = "") -> list[Any]:
     zone, unless somebody loaded their tables of time zones. prefix : the lookup that leads to the list."""
     return [
         f"{prefix}scenario",
+        f"{prefix}scope",
         f"{prefix}source",
         Coalesce(f"{prefix}version__name", Value("")),
         f"{prefix}bucket",

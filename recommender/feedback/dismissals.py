@@ -19,7 +19,10 @@ from recommender.source import (
     check_length,
     customer_key_of,
     is_storable,
+    items_of_scope,
     listed_key,
+    scope_of_request,
+    settled_scope,
 )
 from recommender.words import Words
 
@@ -27,24 +30,28 @@ MAX_IN_SESSION = 200  # every page reads the session
 SESSION_KEY = "recommender_dismissed"
 
 
-def dismiss(*, customer: str, item: str) -> Dismissal:
-    """Leave an item out of a customer's lists from now on. RecommendationError for an unknown customer or item."""
-    check_customer(customer)
+def dismiss(*, customer: str, item: str, scope: Any = None) -> Dismissal:
+    """Leave an item out of a customer's lists from now on. RecommendationError for an unknown customer or item.
+
+    scope : of both, where the source has scopes; the customer's unless one is named."""
+    scope = _scope_of(scope, customer)
+    check_customer(customer, scope)
     check_length("customer", customer)
-    item = _listed(item)
+    item = _listed(item, scope)
     return Dismissal.objects.get_or_create(customer=customer, item=item)[0]
 
 
-def undo_dismissal(*, customer: str, item: str) -> bool:
+def undo_dismissal(*, customer: str, item: str, scope: Any = None) -> bool:
     """Let the customer's lists hold an item again. Returns whether it was dismissed."""
-    check_customer(customer)
+    check_customer(customer, _scope_of(scope, customer))
     return bool(Dismissal.objects.filter(customer=customer, item=listed_key(item)).delete()[0])
 
 
-def dismissals_of_customer(customer: str) -> list[str]:
+def dismissals_of_customer(customer: str, scope: Any = None) -> list[str]:
     """Keys of the items that a customer dismissed, the latest first. RecommendationError for an unknown customer."""
-    check_customer(customer)
-    return list(Dismissal.objects.filter(customer=customer).values_list("item", flat=True))
+    scope = _scope_of(scope, customer)
+    check_customer(customer, scope)
+    return items_of_scope(Dismissal.objects.filter(customer=customer).values_list("item", flat=True), scope)
 
 
 # --- of the sender of a request: a customer or a visitor --------------------------------------------------------------
@@ -55,21 +62,23 @@ def dismiss_for_request(request: HttpRequest, item: str) -> None:
 
     RecommendationError for an unknown item, and for a program that names no customer.
     """
-    customer = customer_key_of(getattr(request, "user", None))
+    scope = settled_scope(scope_of_request(request))
+    customer = customer_key_of(getattr(request, "user", None), scope)
     if customer is not None:
-        dismiss(customer=customer, item=item)
+        dismiss(customer=customer, item=item, scope=scope)
         return
     _check_has_session(request)
-    item = _listed(item)
+    item = _listed(item, scope)
     others = [key for key in dismissals_in_session(request) if key != item]
     request.session[SESSION_KEY] = [*others, item][-MAX_IN_SESSION:]
 
 
 def undo_dismissal_for_request(request: HttpRequest, item: str) -> bool:
     """Let the lists of the sender of this request hold an item again. Returns whether it was dismissed."""
-    customer = customer_key_of(getattr(request, "user", None))
+    scope = settled_scope(scope_of_request(request))
+    customer = customer_key_of(getattr(request, "user", None), scope)
     if customer is not None:
-        return undo_dismissal(customer=customer, item=item)
+        return undo_dismissal(customer=customer, item=item, scope=scope)
     _check_has_session(request)
     before, item = dismissals_in_session(request), listed_key(item)
     request.session[SESSION_KEY] = [key for key in before if key != item]
@@ -81,9 +90,12 @@ def dismissals_of_request(request: Any) -> list[str]:
     if request is None:
         return []
     if not hasattr(request, "_recommender_dismissals"):
-        customer = customer_key_of(getattr(request, "user", None))
+        scope = scope_of_request(request)
+        customer = customer_key_of(getattr(request, "user", None), scope)
         request._recommender_dismissals = (
-            dismissals_in_session(request)[::-1] if customer is None else dismissals_of_customer(customer)
+            items_of_scope(dismissals_in_session(request)[::-1], scope)
+            if customer is None
+            else dismissals_of_customer(customer, scope)
         )
     return list(request._recommender_dismissals)
 
@@ -101,19 +113,33 @@ def carry_over_dismissals(
 ) -> None:
     """Receiver of `user_logged_in`: the visitor's dismissals become the customer's."""
     items = dismissals_in_session(request)
-    customer = customer_key_of(user) if items else None
-    if request is None or customer is None or not is_storable(customer):
+    if request is None or not items:
         return
+    scope = scope_of_request(request)
+    customer = customer_key_of(user, scope)
+    if customer is None or not is_storable(customer):
+        return
+    items = items_of_scope(items, scope)
     Dismissal.objects.bulk_create([Dismissal(customer=customer, item=item) for item in items], ignore_conflicts=True)
     del request.session[SESSION_KEY]
 
 
-def _listed(item: str) -> str:
-    """The key that the item is listed by. RecommendationError for an unknown item, and for a key that is too long."""
+def _listed(item: str, scope: str | None) -> str:
+    """The key that the item is listed by. RecommendationError for an unknown item, and for a key that is too
+    long."""
     item = listed_key(item)
-    check_item_exists(item)
+    check_item_exists(item, scope)
     check_length("item", item)
     return item
+
+
+def _scope_of(scope: Any, customer: str) -> str | None:
+    """The scope named, else the customer's. RecommendationError for a customer whom there is not."""
+    try:
+        return settled_scope(scope, customer)
+    except RecommendationError:
+        check_customer(customer)
+        raise
 
 
 def _check_has_session(request: Any) -> None:

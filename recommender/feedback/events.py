@@ -21,9 +21,13 @@ from recommender.source import (
     check_item_exists,
     check_length,
     customer_key_of,
+    get_source,
     is_learnable,
     is_storable,
+    items_of_scope,
     listed_key,
+    scope_of_request,
+    settled_scope,
 )
 from recommender.words import Words
 
@@ -42,11 +46,13 @@ def record_event(
     recommendation_id: uuid.UUID | None = None,
     value: float | None = None,
     time: datetime | None = None,
+    scope: Any = None,
 ) -> tuple[Event | None, bool]:
     """The stored event and whether it is new: an event id that its sender repeats changes nothing.
 
     sender : the owner of the event id, `visits.sender_of`.   visitors : ids of the sender, `visits.visitor_ids_of`;
     None for a trusted caller: the site itself, or an API key.
+    scope : where the source has scopes, that of the item and the person; a customer's own unless one is named.
     time : when it happened; now unless given, and always now for a visitor, whose clock proves nothing.
 
     (None, False) for a customer who opted out. RecommendationError for an unknown customer or item, EventChanged for
@@ -55,10 +61,11 @@ def record_event(
     """
     if customer is None and visitors is not None:
         time = None
-    if customer is not None and not check_customer(customer):
+    scope = settled_scope(scope, customer)
+    if customer is not None and not check_customer(customer, scope):
         return None, False
     item = listed_key(item)
-    served_list = _list_shown_to(customer, visitors, recommendation_id, item)
+    served_list = _list_shown_to(customer, visitors, recommendation_id, item, scope)
     event = Event(
         kind=kind,
         item=item,
@@ -74,7 +81,7 @@ def record_event(
     if stored is not None:
         _check_unchanged(stored, event, ["time"] if time else [])
         return stored, False
-    check_item_exists(item)
+    check_item_exists(item, scope)
     check_length("item", item)
     check_length("customer", event.customer)
     if served_list is not None and (_has_event(served_list, kind, item) or not _claim(served_list, visitors)):
@@ -90,9 +97,10 @@ def record_request_event(request: HttpRequest, kind: Event.Kind, item: str, list
     however often the page is loaded. An unknown item and a customer who opted out are ignored: the page is shown
     anyway.
     """
-    customer, item = customer_key_of(getattr(request, "user", None)), listed_key(item)
+    scope = scope_of_request(request)
+    customer, item = customer_key_of(getattr(request, "user", None), scope), listed_key(item)
     session, visitors = visits.session_key_of(request), visits.visitor_ids_of(request)
-    served_list = _list_shown_to(customer, visitors, _uuid(list_id), item)
+    served_list = _list_shown_to(customer, visitors, _uuid(list_id), item, scope)
     if served_list is not None and kind == Event.Kind.VIEW:
         kind = Event.Kind.CLICK
         if _has_event(served_list, kind, item):
@@ -105,6 +113,7 @@ def record_request_event(request: HttpRequest, kind: Event.Kind, item: str, list
             session=session,
             visitors=visitors,
             recommendation_id=None if served_list is None else served_list.pk,
+            scope=scope,
         )
     except RecommendationError as error:
         log.info("event_not_recorded", kind=kind, field=error.field)  # not the item: it may be any text
@@ -117,10 +126,16 @@ def assign_visit(user: Any, request: HttpRequest | None = None, **kwargs: object
     """Receiver of `user_logged_in`, which signing up sends, too: the visitor's recent events become the customer's,
     unless the customer opted out."""
     session = visits.leave_visit(request)
-    customer = customer_key_of(user) if session else None
+    if not session:
+        return
+    scope = scope_of_request(request)
+    customer = customer_key_of(user, scope)
     if customer is not None and is_storable(customer) and is_learnable(customer):
         since = timezone.now() - visits.VIEW_WINDOW
-        Event.objects.filter(session=session, customer="", time__gte=since).update(customer=customer)
+        events = Event.objects.filter(session=session, customer="", time__gte=since)
+        if get_source().item_scope:  # of those in other scopes the customer is another
+            events = events.filter(item__in=items_of_scope(set(events.values_list("item", flat=True)), scope))
+        events.update(customer=customer)
 
 
 def views_of_customer(customer: str) -> QuerySet[Any, Any]:
@@ -131,7 +146,7 @@ def views_of_customer(customer: str) -> QuerySet[Any, Any]:
 
 def forget_views(request: HttpRequest, item: str) -> int:
     """Erase the views of an item by the sender of this request; back comes their number."""
-    customer, item = customer_key_of(getattr(request, "user", None)), listed_key(item)
+    customer, item = customer_key_of(getattr(request, "user", None), scope_of_request(request)), listed_key(item)
     session = visits.session_key_of(request)
     views = Event.objects.filter(item=item, kind__in=Event.VIEWED)
     if customer is not None:
@@ -151,11 +166,16 @@ def _uuid(text: str | None) -> uuid.UUID | None:
 
 
 def _list_shown_to(
-    customer: str | None, visitors: Collection[str] | None, list_id: uuid.UUID | None, item: str
+    customer: str | None,
+    visitors: Collection[str] | None,
+    list_id: uuid.UUID | None,
+    item: str,
+    scope: str | None,
 ) -> ServedList | None:
-    """The list, if it is on record, held the item and was not shown to another person, who passed on the link."""
+    """The list, if it is on record, held the item and was not shown to another person, who passed on the link, or in
+    another scope."""
     served_list = served_lists.find(list_id) if list_id else None
-    if served_list is None or item not in served_list.items:
+    if served_list is None or item not in served_list.items or served_list.scope != (scope or ""):
         return None
     if served_list.customer:
         return served_list if served_list.customer == customer else None

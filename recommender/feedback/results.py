@@ -59,10 +59,11 @@ class ListResult:
         return self.source == POPULAR
 
 
-def list_results(first: date, last: date) -> list[ListResult]:
-    """The results of these days, both included, by scenario, and within it by number of lists. One query."""
+def list_results(first: date, last: date, scope: str | None = None) -> list[ListResult]:
+    """The results of these days, both included, by scenario, and within it by number of lists. One query. scope : of
+    which the lists are; all of them unless one is named."""
     rows = (
-        ListCount.objects.filter(day__gte=first, day__lte=last)
+        ListCount.objects.filter(day__gte=first, day__lte=last, **({} if scope is None else {"scope": scope}))
         .order_by()
         .values_list("scenario", "source", "version", "bucket")
         .annotate(**{f"_{name}": Sum(name) for name in MEASURES})

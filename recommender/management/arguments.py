@@ -55,6 +55,12 @@ def add_customer_or_profile(parser: CommandParser, *, required: bool = True) -> 
     group.add_argument("--profile", metavar="JSON", help='any part of a profile: \'{"Age": 28, "Country": "UK"}\'')
 
 
+def add_scope(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--scope", metavar="KEY", help="the site, tenant or market, where the source names them; else the customer's"
+    )
+
+
 def add_reason(parser: CommandParser) -> None:
     parser.add_argument("--reason", default="", metavar="TEXT", help="is kept with the promotion")
 

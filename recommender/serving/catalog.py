@@ -137,6 +137,8 @@ class LiveCatalog:
     popular : int64 [n], rows from the most bought down.
     trending : rows int64 [<= n] of what sells more of late, the steepest first, and their scores float64.
     slices : digests of the items as they were read, by which a change is noticed.
+    scopes : where items have scopes, the rows int64 of each.   scope : of the items that this catalog shows, None where
+    it shows those of all.   in_scope : bool [n], the rows that are of it.
     """
 
     placed: PlacedModel | None
@@ -155,6 +157,9 @@ class LiveCatalog:
     trending: tuple[np.ndarray, np.ndarray]
     slices: Sequence[Slice] = ()
     raters: tuple[int, float] = (0, 0.0)
+    scopes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    scope: str | None = None
+    in_scope: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -163,14 +168,31 @@ class LiveCatalog:
     def live(self) -> LiveModel | None:
         return self.placed.model if self.placed else None
 
+    def of_scope(self, scope: str | None) -> LiveCatalog:
+        """The catalog as a request of a scope sees it: what is of no other is not there. Itself, where there are none.
+
+        It holds for whatever a list is made from: candidates are taken from `shown`, and what a list is about is looked
+        up with `knows`.
+        """
+        if scope is None:
+            return self
+        mask = np.zeros(len(self), dtype=bool)
+        mask[self.scopes.get(scope, [])] = True
+        return replace(self, shown=self.shown & mask, scope=scope, in_scope=mask)
+
+    def admits(self, key: str) -> bool:
+        """Whether the item may be named here: it is of the scope, or none is asked for."""
+        return self.in_scope is None or (key in self.row_of and bool(self.in_scope[self.row_of[key]]))
+
     def knows(self, key: str) -> bool:
         """Whether there is such an item now, for sale or not."""
         row = self.row_of.get(key)
-        return row is not None and self.pks[row] is not None
+        return row is not None and self.pks[row] is not None and (self.in_scope is None or bool(self.in_scope[row]))
 
     def listed_keys(self, keys: Iterable[str]) -> Iterator[str]:
-        """Those of the keys that are known here, as the catalog has them: a variant's is that of its parent."""
-        return (self.keys[self.row_of[key]] for key in keys if key in self.row_of)
+        """Those of the keys that are known here, as the catalog has them: a variant's is that of its parent. Only
+        those of the scope."""
+        return (self.keys[self.row_of[key]] for key in keys if key in self.row_of and self.admits(key))
 
     def rows(self, keys: Iterable[str]) -> np.ndarray:
         """int64 rows of those of the keys that are known here."""

@@ -20,7 +20,7 @@ from recommender.serving.customers import CustomerContext, check_profile, find_c
 from recommender.serving.paging import read_token
 from recommender.serving.request import ListRequest, check_request
 from recommender.serving.rules.restrictions import allowed_rows
-from recommender.source import get_source, is_storable
+from recommender.source import get_source, is_storable, settled_scope
 
 log = structlog.get_logger("recommender.serving")
 
@@ -71,12 +71,19 @@ def read_contexts(
     state = live.live_state()
     customers = find_customers([r.customer for r in requests if isinstance(r.customer, str)], state.max_history)
     contexts: list[ListContext | RecommendationError] = []
+    of_scopes: dict[tuple[int, str | None], LiveCatalog] = {}  # of each scope one, which its lists share
     for request in requests:
         try:
             check_request(request)
-            arm = _arm_of(request, customers, state) if personal else None
-            asked = replace(request, **arm.settings) if arm else request
-            context = _read_context(asked, customers, state.catalog_for(arm), cart or request.scenario == CART)
+            customer = customers.get(request.customer) if request.customer is not None else None
+            scope = _scope_of(request, customer)
+            if customer is not None and not customer.is_of(scope):
+                customer = None
+            arm = _arm_of(request, customer, state) if personal else None
+            asked = replace(request, scope=scope, **(arm.settings if arm else {}))
+            seen = state.catalog_for(arm)
+            catalog = of_scopes.setdefault((id(seen), scope), seen.of_scope(scope))
+            context = _read_context(asked, customer, catalog, cart or request.scenario == CART)
         except RecommendationError as error:
             contexts.append(error)
             continue
@@ -97,11 +104,17 @@ def with_encoded(contexts: Sequence[ListContext]) -> list[ListContext]:
     return [replace(context, encoded=encoded.get(id(context))) for context in contexts]
 
 
+def _scope_of(request: ListRequest, customer: CustomerContext | None) -> str | None:
+    """The scope of a request: the one it names, else its customer's. RecommendationError where it needs one."""
+    if request.scope is None and customer is not None and customer.scope:
+        return customer.scope
+    return settled_scope(request.scope)
+
+
 def _read_context(
-    request: ListRequest, customers: Mapping[str, CustomerContext], catalog: LiveCatalog, in_cart: bool
+    request: ListRequest, customer: CustomerContext | None, catalog: LiveCatalog, in_cart: bool
 ) -> ListContext:
     profile = None if request.profile is None else check_profile(request.profile)
-    customer = customers.get(request.customer) if request.customer is not None else None
     on_record = customer.viewed if customer is not None and not in_cart else ()
     latest_first = dict.fromkeys(catalog.listed_keys([*reversed(request.session_items), *reversed(on_record)]))
     looked_at = tuple(reversed(latest_first))
@@ -139,13 +152,12 @@ def _person_of(
     return Person(profile or {}, session), None
 
 
-def _arm_of(request: ListRequest, customers: Mapping[str, CustomerContext], state: live.LiveState) -> RunningArm | None:
+def _arm_of(request: ListRequest, customer: CustomerContext | None, state: live.LiveState) -> RunningArm | None:
     """The arm of whom the list is for: a customer who agrees to it, or a visitor who can be told from others."""
     if state.running is None or request.profile is not None:
         return None
     if request.customer is None:
         return state.running.arm_of(request.visitor, request.scenario)
-    customer = customers.get(request.customer)
     if customer is None or not customer.learnable:
         return None
     return state.running.arm_of(customer.key, request.scenario)

@@ -48,6 +48,7 @@ from recommender.source import (
     is_customer_key,
     plain_field,
     plain_value,
+    scope_text,
     unix_seconds,
     with_consent,
     with_keys,
@@ -68,6 +69,7 @@ class CustomerContext:
     viewed : keys of what they looked at within a day, the latest last, without what they bought.
     learnable : False for a customer who opted out of personalisation; then the four above are empty.
     dismissed : keys of what they do not want to be shown.
+    scope : the site, tenant or market that they are of, "" for none; None where customers have none.
     """
 
     key: str
@@ -78,6 +80,11 @@ class CustomerContext:
     bought: frozenset[str]
     viewed: tuple[str, ...]
     dismissed: frozenset[str] = frozenset()
+    scope: str | None = None
+
+    def is_of(self, scope: str | None) -> bool:
+        """Whether they are a customer of this scope; where customers have none, of every one."""
+        return self.scope is None or self.scope == scope
 
 
 def find_customers(keys: Iterable[str], max_history: int = MAX_HISTORY) -> dict[str, CustomerContext]:
@@ -160,6 +167,7 @@ def _read_customers(source: RecommenderSource, keys: list[str], max_history: int
     customers = {}
     for pk, raw_key, agrees, _, *values in rows:
         key, history = str(raw_key), histories.get(pk, [])
+        scope = scope_text(values.pop(0)) or "" if source.customer_scope else None
         bought = frozenset(event.item for event in history) | withheld.get(pk, frozenset())
         customers[key] = CustomerContext(
             key=key,
@@ -170,6 +178,7 @@ def _read_customers(source: RecommenderSource, keys: list[str], max_history: int
             bought=bought,
             viewed=tuple(item for item in viewed.get(key, ()) if item not in bought) if agrees else (),
             dismissed=frozenset(dismissed[key]),
+            scope=scope,
         )
     return customers
 
@@ -274,8 +283,9 @@ _DISMISSALS = CompiledQuery(
 @lru_cache(maxsize=8)
 def _customers_query(source: RecommenderSource) -> CompiledQuery:
     """By key. Columns: primary key, key, whether they agree to personalisation, whether they withhold purchases (few
-    do: those are read apart), static features."""
-    columns = ("pk", source.customer_key, "_learnable", "_withholds", *source.static_features)
+    do: those are read apart), their scope where they have one, static features."""
+    scope = [source.customer_scope] if source.customer_scope else []
+    columns = ("pk", source.customer_key, "_learnable", "_withholds", *scope, *source.static_features)
     withholds: Exists | Value = Value(False)
     if source.interactions_withheld is not None:
         withheld = interactions_of(source, source.interactions_withheld)

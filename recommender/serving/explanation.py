@@ -38,9 +38,9 @@ def why(item: str, **request: Any) -> Explanation:
         return Explanation((), None)
     drops = encoded.drops(catalog.placed.vectors[row : row + 1])[:, 0]
     lifting = [n for n in np.argsort(-drops, kind="stable").tolist() if drops[n] > explain.LEAST_DROP]
-    reasons = _reasons([encoded.evidence[n] for n in lifting], context)
     shares = (drops[lifting] / drops[lifting].sum()).tolist() if lifting else []
-    return Explanation(tuple(zip(reasons, shares, strict=True)), None)
+    told = [(_reasons([encoded.evidence[n]], context), share) for n, share in zip(lifting, shares, strict=True)]
+    return Explanation(tuple((reasons[0], share) for reasons, share in told if reasons), None)
 
 
 def explained(context: ListContext, person: EncodedCustomer, rows: np.ndarray, scores: np.ndarray) -> list[ListedItem]:
@@ -90,6 +90,8 @@ def _reasons(evidence: Iterable[explain.Evidence], context: ListContext) -> tupl
     kind = "because_in_your_cart" if context.in_cart else "because_you_viewed"
     reasons = []
     for reason in evidence:
+        if reason.item is not None and not context.catalog.admits(reason.item):
+            continue  # bought in another scope
         if reason.item is not None and reason.item not in bought and reason.item in context.looked_at:
             reasons.append(Reason(kind, item=reason.item))
         else:

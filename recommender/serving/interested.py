@@ -17,7 +17,7 @@ from recommender.serving.customers import find_customers
 from recommender.serving.kinds.kind import row_of
 from recommender.serving.kinds.together import latest_people
 from recommender.serving.tally import learned_from
-from recommender.source import CUSTOMER_KEY, get_source, with_keys
+from recommender.source import CUSTOMER_KEY, get_source, settled_scope, with_keys
 
 log = structlog.get_logger("recommender.serving")
 
@@ -58,18 +58,18 @@ class InterestedCustomers:
         }
 
 
-def interested_customers(item: str, count: int) -> InterestedCustomers:
+def interested_customers(item: str, count: int, scope: Any = None) -> InterestedCustomers:
     """Those of the customers who bought last who want an item most, the keenest first.
 
     Left out is who opted out of personalisation, bought the item or dismissed it. RecommendationError for the key of no
-    item.
+    item. scope : of the item and the customers, where the source has scopes.
     """
-    catalog = live.live_catalog()
+    catalog = live.live_catalog().of_scope(settled_scope(scope))
     row, placed = row_of(item, catalog), catalog.placed
     if placed is None:
         return InterestedCustomers(None, "no_model", ())
     try:
-        found = _score_customers(catalog.keys[row], row, placed)
+        found = _score_customers(catalog.keys[row], row, placed, catalog.scope)
     except EngineError as error:
         log.error("model_failed", error=str(error))
         return InterestedCustomers(None, "model_failed", ())
@@ -77,16 +77,16 @@ def interested_customers(item: str, count: int) -> InterestedCustomers:
     return InterestedCustomers(placed.model.version, None, tuple(found[:count]))
 
 
-def _score_customers(item: str, row: int, placed: PlacedModel) -> list[InterestedCustomer]:
-    """Those who may be asked, in no order.   row : of the item."""
+def _score_customers(item: str, row: int, placed: PlacedModel, scope: str | None) -> list[InterestedCustomer]:
+    """Those who may be asked, in no order.   row : of the item.   scope : of the customers."""
     source = get_source()
-    latest = with_keys(source, learned_from(source)).order_by(f"-{source.interaction_time}")
+    latest = with_keys(source, learned_from(source, scope)).order_by(f"-{source.interaction_time}")
     keys = sorted(str(key) for (key,) in latest_people(latest, [CUSTOMER_KEY], MOST_CUSTOMERS) if key is not None)
     inference, found = placed.model.inference, []
     wanted, index = placed.vectors[np.array([row])], Index(placed.vectors.rank)
     for start in range(0, len(keys), AT_ONCE):
         read = find_customers(keys[start : start + AT_ONCE], inference.max_history).values()
-        some = [c for c in read if c.learnable and item not in c.bought and item not in c.dismissed]
+        some = [c for c in read if c.learnable and c.is_of(scope) and item not in c.bought and item not in c.dismissed]
         if not some:
             continue
         users = placed.encode([c.person for c in some])

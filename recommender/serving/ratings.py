@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
 
@@ -15,7 +16,7 @@ from recommender.serving.catalog import LiveCatalog
 from recommender.serving.customers import check_item, check_profile, find_customers
 from recommender.serving.kinds.kind import new_item, row_of
 from recommender.serving.request import check_who
-from recommender.source import get_source
+from recommender.source import get_source, settled_scope
 from recommender.words import Words
 
 log = structlog.get_logger("recommender.serving")
@@ -27,6 +28,7 @@ def predict_rating(
     profile: Mapping[str, object] | None = None,
     item: str | None = None,
     item_features: Mapping[str, object] | None = None,
+    scope: Any = None,
 ) -> RatingPrediction:
     """The rating from 0 to 5 that a customer or profile (or anybody) would give an item, known or only described.
 
@@ -38,7 +40,7 @@ def predict_rating(
     check_who(customer, profile)
     if (item is None) == (item_features is None):
         raise RecommendationError("item", Words("Give either an item or item_features."))
-    catalog = live.live_catalog()
+    catalog = live.live_catalog().of_scope(settled_scope(scope, customer))
     checked = check_profile({} if profile is None else profile)
     features = check_item({} if item_features is None else item_features)
     created = None if item is None else new_item(item, catalog)
@@ -48,6 +50,8 @@ def predict_rating(
     known = None
     if customer is not None:
         known = find_customers([customer], live.max_history(catalog)).get(customer)
+    if known is not None and not known.is_of(catalog.scope):
+        known = None
     unknown = "unknown_customer" if customer is not None and known is None else None
     unrated = why_unrated(catalog)
     if unrated is not None:

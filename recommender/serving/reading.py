@@ -21,10 +21,12 @@ from recommender.source import (
     RecommenderSource,
     available,
     is_item_key,
+    leads_to_many,
     plain_value,
     read_content,
     read_item,
     read_variants,
+    scope_text,
 )
 
 SLICE_ITEMS = 2_000  # whose digest is compared at once
@@ -85,14 +87,16 @@ def read_catalog(
         popular=np.arange(len(keys)),
         trending=(np.zeros(0, np.int64), nothing[:0]),
         slices=table.slices,
+        scopes=_scopes(source, table.pks),
     )
     return catalog.with_tally(tally)
 
 
-def read_new_item(source: RecommenderSource, key: str) -> NewItem | None:
-    """The item of this key as the database has it now; None where it has none. One query."""
+def read_new_item(source: RecommenderSource, key: str, scope: str | None = None) -> NewItem | None:
+    """The item of this key as the database has it now; None where it has none, in this scope if one is named. One
+    query."""
     fields = _fields(source)
-    row = read_item(key, fields)
+    row = read_item(key, fields, scope)
     return None if row is None else NewItem(key, row[0], dict(zip(fields, map(_text, row[1:]), strict=True)))
 
 
@@ -106,7 +110,10 @@ def catalog_state(source: RecommenderSource) -> tuple[Any, ...]:
     if source.item_updated:
         measures["updated"] = Max(source.item_updated)
     variants = [source.variants().count()] if source.item_group else []
-    return (*_shown(source, source.items.order_by()).aggregate(**measures).values(), *variants)
+    state = [*_shown(source, source.items.order_by()).aggregate(**measures).values(), *variants]
+    if source.item_scope and leads_to_many(source.items, source.item_scope):
+        state.append(source.items.order_by().aggregate(_scopes=Count(source.item_scope))["_scopes"])
+    return tuple(state)
 
 
 def changed_slice(source: RecommenderSource, slices: Sequence[Slice], start: int, seconds: float) -> tuple[bool, int]:
@@ -160,7 +167,7 @@ class _Table:
             for column in (self.pks, self.shown, self._place, *self.columns):
                 column.append(None)
         self.pks[row], self.shown[row], self._place[row] = pk, shown, self._read
-        for column, value in zip(self.columns, values, strict=True):
+        for column, value in zip(self.columns, values, strict=False):  # a scope may stand behind them
             text = _text(value)
             column[row] = self._texts.setdefault(text, text)
         self._read += 1
@@ -236,9 +243,24 @@ def _fields(source: RecommenderSource) -> list[str]:
 
 
 def _rows(source: RecommenderSource) -> QuerySet:
-    """Of each item what a catalog holds of it: primary key, key, whether it may be listed, fields."""
+    """Of each item what a catalog holds of it: primary key, key, whether it may be listed, fields; and its scope, where
+    it has one, so that a change is noticed: `_scopes` reads it."""
     rows = _shown(source, source.listed_items().order_by("pk"))
-    return rows.values_list("pk", source.item_key, "_shown", *_fields(source))
+    scope = [source.item_scope] if source.item_scope and not leads_to_many(rows, source.item_scope) else []
+    return rows.values_list("pk", source.item_key, "_shown", *_fields(source), *scope)
+
+
+def _scopes(source: RecommenderSource, pks: Sequence[Any]) -> dict[str, np.ndarray]:
+    """The rows of the items of each scope. One query where items have scopes. pks : of the rows."""
+    if not source.item_scope:
+        return {}
+    row_of_pk = {pk: row for row, pk in enumerate(pks) if pk is not None}
+    rows: dict[str, list[int]] = {}
+    for pk, scope in source.items.order_by().values_list("pk", source.item_scope).iterator(SLICE_ITEMS):
+        text, row = scope_text(scope), row_of_pk.get(pk)
+        if text is not None and row is not None:
+            rows.setdefault(text, []).append(row)
+    return {scope: np.array(found, dtype=np.int64) for scope, found in rows.items()}
 
 
 def _shown(source: RecommenderSource, items: QuerySet) -> QuerySet:

@@ -237,6 +237,7 @@ def _log_row(answer: RecommendationList, context: ListContext) -> ServedList:
         visitor=visitor,
         arm_id=context.arm.pk if context.arm else None,
         scenario=context.request.scenario,
+        scope=context.catalog.scope or "",
         source=answer.source,
         version_id=live_model.pk if live_model else None,
         items=[item.item for item in answer.items],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from recommender.errors import RecommendationError
 from recommender.source import get_source
@@ -26,6 +27,7 @@ class ListRequest:
     page_token : `next_page_token` of the page before, to go on without repeating an item.
     visitor : for nobody known, what tells this visit from others (`feedback.begin_visit`): who they are to an
     experiment, and whose clicks count for the list.   scenario : the name that the list goes by in results.
+    scope : the site, tenant or market that it is of, where the source names them: that of the customer unless said.
     reasons : whether to say why each item is there, which costs about as much as the rest of a customer's list.
     """
 
@@ -44,6 +46,7 @@ class ListRequest:
     scenario: str = "home"
     reasons: bool = True
     visitor: str = ""
+    scope: Any = None
 
 
 def check_request(request: ListRequest) -> None:

@@ -22,6 +22,7 @@ from recommender.source import (
     interactions_of,
     mark_of,
     newer_than,
+    within,
 )
 
 AT_ONCE = 500  # purchases whose earlier ones are looked up with one query
@@ -94,10 +95,11 @@ def read_newer(source: RecommenderSource, mark: Mark) -> Tally | None:
     return Tally(counts, newer.mark, raters=(len(raters), sum(raters.values())))
 
 
-def learned_from(source: RecommenderSource) -> QuerySet:
+def learned_from(source: RecommenderSource, scope: str | None = None) -> QuerySet:
     """The purchases of customers who agree to personalisation, at a time that can be true, as `interactions_of` has
-    them. Asked row by row: new ones are few, customers many."""
-    agreeing = Exists(source.customers.filter(pk=OuterRef(CUSTOMER)))
+    them. Asked row by row: new ones are few, customers many. scope : of which the customers are, if one is named."""
+    customers = within(source.customers, source.customer_scope, scope)
+    agreeing = Exists(customers.filter(pk=OuterRef(CUSTOMER)))
     return interactions_of(source).filter(credible_time(source), agreeing)
 
 

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils.translation import gettext, gettext_noop
 
 from recommender.serving.answer import Reason
-from recommender.source import RecommenderSource, listed_key
+from recommender.source import RecommenderSource, listed_key, within
 
 WORDS = {
     "because_you_bought": gettext_noop("Because you bought {}"),
@@ -21,13 +21,14 @@ WORDS = {
 }
 
 
-def items_by_key(source: RecommenderSource, keys: Iterable[str]) -> dict[str, Any]:
-    """The site's own objects; for the key of a variant that is not among `items`, its parent."""
+def items_by_key(source: RecommenderSource, keys: Iterable[str], scope: str | None = None) -> dict[str, Any]:
+    """The site's own objects, those of a scope if one is named; for the key of a variant that is not among `items`, its
+    parent."""
     wanted = list(dict.fromkeys(keys))
-    found = _items_of(source, wanted)
+    found = _items_of(source, wanted, scope)
     if source.item_group:
         parent_of = {key: listed_key(key) for key in wanted if key not in found}
-        parents = _items_of(source, list(parent_of.values()))
+        parents = _items_of(source, list(parent_of.values()), scope)
         found |= {key: parents[parent] for key, parent in parent_of.items() if parent in parents}
     return found
 
@@ -46,6 +47,7 @@ def field_name(source: RecommenderSource, name: str) -> str:
     return str(getattr(field, "verbose_name", name))
 
 
-def _items_of(source: RecommenderSource, keys: list[str]) -> dict[str, Any]:
-    rows = source.items.filter(**{f"{source.item_key}__in": keys}).annotate(_key=F(source.item_key))
+def _items_of(source: RecommenderSource, keys: list[str], scope: str | None) -> dict[str, Any]:
+    items = within(source.items, source.item_scope, scope)
+    rows = items.filter(**{f"{source.item_key}__in": keys}).annotate(_key=F(source.item_key))
     return {str(row._key): row for row in rows}

@@ -9,6 +9,7 @@ from recommender.source.customers import (
     is_learnable,
     key_of_customer,
     learnable_keys,
+    settled_scope,
     with_consent,
 )
 from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
@@ -27,6 +28,7 @@ from recommender.source.items import (
     check_item_exists,
     is_item_key,
     item_exists,
+    items_of_scope,
     listed_key,
     read_content,
     read_described,
@@ -40,6 +42,7 @@ from recommender.source.items import (
 from recommender.source.lengths import MAX_KEY_CHARACTERS, check_length, is_storable
 from recommender.source.names import leads_to_many, plain_field, target_of
 from recommender.source.newness import Mark, have_order, mark_of, newer_than
+from recommender.source.scopes import scope_of_request, scope_text, within
 from recommender.source.times import (
     MAX_CLOCK_AHEAD,
     credible_time,

@@ -22,10 +22,10 @@ from recommender.source.names import Target, WrongName, plain_field, target_of
 
 # Attributes that hold field names, by the queryset whose model has the fields.
 FIELD_ATTRIBUTES = {
-    "customers": ("customer_key", "customer_user", "customer_categorical", "customer_numerical"),
+    "customers": ("customer_key", "customer_user", "customer_scope", "customer_categorical", "customer_numerical"),
     "items": (
         *("item_key", "item_categorical", "item_numerical", "item_text", "item_multi", "item_vector"),
-        *("item_updated", "item_filters", "item_group"),
+        *("item_scope", "item_updated", "item_filters", "item_group"),
     ),
     "interactions": (
         "interaction_customer",
@@ -39,7 +39,7 @@ FIELD_ATTRIBUTES = {
 }
 # Querysets that are read by the same names.
 SAME_NAMES = {"customers": ("all_customers",), "items": (), "interactions": ()}
-TO_MANY_ATTRIBUTES = ("item_multi", "customer_user")
+TO_MANY_ATTRIBUTES = ("item_multi", "customer_user", "item_scope")
 LIST_ATTRIBUTES = (
     *("customer_categorical", "customer_numerical", "item_categorical", "item_numerical", "item_text", "item_multi"),
     "item_filters",
@@ -84,6 +84,7 @@ def problems_of(source: RecommenderSource) -> Iterator[CheckMessage]:
     yield from _wrong_relations(source)
     yield from _wrong_keys(source)
     yield from _wrong_condition(source)
+    yield from _wrong_scopes(source)
     yield from _wrong_aliases(source)
     wrong_features = list(_wrong_features(source))
     yield from wrong_features
@@ -222,6 +223,15 @@ def _wrong_condition(source: RecommenderSource) -> Iterator[CheckMessage]:
         source.items.filter(source.item_available)
     except (FieldError, TypeError, ValueError) as error:
         yield _error(source, "E005", f"item_available cannot be asked of {source.items.model.__name__}: {error}")
+
+
+def _wrong_scopes(source: RecommenderSource) -> Iterator[CheckMessage]:
+    if source.customer_scope and not source.item_scope:
+        problem = f"customer_scope names {source.customer_scope!r}, and item_scope nothing: lists would mix the items."
+        yield _error(source, "E020", problem, "Name the field of an item that holds its scope.")
+    if source.item_scope and type(source).scope_of is RecommenderSource.scope_of:
+        problem = f"item_scope names {source.item_scope!r}, and nothing says of which scope a request is."
+        yield _error(source, "E021", problem, "Write scope_of(self, request): it gives a value of item_scope.")
 
 
 def _wrong_features(source: RecommenderSource) -> Iterator[CheckMessage]:

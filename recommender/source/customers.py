@@ -10,16 +10,21 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from recommender.errors import RecommendationError
 from recommender.source.declaration import RecommenderSource, get_source
+from recommender.source.scopes import scope_text, within
 from recommender.words import Words
 
 
-def customer_key_of(user: Any) -> str | None:
-    """The key of the customer who is signed in as this user; None for a visitor, or a user who is no customer."""
+def customer_key_of(user: Any, scope: Any = None) -> str | None:
+    """The key of the customer who is signed in as this user; None for a visitor, or a user who is no customer.
+
+    scope : where customers have one, that in which the user is looked for; without it, a user who is a customer in
+    several is none of them.
+    """
     source = get_source()
     if user is None or not user.is_authenticated or source.user_lookup is None:
         return None
     try:
-        return _first_key(source, **{source.user_lookup: user.pk})
+        return _first_key(source, scope_text(scope), **{source.user_lookup: user.pk})
     except (ValueError, TypeError, ValidationError):  # a user without a row, whose pk is none of the model's
         return None
 
@@ -33,28 +38,53 @@ def key_of_customer(customer: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def is_learnable(key: str) -> bool | None:
-    """Whether the customer of this key agrees to personalisation; None for an unknown customer."""
+def is_learnable(key: str, scope: str | None = None) -> bool | None:
+    """Whether the customer of this key agrees to personalisation; None for an unknown customer, or one of another
+    scope."""
     source = get_source()
     if not is_customer_key(key, source):
         return None
+    found = within(with_consent(source), source.customer_scope, scope).filter(**{source.customer_key: key})
     # "anna" finds "Anna", too, where a database compares without case.
-    found = with_consent(source).filter(**{source.customer_key: key}).values_list(source.customer_key, "_learnable")
-    return next((agrees for spelled, agrees in found if str(spelled) == key), None)
+    rows = found.values_list(source.customer_key, "_learnable")
+    return next((agrees for spelled, agrees in rows if str(spelled) == key), None)
 
 
-def check_customer(key: str) -> bool:
-    """Whether the customer of this key agrees to personalisation. RecommendationError for an unknown customer."""
-    learnable = is_learnable(key)
+def check_customer(key: str, scope: str | None = None) -> bool:
+    """Whether the customer of this key agrees to personalisation. RecommendationError for an unknown customer, or one
+    of another scope."""
+    learnable = is_learnable(key, scope)
     if learnable is None:
         raise RecommendationError("customer", Words("There is no customer {key!r}.", key=key))
     return learnable
 
 
-def learnable_keys(keys: Collection[str]) -> set[str]:
-    """The keys of those customers who exist and agree to personalisation."""
+def settled_scope(scope: Any, customer: str | None = None) -> str | None:
+    """The scope that something is of: the one named, else that of the customer (a key).
+
+    RecommendationError where the source has scopes and neither says one, and where one is named and it has none: with
+    nothing said, rows of all scopes would meet.
+    """
+    source, named = get_source(), scope_text(scope)
+    if not source.item_scope:
+        if named is not None:
+            raise RecommendationError("scope", Words("There are no scopes here: the source names no item_scope."))
+        return None
+    if named is None and customer is not None and source.customer_scope and is_customer_key(customer, source):
+        rows = source.everybody().filter(**{source.customer_key: customer})
+        found = rows.values_list(source.customer_key, source.customer_scope)
+        named = next((scope_text(theirs) for key, theirs in found if str(key) == customer), None)
+    if named is None:
+        raise RecommendationError("scope", Words("Say which scope it is of: items of several are here."))
+    return named
+
+
+def learnable_keys(keys: Collection[str], scope: str | None = None) -> set[str]:
+    """The keys of those customers, of a scope if one is named, who exist and agree to personalisation."""
     source = get_source()
-    rows = source.customers.filter(**{f"{source.customer_key}__in": keys}).order_by()
+    rows = (
+        within(source.customers, source.customer_scope, scope).filter(**{f"{source.customer_key}__in": keys}).order_by()
+    )
     return {str(key) for key in rows.values_list(source.customer_key, flat=True)}
 
 
@@ -63,9 +93,16 @@ def with_consent(source: RecommenderSource) -> QuerySet[Any]:
     return source.everybody().annotate(_learnable=Exists(source.customers.filter(pk=OuterRef("pk"))))
 
 
-def _first_key(source: RecommenderSource, **lookups: Any) -> str | None:
-    key = source.everybody().filter(**lookups).order_by("pk").values_list(source.customer_key, flat=True).first()
-    return None if key is None else str(key)
+def _first_key(source: RecommenderSource, scope: str | None = None, **lookups: Any) -> str | None:
+    """The key of the first such customer; where customers have scopes, of the only one, in this scope if one is
+    named."""
+    customers = source.everybody().filter(**lookups).order_by("pk")
+    keys = within(customers, source.customer_scope, scope).values_list(source.customer_key, flat=True)
+    if source.customer_scope is None:
+        key = keys.first()
+        return None if key is None else str(key)
+    found = {str(key) for key in keys if key is not None}
+    return found.pop() if len(found) == 1 else None
 
 
 def is_customer_key(key: str, source: RecommenderSource) -> bool:

@@ -58,6 +58,9 @@ class RecommenderSource:
     customer_categorical, customer_numerical : profile features.
     customer_from_interactions : profile features that come from interactions, as of the moment being predicted.
     customer_aliases, item_aliases : other spellings that profiles and item descriptions may use -> the name here.
+    item_scope, customer_scope : where an item (perhaps of several) and a customer have their scope: the site, tenant or
+    market by which customers, items and lists never mix; `scope_of` says that of a request.   scope_by_key : whether an
+    API key may name another scope than that of its request.
     items, item_key, item_categorical : what is recommended. item_available : which of them may be listed now.
     item_numerical, item_text : fields with numbers, with words.   item_multi : with several values, a list or what a
     relation to many leads to (`tags__name`).   item_vector : the field with a list of numbers made elsewhere.
@@ -82,6 +85,10 @@ class RecommenderSource:
     customer_from_interactions: ClassVar[Mapping[str, Latest | Count | Sum]] = {}
     customer_aliases: ClassVar[Mapping[str, str]] = {}
 
+    item_scope: ClassVar[str | None] = None
+    customer_scope: ClassVar[str | None] = None
+    scope_by_key: ClassVar[bool] = False
+
     items: ClassVar[QuerySet[Any]]
     item_key: ClassVar[str] = "pk"
     item_categorical: ClassVar[Sequence[str]] = ()
@@ -104,6 +111,11 @@ class RecommenderSource:
     interaction_quantity: ClassVar[str | None] = None
     interaction_amount: ClassVar[str | None] = None
     interaction_stored: ClassVar[str | None] = None
+
+    def scope_of(self, request: Any) -> Any:
+        """The scope that a request is of: a value of `item_scope`, or the row that this is the key of. None: of none,
+        and nothing is listed. Only called where `item_scope` is named."""
+        raise NotImplementedError(f"{type(self).__name__} names item_scope and has no scope_of(request).")
 
     def everybody(self) -> QuerySet[Any]:
         """All customers who may get a list."""

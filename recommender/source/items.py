@@ -14,6 +14,7 @@ from recommender.engine.errors import ProfileError
 from recommender.errors import RecommendationError
 from recommender.source.declaration import RecommenderSource, get_source
 from recommender.source.names import crosses_many, leads_to_many
+from recommender.source.scopes import within
 from recommender.source.values import plain_value
 from recommender.words import Words
 
@@ -36,10 +37,11 @@ def available(source: RecommenderSource) -> Q:
     return condition
 
 
-def read_item(key: object, columns: Sequence[str] = ()) -> tuple[Any, ...] | None:
-    """Primary key and columns of the item of this key, for sale or not; None where there is none. One query."""
+def read_item(key: object, columns: Sequence[str] = (), scope: str | None = None) -> tuple[Any, ...] | None:
+    """Primary key and columns of the item of this key, for sale or not; None where there is none, in this scope if one
+    is named. One query."""
     source = get_source()
-    return _row_of_key(source, source.listed_items(), key, ["pk", *columns])
+    return _row_of_key(source, within(source.listed_items(), source.item_scope, scope), key, ["pk", *columns])
 
 
 def listed_key(key: str) -> str:
@@ -69,14 +71,27 @@ def read_described(source: RecommenderSource, pks: Iterable[Any]) -> dict[Any, t
     return found
 
 
-def item_exists(key: object) -> bool:
-    """Whether there is an item of this key now, for sale or not."""
-    return read_item(key) is not None
+def item_exists(key: object, scope: str | None = None) -> bool:
+    """Whether there is an item of this key now, for sale or not; in this scope, if one is named."""
+    return read_item(key, scope=scope) is not None
 
 
-def check_item_exists(key: object) -> None:
-    """RecommendationError for an unknown item."""
-    if not item_exists(key):
+def items_of_scope(keys: Iterable[str], scope: str | None) -> list[str]:
+    """Those of the keys whose items are of a scope, in their order. All of them where the source has no scopes, none
+    where it has some and none is named."""
+    source, keys = get_source(), list(keys)
+    if source.item_scope is None or not keys:
+        return keys
+    if scope is None:
+        return []
+    rows = within(source.items, source.item_scope, scope).filter(**{f"{source.item_key}__in": set(keys)})
+    found = {str(key) for key in rows.values_list(source.item_key, flat=True)}
+    return [key for key in keys if key in found]
+
+
+def check_item_exists(key: object, scope: str | None = None) -> None:
+    """RecommendationError for an unknown item, or one of another scope."""
+    if not item_exists(key, scope):
         raise RecommendationError("item", Words("There is no item {key!r}.", key=key))
 
 

@@ -26,10 +26,11 @@ No list is cached: a site that caches fragments itself takes `list_for` as their
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
 from django import template
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -41,8 +42,16 @@ from recommender.errors import RecommendationError
 from recommender.feedback import record_request_event
 from recommender.models import POPULAR, Event
 from recommender.serving import RecommendationList, items_by_key, sentence
-from recommender.source import customer_key_of, get_source, is_learnable, key_of_customer
+from recommender.source import (
+    customer_key_of,
+    get_source,
+    is_learnable,
+    key_of_customer,
+    scope_of_request,
+    scope_text,
+)
 
+log = structlog.get_logger("recommender.templatetags")
 register = template.Library()
 
 
@@ -65,8 +74,11 @@ def list_tag(kind: serving.ListKind) -> Any:
     """The template tag of a kind of list: `{% similar_items item=product.key count=6 title="Like this" %}`.
 
     item, items : what the list is about, where its kind is about something.   without : the key of an item that is not
-    listed, such as the one that the page is about.   title : {} in that of `because_you_bought` stands for what was
-    bought.   A list about an item that does not exist, or about nothing, is left out.
+    listed, such as the one that the page is about.   filter : field -> allowed values, or the one, as in the API.
+    scope : the site, tenant or market, where the source names them: that of the page's request unless it is said here.
+    title : {} in that of `because_you_bought` stands for what was bought.
+
+    A list about an item that does not exist, or about nothing, is left out.
     """
 
     def tag(
@@ -78,9 +90,12 @@ def list_tag(kind: serving.ListKind) -> Any:
         count: int = kind.page_count,
         scenario: str = kind.scenario or kind.name,
         title: str = "",
+        filter: Any = None,
+        scope: Any = None,
         **arguments: object,
     ) -> dict[str, Any]:
-        customer = customer_argument(kind.tag, arguments)
+        scope = scope_argument(context, scope)
+        customer = customer_argument(kind.tag, arguments, scope)
         takes_item = kind.takes == "item"
         for name, value, is_taken in (("item", item, takes_item), ("items", items, kind.is_cart)):
             if (value is MISSING) is is_taken:
@@ -106,11 +121,15 @@ def list_tag(kind: serving.ListKind) -> Any:
                 visitor="" if customer else visitor_of(context),
                 exclude=exclude,
                 scenario=scenario,
+                filter=filter_argument(filter),
+                scope=scope,
             )
-        except RecommendationError:
-            if not takes_item:
+        except RecommendationError as error:
+            if error.field == "scope":
+                log.warning("list_without_scope", tag=kind.tag)
+            elif not (takes_item and error.field == "item"):
                 raise
-            return EMPTY_LIST  # the item does not exist
+            return EMPTY_LIST  # the item does not exist, or nobody says of which scope the page is
         return list_context(context, kind, answer, title, [about] if takes_item else about if kind.is_cart else [])
 
     return tag
@@ -120,12 +139,15 @@ for _kind in serving.KINDS.values():
     register.inclusion_tag("recommender/list.html", takes_context=True, name=_kind.tag)(list_tag(_kind))
 
 
-@register.simple_tag
-def predicted_rating(*, item: object, **arguments: object) -> float | None:
+@register.simple_tag(takes_context=True)
+def predicted_rating(
+    context: template.Context, *, item: object, scope: Any = None, **arguments: object
+) -> float | None:
     """The rating, 0 to 5, that the customer would give the item; None where none can be predicted."""
-    customer = customer_argument("predicted_rating", arguments)
+    scope = scope_argument(context, scope)
+    customer = customer_argument("predicted_rating", arguments, scope)
     try:
-        return serving.predict_rating(customer=customer, item=str(item)).rating
+        return serving.predict_rating(customer=customer, item=str(item), scope=scope).rating
     except RecommendationError:
         return None
 
@@ -140,21 +162,40 @@ def remember_view(context: template.Context, *, item: object) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def list_for(context: template.Context, **arguments: object) -> str:
+def list_for(context: template.Context, *, scope: Any = None, **arguments: object) -> str:
     """The key of a cached fragment with lists: it differs wherever the lists may.
 
     It holds the customer, and whether they agree to personalisation, or what a visitor looked at; what the reader of
-    the page dismissed; the live version; and the language of the page.
+    the page dismissed; the live version; the language of the page; and the scope, where there are any.
     """
-    customer, live = customer_argument("list_for", arguments), serving.live_model()
+    scope = scope_argument(context, scope)
+    customer, live = customer_argument("list_for", arguments, scope), serving.live_model()
     reader: object = ["visitor", *feedback.views_of_visitor(context.get("request"))]
     if customer is not None:
-        reader = ["customer", customer, is_learnable(customer)]
-    return json.dumps([live.version if live else None, get_language(), reader, dismissed_by_reader(context)])
+        reader = ["customer", customer, is_learnable(customer, scope)]
+    of_scope = [scope] if scope is not None else []
+    page = [live.version if live else None, get_language(), *of_scope]
+    return json.dumps([*page, reader, dismissed_by_reader(context)])
 
 
-def customer_argument(tag: str, arguments: dict[str, object]) -> str | None:
-    """The key of the customer whom a tag's `for=` names; None for nobody. Python cannot name an argument `for`."""
+def scope_argument(context: template.Context, scope: object) -> str | None:
+    """The scope that a tag names, else that of the page's request; None where the source has none."""
+    named = scope_text(scope)
+    return scope_of_request(context.get("request")) if named is None else named
+
+
+def filter_argument(given: Any) -> dict[str, list[str]] | None:
+    """A filter as the API takes it: a value may stand for a list of one, and be a number."""
+    if not isinstance(given, Mapping):
+        return given or None  # the request is checked where all are
+    lists = {name: [values] if isinstance(values, str | int | float) else values for name, values in given.items()}
+    return {name: [str(value) for value in values] for name, values in lists.items()}
+
+
+def customer_argument(tag: str, arguments: dict[str, object], scope: str | None = None) -> str | None:
+    """The key of the customer whom a tag's `for=` names; None for nobody. Python cannot name an argument `for`.
+
+    scope : in which a user is looked for."""
     unknown = set(arguments) - {"for"}
     if unknown:
         raise template.TemplateSyntaxError(f"{tag} takes for=, and no {' or '.join(sorted(unknown))}=.")
@@ -162,7 +203,7 @@ def customer_argument(tag: str, arguments: dict[str, object]) -> str | None:
     if isinstance(customer, source.customers.model):
         return key_of_customer(customer)
     if isinstance(customer, AbstractBaseUser | AnonymousUser):
-        return customer_key_of(customer)
+        return customer_key_of(customer, scope)
     # A template passes a number where keys are primary keys, and "" for a variable that does not exist.
     return None if customer in (None, "") else str(customer)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from recommender.management.arguments import AnswerCommand, add_customer_or_profile, json_object
+from recommender.management.arguments import AnswerCommand, add_customer_or_profile, add_scope, json_object
 from recommender.serving import FALLBACK_REASONS, UNRATED_REASONS, predict_rating
 
 
@@ -16,6 +16,7 @@ class Command(AnswerCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_customer_or_profile(parser)
+        add_scope(parser)
         group = parser.add_mutually_exclusive_group(required=True)
         group.add_argument("--item", metavar="KEY", help="the item's key")
         group.add_argument("--item-features", metavar="JSON", help='a description: \'{"Product_Brand": "Apple"}\'')
@@ -24,6 +25,7 @@ class Command(AnswerCommand):
         prediction = predict_rating(
             customer=options["customer"],
             profile=json_object("--profile", options["profile"]),
+            scope=options["scope"],
             item=options["item"],
             item_features=json_object("--item-features", options["item_features"]),
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from recommender.management.arguments import AnswerCommand, add_customer_or_profile, json_object
+from recommender.management.arguments import AnswerCommand, add_customer_or_profile, add_scope, json_object
 from recommender.models import POPULAR
 from recommender.serving import FALLBACK_REASONS, KINDS, RecommendationList, make_list
 
@@ -24,6 +24,7 @@ class Command(AnswerCommand):
             "--item-features", metavar="JSON", help="for --kind similar: an item that is only described"
         )
         add_customer_or_profile(parser, required=False)
+        add_scope(parser)
         parser.add_argument("--count", type=int, default=10, metavar="K", help="how many items (default 10)")
         parser.add_argument(
             "--include-purchased", action="store_true", help="list what the customer already bought, too"
@@ -50,6 +51,7 @@ class Command(AnswerCommand):
             options["count"],
             customer=options["customer"],
             profile=json_object("--profile", options["profile"]),
+            scope=options["scope"],
             item_features=features,
             exclude_purchased=not options["include_purchased"],
             scenario="command",

@@ -139,7 +139,7 @@ def new_item(key: object, catalog: LiveCatalog) -> NewItem | None:
     """The item of this key, where it is in the database and not yet in the catalog; else None. One query."""
     if not isinstance(key, str) or catalog.knows(key):
         return None
-    return read_new_item(get_source(), key)
+    return read_new_item(get_source(), key, catalog.scope)
 
 
 def row_of(item: object, catalog: LiveCatalog) -> int:

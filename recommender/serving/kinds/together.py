@@ -97,8 +97,8 @@ class Together(NamedTuple):
 def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
     """What the latest buyers of any of these items (primary keys) also buy, more than everybody does."""
     source = get_source()
-    latest = learned_from(source).filter(**{f"{ITEM}__in": items}).order_by(f"-{source.interaction_time}")
-    buyers = {buyer for (buyer,) in latest_people(latest, [CUSTOMER])}
+    bought = learned_from(source, catalog.scope).filter(**{f"{ITEM}__in": items})
+    buyers = {buyer for (buyer,) in latest_people(bought.order_by(f"-{source.interaction_time}"), [CUSTOMER])}
     theirs = (
         interactions_of(source)
         .filter(credible_time(source), **{f"{CUSTOMER}__in": buyers})
@@ -114,7 +114,7 @@ def viewed_with(item: str, catalog: LiveCatalog) -> Together:
     """What the latest viewers of this item (a key) also look at, more than everybody does."""
     views = Event.objects.filter(kind__in=Event.VIEWED, **credible_time_lookups())
     latest = latest_people(views.filter(item=item).order_by("-time"), ["customer", "session"])
-    customers = learnable_keys({customer for customer, _ in latest if customer})
+    customers = learnable_keys({customer for customer, _ in latest if customer}, catalog.scope)
     sessions = {session for customer, session in latest if session and not customer}
     theirs = views.filter(Q(customer__in=customers) | Q(customer="", session__in=sessions)).exclude(item=item)
     viewer = Case(When(customer="", then=F("session")), default=F("customer"))
