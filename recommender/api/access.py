@@ -55,7 +55,7 @@ def scope_of(request: Request, fields: Mapping[str, Any]) -> str | None:
     if named is None or named == own:
         return settled_scope(own)
     if not (may_ask_for_anyone(request) and get_source().scope_by_key):
-        raise PermissionDenied("You may name no other scope than that of your request.")
+        raise PermissionDenied(gettext("You may name no other scope than that of your request."))
     return settled_scope(named)
 
 
