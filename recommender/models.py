@@ -777,7 +777,15 @@ class DriftFinding(models.Model):
         ordering = ["-time", "id"]
 
     def __str__(self) -> str:
-        return f"{self.subject} {self.field} {self.measure}: {self.value:.3f} ({self.level})"
+        words = Words(
+            "{subject} {field} {measure}: {value:.3f} ({level})",
+            subject=self.get_subject_display(),
+            field=self.field,
+            measure=self.get_measure_display(),
+            value=self.value,
+            level=Words(self.level),
+        )
+        return in_words(words)
 
     @property
     def shown_words(self) -> str:

@@ -16,6 +16,8 @@ class PromotionAdmin(ReadOnlyAdmin):
     """The audit: which version became live, when, by whom and why."""
 
     list_display = ["time", "shown_action", "version_link", "by", "why"]
+    fields = ["time", "action", "version_link", "by", "why"]
+    readonly_fields = ["version_link", "why"]
     list_filter = ["action"]
     list_select_related = ["version", "by"]
     search_fields = ["version__name", "reason"]

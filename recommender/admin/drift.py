@@ -18,6 +18,8 @@ SHARES = (DriftFinding.Measure.UNKNOWN, DriftFinding.Measure.FALLBACK, DriftFind
 @admin.register(DriftFinding)
 class DriftFindingAdmin(ReadOnlyAdmin):
     list_display = ["time", "shown_level", "subject", "sentence", "measure", "now", "then", "counted", "version"]
+    fields = ["time", "level", "subject", "field", "sentence", "measure", "now", "then", "counted", "version"]
+    readonly_fields = ["sentence", "now", "then"]
     list_filter = ["level", "subject", "measure", "version"]
     list_select_related = ["version"]
     date_hierarchy = "time"

@@ -10,6 +10,7 @@ from django.utils import timezone
 from recommender.models import ModelVersion, TrainingRun
 from recommender.training.gate import decide
 from recommender.training.outcome import metrics_of
+from recommender.words import columns
 
 STUDY = [
     {"number": n, "settings": s, "curve": [0.1] * epochs, "ndcg_10": ndcg, "state": "done", "seconds": seconds}
@@ -102,5 +103,9 @@ def version(name: str, **quality: Any) -> ModelVersion:
         log="12:00:00 Read 943 customers.",
     )
     return ModelVersion.objects.create(
-        name=name, run=run, report=measured, passed_gate=decision.promote, gate_reason=decision.reason
+        name=name,
+        run=run,
+        report=measured,
+        passed_gate=decision.promote,
+        **columns(gate_reason=decision.reason),
     )
