@@ -11,9 +11,11 @@ class RecommenderConfig(AppConfig):
         from django.contrib.auth.signals import user_logged_in
 
         from recommender.feedback import assign_visit, carry_over_dismissals
-        from recommender.source import check_extras, check_source
+        from recommender.source import check_data, check_extras, check_site, check_source
 
         checks.register(check_source)
+        checks.register(check_site)
+        checks.register(check_data, checks.Tags.database)
         checks.register(check_extras)
         user_logged_in.connect(assign_visit, dispatch_uid="recommender.assign_visit")
         user_logged_in.connect(carry_over_dismissals, dispatch_uid="recommender.feedback.dismissals")

@@ -1,6 +1,6 @@
 """The source class, in which a site declares its data, and how its customers, items and times are read."""
 
-from recommender.source.checks import check_extras, check_source
+from recommender.source.checks import check_source
 from recommender.source.compiled_query import CompiledQuery
 from recommender.source.customers import (
     check_customer,
@@ -12,6 +12,7 @@ from recommender.source.customers import (
     settled_scope,
     with_consent,
 )
+from recommender.source.data_checks import check_data
 from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
 from recommender.source.interactions import (
     CUSTOMER,
@@ -43,6 +44,7 @@ from recommender.source.lengths import MAX_KEY_CHARACTERS, check_length, is_stor
 from recommender.source.names import leads_to_many, plain_field, target_of
 from recommender.source.newness import Mark, have_order, mark_of, newer_than
 from recommender.source.scopes import scope_of_request, scope_text, within
+from recommender.source.site_checks import check_extras, check_site
 from recommender.source.times import (
     MAX_CLOCK_AHEAD,
     credible_time,

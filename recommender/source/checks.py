@@ -1,5 +1,5 @@
-"""`manage.py check`: every wrong name in the source class, with the attribute to correct and near matches; every extra
-that is not installed, with the command that installs it."""
+"""`manage.py check` of the source class: every wrong name, with the attribute to correct and near matches; what can be
+known of its querysets, keys and relations without a query, with the line to write."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Error, Info, Warning
+from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldError, ImproperlyConfigured
-from django.db.models import BooleanField, DecimalField, FloatField, IntegerField, QuerySet
+from django.db.models import BooleanField, CharField, DecimalField, FloatField, IntegerField, QuerySet, TextField
+from django.db.models.query import ValuesIterable, ValuesListIterable
 
-from recommender import extras
 from recommender.engine.errors import EngineError
 from recommender.source.declaration import Count, Latest, RecommenderSource, Sum, get_source
-from recommender.source.names import Target, WrongName, plain_field, target_of
+from recommender.source.lengths import MAX_KEY_CHARACTERS
+from recommender.source.names import Target, WrongName, may_repeat, plain_field, target_of
+from recommender.source.newness import have_order
 
 # Attributes that hold field names, by the queryset whose model has the fields.
 FIELD_ATTRIBUTES = {
@@ -54,37 +56,40 @@ NUMBER_FIELDS = (DecimalField, FloatField, IntegerField, BooleanField)
 def check_source(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Registered with Django's check framework."""
     if not settings.USE_TZ:
-        return [Error("The recommender compares moments across time zones: set USE_TZ = True.", id="recommender.E010")]
+        problem = "The recommender compares moments across time zones."
+        return [Error(problem, hint="In the settings: USE_TZ = True", id="recommender.E010")]
+    if not getattr(settings, "RECOMMENDER_SOURCE", ""):
+        hint = 'In the settings: RECOMMENDER_SOURCE = "shop.source.ShopSource", the path of a RecommenderSource.'
+        return [Error("RECOMMENDER_SOURCE is not set.", hint=hint, id="recommender.E001")]
     try:
         source = get_source()
-    except (ImportError, AttributeError, ImproperlyConfigured) as error:
+    except (ImportError, AttributeError, ImproperlyConfigured, TypeError) as error:
         return [Error(f"RECOMMENDER_SOURCE cannot be loaded: {error}", id="recommender.E001")]
+    if not isinstance(source, RecommenderSource):
+        problem = f"RECOMMENDER_SOURCE names {settings.RECOMMENDER_SOURCE!r}, which is no RecommenderSource."
+        hint = "from recommender.source import RecommenderSource; class ShopSource(RecommenderSource): ..."
+        return [Error(problem, hint=hint, id="recommender.E001")]
     return list(problems_of(source))
-
-
-def check_extras(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A message for each extra that is not installed: a warning where the settings need it, else for information."""
-    needed = {"milvus"} if getattr(settings, "RECOMMENDER_RETRIEVAL_ADDRESS", "") else set()
-    messages: list[CheckMessage] = []
-    for name, extra in extras.EXTRAS.items():
-        if not extras.is_installed(name):
-            kind, letter = (Warning, "W") if name in needed else (Info, "I")
-            messages.append(kind(extras.sentence(name), id=f"recommender.{letter}{extra.number}"))
-    return messages
 
 
 def problems_of(source: RecommenderSource) -> Iterator[CheckMessage]:
     """Every wrong or missing name in a source, as an error that names attribute, value and near matches."""
     yield from _unknown_attributes(source)
-    wrong_types = [*_not_querysets(source), *_not_lists(source)]
+    wrong_types = [*_not_querysets(source), *_not_lists(source), *_not_to_be_filtered(source)]
     yield from wrong_types
     if wrong_types:  # the checks below need them
         return
-    yield from _wrong_fields(source)
-    yield from _wrong_relations(source)
+    wrong_names = [*_wrong_fields(source), *_wrong_relations(source)]
+    yield from wrong_names
     yield from _wrong_keys(source)
     yield from _wrong_condition(source)
     yield from _wrong_scopes(source)
+    yield from _several_databases(source)
+    yield from _repeated_rows(source)
+    if not wrong_names:
+        yield from _doubtful_keys(source)
+        yield from _several_customers_of_a_user(source)
+        yield from _keys_without_order(source)
     yield from _wrong_aliases(source)
     wrong_features = list(_wrong_features(source))
     yield from wrong_features
@@ -99,6 +104,11 @@ def problems_of(source: RecommenderSource) -> Iterator[CheckMessage]:
 def _error(source: RecommenderSource, code: str, problem: str, hint: str | None = None) -> Error:
     cls = type(source)
     return Error(f"{cls.__module__}.{cls.__name__}: {problem}", hint=hint or None, obj=cls, id=f"recommender.{code}")
+
+
+def warning(source: RecommenderSource, code: str, problem: str, hint: str) -> Warning:
+    cls = type(source)
+    return Warning(f"{cls.__module__}.{cls.__name__}: {problem}", hint=hint, obj=cls, id=f"recommender.{code}")
 
 
 def _unknown_attributes(source: RecommenderSource) -> Iterator[CheckMessage]:
@@ -117,6 +127,31 @@ def _not_querysets(source: RecommenderSource) -> Iterator[CheckMessage]:
     for name, meaning_of_none in OPTIONAL_QUERYSETS.items():
         if not isinstance(getattr(source, name), QuerySet | None):
             yield _error(source, "E003", f"{name} must be a queryset, or None where {meaning_of_none}.")
+
+
+def _not_to_be_filtered(source: RecommenderSource) -> Iterator[CheckMessage]:
+    """A queryset that the recommender cannot ask further."""
+    for name in (*FIELD_ATTRIBUTES, *OPTIONAL_QUERYSETS):
+        rows = getattr(source, name, None)
+        if not isinstance(rows, QuerySet):
+            continue
+        if rows.query.combinator:
+            problem = f"{name} is a {rows.query.combinator} of querysets, which cannot be filtered."
+            hint = "Make one model of them: a database view, with a model that has managed = False."
+        elif rows.query.is_sliced:
+            problem = f"{name} is a part of a queryset, which cannot be filtered."
+            hint = "Leave out [...], and filter instead."
+        elif rows.query.values_select or issubclass(rows._iterable_class, ValuesIterable | ValuesListIterable):
+            problem, hint = f"{name} is a queryset of values, not of objects.", "Leave out .values() or .values_list()."
+        elif rows.query.distinct_fields:
+            problem = f"{name} is distinct by {', '.join(rows.query.distinct_fields)}, which allows no other order."
+            hint = f"Filter by a subquery: .filter(pk__in=...), and leave {name} in no order."
+        elif name.startswith("interactions") and rows.query.group_by is not None:
+            problem = f"{name} is annotated by an aggregate, and the recommender counts interactions itself."
+            hint = "Write the annotation as a Subquery: it leaves each row a row."
+        else:
+            continue
+        yield _error(source, "E013", problem, hint)
 
 
 def _not_lists(source: RecommenderSource) -> Iterator[CheckMessage]:
@@ -216,6 +251,98 @@ def _wrong_keys(source: RecommenderSource) -> Iterator[CheckMessage]:
         if target is not None and isinstance(target.field, DecimalField | FloatField):
             problem = f"{attribute} names {name!r}, a {type(target.field).__name__}; keys are text or whole numbers."
             yield _error(source, "E009", problem)
+
+
+def _doubtful_keys(source: RecommenderSource) -> Iterator[CheckMessage]:
+    """Keys of which it is known before any query that there may be two alike, none, or one that is too long."""
+    for attribute, rows in (("customer_key", source.customers), ("item_key", source.items)):
+        name = getattr(source, attribute)
+        target = target_of(rows, name)
+        if target.annotated or isinstance(target.field, DecimalField | FloatField):
+            continue  # what an annotation holds is known from its rows: data_checks.py
+        if not target.unique:
+            problem = f"{attribute} names {name!r}, which is not unique: two rows may have the same key."
+            yield warning(source, "W014", problem, _unique_key(attribute, rows, name, target))
+        elif target.nullable:
+            problem = f"{attribute} names {name!r}, which may be null: rows without a key are left out."
+            of = attribute.split("_")[0] + "s"
+            yield warning(source, "W015", problem, f"{of} = {_source_text(rows)}.exclude({name}=None)")
+        limit = getattr(target.field, "max_length", None) if isinstance(target.field, CharField) else None
+        if isinstance(target.field, TextField) or (limit or 0) > MAX_KEY_CHARACTERS:
+            problem = f"{attribute} names {name!r}, which may have more than {MAX_KEY_CHARACTERS} characters."
+            hint = f'{attribute} = "pk", or another field of at most {MAX_KEY_CHARACTERS} characters.'
+            yield warning(source, "W016", problem, hint)
+
+
+def _unique_key(attribute: str, rows: QuerySet[Any], name: str, target: Target) -> str:
+    """The line to write for a key that is unique only together with other fields, or not at all."""
+    about = rows.model._meta
+    together = [tuple(one.fields) for one in about.total_unique_constraints] + [*map(tuple, about.unique_together)]
+    fields = next((fields for fields in together if name in fields), None)
+    if fields is None:
+        return f'{attribute} = "pk", or the name of a field with unique=True.'
+    parts = ', Value("/"), '.join(f'"{about.get_field(field).attname}"' for field in fields)
+    of = attribute.split("_")[0] + "s"
+    line = f'{of} = {_source_text(rows)}.annotate(key=Concat({parts}, output_field=CharField())); {attribute} = "key"'
+    return f"It is unique together with {', '.join(field for field in fields if field != name)}: {line}"
+
+
+def _source_text(rows: QuerySet[Any]) -> str:
+    return f"{rows.model.__name__}.objects"
+
+
+def _several_customers_of_a_user(source: RecommenderSource) -> Iterator[CheckMessage]:
+    """Of a user who is several customers, one would be taken."""
+    name = source.customer_user
+    target = _target(source.customers, name) if name else None
+    if name is None or target is None or target.annotated or target.to_many or target.unique:
+        return
+    if source.customer_scope:  # they are told apart by it
+        return
+    problem = f"customer_user names {name!r}, by which one user may be several customers: the first of them is taken."
+    hint = f"Make {name!r} a OneToOneField; or name where a customer has their site or tenant: customer_scope."
+    yield warning(source, "W017", problem, hint)
+
+
+def _keys_without_order(source: RecommenderSource) -> Iterator[CheckMessage]:
+    """New interactions are found by their time where primary keys have no order."""
+    if have_order(source) or source.interaction_stored:
+        return
+    stored = _moments_of_storing(source.interactions.model)
+    if stored:
+        kind = type(plain_field(source.interactions.model._meta.pk)).__name__
+        problem = f"interactions have primary keys without an order, {kind}s: what is entered late is counted late."
+        yield warning(source, "W018", problem, f'interaction_stored = "{stored[0]}"')
+
+
+def _moments_of_storing(model: Any) -> list[str]:
+    """The names of columns that hold when a row was stored, of the model or of what it belongs to."""
+    own = [f.name for f in model._meta.concrete_fields if getattr(f, "auto_now_add", False)]
+    of_others = [
+        f"{relation.name}__{field.name}"
+        for relation in model._meta.concrete_fields
+        if relation.related_model and relation.name != "pk"
+        for field in relation.related_model._meta.concrete_fields
+        if getattr(field, "auto_now_add", False) and not relation.null
+    ]
+    return own + of_others
+
+
+def _repeated_rows(source: RecommenderSource) -> Iterator[CheckMessage]:
+    for name in (*FIELD_ATTRIBUTES, *OPTIONAL_QUERYSETS):
+        rows = getattr(source, name)
+        if rows is not None and may_repeat(rows):
+            problem = f"{name} filters by a relation to many, and may hold a row several times."
+            yield warning(source, "W013", problem, f"{name} = {_source_text(rows)}.filter(...).distinct()")
+
+
+def _several_databases(source: RecommenderSource) -> Iterator[CheckMessage]:
+    names = [*FIELD_ATTRIBUTES, *(name for name in OPTIONAL_QUERYSETS if getattr(source, name) is not None)]
+    used = {name: getattr(source, name).db for name in names}
+    if len(set(used.values())) > 1:
+        places = ", ".join(f"{name} in {alias!r}" for name, alias in used.items())
+        hint = "Let your database router, or .using(...), read all of them from one."
+        yield _error(source, "E014", f"one query reads several databases: {places}.", hint)
 
 
 def _wrong_condition(source: RecommenderSource) -> Iterator[CheckMessage]:

@@ -32,7 +32,7 @@ def available(source: RecommenderSource) -> Q:
     condition = source.item_available
     if not condition:
         return Q(pk__isnull=False)
-    if any(crosses_many(source.items, name) for name in _names_in(condition)):
+    if any(crosses_many(source.items, name) for name in lookups_of(condition)):
         return Q(Exists(source.items.order_by().filter(condition, pk=OuterRef("pk"))))
     return condition
 
@@ -154,11 +154,11 @@ def _readable(source: RecommenderSource, name: str, value: Any) -> Any:
         return None
 
 
-def _names_in(condition: Q) -> Iterator[str]:
+def lookups_of(condition: Q) -> Iterator[str]:
     """The lookups of a condition."""
     for child in condition.children:
         if isinstance(child, Q):
-            yield from _names_in(child)
+            yield from lookups_of(child)
         elif isinstance(child, tuple):
             yield child[0]
 

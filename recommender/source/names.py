@@ -14,15 +14,16 @@ class Target:
     """Where a name ends.
 
     field : of the values; of a relation, that of the keys it holds.   related : the model that the name leads to, where
-    it ends at a relation.   model : the model of the last column.   to_many : whether there are several values a row.
-    nullable : whether there may be none.
+    it ends at a relation.   column : the last column itself, None for an annotation.   to_many : whether there are
+    several values a row.   nullable : whether there may be none.   unique : whether no two rows have the same value.
     """
 
     field: Field[Any, Any]
     related: type[Model] | None = None
-    model: type[Model] | None = None
+    column: Any = None
     to_many: bool = False
     nullable: bool = False
+    unique: bool = False
     annotated: bool = False
 
 
@@ -44,6 +45,7 @@ def target_of(rows: QuerySet[Any], name: str) -> Target:
     model: Any = rows.model
     parts = name.split("__")
     to_many = nullable = False
+    unique = True
     field: Any = None
     for place, part in enumerate(parts, 1):
         is_last = place == len(parts)
@@ -59,10 +61,16 @@ def target_of(rows: QuerySet[Any], name: str) -> Target:
             raise WrongName(part, model, is_last)
         to_many |= bool(field.many_to_many or field.one_to_many)
         nullable |= bool(getattr(field, "null", False)) or not is_column
+        unique &= bool(field.one_to_one) or (is_column and _is_unique(field))
         if related is not None and not is_last:
             model = related
     column = field if is_column else related._meta.pk
-    return Target(plain_field(column), related, model, to_many, nullable)
+    return Target(plain_field(column), related, column, to_many, nullable, unique and not to_many)
+
+
+def _is_unique(field: Any) -> bool:
+    constraints = field.model._meta.total_unique_constraints
+    return bool(field.unique) or any(tuple(one.fields) == (field.name,) for one in constraints)
 
 
 def plain_field(field: Any) -> Any:

@@ -73,7 +73,8 @@ def test_check_finds_nothing_wrong_and_lists_answer_before_and_after_training(sh
         Book(article_ptr=article, **{f.attname: getattr(article, f.attname) for f in Article._meta.fields}).save()
         Stock.objects.create(article=article, place="here", number=1)
     source(shape)
-    assert check_source(None) == []
+    doubtful = {"recommender.W014", "recommender.W016"} if shape.item_key == "sku" else set()
+    assert {message.id for message in check_source(None)} == doubtful
     key = "U-p3" if shape is sources.Annotated else customer()
     before = recommend(customer=key, count=5)
     assert (len(before.items), before.fallback_reason) == (5, "no_model")
@@ -255,7 +256,7 @@ def test_two_tenants_may_sell_the_same_number(source, stocked, tmp_path):
 
 
 def test_new_purchases_of_keys_without_an_order_are_counted_once_each(source, stocked):
-    source(sources.UsersAsCustomers)
+    source(sources.ByTime)
     article = Article.objects.order_by("-pk").first()
 
     def count() -> float:
@@ -293,7 +294,7 @@ def test_a_purchase_that_is_entered_weeks_later_is_counted_where_the_source_says
 
 def test_a_flood_of_new_purchases_is_counted(source, stocked, monkeypatch):
     monkeypatch.setattr("recommender.source.newness.MOST_NEW", 2)
-    source(sources.UsersAsCustomers)
+    source(sources.ByTime)
     article = Article.objects.order_by("-pk").first()
     catalog = live_catalog()
     before = catalog.purchases[catalog.row_of[str(article.pk)]]

@@ -63,7 +63,11 @@ def article() -> str:
 
 
 def test_check_finds_nothing_wrong(shape):
-    assert check_source(None) == []
+    expected = {
+        "OneToOne": {"recommender.W016"},  # a number may be long
+        "ForeignKey": {"recommender.W017"},  # a user may have several
+    }
+    assert {message.id for message in check_source(None)} == expected.get(type(shape).__name__, set())
 
 
 def test_the_user_is_the_customer(user, key):

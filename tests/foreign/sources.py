@@ -20,6 +20,7 @@ class Shop(RecommenderSource):
     interaction_item = "article"
     interaction_time = "order__placed"
     interaction_quantity = "number"
+    interaction_stored = "order__stored"
 
 
 class UsersAsCustomers(Shop):
@@ -56,6 +57,12 @@ class ForeignKey(Shop):
     all_customers = Card.objects.all()
     customer_user = "user"
     interaction_customer = "order__card"
+
+
+class ByTime(UsersAsCustomers):
+    """Nothing says when an order was stored."""
+
+    interaction_stored = None
 
 
 # --- relations --------------------------------------------------------------------------------------------------------

@@ -27,6 +27,10 @@ def test_long_keys_and_sites_without_sessions_or_users_break_no_page():
     run("keys.py", "custom")
 
 
+def test_each_planted_mistake_is_said_by_check_with_the_line_to_write():
+    run("planted_mistakes.py")
+
+
 def run(suite: str, users: str = "integer") -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-c", str(FOREIGN / "pytest.ini"), str(FOREIGN / suite)]
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
