@@ -87,11 +87,7 @@ IN_THE_SETTINGS = [
     ({"BUNDLE_ROOT": "/sys/recommender/bundles"}, "W020", "Let the user of the workers own '/sys'"),
     (without("Session"), "W023", "SessionMiddleware"),
     (without("Authentication"), "W024", "AuthenticationMiddleware"),
-    (
-        {"INSTALLED_APPS": ["django.contrib.auth", "django.contrib.contenttypes", "recommender"]},
-        "W025",
-        "rest_framework",
-    ),
+    ({"INSTALLED_APPS": [*FEWEST_APPS, "recommender"]}, "W025", '"rest_framework", "recommender"'),
 ]
 
 
