@@ -329,6 +329,8 @@ for name, read in {
     if name in env.ENVIRON:
         vars()[f"RECOMMENDER_{name}"] = read(name)
 _rates = {"THROTTLE_PAGE": env.str, "THROTTLE_VISITOR": env.str, "THROTTLE_USER": env.str, "THROTTLE_KEY": env.str}
+# Lists, ratings and events are for visitors, too; what is for staff and API keys asks for its own permissions.
+RECOMMENDER_API = {"PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}
 RECOMMENDER_THROTTLES = {  # an empty one: as many calls as they like
     name.removeprefix("THROTTLE_").lower(): read(name) or None for name, read in _rates.items() if name in env.ENVIRON
 }

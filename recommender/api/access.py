@@ -32,10 +32,15 @@ def may_ask_for_anyone(request: Request) -> bool:
     if not user.is_authenticated:
         return False
 
-    def has_permission() -> bool:
-        return user.has_perm("recommender.recommend_for_anyone")
+    def may() -> bool:
+        return has_permission(user, "recommender.recommend_for_anyone")
 
-    return bool(_permissions.get_or_set(cache_name(user.pk), has_permission, PERMISSION_CACHE_SECONDS))
+    return bool(_permissions.get_or_set(cache_name(user.pk), may, PERMISSION_CACHE_SECONDS))
+
+
+def has_permission(user: Any, permission: str) -> bool:
+    """Whether a user has a permission; users of a model without permissions have none."""
+    return hasattr(user, "has_perm") and bool(user.has_perm(permission))
 
 
 def cache_name(caller: object) -> str:
@@ -92,7 +97,7 @@ class StaffMay(BasePermission):
         user = request.user
         # OPTIONS, and methods that the view answers with 405, have no action of their own.
         permission = view.needs.get(view.action, view.needs["list"])
-        return bool(user.is_authenticated and user.is_staff and user.has_perm(permission))
+        return bool(user.is_authenticated and getattr(user, "is_staff", False) and has_permission(user, permission))
 
 
 def staff(request: Request) -> User:

@@ -8,13 +8,10 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from drf_standardized_errors.formatter import flatten_errors
 from rest_framework import status, viewsets
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from recommender.api.access import StaffMay
-from recommender.api.parsers import BoundedJSONParser
-from recommender.api.throttles import KeyThrottle, UserThrottle, VisitorThrottle
+from recommender.api.site_classes import SiteView
 from recommender.errors import RecommendationError, TrainingError
 from recommender.words import in_words
 
@@ -50,17 +47,13 @@ class StateConflict(APIException):
     default_code = "conflict"
 
 
-class RecommenderView(APIView):
-    permission_classes = [AllowAny]
-    parser_classes = [BoundedJSONParser]
-    throttle_classes = [VisitorThrottle, UserThrottle, KeyThrottle]
-
+class RecommenderView(SiteView):
     def handle_exception(self, error: Exception) -> Response:
         return super().handle_exception(as_api_error(error) if isinstance(error, RecommendationError) else error)
 
 
-class StaffViewSet(viewsets.ViewSet):  # no docstring: the API's document would show it for every endpoint
-    permission_classes = [StaffMay]
+class StaffViewSet(SiteView, viewsets.ViewSet):  # no docstring: the API's document would show it everywhere
+    own_permissions = (StaffMay,)
     needs: dict[str, str]  # action -> permission
 
     def handle_exception(self, error: Exception) -> Response:

@@ -8,20 +8,21 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
+from recommender.api.access import has_permission
+from recommender.api.site_classes import SiteView
 from recommender.models import MAY_SEE_RUNS
 
 
 class MaySeeMetrics(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         user = request.user
-        return bool(user.is_authenticated and (user.is_staff or user.has_perm(MAY_SEE_RUNS)))
+        return bool(user.is_authenticated and (getattr(user, "is_staff", False) or has_permission(user, MAY_SEE_RUNS)))
 
 
 @extend_schema(exclude=True)
-class MetricsView(APIView):
-    permission_classes = [MaySeeMetrics]
+class MetricsView(SiteView):
+    own_permissions = (MaySeeMetrics,)
     throttle_classes: list[Any] = []
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:

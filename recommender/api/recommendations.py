@@ -62,7 +62,7 @@ class CartView(RecommenderView):
 
 
 class BatchView(RecommenderView):
-    permission_classes = [MayAskForAnyone]
+    own_permissions = (MayAskForAnyone,)
 
     @documented(
         {200: BatchAnswer},
@@ -111,7 +111,7 @@ class RatingsView(RecommenderView):
 
 
 class InterestedCustomersView(RecommenderView):
-    permission_classes = [MayAskForAnyone]
+    own_permissions = (MayAskForAnyone,)
 
     @documented(
         {200: InterestedCustomersAnswer, 404: OpenApiResponse(description="There is no such item.")},

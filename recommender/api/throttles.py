@@ -90,4 +90,5 @@ class KeyThrottle(WindowThrottle):
     def caller(self, request: Request) -> object:
         if not may_ask_for_anyone(request):
             return None
-        return f"user-{request.user.pk}" if request.auth is None else request.auth.pk
+        token = getattr(request.auth, "pk", None)  # a JWT is no row and has none
+        return f"user-{request.user.pk}" if token is None else token

@@ -16,6 +16,7 @@ from recommender.api.access import staff
 from recommender.api.endpoint import MALFORMED, StaffViewSet
 from recommender.api.fields import StrictSerializer
 from recommender.api.limits import MAX_REASON_CHARACTERS
+from recommender.api.site_classes import SiteRows
 from recommender.errors import TrainingError
 from recommender.models import MAY_PROMOTE, MAY_SEE_RUNS, MAY_SEE_VERSIONS, MAY_TRAIN, ModelVersion, TrainingRun
 from recommender.words import in_words
@@ -124,7 +125,7 @@ def documented(answer: Any, summary: str, *, status: int = 200, **schema: Any) -
     return extend_schema(summary=summary, tags=["training"], responses=answers, **schema)
 
 
-class TrainingViewSet(StaffViewSet, viewsets.ReadOnlyModelViewSet):
+class TrainingViewSet(SiteRows, StaffViewSet, viewsets.ReadOnlyModelViewSet):
     row_serializer: type[serializers.ModelSerializer]  # of the list
     detail_serializer: type[serializers.ModelSerializer]
 
