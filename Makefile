@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo shop test test-mariadb faults lint format audit requirements messages wheel
+.PHONY: help demo shop test test-mariadb matrix faults lint format audit requirements messages wheel
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -36,6 +36,9 @@ test: .venv/dev.stamp ## the whole suite; reads DATABASE_URL and REDIS_URL; ARGS
 
 test-mariadb: .venv/dev.stamp ## the app's own tests on the MariaDB of MARIADB_URL; ARGS goes to pytest
 	$(BIN)/python -m tests.mariadb $(ARGS)
+
+matrix: .venv/dev.stamp ## the app's own tests on other Pythons and Djangos, in environments of their own; ARGS="--only 3.13/6.1"
+	$(BIN)/python -m tests.matrix $(ARGS)
 
 faults: .venv/dev.stamp ## kills workers, cuts connections, fills disks of a real site; ARGS=--times=20; needs PostgreSQL and redis-server
 	$(BIN)/python -m tests.faults $(ARGS)

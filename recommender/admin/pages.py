@@ -11,11 +11,13 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.db import connections
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
@@ -42,6 +44,14 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     has_add_permission = has_delete_permission = has_change_permission
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        connection = connections[changelist.queryset.db]
+        same_zone = connection.timezone_name == timezone.get_current_timezone_name()
+        if not same_zone and not connection.features.has_zoneinfo_database:
+            changelist.date_hierarchy = None  # MariaDB and MySQL would say NULL for each day, and the page break
+        return changelist
 
     def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What the template of one row gets besides the row."""
