@@ -12,7 +12,9 @@ class RecommenderConfig(AppConfig):
 
         from recommender.feedback import assign_visit, carry_over_dismissals
         from recommender.source import check_data, check_extras, check_site, check_source
+        from recommender.training import check_celery
 
+        checks.register(check_celery)
         checks.register(check_source)
         checks.register(check_site)
         checks.register(check_data, checks.Tags.database)

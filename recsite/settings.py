@@ -14,6 +14,8 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
+from recommender.celery import beat_schedule, task_routes
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -250,21 +252,17 @@ if CELERY_BROKER_URL.startswith("filesystem://"):
         "store_processed": False,
     }
 CELERY_RESULT_BACKEND = "django-db"
-CELERY_TASK_ROUTES = {"recommender.tasks.run_training": {"queue": "training"}}
+CELERY_TASK_ROUTES = task_routes
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 RECOMMENDER_STALE_AFTER = env.float("STALE_AFTER", default=120.0)  # seconds without a sign of life: the process died
 _often = min(60.0, RECOMMENDER_STALE_AFTER / 2)
 CELERY_BEAT_SCHEDULE = {
-    "keep-runs-going": {"task": "recommender.tasks.keep_runs_going", "schedule": _often},
-    "start-due-runs": {"task": "recommender.tasks.start_due_runs", "schedule": _often},
-    "prune-bundles": {"task": "recommender.tasks.prune_bundles", "schedule": crontab(hour=4, minute=10)},
-    "count-lists": {"task": "recommender.tasks.count_lists", "schedule": 600.0},
-    "settle-lists": {"task": "recommender.tasks.settle_lists", "schedule": crontab(hour=4, minute=20)},
+    **beat_schedule,
+    **{name: {**beat_schedule[name], "schedule": _often} for name in ("keep-runs-going", "start-due-runs")},
     "forget-answers": {"task": "recsite.tasks.forget_answers", "schedule": crontab(minute=25)},
     "forget-sessions": {"task": "recsite.tasks.forget_sessions", "schedule": crontab(hour=4, minute=30)},
-    "watch-drift": {"task": "recommender.tasks.watch_drift", "schedule": crontab(hour=4, minute=40)},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # the workers write logs as the site does

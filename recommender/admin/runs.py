@@ -155,6 +155,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             "silent": duration(timezone.now() - row.heartbeat),
             "left": duration(row.time_left) if row.time_left else "",
             "rule": gate_rules(),
+            "missing": _missing() if row.state == TrainingRun.State.QUEUED else [],
             "may_cancel": row.is_active and may_train,
             "may_start_again": row.state in ENDED_WITHOUT_VERSION and may_train,
         }
@@ -180,7 +181,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
 
         def start_again(run: TrainingRun) -> tuple[str, str]:
             new = queue_again(run, started_by=staff(request))
-            message = gettext("Run {run} does what run {before} was to do. It waits for a worker to take it up.")
+            message = gettext("Run {run} is queued. It does what run {before} was to do.")
             return message.format(run=new.pk, before=run.pk), page_address(new)
 
         return self.button_answer(request, pk, start_again, MAY_SEE_RUNS, MAY_TRAIN)
@@ -198,7 +199,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
 
         def start() -> tuple[str, str]:
             run = queue_run(parameters=form.parameters(), started_by=staff(request))
-            message = gettext("Run {run} waits for a worker to take it up.").format(run=run.pk)
+            message = gettext("Run {run} is queued.").format(run=run.pk)
             return message, page_address(run)
 
         active = TrainingRun.objects.active().exclude(training.is_stale()).first()  # a stale run gives way to a new one
@@ -211,7 +212,13 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             active=active,
             state=in_words(active.state_words) if active else "",
             rule=gate_rules(),
+            missing=[] if active else _missing(),
         )
+
+
+def _missing() -> list[str]:
+    """Why nobody would take up a run, in sentences."""
+    return [in_words(problem) for problem in training.missing_for_training()]
 
 
 def _took(run: TrainingRun) -> str:
