@@ -121,10 +121,22 @@ def recommend(options: argparse.Namespace) -> None:
     number, shards = options.shard
     users = users[len(users) * (number - 1) // shards : len(users) * number // shards]
     purchased: Purchased = "only" if options.only_purchased else "included" if options.include_purchased else "excluded"
+    listed = 0
     with _written(options.out, LIST_SCHEMA, len(users), "user") as write:
         for lists in recommender.stream(users, options.top_k, purchased):
-            write(lists.columns(), len(lists))
-    print(f"{len(users):,} lists in {options.out}")
+            columns = lists.columns()
+            write(columns, len(lists))
+            listed += int((columns["rank"] == 1).sum())
+    known = set(recommender.user_keys)
+    of_nobody = "nothing, for nothing is known of what they bought" if purchased == "only" else "the list of a newcomer"
+    _say_unknown("users", [key for key in users if key not in known], f"get {of_nobody}")
+    if purchased != "excluded" and recommender.inference.repeats is None:
+        print(
+            "This bundle does not know what is bought again: hardly anybody bought anything twice, or it was trained "
+            "before that was learned. " + ("Nothing is due." if purchased == "only" else "No purchase is put first."),
+            file=sys.stderr,
+        )
+    print(f"{listed:,} lists of {len(users):,} users in {options.out}")
 
 
 def similar(options: argparse.Namespace) -> None:
@@ -132,7 +144,13 @@ def similar(options: argparse.Namespace) -> None:
     from recommender.engine.bundle.standalone import StandaloneRecommender
 
     recommender = StandaloneRecommender.from_bundle(options.bundle)
-    items = recommender.inference.item_keys if options.items == "all" else _read_keys(Path(options.items))
+    items = recommender.inference.item_keys
+    if options.items != "all":
+        wanted, known = _read_keys(Path(options.items)), set(items)
+        items = [key for key in wanted if key in known]
+        if wanted and not items:
+            raise EngineError(f"The model knows none of the {len(wanted):,} items of {options.items}.")
+        _say_unknown("items", [key for key in wanted if key not in known], "are left out")
     with _written(options.out, PAIR_SCHEMA, len(items), "item") as write:
         for start in range(0, len(items), PAIRS_AT_ONCE):
             part = items[start : start + PAIRS_AT_ONCE]
@@ -167,6 +185,13 @@ def _written(out: Path, schema: pa.Schema, total: int, unit: str) -> Iterator[Ca
             bar.update(n)
 
         yield write
+
+
+def _say_unknown(things: str, keys: list[str], what: str) -> None:
+    """Say on stderr which of what was asked for the model does not know, if any, and what becomes of it."""
+    if keys:
+        named = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
+        print(f"{len(keys):,} {things} that the model does not know {what}: {named}", file=sys.stderr)
 
 
 def _shard(text: str) -> tuple[int, int]:

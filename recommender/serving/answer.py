@@ -61,8 +61,8 @@ class ListedItem:
 class RecommendationList:
     """A list as it is shown.
 
-    model_version and the ratings are None where `source` is not "two_tower"; `fallback_reason` then says why, as a key
-    of FALLBACK_REASONS.
+    model_version is None where the live model did not make the list, and the ratings where `source` is not "two_tower";
+    `fallback_reason` then says why, as a key of FALLBACK_REASONS.
     """
 
     recommendation_id: str

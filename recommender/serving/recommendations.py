@@ -21,7 +21,7 @@ import structlog
 from recommender.engine.errors import EngineError
 from recommender.errors import RecommendationError
 from recommender.feedback import bucket_of, new_list_id, record_lists
-from recommender.models import TWO_TOWER, ServedList
+from recommender.models import ServedList
 from recommender.serving import live
 from recommender.serving.answer import ListedItem, RecommendationList
 from recommender.serving.context import ListContext, read_contexts, with_encoded
@@ -166,7 +166,7 @@ class _Draft:
             items = [ListedItem(catalog.keys[row], score, None, attempt.reasons) for row, score in listed]
         return RecommendationList(
             recommendation_id=str(new_list_id()),
-            model_version=catalog.live.version if attempt.source == TWO_TOWER and catalog.live else None,
+            model_version=catalog.live.version if attempt.by_model and catalog.live else None,
             source=attempt.source,
             fallback_reason=attempt.fallback,
             next_page_token=self._next_page(),

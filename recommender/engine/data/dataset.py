@@ -187,10 +187,7 @@ class TwoTowerDataset:
         rows = np.flatnonzero(held_out if reorders else held_out & ~self.repeat)
         # One question a user: the first held-out moment says what was known, the targets are all that followed.
         users, start = np.unique(self.user[rows], return_index=True)
-        if at_most is not None and len(users) > at_most:
-            kept = np.sort(np.argsort(drawn(self.tables.user_keys[users], f"cases {seed}"))[:at_most])
-        else:
-            kept = np.arange(len(users))
+        kept = self._sample(users, at_most, seed)
         stop = np.append(start[1:], len(rows))
         targets = [np.unique(self.item[rows[start[k] : stop[k]]]) for k in kept]
         first = rows[start[kept]]
@@ -213,12 +210,18 @@ class TwoTowerDataset:
             (held_out[before] == role) & (user[before] == user) & (first > self.first_row[:-1][user])
         )
         asked = asked[np.diff(user[asked], append=-1) != 0]
-        if at_most is not None and len(asked) > at_most:
-            asked = np.sort(np.random.default_rng(seed).choice(asked, at_most, replace=False))
+        asked = asked[self._sample(user[asked], at_most, seed)]
         counted, stop = (self.role != TRAIN) | self.repeat, np.append(first, len(self))[asked + 1]
         first = first[asked]
         targets = [np.unique(self.item[a:b][counted[a:b]]) for a, b in zip(first, stop, strict=True)]
         return Cases(user[asked], first, first - 1, targets, reorders=True)
+
+    def _sample(self, users: np.ndarray, at_most: int | None, seed: int) -> np.ndarray:
+        """Places among `users` of so many at most, ascending, drawn by a hash of their keys: one more customer hardly
+        changes who is measured."""
+        if at_most is None or len(users) <= at_most:
+            return np.arange(len(users))
+        return np.sort(np.argsort(drawn(self.tables.user_keys[users], f"cases {seed}"))[:at_most])
 
 
 @dataclass(frozen=True)

@@ -40,5 +40,5 @@ class BuyAgain(ListKind):
                 due = rows[0] >= 0
                 return Candidates(rows[0][due][:reach], scores[0][due][:reach], int(due.sum()))
 
-            yield Attempt(self.source, find, last_resort=False)
+            yield Attempt(self.source, find, last_resort=False, by_model=True)
         yield Attempt(self.source, nothing(context), context.fallback or "nothing_due")

@@ -48,5 +48,5 @@ class ForYou(ListKind):
                 listed = rows[0] >= 0
                 return Candidates(rows[0][listed], scores[0][listed], int(context.allowed.sum()))
 
-            yield Attempt(TWO_TOWER, find, person=encoded)
+            yield Attempt(TWO_TOWER, find, person=encoded, by_model=True)
         yield Attempt(POPULAR, popular_items(context), context.fallback or "model_failed")

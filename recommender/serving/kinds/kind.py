@@ -43,7 +43,7 @@ class Attempt:
     source : what made the list, as the answer says.   find : the best so many of what is allowed now; EngineError where
     the model does not answer.   fallback : why the list is not what was asked for, a key of FALLBACK_REASONS.
     person : whom the model explains the list to.   reasons : why every item is there.   last_resort : False where the
-    next attempt takes the place of a list that would be empty.
+    next attempt takes the place of a list that would be empty.   by_model : whether the live model makes the list.
     """
 
     source: str
@@ -52,6 +52,7 @@ class Attempt:
     person: EncodedCustomer | None = None
     reasons: tuple[Reason, ...] = ()
     last_resort: bool = True
+    by_model: bool = False
 
 
 class ListKind:

@@ -60,7 +60,7 @@ class Similar(ListKind):
                 found = placed.neighbours.nearest(row, placed.index, reach, context.allowed)
                 return Candidates(*found, int(context.allowed.sum() - context.allowed[row]))
 
-            yield Attempt(TWO_TOWER, find)
+            yield Attempt(TWO_TOWER, find, by_model=True)
             fallback = "model_failed"
         shared = np.zeros(len(catalog))
         for facet in catalog.values.values():
@@ -104,7 +104,7 @@ def _attempts_described(context: ListContext, features: Mapping[str, object]) ->
         def find(reach: int) -> Candidates:
             return Candidates(*placed.like_described(features, reach, context.allowed), int(context.allowed.sum()))
 
-        yield Attempt(TWO_TOWER, find)
+        yield Attempt(TWO_TOWER, find, by_model=True)
     values = {name: str(features.get(name) or "") for name in catalog.values}
     shared = _shared_with_new(NewItem("", None, values), catalog)
     fallback = "model_failed" if placed else "no_model" if shared.any() else "nothing_alike"

@@ -250,3 +250,15 @@ def test_what_is_bought_again_beside_something_new_is_asked_for_with_it():
     ]
     assert named == [["ac"], ["ad"]]
     assert [*valid.context, *test.context] == [2, 4]
+
+
+def test_one_more_customer_hardly_changes_whose_next_baskets_are_measured():
+    def asked(newcomers: list[str]) -> set[str]:
+        users = [*newcomers, *(f"u{n}" for n in range(40))]
+        rows = [(user, item, 1e9 + 1e6 * n) for user in users for n, item in enumerate("abcd")]
+        tables = from_frame(pd.DataFrame(rows, columns=["user", "item", "time"]), user="user", item="item", time="time")
+        data = TwoTowerDataset.build(*held_out_last(tables, split(tables, "last-out"))[:2])
+        return set(data.tables.user_keys[data.next_baskets(TEST, at_most=20).users])
+
+    assert len(asked([])) == 20
+    assert len(asked([]) & asked(["a new one"])) >= 19

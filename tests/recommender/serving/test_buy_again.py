@@ -66,6 +66,10 @@ def test_pages_of_such_a_list_repeat_nothing(staples):
     assert keys(first) + keys(second) == keys(whole)
 
 
+def test_what_is_due_says_which_model_said_so(staples):
+    assert make_list("buy_again", "C0").model_version == "v1"
+
+
 def test_what_is_due_is_listed_until_it_is_bought_again(staples):
     due = make_list("buy_again", "C0")
     assert due.source == "buy_again"
