@@ -5,7 +5,7 @@ A case is a person at a moment; every item not yet bought is ranked; ties count 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -86,10 +86,17 @@ def score_batches(
     for part in parts_by_length(data, cases):
         some = cases[part]
         scores = scores_of(scorer, data, some, profile_only)
-        if not cases.reorders:
-            for row, bought in enumerate(some.bought(data)):
-                scores[row, bought] = -np.inf
+        hide_bought(scores, data, some)
         yield part, scores
+
+
+def hide_bought(scores: np.ndarray, data: TwoTowerDataset, cases: Cases) -> None:
+    """Put what no list may hold at -inf in `scores` [cases, items]: what each case knows to be bought."""
+    if not cases.reorders:
+        lengths = cases.lengths(data)
+        case = np.repeat(np.arange(len(cases)), lengths)
+        back = np.arange(len(case)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        scores[case, data.item[cases.context[case] - back]] = -np.inf
 
 
 def rank_targets(
@@ -109,8 +116,8 @@ def rank_targets(
     for part, scores in score_batches(scorer, data, cases, profile_only):
         if among is not None:
             scores[:, ~among] = -np.inf
-        for row, case in enumerate(part):
-            ranks[case] = ranks_of(scores[row], cases.targets[case])
+        for case, found in zip(part, ranks_in(scores, [cases.targets[case] for case in part]), strict=True):
+            ranks[case] = found
         if shown is not None:
             k = min(TOP, scores.shape[1])
             listed = np.argpartition(-scores, k - 1, axis=1)[:, :k].ravel()
@@ -121,6 +128,14 @@ def rank_targets(
 def ranks_of(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """int64 [t]: the rank, from 1, of each target, int [t], in `scores`, [items]. What is not a number ranks last."""
     return np.array([len(scores) - np.count_nonzero(scores < own) for own in scores[targets]], dtype=np.int64)
+
+
+def ranks_in(scores: np.ndarray, targets: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The same for every row of `scores` [cases, items], targets int [t] of each."""
+    if any(len(of_row) != 1 for of_row in targets):
+        return [ranks_of(row, of_row) for row, of_row in zip(scores, targets, strict=True)]
+    own = np.take_along_axis(scores, np.stack(targets).astype(np.int64), 1)  # [cases, 1]
+    return list(scores.shape[1] - np.count_nonzero(scores < own, axis=1, keepdims=True))
 
 
 def ndcg(ranks: list[np.ndarray], top: int) -> np.ndarray:

@@ -15,15 +15,16 @@ A least-squares vote grows with the sales of the item. Votes for an item of n bu
 as in the asymmetric cosine (Aiolli, "Efficient top-N recommendation for very large scale binary rated datasets", RecSys
 2013).
 
-These votes know no order. Beside them count transitions: how often the one item was bought one to three moments after
+These votes know no order. Beside them count transitions: how often the one item was bought one to five moments after
 the other (as in sequential rules; Ludewig & Jannach, "Evaluation of session-based recommendation algorithms", UMUAI
-2018). The sum of both is reduced to one rank, by the same regression.
+2018). The sum of both is reduced to one rank, once, by the same regression.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -37,6 +38,7 @@ EXACT_UP_TO = 6000  # items; an inverse of that size takes a few seconds
 STEPS = 5  # moments between two purchases that are a transition, at most
 FROM, TO = 0.7, 0.3  # powers of the buyers of both items by which transitions are divided
 PAIRS = 50_000_000  # of purchases, at most; of more a sample
+REDUCING_STEPS = 2  # power steps in which votes are reduced to a rank; with four lists were no better
 SAMPLED_USERS = 1000  # whose votes and transitions are compared
 
 
@@ -79,10 +81,10 @@ class LinearPath:
         """From the TRAIN purchases. dim : vectors get the length that random ones of this width would have, so that a
         step of training changes both by about the same share.   votes : those of the settings, where at hand."""
         if votes is None:
-            votes = vote_solver(data, settings.rank)(settings.ridge)
+            full, m = vote_solver(data, settings.rank)(settings.ridge), bought_items(data)
             if settings.transitions:
-                votes = transition_adder(data)(votes, settings.transitions, settings.rank)
-            votes = discounted(votes, data.item_counts(), settings.discount)
+                full = full.beside(transitions(data), settings.transitions, m)
+            votes = discounted(full.reduced(m, settings.rank), data.item_counts(), settings.discount)
         history, items = votes
         pad = ((0, 0), (0, settings.rank - history.shape[1]))
         items_size, history_size = (float(np.sqrt((v**2).mean() * dim)) or 1.0 for v in (items, history))
@@ -109,15 +111,81 @@ def log_share(data: TwoTowerDataset, half_life: float) -> np.ndarray:
     return (share - share.mean()).astype(np.float32)
 
 
-def summed_votes(data: TwoTowerDataset, cases: Cases, history: np.ndarray, recency: float) -> np.ndarray:
-    """float32 [cases, rank]: the votes of everything that each user bought."""
+def history_weights(data: TwoTowerDataset, cases: Cases, recency: float) -> sparse.csr_matrix:
+    """float32 [cases, items]: what each purchase of each user counts; bought k moments back, (1 + k)^-recency."""
     lengths = cases.lengths(data)
     case = np.repeat(np.arange(len(cases)), lengths)
     back = np.arange(len(case)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     rows = cases.context[case] - back
     weights = (1.0 + data.moment[cases.context[case]] - data.moment[rows]) ** -recency
-    shape = (len(cases), data.n_items)
-    return sparse.csr_matrix((weights.astype(np.float32), (case, data.item[rows])), shape) @ history
+    return sparse.csr_matrix((weights.astype(np.float32), (case, data.item[rows])), (len(cases), data.n_items))
+
+
+def summed_votes(data: TwoTowerDataset, cases: Cases, history: np.ndarray, recency: float) -> np.ndarray:
+    """float32 [cases, rank]: the votes of everything that each user bought."""
+    return history_weights(data, cases, recency) @ history
+
+
+@dataclass(frozen=True)
+class FullVotes:
+    """The votes before they are reduced to one rank: `linear`, and `share` times `follows`.
+
+    linear : float32 [items, items], in a large catalog its two factors.   follows : float32 [items, items].
+    """
+
+    linear: np.ndarray | Votes
+    follows: sparse.csr_matrix | None = None
+    share: float = 0.0
+
+    def linear_of(self, weights: sparse.csr_matrix) -> np.ndarray:
+        """float32 [users, items]: the linear votes of what each bought. weights : float32 [users, items]."""
+        if isinstance(self.linear, tuple):
+            return (weights @ self.linear[0]) @ self.linear[1].T
+        return weights @ self.linear
+
+    def beside(self, follows: sparse.csr_matrix, weight: float, m: sparse.csr_matrix) -> FullVotes:
+        """The same and transitions, which count `weight` times their size. m : bought_items, by which both are
+        compared."""
+        if weight == 0:
+            return self
+        return replace(self, follows=follows, share=weight * self._size_against(follows, m))
+
+    def _size_against(self, follows: sparse.csr_matrix, m: sparse.csr_matrix) -> float:
+        """How large the linear votes of some users are, as a multiple of their transitions; 0 where there are none."""
+        some = m[np.linspace(0, m.shape[0] - 1, min(m.shape[0], SAMPLED_USERS)).astype(np.int64)]
+        size = float(((some @ follows).data ** 2).sum())
+        if not size:
+            return 0.0
+        if isinstance(self.linear, tuple):
+            left, right = self.linear
+            of_users = some @ left
+            return float(np.sqrt(((of_users @ (right.T @ right)) * of_users).sum() / size))
+        return float(np.sqrt((self.linear_of(some) ** 2).sum() / size))
+
+    def reduced(self, m: sparse.csr_matrix, rank: int) -> Votes:
+        """The votes of that rank, by the regression that weighs them by users. m : bought_items."""
+        if isinstance(self.linear, tuple) and self.follows is None:
+            return cut(self.linear, rank)
+        times, back = self._times()
+        rank = min(rank, *m.shape)
+        items = top_vectors(lambda block: back(m.T @ (m @ times(block))), m.shape[1], rank, REDUCING_STEPS)
+        items = items.astype(np.float32)
+        return times(items), items
+
+    def _times(self) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+        """block -> votes @ block, and block -> votes.T @ block."""
+        if isinstance(self.linear, tuple):
+            left, right, share = *self.linear, self.share
+            follows: Any = self.follows  # without transitions there is nothing to reduce
+            return (
+                lambda block: left @ (right.T @ block) + share * (follows @ block),
+                lambda block: right @ (left.T @ block) + share * (follows.T @ block),
+            )
+        votes = self.linear
+        if self.follows is not None:  # one dense product costs less than it and a sparse one
+            votes = self.share * self.follows.toarray()
+            votes += self.linear
+        return lambda block: votes @ block, lambda block: votes.T @ block
 
 
 def cut(votes: Votes, rank: int) -> Votes:
@@ -131,9 +199,11 @@ def discounted(votes: Votes, buyers: np.ndarray, discount: float) -> Votes:
     return votes[0], votes[1] * (np.maximum(buyers, 1.0) ** -discount).astype(np.float32)[:, None]
 
 
-def vote_solver(data: TwoTowerDataset, rank: int) -> Callable[[float], Votes]:
-    """ridge -> the votes from the TRAIN purchases; what does not depend on the ridge is computed once."""
-    return (exact_votes if is_exact(data) else factored_votes)(bought_items(data), rank)
+def vote_solver(data: TwoTowerDataset, rank: int) -> Callable[[float], FullVotes]:
+    """ridge -> the votes from the TRAIN purchases; what does not depend on the ridge is computed once. rank : of the
+    factors, where they are not exact."""
+    m = bought_items(data)
+    return exact_votes(m) if is_exact(data) else factored_votes(m, rank)
 
 
 def bought_items(data: TwoTowerDataset) -> sparse.csr_matrix:
@@ -148,63 +218,36 @@ def is_exact(data: TwoTowerDataset) -> bool:
     return data.n_items <= EXACT_UP_TO
 
 
-def exact_votes(m: sparse.csr_matrix, rank: int) -> Callable[[float], Votes]:
+def exact_votes(m: sparse.csr_matrix) -> Callable[[float], FullVotes]:
     n = m.shape[1]
     gram = (m.T @ m).toarray().astype(np.float64)
 
-    def solve(ridge: float) -> Votes:
-        factor, _ = lapack.dpotrf(gram + ridge * np.eye(n), lower=True, overwrite_a=True)
+    def solve(ridge: float) -> FullVotes:
+        shrunk = gram.copy()
+        shrunk.flat[:: n + 1] += ridge
+        # A symmetric matrix reads the same in Fortran's order, in which LAPACK works in place.
+        factor, _ = lapack.dpotrf(shrunk.T, lower=True, overwrite_a=True)
         inverse, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        votes = -inverse / np.diag(inverse)
-        np.fill_diagonal(votes, 0)
-        votes = votes.astype(np.float32)
-
-        def times(block: np.ndarray) -> np.ndarray:  # (M B)' (M B) @ block
-            return votes.T @ (m.T @ (m @ (votes @ block)))
-
-        items = top_vectors(times, n, min(rank, *m.shape)).astype(np.float32)
-        return votes @ items, items
+        diagonal = np.diag(inverse).copy()
+        votes = np.tril(inverse, -1).astype(np.float32)
+        votes += votes.T
+        votes /= -diagonal.astype(np.float32)
+        return FullVotes(votes)
 
     return solve
 
 
-def factored_votes(m: sparse.csr_matrix, rank: int) -> Callable[[float], Votes]:
+def factored_votes(m: sparse.csr_matrix, rank: int) -> Callable[[float], FullVotes]:
     vectors = top_vectors(lambda block: m.T @ (m @ block), m.shape[1], min(rank, *m.shape))
     values = ((m @ vectors) ** 2).sum(0)
 
-    def solve(ridge: float) -> Votes:
+    def solve(ridge: float) -> FullVotes:
         shrunk = values / (values + ridge)
         diagonal = (1 - (vectors**2 * shrunk).sum(1)) / ridge
-        return (vectors * (shrunk / ridge)).astype(np.float32), (vectors / diagonal[:, None]).astype(np.float32)
+        left, right = vectors * (shrunk / ridge), vectors / diagonal[:, None]
+        return FullVotes((left.astype(np.float32), right.astype(np.float32)))
 
     return solve
-
-
-def transition_adder(data: TwoTowerDataset) -> Callable[[Votes, float, int], Votes]:
-    """(votes, weight, rank) -> the votes with transitions beside them, of that rank; these are counted once."""
-    m, follows = bought_items(data), transitions(data)
-    some = m[np.linspace(0, data.n_users - 1, min(data.n_users, SAMPLED_USERS)).astype(np.int64)]
-    size = float(((some @ follows).data ** 2).sum())
-
-    def add(votes: Votes, weight: float, rank: int) -> Votes:
-        if weight == 0 or size == 0:
-            return votes
-        left, right = votes
-        of_users = some @ left
-        share = weight * float(np.sqrt(((of_users @ (right.T @ right)) * of_users).sum() / size))
-
-        def times(block: np.ndarray) -> np.ndarray:
-            return left @ (right.T @ block) + share * (follows @ block)
-
-        def back(block: np.ndarray) -> np.ndarray:
-            return right @ (left.T @ block) + share * (follows.T @ block)
-
-        items = top_vectors(lambda block: back(m.T @ (m @ times(block))), m.shape[1], min(rank, *m.shape))
-        items = items.astype(np.float32)
-        return times(items), items
-
-    return add
 
 
 def transitions(data: TwoTowerDataset) -> sparse.csr_matrix:

@@ -41,12 +41,13 @@ from recommender.engine.evaluation.segments import MIN_PEOPLE
 from recommender.engine.model.linear import (
     LinearPath,
     LinearSettings,
+    bought_items,
     cut,
     discounted,
     is_exact,
     log_share,
     summed_votes,
-    transition_adder,
+    transitions,
     vote_solver,
 )
 from recommender.engine.model.profile import ProfileCounts, ProfilePath, learned_rows, newcomers
@@ -66,7 +67,8 @@ BESIDE = (0.5, 0.0, 0.25, 0.75, 1.0)  # popularity beside them while that is fou
 CONFIDENCE = 0.5  # of the likeliest scale: the votes have seen the purchases that training predicts
 WIDER_EXACT, WIDER_FACTORED = (2, 4), (2, 4, 8)  # times the width asked for; the exact votes take longer to find
 MULTIPLICATIONS = 1e12  # at most, of purchases x items x width: an epoch of training takes a minute or two then
-CHEAP = 2e11  # multiplications up to which the widest path is the default
+CHEAP = 2e10  # multiplications up to which the widest path is the default: an epoch takes seconds
+TRIED = 2e11  # multiplications up to which the ridge and transitions are those that serve the widest path
 CELLS = 1 << 24  # at most, of items x width: 64 MB
 # The profile path: silent, or as counted.
 PROFILE_SCALES, PROFILE_ERRORS = (0.0, 1.0), 2.0
@@ -104,7 +106,8 @@ def choose(candidates: Sequence[T], quality: Callable[[T], np.ndarray], errors: 
     first, *others = candidates
     if not others:
         return first
-    measured = {candidate: quality(candidate) for candidate in candidates}
+    # The first one last: it is chosen most often, and what was made of it is at hand then.
+    measured = {candidate: quality(candidate) for candidate in reversed(candidates)}
     better = [candidate for candidate in others if is_better(measured[candidate] - measured[first], errors)]
     return max(better, key=lambda candidate: measured[candidate].mean(), default=first)
 
@@ -141,22 +144,28 @@ def choose_linear_path(data: TwoTowerDataset, dim: int) -> LinearPath:
         HALF_LIVES, lambda h: ndcg(nothing, nothing, popular=log_share(data, h)), errors=HALF_LIFE_ERRORS
     )
     popular = log_share(data, half_life)
-    votes = vote_solver(data, dim)(RIDGES[0])
-    recency = choose(RECENCIES, lambda r: ndcg(*votes, r))
     widths = _widths(data, dim)
-    solve = lru_cache(maxsize=1)(vote_solver(data, max(widths)))
-    # One after the other: of both at once a narrow path could win by the other's ridge, and by chance.
-    ridge = choose(RIDGES, lambda r: ndcg(*cut(solve(r), widths[0]), recency))
-    add = transition_adder(data)
-    votes = cut(solve(ridge), widths[0])
-    transitions = choose(TRANSITIONS, lambda weight: ndcg(*add(votes, weight, widths[0]), recency))
-    votes = add(solve(ridge), transitions, max(widths))
+    tried = max([dim, *(width for width in widths if _multiplications(data, width) <= TRIED)])
+    # Ridge, transitions and width one after the other: of all at once a narrow path could win by the other's ridge, and
+    # by chance. All as they are reduced to a rank, though it takes most of the time: whole votes choose worse.
+    solve, m = lru_cache(maxsize=1)(vote_solver(data, max(widths))), bought_items(data)
+    reduced = lru_cache(maxsize=1)(lambda ridge: solve(ridge).reduced(m, tried))
+    votes = vote_solver(data, dim)(RIDGES[0]).reduced(m, dim)
+    recency = choose(RECENCIES, lambda r: ndcg(*votes, r))
+    ridge = choose(RIDGES, lambda r: ndcg(*reduced(r), recency))
+    full, votes, follows = solve(ridge), reduced(ridge), transitions(data)
+    weight = choose(
+        TRANSITIONS,
+        lambda w: ndcg(*(full.beside(follows, w, m).reduced(m, tried) if w else votes), recency),
+    )
+    if weight or tried < max(widths):
+        votes = full.beside(follows, weight, m).reduced(m, max(widths))
     rank = choose(widths, lambda width: ndcg(*cut(votes, width), recency))
     votes = cut(votes, rank)
     discount = choose(DISCOUNTS, lambda d: ndcg(*discounted(votes, buyers, d), recency))
     votes = discounted(votes, buyers, discount)
     recency = choose(RECENCIES, lambda r: ndcg(*votes, r))
-    settings = LinearSettings(rank, ridge, recency, half_life=half_life, discount=discount, transitions=transitions)
+    settings = LinearSettings(rank, ridge, recency, half_life=half_life, discount=discount, transitions=weight)
 
     spread = float((summed_votes(data, cases, votes[0], recency) @ votes[1].T).std()) or 1.0
     share = choose(SHARES, lambda s: ndcg(*votes, recency, s * spread * popular))
@@ -174,15 +183,18 @@ def _widths(data: TwoTowerDataset, dim: int) -> list[int]:
 
     The narrower of two may win by chance, and cuts off the few companions of an item; a wider one costs time.
     """
-    users, items = data.n_users, data.n_items
-    purchases = float((data.role == TRAIN).sum())
     wider = [dim * w for w in (WIDER_EXACT if is_exact(data) else WIDER_FACTORED)]
-    wider = [w for w in wider if w * items <= CELLS and w * items * purchases <= MULTIPLICATIONS]
+    wider = [w for w in wider if w * data.n_items <= CELLS and _multiplications(data, w) <= MULTIPLICATIONS]
     # Votes have no more dimensions than there are items or users.
-    full = min(users, items)
+    full = min(data.n_users, data.n_items)
     widths = [dim, *(w for w in wider if w // 2 < full)]
-    cheap = [w for w in widths if w * items * purchases <= CHEAP]
+    cheap = [w for w in widths if _multiplications(data, w) <= CHEAP]
     return [*reversed(cheap), *(w for w in widths if w not in cheap)]
+
+
+def _multiplications(data: TwoTowerDataset, width: int) -> float:
+    """In an epoch of training at that width, about."""
+    return float((data.role == TRAIN).sum()) * data.n_items * width
 
 
 def _likeliest_scale(votes: np.ndarray, popular: np.ndarray, data: TwoTowerDataset, cases: Cases) -> float:

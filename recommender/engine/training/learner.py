@@ -5,6 +5,7 @@ The running average is what is judged and served (Polyak & Juditsky 1992).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -27,6 +28,9 @@ from recommender.engine.training.warm_start import REPEATED, REPLAYED, Warm
 # Of the learning rate, where it is not 1: popularity is known and shall move slowly; single numbers have farther to go.
 RATES = {"items.bias.weight": 0.1, "users.recency": 5.0, "users.vote_scale": 5.0}
 LARGEST_GRADIENT = 5.0
+# Compiled products that torch and oneDNN remember, at most (1,024 each by default): of the shapes of a batch's steps,
+# which come a hundred times in a row. No two batches have the same, and of 40 MB an epoch none is used again.
+KERNELS_REMEMBERED = {"LRU_CACHE_CAPACITY": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16"}
 
 
 class Learner:
@@ -39,6 +43,8 @@ class Learner:
         """linear : settings to repeat; None: they are chosen on validation."""
         if not (data.role == TRAIN).any():
             raise SnapshotError("No purchase is left to learn from after the split.")
+        for variable, most in KERNELS_REMEMBERED.items():  # read at the first product of the process
+            os.environ.setdefault(variable, most)
         self.data, self.config, self.device = data, config, distributed.device()
         self.features = torch.from_numpy(data.item_features).to(self.device)
         self.origin: dict[str, Tensor] = {}

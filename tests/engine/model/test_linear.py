@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from recommender.engine.data.dataset import TwoTowerDataset
 from recommender.engine.data.splits import TRAIN, VALID, held_out_last, split
@@ -41,15 +42,27 @@ def ease(m: np.ndarray, ridge: float) -> np.ndarray:
 
 
 def test_both_ways_to_the_votes_are_ease_where_nothing_is_cut_off():
-    from scipy import sparse
-
     m = (np.random.default_rng(0).random((80, 20)) < 0.2).astype(np.float32)
     expected = ease(m, 10.0)
     elsewhere = ~np.eye(20, dtype=bool)
-    history, items = factored_votes(sparse.csr_matrix(m), 20)(10.0)
+    m = sparse.csr_matrix(m)
+    history, items = factored_votes(m, 20)(10.0).reduced(m, 20)
     np.testing.assert_allclose((history @ items.T)[elsewhere], expected[elsewhere], atol=1e-3)
-    history, items = exact_votes(sparse.csr_matrix(m), 20)(10.0)
+    history, items = exact_votes(m)(10.0).reduced(m, 20)
     np.testing.assert_allclose(history @ items.T, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_transitions_count_beside_the_votes_by_their_size(exact):
+    rng = np.random.default_rng(0)
+    m = sparse.csr_matrix((rng.random((80, 20)) < 0.2).astype(np.float32))
+    follows = sparse.csr_matrix((rng.random((20, 20)) < 0.1).astype(np.float32) * 7)
+    votes = (exact_votes(m) if exact else factored_votes(m, 20))(10.0)
+    history, items = votes.beside(follows, 2.0, m).reduced(m, 20)
+    linear = votes.linear_of(sparse.identity(20, np.float32, "csr"))
+    added = history @ items.T - linear
+    np.testing.assert_allclose(added, follows.toarray() * (added.max() / 7), atol=1e-3)
+    assert np.linalg.norm(m @ added) == pytest.approx(2 * np.linalg.norm(m @ linear), rel=1e-3)
 
 
 def test_votes_alone_find_the_planted_kinds(snapshot):

@@ -135,7 +135,7 @@ def test_it_is_quicker_than_the_cold_start_was_and_as_slow_as_that_had_to_be(tod
 
 
 def test_the_pace_of_a_cold_start_is_that_of_all_that_go_on_from_it(today, live, tmp_path):
-    tables = read_snapshot(planted.tastes(tmp_path, users=240, seed=1))  # where an epoch is kept
+    tables = read_snapshot(planted.tastes(tmp_path, users=480, seed=1))  # where an epoch is kept
     cold = train_two_tower_model(TwoTowerDataset.build(tables, split(tables, "last-out")), QUICK)
     assert cold.pace == cold.rates[0] / QUICK.learning_rate
     warm = replace(Warm.open(live, "judged", QUICK, today), pace=0.25)
