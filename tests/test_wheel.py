@@ -191,6 +191,7 @@ def test_the_wheel_holds_the_app_and_nothing_else(wheel):
     files = {str(path.relative_to(ROOT)) for path in (ROOT / "recommender").rglob("*") if path.is_file()}
     assert {name for name in files if "__pycache__" not in name} == {n for n in names if n.startswith("recommender/")}
     assert {"recommender/py.typed", "recommender/migrations/0001_initial.py"} <= set(names)
+    assert {f"recommender/locale/{language}/LC_MESSAGES/django.mo" for language in ("de", "fr")} <= set(names)
 
 
 def test_the_version_and_what_it_needs_stand_in_the_metadata(wheel):

@@ -1,7 +1,19 @@
 """Which language a page speaks, and how a reader changes it."""
 
 import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.core.management import call_command
 from django.urls import reverse
+from django.utils.translation import override
+from rest_framework.test import APIClient
+
+from recommender.errors import TrainingError
+from recommender.models import TrainingRun
+from recommender.registry import promote
+from recommender.training import runs
+from recommender.words import Words
+from tests.recommender import planted_runs
 
 pytestmark = pytest.mark.django_db
 
@@ -39,3 +51,96 @@ def test_a_refusal_before_any_view_speaks_the_language_too(client, settings):
     assert page.status_code == 413
     assert page["Content-Language"] == "de"
     assert '<html lang="de">' in page.content.decode()
+
+
+GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de"}
+
+
+def test_the_api_says_what_is_wrong_in_the_language_of_the_caller_and_its_codes_stay():
+    body = {"customer": "nobody", "profile": {"Age": 28}}
+    english, german = (APIClient().post("/api/v1/recommendations/", body, format="json", **how) for how in ({}, GERMAN))
+    assert english.json()["errors"][0]["detail"] == "Give either a customer or a profile, not both."
+    assert german.json()["errors"][0]["detail"] == "Nennen Sie entweder einen Kunden oder ein Profil, nicht beides."
+    assert german.json()["errors"][0]["code"] == english.json()["errors"][0]["code"]
+    assert german["Content-Language"] == "de"
+    assert "Accept-Language" in german["Vary"]
+
+
+def test_a_field_that_the_engine_refuses_is_said_in_the_language_of_the_caller():
+    answer = APIClient().post("/api/v1/recommendations/", {"profile": {"Age": "old"}}, format="json", **GERMAN)
+    assert answer.json()["errors"][0]["detail"] == "Age: 'old' ist keine Zahl."
+
+
+def test_what_one_person_s_run_said_is_read_by_another_in_their_own_language(client):
+    """Started by somebody who reads French, and looked at in German and English."""
+    User.objects.create_superuser("root", password="root")
+    client.login(username="root", password="root")
+    with override("fr"):
+        run = runs.start_run(parameters={})
+        runs.fail_run(run=run, error=Words("Training broke on {problem}. The log says where.", problem="KeyError"))
+    assert TrainingRun.objects.get().error == "Training broke on KeyError. The log says where."
+    address = reverse("admin:recommender_trainingrun_change", args=[run.pk])
+    assert "Das Training brach ab: KeyError." in client.get(address, **GERMAN).content.decode()
+    assert "Training broke on KeyError." in client.get(address, HTTP_ACCEPT_LANGUAGE="en").content.decode()
+    detail = client.get(f"/api/v1/runs/{run.pk}/", **GERMAN).json()
+    assert detail["error"].startswith("Das Training brach ab")
+    assert detail["phase"] == "Fehlgeschlagen"
+    assert detail["state"] == "failed"
+
+
+def test_the_gate_s_reason_has_german_words_and_german_numbers(client):
+    User.objects.create_superuser("root", password="root")
+    client.login(username="root", password="root")
+    version = planted_runs.version("v1")
+    assert version.gate_reason.startswith("Passed: NDCG@10 .108 beside .043 for popularity: +.065")
+    reason = client.get(f"/api/v1/versions/{version.name}/", **GERMAN).json()["gate_reason"]
+    assert reason.startswith(
+        "Bestanden: NDCG@10 0,108 neben 0,043 (Vergleich: Beliebtheit): +0,065 (+0,051 bis +0,079), besser"
+    )
+
+
+def test_a_reason_that_a_person_wrote_stays_as_written(client):
+    version = planted_runs.version("v1")
+    version.passed_gate = True
+    with pytest.raises(TrainingError, match="cannot serve"):  # it has no bundle; the error is English in the log
+        promote(version=version, reason="Weil es besser ist")
+    from recommender.models import Promotion
+
+    promotion = Promotion.objects.create(version=version, reason="Weil es besser ist")
+    with override("fr"):
+        assert promotion.shown_reason == "Weil es besser ist"
+
+
+def test_commands_speak_english_whatever_the_site_speaks(settings, capsys):
+    settings.LANGUAGE_CODE = "de"
+    planted_runs.version("v1")
+    with override("de"):
+        call_command("versions")
+        call_command("runs")
+    shown = capsys.readouterr().out
+    assert ".108" in shown
+    assert "Passed" in shown or "passed" in shown
+
+
+def test_emails_to_staff_are_in_the_language_of_the_site(settings, django_capture_on_commit_callbacks):
+    settings.LANGUAGE_CODE, settings.RECOMMENDER_NOTIFY = "de", ["root@example.com"]
+    with override("fr"), django_capture_on_commit_callbacks(execute=True):
+        run = runs.start_run(parameters={})
+        runs.fail_run(run=run, error=Words("The run was cancelled."))
+    assert f"Trainingslauf {run.pk} ist fehlgeschlagen" in mail.outbox[0].subject
+    assert "Der Lauf wurde abgebrochen." in mail.outbox[0].body
+
+
+def test_a_cached_fragment_of_lists_differs_by_language(rf, trained):
+    from django.template import Context, Template
+
+    template = Template("{% load recommendations %}{% list_for as whose %}{{ whose }}")
+    request = rf.get("/")
+    from django.contrib.sessions.backends.db import SessionStore
+
+    request.session, request.user = SessionStore(), User()
+    keys = set()
+    for language in ("en", "de", "fr"):
+        with override(language):
+            keys.add(template.render(Context({"request": request})))
+    assert len(keys) == 3
