@@ -221,6 +221,16 @@ def _wrong_relations(source: RecommenderSource) -> Iterator[CheckMessage]:
                 keys = sorted(f.name for f in rows.model._meta.fields if f.related_model is of.model)
                 yield _error(source, "E006", problem, _near(name, keys))
                 break
+    group = _target(source.items, source.item_group) if source.item_group else None
+    if (
+        group is not None
+        and not group.to_many
+        and not (group.related and _same_rows(group.related, source.items.model))
+    ):
+        model = source.items.model
+        problem = f"item_group names {source.item_group!r}, which is no foreign key to {model.__name__} itself."
+        keys = sorted(f.name for f in model._meta.fields if f.related_model and _same_rows(f.related_model, model))
+        yield _error(source, "E006", problem, _near(source.item_group or "", keys))
     user = get_user_model()
     target = _target(source.customers, source.customer_user) if source.customer_user else None
     if target is not None and not target.annotated:

@@ -114,6 +114,14 @@ def _no_rows(source: RecommenderSource) -> Iterator[CheckMessage]:
         yield warning(source, "W034", problem, f"item_available = {source.item_available} asks for what no row has.")
     elif _has_rows(items) and not items.exists():
         yield warning(source, "W033", "items leaves out all rows: there is nothing to list.", "Look at its filter.")
+    if (
+        source.item_group
+        and source.variants().filter(**{f"{source.item_group}__{source.item_group}__isnull": False}).exists()
+    ):
+        problem = (
+            f"item_group names {source.item_group!r}, and there are variants of variants: what sells is not listed."
+        )
+        yield warning(source, "W040", problem, "Let each variant name the item that is listed.")
     if not _has_rows(source.interactions):
         return
     sold = interactions_of(source).filter(**{f"{CUSTOMER}__isnull": False, f"{ITEM}__isnull": False}).order_by()

@@ -55,6 +55,13 @@ class Reader(models.Model):
     agrees = models.BooleanField(default=True)
 
 
+class Member(models.Model):
+    """A customer who is a user: they have one key."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True)
+    country = models.CharField(max_length=20, blank=True)
+
+
 class Card(models.Model):
     """A customer of whom one user may have several."""
 

@@ -72,6 +72,7 @@ IN_THE_SOURCE = [
     ({"all_customers": Reader.objects.all(), "customer_key": "username"}, "E005", "Reader of all_customers"),
     ({"item_available": Q(in_stock=True)}, "E005", "item_available cannot be asked of Article"),
     ({"item_group": "topics"}, "E012", "one value"),
+    ({"item_group": "tenant"}, "E006", "There are: parent."),
 ]
 
 # What is written in the settings.
@@ -112,6 +113,12 @@ def other_articles() -> None:
     Line.objects.update(article=Article.objects.create(tenant=tenant, sku="S", parent=Article.objects.first()))
 
 
+def variants_of_variants() -> None:
+    first = Article.objects.order_by("pk").first()
+    for n in range(2):
+        first = Article.objects.create(tenant=first.tenant, sku=f"S{n}", parent=first)
+
+
 # What stands in the rows, and the source that reads them.
 IN_THE_ROWS = [
     (twins, {"item_key": "sku"}, "W030", 'Concat("tenant_id", Value("/"), "sku")'),
@@ -123,6 +130,7 @@ IN_THE_ROWS = [
     (old, {}, "W036", "Name the moment of the purchase"),
     (None, {"customers": User.objects.filter(is_staff=True)}, "W037", "consent"),
     (other_articles, {"items": Article.objects.filter(parent=None)}, "W038", 'item_group = "parent"'),
+    (variants_of_variants, {"item_group": "parent"}, "W040", "the item that is listed"),
     (None, {}, "W039", 'In Order.Meta: indexes = [models.Index(fields=["placed"])]'),
     (None, {"item_available": Q(shelf="crime")}, "W039", 'In Article.Meta: indexes = [models.Index(fields=["shelf"])]'),
 ]

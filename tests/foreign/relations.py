@@ -11,11 +11,13 @@ from rest_framework.test import APIClient
 
 from recommender import feedback
 from recommender.engine.data.tables import read_snapshot
-from recommender.models import Dismissal, Event
+from recommender.models import Dismissal, Event, TrainingRun, TrainingSchedule
+from recommender.monitoring import watch_drift
 from recommender.serving import make_list, recommend
 from recommender.serving.live import live_catalog
-from recommender.source import get_source
+from recommender.source import count_purchases, get_source
 from recommender.source.checks import check_source
+from recommender.training import start_due_runs
 from recommender.training.export import export_snapshot
 from tests.foreign import sources, world
 from tests.foreign.models import Article, Blurb, Book, Line, Stock, Tenant, Topic
@@ -87,6 +89,33 @@ def test_check_finds_nothing_wrong_and_lists_answer_before_and_after_training(sh
     answer = signed_in().post("/api/v1/recommendations/", {"count": 3}, format="json").json()
     assert (len(answer["items"]), answer["source"]) == (3, "two_tower")
     assert feedback.count_recent_lists() > 0
+
+
+@pytest.mark.parametrize("shape", [sources.UsersAsCustomers, sources.Variants, sources.Annotated, sources.Books])
+def test_drift_is_watched_and_schedules_count_in_every_shape(shape, source, variants, train):
+    for article in Article.objects.all():
+        Book(article_ptr=article, **{f.attname: getattr(article, f.attname) for f in Article._meta.fields}).save()
+    source(shape)
+    train()
+    started = []
+    schedule = TrainingSchedule.objects.create(purchases=60)
+
+    def start(**parameters):
+        started.append(TrainingRun.objects.create(state="failed"))
+        return started[-1]
+
+    start_due_runs(start=start)
+    others = Article.objects.filter(parent=None).exclude(pk=variants[0].parent_id)
+    for n in range(80):
+        world.buy(variants[n % 2] if n < world.PEOPLE else others[n % 20], user=user(n % world.PEOPLE))
+        world.buy(variants[n % 2], user=None)
+    findings = watch_drift()
+    assert {finding.subject for finding in findings} >= {"purchases"}
+    assert not started
+    start_due_runs(start=start)
+    assert len(started) == 1
+    schedule.refresh_from_db()
+    assert schedule.counted == count_purchases(get_source())
 
 
 # --- variants ---------------------------------------------------------------------------------------------------------

@@ -1,16 +1,19 @@
 """Whoever is signed in is the customer at every door, whatever keys the users have, however customers hang on them."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
+from django.utils import timezone
 from django.utils.html import escape
 from rest_framework.test import APIClient
 
 from recommender import feedback
-from recommender.models import Dismissal, Event, ServedList
+from recommender.experiments.exposures import settle_exposures
+from recommender.models import Arm, Dismissal, Event, Experiment, Exposure, ServedList
 from recommender.source import customer_key_of
 from recommender.source.checks import check_source
 from tests.foreign import sources, world
@@ -21,6 +24,8 @@ SHAPES = [
     sources.UsersUnnamed,
     sources.UsersByName,
     sources.OneToOne,
+    sources.OneKey,
+    sources.Proxies,
     sources.ForeignKey,
 ]
 
@@ -43,6 +48,8 @@ def key(shape, user) -> str:
         "UsersUnnamed": str(user.pk),
         "UsersByName": "p3",
         "OneToOne": "R/3",
+        "OneKey": str(user.pk),
+        "Proxies": str(user.pk),
         "ForeignKey": str(Card.objects.get(user=user).pk),
     }[type(shape).__name__]
 
@@ -133,7 +140,7 @@ def test_what_a_visitor_did_becomes_theirs_at_login(client, user, key):
 
 
 def test_who_opted_out_gets_what_is_popular_and_leaves_no_trace(shape, api, user, key):
-    if type(shape).__name__ in ("UsersAsCustomers", "UsersUnnamed", "UsersByName"):
+    if type(shape).__name__ not in ("OneToOne", "ForeignKey"):
         pytest.skip("these projects have no consent")
     Reader.objects.filter(user=user).update(agrees=False)
     Card.objects.filter(user=user).update(agrees=False)
@@ -165,6 +172,18 @@ def test_a_purchase_after_a_click_is_credited_to_the_list(api, user, key):
     assert (result.clicked, result.orders) == (1, 1)
 
 
+def test_what_somebody_in_an_experiment_bought_is_counted(user, key):
+    now = timezone.now()
+    started = now - timedelta(days=3)
+    experiment = Experiment.objects.create(name="e", state=Experiment.State.RUNNING, days=1, started=started)
+    arm = Arm.objects.create(experiment=experiment, name="A")
+    Exposure.objects.create(arm=arm, customer=key, first=now - timedelta(days=2))
+    placed = now - timedelta(days=2) + timedelta(hours=1)
+    world.buy(Article.objects.first(), user=user, card=Card.objects.get(user=user), placed=placed)
+    assert settle_exposures(experiment) == 1
+    assert Exposure.objects.get().orders == 1
+
+
 def test_a_program_may_ask_for_a_customer_by_key(shape, key):
     till = get_user_model().objects.create_user("till")
     till.user_permissions.add(Permission.objects.get(codename="recommend_for_anyone"))
@@ -186,6 +205,11 @@ def test_a_model_learns_and_each_person_gets_a_list_of_their_own(shape, api, cli
     client.force_login(user)
     assert client.get(f"/articles/{article()}/").status_code == 200
     assert client.get(f"/recommendations/{answer['items'][0]['item']}/why/").status_code == 200
+    till = get_user_model().objects.create_user("till")
+    till.user_permissions.add(Permission.objects.get(codename="recommend_for_anyone"))
+    client.force_login(till)
+    wanted = client.get(f"/api/v1/products/{article()}/customers/").json()["items"]
+    assert 0 < len(wanted) < world.PEOPLE
     capsys.readouterr()
     call_command("recommend", customer=key, count=3, json=True)
     assert json.loads(capsys.readouterr().out)["source"] == "two_tower"

@@ -5,9 +5,15 @@ from django.db.models import Count, F, FloatField, Q, Sum, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Left, Upper
 
 from recommender.source import RecommenderSource
-from tests.foreign.models import Article, Book, Card, Line, Reader
+from tests.foreign.models import Article, Book, Card, Line, Member, Reader
 
 User = get_user_model()
+
+
+class Buyer(User):
+    class Meta:
+        proxy = True
+        app_label = "foreign"
 
 
 class Shop(RecommenderSource):
@@ -50,6 +56,21 @@ class OneToOne(Shop):
     customer_user = "user"
     customer_categorical = ["country"]
     interaction_customer = "order__user__reader"
+
+
+class OneKey(Shop):
+    """The customer has the user's own primary key."""
+
+    customers = Member.objects.all()
+    customer_user = "pk"
+    customer_categorical = ["country"]
+    interaction_customer = "order__user__member"
+
+
+class Proxies(UsersUnnamed):
+    """The customers are a proxy of the auth users."""
+
+    customers = Buyer.objects.all()
 
 
 class ForeignKey(Shop):

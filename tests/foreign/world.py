@@ -6,7 +6,7 @@ from random import Random
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from tests.foreign.models import Article, Card, Line, Order, Reader, Tenant
+from tests.foreign.models import Article, Card, Line, Member, Order, Reader, Tenant
 
 PEOPLE, ARTICLES, LINES = 40, 24, 7
 
@@ -19,6 +19,7 @@ def fill() -> None:
     for n in range(PEOPLE):
         user = get_user_model().objects.create_user(f"p{n}")
         Reader.objects.create(user=user, number=f"R/{n}", country=["de", "fr"][n % 2])
+        Member.objects.create(user=user, country=["de", "fr"][n % 2])
         card = Card.objects.create(user=user)
         for day, article in enumerate(draw.sample(articles[n % 2 :: 2], LINES)):
             buy(article, user=user, card=card, placed=now - timedelta(days=40 - day, minutes=n))
