@@ -1,4 +1,4 @@
-"""How runs end, for others: three signals, and emails to the addresses in RECOMMENDER_NOTIFY.
+"""How runs end, for others: signals, and emails to the addresses in RECOMMENDER_NOTIFY.
 
 Both are sent after the commit, so that they report only what is so. A receiver or a mail server that fails changes
 nothing: Django logs its error.
@@ -18,15 +18,12 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from recommender.redaction import without_values
+from recommender.signals import run_failed, send_after_commit, version_promoted, version_refused
 
 if TYPE_CHECKING:
     from recommender.models import ModelVersion, Promotion, TrainingRun
 
 log = structlog.get_logger("recommender.notifications")
-
-run_failed = Signal()  # run=TrainingRun
-version_refused = Signal()  # version=ModelVersion
-version_promoted = Signal()  # promotion=Promotion: by the gate, by hand, or a roll back
 
 OCCASIONS = ("failure", "refusal", "promotion")
 
@@ -72,13 +69,12 @@ def notify_promotion(promotion: Promotion) -> None:
 
 def _after_commit(signal: Signal, occasion: str, mail: Callable[[], tuple[str, str]], **arguments: Any) -> None:
     """mail : makes subject and body of the email, in the language of the site: nobody knows that of its readers."""
-    # robust: Django logs what a receiver or a mail server raises. Lambdas: that log names the function, and a partial
-    # has no name.
-    transaction.on_commit(lambda: signal.send_robust(sender=None, **arguments), robust=True)
+    send_after_commit(signal, **arguments)
     to: Sequence[str] = getattr(settings, "RECOMMENDER_NOTIFY", ())
     if to and occasion in getattr(settings, "RECOMMENDER_NOTIFY_OF", OCCASIONS):
         with translation.override(settings.LANGUAGE_CODE):
             subject, body = mail()
+        # robust: Django logs what a mail server raises, with the name of the function, which a partial has not.
         transaction.on_commit(lambda: _mail(subject, body, list(to)), robust=True)
 
 

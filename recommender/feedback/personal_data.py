@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from recommender.models import Dismissal, Event, Exposure, ModelVersion, ServedList
+from recommender.signals import customer_erased, send_after_commit
 from recommender.source import learnable_keys
 
 log = structlog.get_logger("recommender.feedback.personal_data")
@@ -40,6 +41,7 @@ def erase_personal_data(customer: str) -> None:
         for rows in personal_data_of(customer).values():
             rows.delete()
         _erase_samples(customer)
+        send_after_commit(customer_erased, customer=customer)
     log.info("customer_erased")
 
 

@@ -18,6 +18,7 @@ import structlog
 from django.db import Error, IntegrityError, close_old_connections, connections
 
 from recommender.models import ServedList
+from recommender.signals import list_served, send_after_commit
 from recommender.source import learnable_keys
 
 log = structlog.get_logger("recommender.feedback.served_lists")
@@ -56,6 +57,7 @@ class Recorder:
         """Store lists; at once where no thread was started, or where it does not keep up."""
         if not self._writer.is_alive() or len(self._waiting) >= MAX_WAITING:
             ServedList.objects.bulk_create(lists)
+            _announce(lists)
             return
         with self._changed:
             self._waiting += lists
@@ -102,12 +104,20 @@ def _write(lists: list[ServedList]) -> None:
     """Store the lists, one by one where the model version of some is gone."""
     try:
         ServedList.objects.bulk_create(lists)
+        _announce(lists)
     except IntegrityError as error:
         if len(lists) > 1:
             for served_list in lists:
                 _write([served_list])
         else:
             log.error("lists_not_recorded", lists=1, error=str(error))
+
+
+def _announce(lists: Sequence[ServedList]) -> None:
+    """Where lists are stored in a thread, the receivers run in it, too: no visitor waits for them."""
+    if list_served.has_listeners():
+        for served_list in lists:
+            send_after_commit(list_served, served_list=served_list)
 
 
 RECORDER = Recorder()

@@ -24,6 +24,7 @@ from recommender import registry
 from recommender.errors import TrainingError
 from recommender.models import TrainingRun
 from recommender.notifications import notify_failure
+from recommender.signals import run_ended, send_after_commit
 from recommender.training.parameters import read_parameters
 from recommender.words import Words, columns
 
@@ -170,6 +171,9 @@ def move(run: TrainingRun, state: str, *, only: Q | None = None, **changes: Any)
     if not row.update(state=state, **changes):
         return False
     run.state = state
+    if state not in TrainingRun.ACTIVE and run_ended.has_listeners():
+        ended = TrainingRun.objects.get(pk=run.pk)  # the row as it is now: `changes` are not on `run`
+        send_after_commit(run_ended, run=ended)
     return True
 
 

@@ -24,7 +24,8 @@ def heard():
         "promoted": notifications.version_promoted,
     }
     receivers = {
-        name: lambda sender, signal, name=name, **what: told.append((name, *what.values())) for name in signals
+        name: lambda sender, signal, contract, name=name, **what: told.append((name, *what.values()))
+        for name in signals
     }
     for name, signal in signals.items():
         signal.connect(receivers[name])
