@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from django.utils.translation import trans_real
@@ -164,3 +166,61 @@ def test_the_checks_find_what_they_look_for():
     for wrong, kind in zip(unreadable(faults), ("x=", "points=", "value=", "href=", "style=", "id="), strict=True):
         assert kind in wrong
     assert english(faults) == ["Next", "to there"]
+
+
+# --- what no page shows until somebody does something -----------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parent.parent
+SAYS = {  # what is called with a sentence that a person or the caller of the API reads
+    *("success", "error", "warning", "info", "message_user", "add_error"),
+    *("ValidationError", "NotFound", "PermissionDenied", "NotAuthenticated", "AuthenticationFailed", "ParseError"),
+    *("RecommendationError", "TrainingError", "ExperimentError", "NothingChanged", "StateConflict", "EventChanged"),
+    *("NotForSale", "CartRefused", "OrderRefused", "RatingRefused", "ProductInUse", "KeyRefused", "refuse"),
+}
+OF_DEVELOPERS = (
+    "engine",
+    "management",
+    "migrations",
+    "importing",
+    "seeding.py",
+    "checks.py",
+    "data_checks.py",
+    "celery.py",
+)
+
+
+def bare_sentences(source: str) -> list[str]:
+    """Sentences in calls of SAYS that nobody can translate: no literal in them is an argument of another call."""
+    found = []
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.Call):
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            is_log = isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") in ("log", "logger")
+            given = [*call.args, *(word.value for word in call.keywords if word.arg in ("detail", "title", "error"))]
+            if name in SAYS and not is_log:
+                found += [f"{call.lineno}: {ast.unparse(value)}" for value in given if is_sentence(value)]
+    return found
+
+
+def is_sentence(value: ast.expr) -> bool:
+    if isinstance(value, ast.JoinedStr):
+        return any(re.search("[A-Za-z]", str(part.value)) for part in value.values if isinstance(part, ast.Constant))
+    if isinstance(value, ast.List | ast.Dict):
+        return any(is_sentence(part) for part in (value.elts if isinstance(value, ast.List) else value.values))
+    return isinstance(value, ast.Constant) and isinstance(value.value, str) and " " in value.value.strip()
+
+
+def test_no_message_is_a_bare_string():
+    found = []
+    for app in ("recommender", "recsite", "catalog", "customers"):
+        for file in sorted((ROOT / app).rglob("*.py")):
+            if not set(file.relative_to(ROOT).parts) & set(OF_DEVELOPERS):
+                bare = bare_sentences(file.read_text(encoding="utf-8"))
+                found += [f"{file.relative_to(ROOT)}:{sentence}" for sentence in bare]
+    assert not found, "\n".join(found)
+
+
+def test_the_look_at_messages_finds_what_it_looks_for():
+    planted = 'messages.error(request, f"Run {run} is gone.")\nraise ValidationError({"a": ["No such a."]})\n'
+    assert len(bare_sentences(planted)) == 2
+    assert bare_sentences('messages.error(request, _("Run is gone."))\nlog.info("run is gone")') == []

@@ -7,7 +7,10 @@ from datetime import UTC, date, datetime
 import pytest
 from django.utils.translation import override
 
+from recommender.engine.config import TrainConfig
+from recommender.engine.data.encoders import as_number, as_text
 from recommender.engine.data.left_out import EFFECTS, LeftOut
+from recommender.engine.errors import EngineError
 from recommender.engine_words import TABLES, engine_words, left_out_words
 from recommender.errors import TrainingError
 from recommender.words import Words, capitalized, counted, fill, in_words, joined, written
@@ -102,3 +105,22 @@ def test_what_was_left_out_is_said_as_the_engine_says_it(effect, count):
         part = LeftOut(table, "the key", "stands there again further down", effect, count, ("row 5", "row 9"))
         english = {"users": "customers"}.get(table, table)
         assert left_out_words(part) == part.sentence().replace(table, english, 1)
+
+
+def test_what_the_engine_refuses_is_known_by_its_own_sentences():
+    """A sentence that is changed in the engine is changed in its template as well."""
+    for settings in (
+        {"epochs": 0},
+        {"loss": "none"},
+        {"minutes": 0.0},
+        {"learning_rate": 7.0},
+        {"seed": -1},
+        {"no": 1},
+    ):
+        with pytest.raises(EngineError) as refused:
+            TrainConfig.from_dict(settings)
+        assert isinstance(engine_words(refused.value), Words), str(refused.value)
+    for read, value in ((as_text, ["a"]), (as_number, "old"), (as_number, float("inf"))):
+        with pytest.raises(EngineError) as refused:
+            read("age", value)
+        assert isinstance(engine_words(refused.value), Words), str(refused.value)
