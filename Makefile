@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo shop test test-mariadb matrix faults lint format audit requirements messages wheel
+.PHONY: help demo shop test test-mariadb matrix examples faults lint format audit requirements messages wheel
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -39,6 +39,10 @@ test-mariadb: .venv/dev.stamp ## the app's own tests on the MariaDB of MARIADB_U
 
 matrix: .venv/dev.stamp ## the app's own tests on other Pythons and Djangos, in environments of their own; ARGS="--only 3.13/6.1"
 	$(BIN)/python -m tests.matrix $(ARGS)
+
+examples: ## two foreign projects that use the app, each made, trained and checked in an environment of its own; library reads DATABASE_URL
+	examples/oscar/run
+	examples/library/run
 
 faults: .venv/dev.stamp ## kills workers, cuts connections, fills disks of a real site; ARGS=--times=20; needs PostgreSQL and redis-server
 	$(BIN)/python -m tests.faults $(ARGS)

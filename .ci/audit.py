@@ -1,4 +1,4 @@
-"""Known holes in everything that is pinned: pip-audit over every requirements*.txt, and what it skipped is no pass.
+"""Known holes in everything that is pinned: pip-audit over all lists of pins, and what it skipped is no pass.
 
     python .ci/audit.py [FILE ...]
 
@@ -46,6 +46,11 @@ class Found:
     looked_up: list[str] = field(default_factory=list)
     holes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+
+
+def requirement_lists() -> list[Path]:
+    """Every list of pins of the repository, those of the examples among them."""
+    return [*sorted(ROOT.glob("requirements*.txt")), *sorted(ROOT.glob("examples/*/requirements.txt"))]
 
 
 def read_pins(files: Iterable[Path]) -> list[Pin]:
@@ -140,7 +145,7 @@ def conclude(found: Found) -> tuple[int, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, default=sorted(ROOT.glob("requirements*.txt")))
+    parser.add_argument("files", nargs="*", type=Path, default=requirement_lists())
     parser.add_argument("--osv-url", help="ask this OSV service, https://.../v1/query, in place of PyPI")
     try:
         options = parser.parse_args(arguments)
