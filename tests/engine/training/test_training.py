@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from recommender.engine.model.scorer import TorchScorer
 from recommender.engine.model.towers import ListWeights
 from recommender.engine.training import losses, trainer
 from recommender.engine.training.choosing import EncodedCases
+from recommender.engine.training.learner import Learner
 from recommender.engine.training.pipeline import build_bundle
 from recommender.engine.training.trainer import Trained, train_two_tower_model
 from tests import planted
@@ -259,3 +261,13 @@ def test_no_epoch_is_begun_when_the_time_is_up(snapshot):
     assert not train_two_tower_model(data, replace(QUICK, epochs=1)).out_of_time
     with pytest.raises(EngineError, match="minutes is 0"):
         TrainConfig(minutes=0)
+
+
+def test_kernels_of_batches_that_never_come_again_are_forgotten_unless_the_environment_keeps_them(
+    snapshot, monkeypatch
+):
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "512")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    Learner(load(snapshot), QUICK, LinearSettings(rank=8), None)
+    assert os.environ["LRU_CACHE_CAPACITY"] == "512"
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "16"
