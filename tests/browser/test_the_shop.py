@@ -289,6 +289,20 @@ def test_every_page_of_a_customer_reads_well(page, gardener):
     looks_right(page, "home-opted-out")
 
 
+@pytest.mark.parametrize("language", ["de", "fr"])
+def test_longer_words_of_another_language_fit(page, stocked, language):
+    page.context.set_extra_http_headers({"Accept-Language": language})
+    for name, address in (("home", "/"), ("product", "/products/P1/"), ("products", "/products/"), ("cart", "/cart/")):
+        page.goto(address)
+        assert page.locator("html").get_attribute("lang") == language
+        looks_right(page, f"{name}-{language}")
+        cut = """cards => cards.flatMap(card => [...card.querySelectorAll('.button')].filter(button => {
+            const inner = button.getBoundingClientRect(), outer = card.getBoundingClientRect()
+            return inner.right > outer.right || inner.left < outer.left || button.scrollWidth > button.clientWidth + 1
+        }).map(button => button.innerText))"""
+        assert page.locator(".card").evaluate_all(cut) == []
+
+
 def test_every_page_of_a_visitor_reads_well(page, stocked):
     """And before there is a model."""
     for name, address in (
