@@ -36,6 +36,7 @@ EXTRAS = {
     "metrics": Extra("005", (*_API, "prometheus_client"), "recommender.urls has no metrics for Prometheus."),
     "milvus": Extra("006", ("pymilvus",), "Each process searches the items itself: RETRIEVAL_ADDRESS has no client."),
     "postgres": Extra("007", ("psycopg",), "Django cannot connect to PostgreSQL."),
+    "mysql": Extra("011", ("pymysql",), "Django connects to MariaDB and MySQL with a driver of your own only."),
 }
 
 

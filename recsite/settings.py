@@ -312,7 +312,6 @@ SPECTACULAR_SETTINGS = {
 # --- the recommender --------------------------------------------------------------------------------------------------
 
 RECOMMENDER_SOURCE = "recsite.source.ShopSource"
-SILENCED_SYSTEM_CHECKS = ["recommender.I006"]  # the extra `milvus`, which only RETRIEVAL_ADDRESS needs
 # Set where the environment sets them: the defaults are the recommender's own. docs/operations.md has both.
 for name, read in {
     "KEEP_BUNDLES": env.int,

@@ -23,7 +23,7 @@ def sign_up(page, **profile: str) -> None:
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password", exact=True).fill("correct-horse-9")
     page.get_by_label("Password (again)").fill("correct-horse-9")
-    page.get_by_label("Age").fill(profile["age"])
+    page.get_by_label("Age", exact=True).fill(profile["age"])
     page.get_by_label("Gender").select_option(profile["gender"])
     page.get_by_label("Country").fill(profile["country"])
     follow(page.get_by_role("main").get_by_role("button", name="Sign up"))
