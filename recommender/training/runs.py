@@ -113,7 +113,9 @@ def fail_stale_runs() -> int:
     stale = list(TrainingRun.objects.filter(is_stale()))
     for run in stale:
         if run.state == State.QUEUED:
-            error = Words("No worker took the run up. Start one: celery -A recsite worker -Q training --pool=solo.")
+            error = Words(
+                "No worker took the run up. Start one: celery -A your_project worker -Q training --pool=solo."
+            )
         else:
             error = Words(
                 "The process that executed the run died: its last sign of life was at {time}.", time=_last_seen(run)

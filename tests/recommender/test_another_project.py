@@ -82,3 +82,10 @@ def test_our_pages_name_no_class_that_is_not_ours_and_no_tag_library_of_the_site
         assert {name for name in classes if not name.startswith("rec-")} == set(), template
         loaded = {name for names in re.findall(r"{% load ([^%]*) %}", text) for name in names.split()}
         assert loaded <= {"i18n", "l10n"}, template
+
+
+def test_the_app_names_the_demo_site_nowhere():
+    folder = Path(recommender.__file__).parent
+    files = [path for kind in ("py", "html", "js") for path in folder.rglob(f"*.{kind}")]
+    assert len(files) > 200
+    assert [path.name for path in files if "recsite" in path.read_text(encoding="utf-8")] == []
