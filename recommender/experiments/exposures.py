@@ -103,7 +103,7 @@ def _purchases(customers: Collection[str], start: datetime, end: datetime) -> li
         return []
     moment = source.interaction_time
     amount = [source.interaction_amount] if source.interaction_amount else []
-    purchases = with_keys(source, interactions_of(source)).filter(
+    purchases = with_keys(source, interactions_of(source), CUSTOMER_KEY).filter(
         **{f"{CUSTOMER_KEY}__in": list(customers), f"{moment}__gte": start, f"{moment}__lt": end}
     )
     rows: Any = purchases.order_by().values_list(CUSTOMER_KEY, moment, *amount)

@@ -110,7 +110,7 @@ class _Comparison:
     def of_profiles(self) -> Iterator[DriftFinding]:
         """The profiles of recent buyers."""
         source = get_source()
-        purchases = with_keys(source, self._recent_purchases()).order_by()
+        purchases = with_keys(source, self._recent_purchases(), CUSTOMER_KEY).order_by()
         latest = purchases.values_list(CUSTOMER_KEY).annotate(_latest=Max(source.interaction_time))
         keys = [str(key) for key, _ in latest.order_by("-_latest", CUSTOMER_KEY)[:MAX_ROWS]]
         if len(keys) < MIN_ROWS:

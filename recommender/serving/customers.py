@@ -259,7 +259,7 @@ def _withheld(source: RecommenderSource, customers: list[Any]) -> dict[Any, froz
         return {}
     bought: dict[Any, set[str]] = defaultdict(set)
     rows = interactions_of(source, source.interactions_withheld).filter(**{f"{CUSTOMER}__in": customers}).order_by()
-    for customer, key in with_keys(source, rows).values_list(CUSTOMER, ITEM_KEY).distinct():
+    for customer, key in with_keys(source, rows, ITEM_KEY).values_list(CUSTOMER, ITEM_KEY).distinct():
         if key is not None:
             bought[customer].add(str(key))
     return {customer: frozenset(keys) for customer, keys in bought.items()}
@@ -308,7 +308,7 @@ def _purchases_query(source: RecommenderSource, at_most: int | None, today: date
     optional = [name for name in (source.interaction_rating, source.interaction_quantity) if name]
     columns = list(dict.fromkeys([CUSTOMER, source.interaction_time, ITEM_KEY, *optional, *source.interaction_columns]))
     newest_first = [F(source.interaction_time).desc(), F("pk").desc()]
-    of_everybody = with_keys(source, interactions_of(source))
+    of_everybody = with_keys(source, interactions_of(source), ITEM_KEY)
 
     def build(customers: Sequence[Any]) -> QuerySet:
         purchases = of_everybody.filter(credible_time(source, tomorrow + MAX_CLOCK_AHEAD), In(F(CUSTOMER), customers))

@@ -80,7 +80,7 @@ def interested_customers(item: str, count: int, scope: Any = None) -> Interested
 def _score_customers(item: str, row: int, placed: PlacedModel, scope: str | None) -> list[InterestedCustomer]:
     """Those who may be asked, in no order.   row : of the item.   scope : of the customers."""
     source = get_source()
-    latest = with_keys(source, learned_from(source, scope)).order_by(f"-{source.interaction_time}")
+    latest = with_keys(source, learned_from(source, scope), CUSTOMER_KEY).order_by(f"-{source.interaction_time}")
     keys = sorted(str(key) for (key,) in latest_people(latest, [CUSTOMER_KEY], MOST_CUSTOMERS) if key is not None)
     inference, found = placed.model.inference, []
     wanted, index = placed.vectors[np.array([row])], Index(placed.vectors.rank)

@@ -42,15 +42,11 @@ def interactions_of(source: RecommenderSource, rows: QuerySet[Any] | None = None
     return rows.annotate(**{CUSTOMER: primary_key(rows, source.interaction_customer), ITEM: item})
 
 
-def with_keys(source: RecommenderSource, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Rows of `interactions_of` with CUSTOMER_KEY and ITEM_KEY."""
-    customer, item = source.interaction_customer, source.interaction_item
-    customer_key = _key(rows, CUSTOMER, customer, source.everybody(), source.customer_key)
-    item_key = _key(rows, ITEM, item, source.items, source.item_key)
-    if source.item_group and source.item_key != "pk" and isinstance(item_key, F):
-        of_parent = F(f"{item}__{source.item_group}__{source.item_key}")
-        item_key = Case(When(Q(**{f"{item}__{source.item_group}__isnull": False}), then=of_parent), default=item_key)
-    return rows.annotate(**{CUSTOMER_KEY: customer_key, ITEM_KEY: item_key})
+def with_keys(source: RecommenderSource, rows: QuerySet[Any], *columns: str) -> QuerySet[Any]:
+    """Rows of `interactions_of` with CUSTOMER_KEY and ITEM_KEY, or the one of them that is named: each may cost a
+    join."""
+    keys = {CUSTOMER_KEY: _customer_key, ITEM_KEY: _item_key}
+    return rows.annotate(**{column: keys[column](source, rows) for column in columns or keys})
 
 
 def count_purchases(source: RecommenderSource) -> int:
@@ -75,6 +71,19 @@ def key_as_text(rows: QuerySet[Any], column: str) -> Any:
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
+
+
+def _customer_key(source: RecommenderSource, rows: QuerySet[Any]) -> Any:
+    return _key(rows, CUSTOMER, source.interaction_customer, source.everybody(), source.customer_key)
+
+
+def _item_key(source: RecommenderSource, rows: QuerySet[Any]) -> Any:
+    item, group = source.interaction_item, source.item_group
+    key = _key(rows, ITEM, item, source.items, source.item_key)
+    if group is None or source.item_key == "pk" or not isinstance(key, F):
+        return key
+    of_parent = F(f"{item}__{group}__{source.item_key}")
+    return Case(When(Q(**{f"{item}__{group}__isnull": False}), then=of_parent), default=key)
 
 
 def _key(rows: QuerySet[Any], pk: str, name: str, of: QuerySet[Any], key: str) -> Any:
