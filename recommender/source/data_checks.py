@@ -121,7 +121,7 @@ def _no_rows(source: RecommenderSource) -> Iterator[CheckMessage]:
         problem = (
             f"item_group names {source.item_group!r}, and there are variants of variants: what sells is not listed."
         )
-        yield warning(source, "W040", problem, "Let each variant name the item that is listed.")
+        yield warning(source, "W029", problem, "Let each variant name the item that is listed.")
     if not _has_rows(source.interactions):
         return
     sold = interactions_of(source).filter(**{f"{CUSTOMER}__isnull": False, f"{ITEM}__isnull": False}).order_by()
