@@ -95,6 +95,7 @@ DATA = {
     *("alpha", "beta", "example", "com", "Test", "Standard", "Express", "Same", "Day", "Pending"),  # data and settings
     *("esc", "json", "csv", "home", "order", "cart"),  # a key, formats, scenarios
     *("popular", "similar", "trending", "True"),  # codes; unfold's icon of a yes
+    "Search",  # the picture of a magnifier in Django's own admin
     "Authenticators",  # allauth's model has no name that could be translated
     *("softmax", "bpr", "bce", "learning", "rate", "dim", "UTC", "None", "null"),  # settings of the engine
 }

@@ -13,11 +13,12 @@ from recommender.looks import look as present_look
 from tests.conftest import ROOT
 
 HERE = "tests/recommender/admin"
+IN_OTHER_LANGUAGES = "tests/test_translations.py"
 IN_A_BROWSER = "tests/browser/test_every_page_of_the_admin.py"
 
 
 @pytest.mark.skipif(present_look() != UNFOLD, reason="These are the tests that it runs.")
-@pytest.mark.parametrize("tests", [HERE, pytest.param(IN_A_BROWSER, marks=pytest.mark.browser)])
+@pytest.mark.parametrize("tests", [HERE, IN_OTHER_LANGUAGES, pytest.param(IN_A_BROWSER, marks=pytest.mark.browser)])
 def test_every_page_works_in_djangos_own_admin(tests, tmp_path):
     if tests == IN_A_BROWSER and not shutil.which("chromium"):
         pytest.skip("There is no Chromium here.")
