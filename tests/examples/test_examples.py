@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = {"oscar": "shop", "library": "library"}
-DOORS = {"recommender.serving", "recommender.source", "recommender.source.declaration"}
+DOORS = {"recommender.celery", "recommender.serving", "recommender.source", "recommender.source.declaration"}
 MOST_GLUE_OF_OSCAR = 40
 
 

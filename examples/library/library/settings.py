@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+# >>> recommender
+from recommender.celery import beat_schedule, task_routes
+
+# <<< recommender
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = BASE_DIR / "var"
 
@@ -17,6 +22,7 @@ USE_THOUSAND_SEPARATOR = True
 ROOT_URLCONF = "library.urls"
 AUTH_USER_MODEL = "library.User"
 LOGIN_URL = "login"
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "memory://")
 LOGIN_REDIRECT_URL = "/"
 STATIC_URL = "/static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -50,7 +56,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     # >>> recommender
-    "django.contrib.humanize",
     "recommender",
     # <<< recommender
 ]
@@ -82,4 +87,6 @@ REST_FRAMEWORK = {
 # >>> recommender
 RECOMMENDER_SOURCE = "library.source.LibrarySource"
 BUNDLE_ROOT = VAR / "bundles"
+CELERY_TASK_ROUTES = task_routes
+CELERY_BEAT_SCHEDULE = beat_schedule
 # <<< recommender
