@@ -12,6 +12,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 
 from recommender.errors import RecommendationError
+from recommender.feedback.signing_in import lets_everybody_in
 from recommender.models import Dismissal
 from recommender.source import (
     check_customer,
@@ -108,6 +109,7 @@ def dismissals_in_session(request: Any) -> list[str]:
     return list(session.get(SESSION_KEY, []))
 
 
+@lets_everybody_in
 def carry_over_dismissals(
     sender: object, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object
 ) -> None:

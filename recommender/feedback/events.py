@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from recommender.errors import EventChanged, RecommendationError
 from recommender.feedback import served_lists, visits
+from recommender.feedback.signing_in import lets_everybody_in
 from recommender.models import Event, ServedList
 from recommender.source import (
     check_customer,
@@ -122,6 +123,7 @@ def record_request_event(request: HttpRequest, kind: Event.Kind, item: str, list
         visits.remember_view(request, item)
 
 
+@lets_everybody_in
 def assign_visit(user: Any, request: HttpRequest | None = None, **kwargs: object) -> None:
     """Receiver of `user_logged_in`, which signing up sends, too: the visitor's recent events become the customer's,
     unless the customer opted out."""

@@ -12,6 +12,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import CommandError, call_command
 from django.template import Context, Template
 from rest_framework.test import APIClient
+from structlog.testing import capture_logs
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
@@ -401,6 +402,21 @@ def test_who_signs_in_brings_along_what_they_did_at_this_tenant(live, client_of,
     assert client.post("/accounts/login/", sent, format="multipart").status_code == 302
     assert set(Event.objects.exclude(customer="").values_list("item", flat=True)) == {items_of(HARBOUR)[0]}
     assert set(Dismissal.objects.values_list("item", flat=True)) == {items_of(HARBOUR)[1]}
+
+
+@pytest.mark.parametrize("done", ["events", "dismissals"])
+def test_a_site_that_cannot_tell_the_tenant_of_a_login_still_lets_people_in(two, settings, django_user_model, done):
+    use(settings, "AddressTenantSource")
+    client = APIClient()
+    sent = {"item": items_of(HARBOUR)[0]} | ({"kind": "view"} if done == "events" else {})
+    assert client.post(f"{DOORS}{done}/", sent).status_code == 201
+    user = django_user_model.objects.create_user("eva")
+    Customer.objects.filter(key=customers_of(HARBOUR)[0]).update(user=user)
+    with capture_logs() as logs:
+        client.force_login(user)
+    assert client.session["_auth_user_id"] == str(user.pk)
+    (told,) = [entry for entry in logs if entry["event"] == "visit_not_carried_over"]
+    assert told["exc_info"]
 
 
 # --- tags and commands ------------------------------------------------------------------------------------------------
