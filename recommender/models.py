@@ -468,6 +468,8 @@ class ServedList(models.Model):
     scope = KeyColumn(
         max_length=255,
         blank=True,
+        default="",
+        db_default="",  # a process of the code before names no scope
         help_text=_("The site, tenant or market, where the source has several."),
         verbose_name=_("scope"),
     )
@@ -578,6 +580,8 @@ class ListCount(models.Model):
     scope = KeyColumn(
         max_length=255,
         blank=True,
+        default="",
+        db_default="",  # a process of the code before names no scope
         help_text=_("The site, tenant or market, where the source has several."),
         verbose_name=_("scope"),
     )

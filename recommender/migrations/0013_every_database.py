@@ -5,20 +5,22 @@ and MySQL left out the constraints with a condition. There keys are compared cha
 import recommender.key_columns
 from django.conf import settings
 from django.db import migrations, models
+from django.utils import timezone
 
 
 def leave_one(apps, schema_editor):
-    """Where no constraint held, several may be active: the newest goes on."""
+    """Where no constraint held, several may be active: the newest of those at work goes on, else the newest."""
     if schema_editor.connection.vendor != "mysql":  # elsewhere one held
         return
     alias = schema_editor.connection.alias
-    for model, place, ended in (
-        ("TrainingRun", "active_place", {"state": "failed", "error": "Another run was active at the same time."}),
-        ("Experiment", "running_place", {"state": "stopped", "reason": "Another experiment was running, too."}),
-    ):
+    now = timezone.now()
+    refused = {"state": "failed", "finished": now, "error": "Another run was active at the same time."}
+    stopped = {"state": "stopped", "stopped": now, "reason": "Another experiment was running, too."}
+    waits = models.Case(models.When(state="queued", then=1), default=0)
+    for model, place, ended in (("TrainingRun", "active_place", refused), ("Experiment", "running_place", stopped)):
         active = apps.get_model("recommender", model).objects.using(alias).filter(**{place: 1})
-        newest = active.order_by("-pk").values_list("pk", flat=True).first()
-        active.exclude(pk=newest).update(**ended)
+        goes_on = active.order_by(waits, "-pk").values_list("pk", flat=True).first()
+        active.exclude(pk=goes_on).update(**ended)
 
 
 class Migration(migrations.Migration):
