@@ -6,7 +6,6 @@ The engine knows no Django: it speaks English. Those of its sentences that a pag
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -180,21 +179,46 @@ def left_out_words(part: LeftOut) -> Words | str:
 def _found(sentence: str, templates: tuple[str, ...]) -> Words | None:
     """The Words that the first of the templates makes of the same sentence."""
     for template in templates:
-        match = _pattern(template).fullmatch(sentence)
-        if match:
-            words = _made(template, match.groupdict())
-            if words == sentence:
-                return words
+        values = _values(template, sentence)
+        words = None if values is None else _made(template, values)
+        if words is not None and words == sentence:
+            return words
     return None
 
 
+def _values(template: str, sentence: str) -> dict[str, str] | None:
+    """What stands in the template's places, none of it empty, each as short as can be; None where it does not fit.
+
+    By `find` from left to right and not by a regular expression, which tries each end of each place with each of the
+    next: a sentence may quote what a visitor sent.
+    """
+    (start, *texts), names = _parts(template)
+    if not sentence.startswith(start):
+        return None
+    place, values = len(start), {}
+    for name, text in zip(names, texts, strict=True):
+        is_last = len(values) == len(names) - 1
+        if not is_last:
+            end = sentence.find(text, place + 1)
+        else:
+            end = len(sentence) - len(text) if sentence.endswith(text) else -1
+        if end <= place:
+            return None
+        values[name] = sentence[place:end]
+        place = end + len(text)
+    return values if place == len(sentence) else None
+
+
 @cache
-def _pattern(template: str) -> re.Pattern[str]:
-    parts = (
-        f"{re.escape(text)}{f'(?P<{name}>.+?)' if name else ''}"
-        for text, name, _, _ in string.Formatter().parse(template)
-    )
-    return re.compile("".join(parts), re.DOTALL)
+def _parts(template: str) -> tuple[list[str], list[str]]:
+    """The texts of a template, and the names of the places between them: one fewer."""
+    texts, names = [""], []
+    for text, name, _, _ in string.Formatter().parse(template):
+        texts[-1] += text
+        if name:
+            names.append(name)
+            texts.append("")
+    return texts, names
 
 
 def _made(template: str, found: Mapping[str, str]) -> Words | None:
@@ -204,7 +228,7 @@ def _made(template: str, found: Mapping[str, str]) -> Words | None:
         if name and spec:
             try:
                 number = float(values[name].replace(",", ""))
-            except ValueError:
+                values[name] = int(number) if spec == "n" else number
+            except (ValueError, OverflowError):  # "nan" and "inf" are no whole numbers
                 return None
-            values[name] = int(number) if spec == "n" else number
     return Words(template, **values)

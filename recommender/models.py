@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recommender.key_columns import KeyColumn
 from recommender.source import MAX_KEY_CHARACTERS, validate_time
-from recommender.words import Words, counted, in_words, joined, said
+from recommender.words import Words, counted, in_words, joined, said, stored_words
 
 # Permissions, as `has_perm` takes them.
 MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
@@ -239,7 +239,7 @@ class ModelVersion(models.Model):
 
     @property
     def gate_words(self) -> Words | str:
-        return Words.from_json(self.gate_reason_parts) if self.gate_reason_parts else self.gate_reason
+        return stored_words(self.gate_reason, self.gate_reason_parts)
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
+import structlog
 from django.utils import formats, timezone
 from django.utils.translation import get_language, gettext, ngettext, pgettext
 
+log = structlog.get_logger("recommender.words")
+
 NO_VALUE = "–"
+# What a template raises whose places are not those of the values.
+DOES_NOT_FIT = (LookupError, ValueError, AttributeError, TypeError)
 
 
 class Words(str):
@@ -49,33 +59,26 @@ class Words(str):
     def to_json(self) -> dict[str, Any]:
         """The sentence as a column of JSON holds it; `from_json` reads it again."""
 
-        def saved_value(value: Any) -> Any:
-            if isinstance(value, Words):
-                return {"words": value.to_json()}
-            if isinstance(value, date):
-                return {"time": value.isoformat()}
-            return value if isinstance(value, str | int | float | None) else str(value)
-
-        values = {name: saved_value(value) for name, value in self.values.items()}
+        values = {name: _to_json(value) for name, value in self.values.items()}
         saved: dict[str, Any] = {"message": self.message, "values": values}
         return saved if self.number is None else saved | {"plural": self.plural, "count": self.number}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Words:
-        def value_of(value: Any) -> Any:
-            if isinstance(value, Mapping):
-                return cls.from_json(value["words"]) if "words" in value else datetime.fromisoformat(value["time"])
-            return value
-
-        values = {name: value_of(value) for name, value in saved["values"].items()}
+        values = {name: _from_json(value) for name, value in saved["values"].items()}
         return cls._of(saved["message"], saved.get("plural", ""), saved.get("count"), values)
 
     def translated(self) -> str:
+        """The sentence in the reader's language; in English where a host's own translation has other places."""
         if self.number is None:
             template = gettext(self.message) if self.message else ""
         else:
             template = ngettext(self.message, self.plural, self.number)
-        return fill(template, **self.values)
+        try:
+            return _Local().vformat(template, (), self.values)
+        except DOES_NOT_FIT as error:
+            _log_once("translation_does_not_fit", template, repr(error))
+            return str(self)
 
 
 def counted(one: str, several: str, count: int, /, **values: Any) -> Words:
@@ -118,13 +121,87 @@ def columns(**texts: object) -> dict[str, Any]:
 
 def said(row: Any, name: str) -> str:
     """What a row's column of that name says, in the reader's language. A text without parts is as it was written."""
-    parts = getattr(row, f"{name}_parts")
-    return Words.from_json(parts).translated() if parts else getattr(row, name)
+    text = stored_words(getattr(row, name), getattr(row, f"{name}_parts"))
+    return text.translated() if isinstance(text, Words) else text
+
+
+def stored_words(text: str, parts: Any) -> Words | str:
+    """The Words of which a column was written; its text where it has no parts, or those of another version."""
+    if not parts:
+        return text
+    try:
+        return Words.from_json(parts)
+    except DOES_NOT_FIT as error:
+        _log_once("stored_parts_not_read", str(parts), repr(error))
+        return text
 
 
 def fill(template: str, /, **values: Any) -> str:
-    """A translated template with its values, numbers and dates written as the reader's language does."""
-    return _Local().vformat(template, (), values)
+    """A translated template with its values, numbers and dates written as the reader's language does.
+
+    A host's translation that has other places than the English text is said as it is.
+    """
+    try:
+        return _Local().vformat(template, (), values)
+    except DOES_NOT_FIT as error:
+        _log_once("translation_does_not_fit", template, repr(error))
+        return template
+
+
+@lru_cache(1_000)  # a page that is read all day says it once
+def _log_once(event: str, text: str, error: str) -> None:
+    log.warning(event, text=text[:200], error=error[:200])
+
+
+# --- values in a column of JSON ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a value of any other type looked like when it was stored: by {name}, and by {name!r}."""
+
+    text: str
+    quoted: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.quoted
+
+
+def _to_json(value: Any) -> Any:
+    """A value that is text, a whole number or None as it is; others as an object of one or two names."""
+    if isinstance(value, Words):
+        return {"words": value.to_json()}
+    if isinstance(value, date):
+        return {"time": value.isoformat()}
+    if isinstance(value, str | int | None):
+        return value
+    if isinstance(value, Integral):  # numpy's
+        return int(value)
+    if isinstance(value, Real):
+        # JSON has neither nan nor infinity: databases refuse the row.
+        number = value if isinstance(value, float) else float(str(value))  # a float32 with no more digits than it has
+        return float(number) if isfinite(number) else {"number": str(float(number))}
+    if isinstance(value, Decimal):
+        return {"decimal": str(value)}
+    return {"text": str(value), "quoted": repr(value)}
+
+
+def _from_json(saved: Any) -> Any:
+    if not isinstance(saved, Mapping):
+        return saved
+    if "words" in saved:
+        return Words.from_json(saved["words"])
+    if "number" in saved:
+        return float(saved["number"])
+    if "decimal" in saved:
+        return Decimal(saved["decimal"])
+    if "text" in saved:
+        return _Shown(saved["text"], saved["quoted"])
+    day = saved["time"]
+    return date.fromisoformat(day) if len(day) == len("2026-11-30") else datetime.fromisoformat(day)
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -145,8 +222,7 @@ def written(value: Any, spec: str = "") -> str:
     if isinstance(value, str) or value is None or not spec or language.split("-")[0] == "en":
         return _plain(value, spec)
     if isinstance(value, date):
-        if isinstance(value, datetime) and timezone.is_aware(value):
-            value = timezone.localtime(value)
+        value = _local_time(value)
         return formats.date_format(value, "SHORT_DATE_FORMAT" if spec == "date" else "SHORT_DATETIME_FORMAT")
     if spec.startswith("percent"):
         # Translators: a share. German and French put a space between.
@@ -154,10 +230,15 @@ def written(value: Any, spec: str = "") -> str:
         return pgettext("a share in percent", "{number}%").format(number=number)
     if spec.endswith("score") and formats.get_format("DECIMAL_SEPARATOR") != ".":
         spec = spec.replace("score", ".3f")
-    text = _plain(value, spec).replace(",", "")
+    text, e, exponent = _plain(value, spec).replace(",", "").partition("e")
     sign = text[0] if text[0] in "+-" else ""
     places = len(text.partition(".")[2])
-    return sign + formats.number_format(text.removeprefix(sign), places, use_l10n=True, force_grouping=True)
+    number = formats.number_format(text.removeprefix(sign), places, use_l10n=True, force_grouping=True)
+    return sign + number + e + exponent
+
+
+def _local_time(value: date) -> date:
+    return timezone.localtime(value) if isinstance(value, datetime) and timezone.is_aware(value) else value
 
 
 def _plain(value: Any, spec: str) -> str:
@@ -169,6 +250,7 @@ def _plain(value: Any, spec: str) -> str:
     if value is None:
         return NO_VALUE
     if isinstance(value, date):
+        value = _local_time(value)
         return f"{value:%Y-%m-%d}" if spec == "date" else f"{value:%Y-%m-%d %H:%M}"
     if spec == "n":
         return f"{value:,}"

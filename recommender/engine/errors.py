@@ -1,5 +1,18 @@
 """What can go wrong in the engine. Every message is a sentence that says what was given and what is allowed."""
 
+from reprlib import Repr
+
+# A list or an object of a request is quoted by its first values, and each text by its beginning and its end.
+_QUOTES = Repr()
+_QUOTES.maxlevel = 2
+_QUOTES.maxlist = _QUOTES.maxtuple = _QUOTES.maxdict = _QUOTES.maxset = _QUOTES.maxfrozenset = 4
+_QUOTES.maxstring = _QUOTES.maxother = _QUOTES.maxlong = 80
+
+
+def quoted(value: object) -> str:
+    """A value as an error quotes it: what Python writes, shortened where it is long."""
+    return _QUOTES.repr(value)
+
 
 class EngineError(Exception):
     """The base of the family: catch this one to report any failure of the engine."""

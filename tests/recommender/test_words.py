@@ -2,10 +2,15 @@
 
 import json
 import pickle
+import uuid
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from django.utils.translation import override
+from structlog.testing import capture_logs
 
 from recommender.engine.config import TrainConfig
 from recommender.engine.data.encoders import as_number, as_text
@@ -13,7 +18,7 @@ from recommender.engine.data.left_out import EFFECTS, LeftOut
 from recommender.engine.errors import EngineError
 from recommender.engine_words import TABLES, engine_words, left_out_words
 from recommender.errors import TrainingError
-from recommender.words import Words, capitalized, counted, fill, in_words, joined, written
+from recommender.words import Words, capitalized, counted, fill, in_words, joined, said, written
 
 RUN = Words("Run {run} is {state}; one run at a time.", run=1234, state=Words("queued"))
 
@@ -124,3 +129,106 @@ def test_what_the_engine_refuses_is_known_by_its_own_sentences():
         with pytest.raises(EngineError) as refused:
             read("age", value)
         assert isinstance(engine_words(refused.value), Words), str(refused.value)
+
+
+def test_a_long_value_in_a_request_costs_no_more_than_reading_it():
+    """A refusal quotes the value shortened, and its sentence is read once from left to right."""
+    for unit in (" is ", ": ", "; it must be ", " is not between "):
+        for value in ([unit * 4_000], {"a": unit * 4_000}, [[unit * 400] * 9] * 9, [unit] * 9_000):
+            with pytest.raises(EngineError) as refused:
+                as_text("gender", value)
+            assert len(str(refused.value)) < 2_000
+            assert isinstance(engine_words(refused.value), Words)
+
+
+def test_a_refusal_quotes_a_short_value_whole():
+    with pytest.raises(EngineError, match=r"^gender: \['a', 'b'\] is not text\.$"):
+        as_text("gender", ["a", "b"])
+
+
+def test_a_sentence_of_the_engine_is_read_in_as_many_steps_as_it_has_places():
+    steps = []
+
+    class Counted(str):
+        def find(self, *arguments):
+            steps.append(arguments)
+            return str.find(self, *arguments)
+
+    assert isinstance(engine_words(Counted("gender: " + " is " * 4_000 + " is not text.")), Words)
+    assert len(steps) < 100
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_a_number_that_is_none_is_stored_and_read_again(number):
+    words = engine_words(f"epoch 3, loss {number}")
+    assert isinstance(words, Words)
+    saved = json.dumps(words.to_json(), allow_nan=False)
+    assert Words.from_json(json.loads(saved)) == words
+    assert engine_words(f"{number} purchases of 3 items") == f"{number} purchases of 3 items"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["a"],
+        {"a": 1},
+        (1, None),
+        Decimal("1.10"),
+        uuid.UUID(int=7),
+        date(2026, 11, 30),
+        True,
+        datetime(2026, 11, 30, 7, 5, tzinfo=UTC),
+        "it's",
+        None,
+        0.1,
+        Words("Run {run}", run=1),
+    ],
+    ids=str,
+)
+def test_a_value_of_any_kind_reads_the_same_after_it_was_stored(value):
+    for message in ("{value!r} x", "{value} x"):
+        words = Words(message, value=value)
+        stored = Words.from_json(json.loads(json.dumps(words.to_json(), allow_nan=False)))
+        assert stored == words
+        with override("de"):
+            assert stored.translated() == words.translated()
+
+
+@pytest.mark.parametrize("value", [Decimal("1234.5"), np.float32(0.1), np.float32("nan"), np.int64(1234)], ids=repr)
+def test_a_number_of_any_type_is_a_number_after_it_was_stored(value):
+    words = Words("{value:.2f} {value}", value=value)
+    assert Words.from_json(json.loads(json.dumps(words.to_json()))) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "german"), [(1e-05, "1e-05"), (1.5e-05, "1,5e-05"), (-2.5e20, "-2,5e+20"), (0.001, "0,001")]
+)
+def test_a_number_with_an_exponent_has_the_comma_where_it_belongs(value, german):
+    with override("de"):
+        assert written(value, "g") == german
+
+
+@pytest.mark.parametrize(("language", "day"), [("en", "2026-06-30 23:00"), ("de", "30.06.2026 23:00")])
+def test_a_moment_is_of_the_same_day_in_every_language(settings, language, day):
+    settings.TIME_ZONE = "America/New_York"
+    moment = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
+    with override(language):
+        assert Words("{moment:time}", moment=moment).translated() == day
+        assert written(moment, "date") == day.split()[0]
+    assert Words("{moment:time}", moment=moment) == "2026-06-30 23:00"
+
+
+@pytest.mark.parametrize("german", ["Lauf {lauf}", "Lauf {0}", "Lauf {run", "Lauf {run.nummer}"])
+def test_a_hosts_translation_with_wrong_places_shows_the_english_text(monkeypatch, german):
+    monkeypatch.setattr("recommender.words.gettext", lambda message: german)
+    with override("de"), capture_logs() as logs:
+        assert [RUN.translated(), RUN.translated()] == [str(RUN), str(RUN)]
+    assert [entry["event"] for entry in logs] == ["translation_does_not_fit"]
+    assert fill(german, run=7) == german
+
+
+@pytest.mark.parametrize("parts", [{"template": "x"}, {"message": "{time}", "values": {}}, ["x"], "x", {"message": 3}])
+def test_parts_that_another_version_stored_show_the_english_text(parts):
+    row = SimpleNamespace(error="Plain English", error_parts=parts)
+    with override("de"):
+        assert said(row, "error") == "Plain English"

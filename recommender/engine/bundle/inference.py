@@ -21,7 +21,7 @@ from recommender.engine.data.derived import with_derived
 from recommender.engine.data.encoders import Encoders, Reader, item_readers, profile_readers
 from recommender.engine.data.inputs import ANSWER, EVENTS, ItemVectors, UserInputs, Vectors, mapped
 from recommender.engine.data.schema import Schema
-from recommender.engine.errors import BundleError, InferenceError, ProfileError
+from recommender.engine.errors import BundleError, InferenceError, ProfileError, quoted
 
 
 class Interaction(NamedTuple):
@@ -157,7 +157,7 @@ class Inference:
 
     def _checked(self, what: str, fields: Mapping[str, object], readers: Mapping[str, Reader]) -> dict[str, object]:
         if not isinstance(fields, Mapping):
-            raise ProfileError(what.split()[1], f"{fields!r} is not a mapping of fields to values.")
+            raise ProfileError(what.split()[1], f"{quoted(fields)} is not a mapping of fields to values.")
         checked: dict[str, object] = {}
         for given, value in fields.items():
             name = self.schema.aliases.get(given, given)

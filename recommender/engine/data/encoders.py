@@ -18,7 +18,7 @@ import numpy as np
 from recommender.engine.data.content import ContentEncoder
 from recommender.engine.data.numbers import FIRST, MISSING, UNKNOWN, NumberTable, Standardizer
 from recommender.engine.data.schema import Schema
-from recommender.engine.errors import ProfileError
+from recommender.engine.errors import ProfileError, quoted
 
 # Beyond these a number is broken and counts as missing. Amounts are added up, and from 1e15 on a float64 holds no cents
 # any more; of features mean, deviation and skewness are taken, and the cube of 1e30 is still finite.
@@ -176,7 +176,7 @@ def as_text(field: str, value: object) -> str:
         return str(value if value.tzinfo is None else value.astimezone(UTC))
     if isinstance(value, date):
         return value.isoformat()
-    raise ProfileError(field, f"{value!r} is not text.")
+    raise ProfileError(field, f"{quoted(value)} is not text.")
 
 
 def _text_of_decimal(digits: str) -> str:
@@ -190,13 +190,13 @@ def as_number(field: str, value: object) -> float:
     if value is None or value == "":
         return math.nan
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal | np.integer | np.floating):
-        raise ProfileError(field, f"{value!r} is not a number.")
+        raise ProfileError(field, f"{quoted(value)} is not a number.")
     try:
         number = float(value)
     except (ValueError, OverflowError):
-        raise ProfileError(field, f"{value!r} is not a number.") from None
+        raise ProfileError(field, f"{quoted(value)} is not a number.") from None
     if math.isinf(number):
-        raise ProfileError(field, f"{value!r} is not a finite number.")
+        raise ProfileError(field, f"{quoted(value)} is not a finite number.")
     return number
 
 
@@ -205,7 +205,7 @@ def as_texts(field: str, value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, Mapping) or not isinstance(value, str | Sequence | set | frozenset | np.ndarray):
-        raise ProfileError(field, f"{value!r} is not a list of texts.")
+        raise ProfileError(field, f"{quoted(value)} is not a list of texts.")
     values = [value] if isinstance(value, str) else value
     return tuple(dict.fromkeys(text for one in values if (text := as_text(field, one).strip())))
 
@@ -215,7 +215,7 @@ def as_vector(field: str, value: object) -> tuple[float, ...]:
     if value is None:
         return ()
     if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
-        raise ProfileError(field, f"{value!r} is not a list of numbers.")
+        raise ProfileError(field, f"{quoted(value)} is not a list of numbers.")
     vector = tuple(as_number(field, number) for number in value)
     if any(map(math.isnan, vector)):
         raise ProfileError(field, "a number of the list is missing.")

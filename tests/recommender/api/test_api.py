@@ -61,6 +61,14 @@ def test_a_profile_is_read_in_both_spellings(trained, stranger):
     assert theirs.json()["source"] == "two_tower"
 
 
+def test_a_small_request_with_a_long_value_is_refused_with_a_short_sentence(stocked, stranger):
+    """It took minutes of the CPU: the whole value was quoted, and matched against every template."""
+    for unit in (" is ", ": ", "; it must be "):
+        answer = stranger.post(LISTS, {"profile": {"gender": [unit * (16_000 // len(unit))]}}, format="json")
+        assert answer.status_code == 400
+        assert len(answer.content) < 1_000
+
+
 def test_the_seeds_whole_profile_is_welcome(trained, stranger):
     profile = {
         "Age": 28,

@@ -2,8 +2,10 @@
 
 import math
 import shutil
+from collections import deque
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ from recommender.source import get_source
 from recommender.training import execution as training
 from recommender.training import outcome, runs
 from recommender.training.export import export_snapshot
-from recommender.training.journal import storable
+from recommender.training.journal import Journal, storable
 from tests import planted, shop
 
 SMALL = {
@@ -474,3 +476,16 @@ def test_a_version_that_serves_already_or_whose_bundle_is_gone_is_not_promoted(v
 def test_what_is_no_number_is_stored_as_nothing():
     stored = storable({"ndcg_10": math.nan, "interval": (math.inf, 0.5), "n": 3, "model": "x"})
     assert stored == {"ndcg_10": None, "interval": [None, 0.5], "n": 3, "model": "x"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("loss", ["nan", "inf", "-inf"])
+def test_a_training_whose_loss_is_no_number_keeps_its_heartbeat_and_can_be_cancelled(loss):
+    run = TrainingRun.objects.create(state=State.TRAINING, cancel_requested=True)
+    journal, stop = Journal(deque()), Event()
+    journal.on_engine(pipeline.Progress("training", 0.3, f"epoch 3, loss {loss}", {"loss": float(loss)}))
+    training._write_heartbeat(run, journal, stop)
+    run.refresh_from_db()
+    assert run.heartbeat is not None
+    assert run.phase == run.shown_phase == f"Training: epoch 3, loss {loss}"
+    assert stop.is_set()
