@@ -195,7 +195,8 @@ def _values(template: str, sentence: str) -> dict[str, str] | None:
     (start, *texts), names = _parts(template)
     if not sentence.startswith(start):
         return None
-    place, values = len(start), {}
+    place = len(start)
+    values: dict[str, str] = {}
     for name, text in zip(names, texts, strict=True):
         is_last = len(values) == len(names) - 1
         if not is_last:

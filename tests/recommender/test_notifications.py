@@ -4,9 +4,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 from django.db import transaction
+from django.utils.translation import trans_real
 
 from recommender import notifications
-from recommender.models import TrainingRun
+from recommender.models import Promotion, TrainingRun
 from recommender.registry import promotion as versions
 from recommender.training import runs
 from tests.recommender import planted_runs
@@ -130,3 +131,28 @@ def test_a_refusal_is_told(settings, heard, django_capture_on_commit_callbacks):
         notifications.notify_refusal(version)
     assert heard == [("refused", version)]
     assert mail.outbox[0].body.startswith("Refused: it is worse than popularity")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hosts_translation_with_wrong_places_lets_a_run_fail_and_is_written_in_english(settings, monkeypatch):
+    settings.LANGUAGE_CODE, settings.RECOMMENDER_NOTIFY = "de", ["ops@shop.example"]
+    german = trans_real.translation("de")._catalog
+    monkeypatch.setitem(german, "Training run {run} failed", "Lauf {lauf} ist gescheitert")
+    run = failing()
+    run.refresh_from_db()
+    assert run.state == State.FAILED
+    assert [sent.subject for sent in mail.outbox] == [f"[Two Towers] Training run {run.pk} failed"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_mail_that_cannot_be_written_lets_a_version_be_promoted(settings, monkeypatch, heard, bundled):
+    settings.RECOMMENDER_NOTIFY = ["ops@shop.example"]
+
+    def broken(promotion):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(Promotion, "shown_reason", property(broken))
+    version = bundled("one")
+    versions.promote(version=version)
+    assert versions.live_version() == version
+    assert [name for name, _ in heard] == ["promoted"]
