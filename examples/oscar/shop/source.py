@@ -3,7 +3,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Min, Q
 from oscar.core.loading import get_model
 
-from recommender.source.declaration import Count, RecommenderSource
+from recommender.source import Count, RecommenderSource
 
 
 class ShopSource(RecommenderSource):
