@@ -15,7 +15,7 @@ from django.utils.translation import gettext_noop
 
 from recommender.engine.data.left_out import LeftOut
 from recommender.engine.errors import EngineError
-from recommender.words import Words, counted, said_by
+from recommender.words import Words, counted, message_of
 
 TEMPLATES = (
     # How far a training is.
@@ -150,13 +150,13 @@ LEFT_OUT: dict[str, Callable[..., Words]] = {
 
 def engine_words(sentence: object) -> Words | str:
     """A sentence or an error of the engine as Words; as it is, where no template makes it."""
-    said = said_by(sentence)
-    return said if isinstance(said, Words) else _found(said, TEMPLATES) or said
+    message = message_of(sentence)
+    return message if isinstance(message, Words) else _found(message, TEMPLATES) or message
 
 
 def error_words(error: BaseException) -> Words | str:
     """What an error says, be it the engine's or the app's."""
-    return engine_words(error) if isinstance(error, EngineError) else said_by(error)
+    return engine_words(error) if isinstance(error, EngineError) else message_of(error)
 
 
 def left_out_words(part: LeftOut) -> Words | str:

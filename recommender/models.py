@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recommender.key_columns import KeyColumn
 from recommender.source import MAX_KEY_CHARACTERS, validate_time
-from recommender.words import Words, counted, in_words, joined, said, stored_words
+from recommender.words import Words, counted, in_words, joined, shown_column, stored_words
 
 # Permissions, as `has_perm` takes them.
 MAY_TRAIN, MAY_PROMOTE = "recommender.start_training", "recommender.promote_version"
@@ -183,11 +183,11 @@ class TrainingRun(models.Model):
     @property
     def shown_phase(self) -> str:
         """What is being done right now, in the reader's language; `shown_error` alike."""
-        return said(self, "phase")
+        return shown_column(self, "phase")
 
     @property
     def shown_error(self) -> str:
-        return said(self, "error")
+        return shown_column(self, "error")
 
     @property
     def is_active(self) -> bool:
@@ -235,7 +235,7 @@ class ModelVersion(models.Model):
     @property
     def shown_gate_reason(self) -> str:
         """What the gate said, in the reader's language."""
-        return said(self, "gate_reason")
+        return shown_column(self, "gate_reason")
 
     @property
     def gate_words(self) -> Words | str:
@@ -283,7 +283,7 @@ class Promotion(models.Model):
     @property
     def shown_reason(self) -> str:
         """Why, in the reader's language where the gate said so, or as somebody wrote it."""
-        return said(self, "reason")
+        return shown_column(self, "reason")
 
 
 class Experiment(models.Model):
@@ -731,7 +731,7 @@ class TrainingSchedule(models.Model):
 
     @property
     def shown_note(self) -> str:
-        return said(self, "note")
+        return shown_column(self, "note")
 
     def clean(self) -> None:
         if self.weekday is not None and self.hour is None:
@@ -793,4 +793,4 @@ class DriftFinding(models.Model):
 
     @property
     def shown_words(self) -> str:
-        return said(self, "words")
+        return shown_column(self, "words")

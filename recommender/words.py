@@ -48,7 +48,7 @@ class Words(str):
     @classmethod
     def _of(cls, message: str, plural: str, count: int | None, values: Mapping[str, Any]) -> Words:
         template = message if count is None or count == 1 else plural
-        values = {name: said_by(value) for name, value in values.items()}
+        values = {name: message_of(value) for name, value in values.items()}
         words = super().__new__(cls, _English().vformat(template, (), values))
         words.message, words.plural, words.number, words.values = message, plural, count, values
         return words
@@ -98,11 +98,11 @@ def capitalized(words: Words) -> Words:
 
 def in_words(text: object) -> str:
     """A text in the reader's language, if it is Words or an error that says Words; else as it is."""
-    text = said_by(text)
+    text = message_of(text)
     return text.translated() if isinstance(text, Words) else str(text)
 
 
-def said_by(value: Any) -> Any:
+def message_of(value: Any) -> Any:
     """What an error says: Words, where it was made of them, else text. Any other value as it is."""
     if not isinstance(value, BaseException):
         return value
@@ -119,7 +119,7 @@ def columns(**texts: object) -> dict[str, Any]:
     return values
 
 
-def said(row: Any, name: str) -> str:
+def shown_column(row: Any, name: str) -> str:
     """What a row's column of that name says, in the reader's language. A text without parts is as it was written."""
     text = stored_words(getattr(row, name), getattr(row, f"{name}_parts"))
     return text.translated() if isinstance(text, Words) else text

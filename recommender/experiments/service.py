@@ -18,7 +18,7 @@ from recommender.engine_words import error_words
 from recommender.errors import ExperimentError, TrainingError
 from recommender.experiments.exposures import record_exposures, settle_exposures
 from recommender.models import Arm, Experiment, ModelVersion, Promotion
-from recommender.words import Words, in_words, joined, said_by
+from recommender.words import Words, in_words, joined, message_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -136,7 +136,7 @@ def stop_and_promote(*, arm: Arm, by: User | None = None, reason: str = "", find
             return registry.promote(version=version, by=by, reason=why, override=True)
     except TrainingError as error:
         arm.experiment.refresh_from_db()
-        raise ExperimentError(said_by(error)) from None
+        raise ExperimentError(message_of(error)) from None
 
 
 def remove_experiment(*, experiment: Experiment) -> None:

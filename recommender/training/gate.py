@@ -9,13 +9,13 @@ from statistics import NormalDist
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_noop
 
 from recommender.engine.evaluation.segments import KNOWN_SEGMENTS
 from recommender.engine_words import TABLES, engine_words
 from recommender.registry import ANCHOR_DAYS
 from recommender.reports import interval_words, model_row, segment_words, verdict_words
-from recommender.words import Words, capitalized, counted, fill, joined
+from recommender.words import Words, capitalized, counted, joined
 
 RIVALS = {
     "live": gettext_noop("the live model"),
@@ -50,8 +50,8 @@ def max_quality_drop() -> float:
 
 def gate_rules() -> list[str]:
     """The rules of the gate, in sentences for the pages of the admin, in the reader's language."""
-    return [
-        _(
+    rules = [
+        Words(
             # xgettext:no-python-format
             "The new model, the live model, the best version so far and a list of what sells most are scored on the "
             "same held-out purchases, which none of them has seen. The new model is refused when it is worse than one "
@@ -60,13 +60,13 @@ def gate_rules() -> list[str]:
             "at several models at once.",
             loss=MIN_LOSS,
         ),
-        _(
+        Words(
             "The best version so far is, of the last {days} days, the last one that was better than the best before "
             "it by more than chance explains, or that a person made live. Losses too small to be seen from one night "
             "to the next add up; beside it they show.",
             days=ANCHOR_DAYS,
         ),
-        _(
+        Words(
             "The same holds in each segment that matters: at least {people:n} people and {share:percent} of all who "
             "were measured. There the interval is widened for looking at several segments, too, and the loss must be "
             "at least {loss:percent} of the other model's NDCG@10.",
@@ -74,42 +74,39 @@ def gate_rules() -> list[str]:
             share=SEGMENT_MIN_SHARE,
             loss=SEGMENT_MIN_LOSS,
         ),
-        _("Fewer than {people:n} people who could be measured prove no loss.", people=LEAST_PEOPLE),
-        _(
+        Words("Fewer than {people:n} people who could be measured prove no loss.", people=LEAST_PEOPLE),
+        Words(
             "What serves is trained once more, on all purchases. It has seen the held-out ones, so that no list can be "
             "measured with it; but it must not be worse on them than the model that was measured."
         ),
-        _("It is refused when something that was measured, listed or counted is not a finite number."),
-        _(
+        Words("It is refused when something that was measured, listed or counted is not a finite number."),
+        Words(
             "It is refused when it learned from over {loss:percent} fewer customers, items or interactions than the "
             "live model did: a part of the data may be missing.",
             loss=max_data_loss(),
         ),
-        _(
+        Words(
             "It is refused when its NDCG@10 is over {drop:percent} below what the live model had when that was "
             "promoted, the live model's own has fallen as far, and no interval explains it: such a fall says that the "
             "data changed, not the model.",
             drop=max_quality_drop(),
         ),
-        _(
+        Words(
             "Not measured is not passed: where the live model was measured, a model that cannot be measured is "
             "refused. So is one that can be measured on newcomers or reorders alone where the live one was measured "
             "on customers with purchases who bought something new. Customers of whom nobody could be measured are "
             "named."
         ),
-        _(
+        Words(
             "It is refused when its bundle, opened as the site opens it, answers otherwise than the model in "
             "training did."
         ),
-        _(
+        Words(
             "A tie passes: fresh data is worth having. A refused version can be promoted by hand; who did so, and why, "
             "is recorded."
         ),
     ]
-
-
-def _(message: str, **values: Any) -> str:
-    return fill(gettext(message), **values)
+    return [rule.translated() for rule in rules]
 
 
 @dataclass(frozen=True)

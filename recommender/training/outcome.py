@@ -25,7 +25,7 @@ from recommender.training.journal import Journal, storable
 from recommender.training.learning import Learned
 from recommender.training.outages import retry_while_away
 from recommender.training.runs import advance, is_own, move, remove_work, version_name
-from recommender.words import Words, columns, said_by
+from recommender.words import Words, columns, message_of
 
 if TYPE_CHECKING:
     from recommender.engine.evaluation.report import Report
@@ -64,7 +64,7 @@ def finish(run: TrainingRun, learning: Future[Learned], journal: Journal) -> Non
 def _finish_without_version(run: TrainingRun, problem: BaseException, journal: Journal) -> None:
     if isinstance(problem, TrainingCancelled | NothingChanged):
         state, error = State.CANCELLED, ""
-        phase = said_by(problem) if isinstance(problem, NothingChanged) else Words("Cancelled")
+        phase = message_of(problem) if isinstance(problem, NothingChanged) else Words("Cancelled")
     else:
         state, phase, error = State.FAILED, Words("Failed"), _error_sentence(problem, journal)
     with transaction.atomic():

@@ -41,12 +41,6 @@ def missing_for_training() -> list[Words]:
     return _remembered[1]
 
 
-def forget_workers() -> None:
-    """Ask again the next time, as after a worker was started."""
-    global _remembered
-    _remembered = None
-
-
 def _missing_setup() -> Iterator[tuple[str, Words, str]]:
     """What the settings lack: a number, a sentence, and the line that helps."""
     from celery import current_app  # of the extra `tasks`

@@ -18,7 +18,7 @@ from recommender.engine.data.left_out import EFFECTS, LeftOut
 from recommender.engine.errors import EngineError
 from recommender.engine_words import TABLES, engine_words, left_out_words
 from recommender.errors import TrainingError
-from recommender.words import Words, capitalized, counted, fill, in_words, joined, said, written
+from recommender.words import Words, capitalized, counted, fill, in_words, joined, shown_column, written
 
 RUN = Words("Run {run} is {state}; one run at a time.", run=1234, state=Words("queued"))
 
@@ -231,4 +231,4 @@ def test_a_hosts_translation_with_wrong_places_shows_the_english_text(monkeypatc
 def test_parts_that_another_version_stored_show_the_english_text(parts):
     row = SimpleNamespace(error="Plain English", error_parts=parts)
     with override("de"):
-        assert said(row, "error") == "Plain English"
+        assert shown_column(row, "error") == "Plain English"

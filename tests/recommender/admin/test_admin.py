@@ -56,6 +56,23 @@ def page(row) -> str:
     return reverse(f"admin:recommender_{row._meta.model_name}_change", args=[row.pk])
 
 
+@pytest.mark.parametrize("parts", [{"template": "x"}, {"message": "{time}", "values": {}}, ["x"]], ids=str)
+def test_a_row_with_the_sentences_of_another_version_is_shown_in_english(client, staff, parts):
+    staff()
+    run = TrainingRun.objects.create(
+        state=State.FAILED, error="The disk is full.", error_parts=parts, phase_parts=parts
+    )
+    version = planted_runs.version("v1")
+    type(version).objects.filter(pk=version.pk).update(gate_reason="Refused.", gate_reason_parts=parts)
+    promotion = Promotion.objects.create(version=version, reason="Fresh data", reason_parts=parts)
+    german = {"headers": {"accept-language": "de"}}
+    assert "The disk is full." in text_of(client.get(page(run), **german))
+    assert "Refused." in text_of(client.get(page(version), **german))
+    for row, text in ((run, f"{run.pk}"), (version, "v1"), (promotion, "Fresh data")):
+        answer = client.get(reverse(f"admin:recommender_{row._meta.model_name}_changelist"), **german)
+        assert text in text_of(answer)
+
+
 # --- starting a run ---------------------------------------------------------------------------------------------------
 
 
