@@ -10,6 +10,7 @@ class RecommenderConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in
 
+        from recommender.api.checks import check_api
         from recommender.feedback import assign_visit, carry_over_dismissals
         from recommender.source import check_data, check_extras, check_site, check_source
         from recommender.training import check_celery
@@ -19,5 +20,6 @@ class RecommenderConfig(AppConfig):
         checks.register(check_site)
         checks.register(check_data, checks.Tags.database)
         checks.register(check_extras)
+        checks.register(check_api)
         user_logged_in.connect(assign_visit, dispatch_uid="recommender.assign_visit")
         user_logged_in.connect(carry_over_dismissals, dispatch_uid="recommender.feedback.dismissals")

@@ -40,24 +40,57 @@ OF_THE_SITE = {
     "EXCEPTION_HANDLER": "EXCEPTION_HANDLER",
 }
 OF_THE_API: dict[str, Any] = {"PARSER_CLASSES": [BoundedJSONParser], "RENDERER_CLASSES": [JSONRenderer]}
+OF_LISTS = ("_CLASSES", "_BACKENDS")
 OWN_THROTTLES = [VisitorThrottle, UserThrottle, KeyThrottle]
 
 
 def of_site(name: str) -> Any:
-    """What the setting names, else what the site has. ImproperlyConfigured for a name that there is not."""
+    """What the setting names, else what the site has. In the place of what cannot be stands what raises
+    ImproperlyConfigured once a request comes: the views load all the same, so that `manage.py check` can say it."""
+    try:
+        return _of_setting(name)
+    except ImproperlyConfigured as error:
+        refusal = _refusal(str(error))
+        return [refusal] if name.endswith(OF_LISTS) else refusal
+
+
+def wrong_settings() -> list[str]:
+    """What is wrong with RECOMMENDER_API, a sentence for each name in it."""
+    problems = []
+    for name in (*OF_THE_SITE, *OF_THE_API):
+        try:
+            _of_setting(name)
+        except ImproperlyConfigured as error:
+            problems.append(str(error))
+    return list(dict.fromkeys(problems))
+
+
+def _of_setting(name: str) -> Any:
     chosen = getattr(settings, "RECOMMENDER_API", {})
+    if not isinstance(chosen, dict):
+        raise ImproperlyConfigured(f"RECOMMENDER_API is {chosen!r}; it must be a dictionary.")
+    names = ", ".join([*OF_THE_SITE, *OF_THE_API])
     if unknown := chosen.keys() - OF_THE_SITE.keys() - OF_THE_API.keys():
-        names = ", ".join([*OF_THE_SITE, *OF_THE_API])
-        raise ImproperlyConfigured(f"RECOMMENDER_API knows no {', '.join(sorted(unknown))}. There are: {names}.")
+        raise ImproperlyConfigured(f"RECOMMENDER_API knows no {', '.join(map(str, unknown))}. There are: {names}.")
     if name in chosen:
         value = chosen[name]
-        return [_imported(each) for each in value] if isinstance(value, list | tuple) else _imported(value)
+        if name.endswith(OF_LISTS) != isinstance(value, list | tuple):
+            kind = "a list of dotted paths" if name.endswith(OF_LISTS) else "one dotted path"
+            raise ImproperlyConfigured(f"RECOMMENDER_API[{name!r}] is {value!r}; it must be {kind}.")
+        return [_imported(name, each) for each in value] if name.endswith(OF_LISTS) else _imported(name, value)
     if name in OF_THE_API:
         return OF_THE_API[name]
     value = getattr(api_settings, OF_THE_SITE[name])
     if name == "THROTTLE_CLASSES" and hasattr(settings, "RECOMMENDER_THROTTLES"):
         return [*value, *(throttle for throttle in OWN_THROTTLES if throttle not in value)]
     return value
+
+
+def _refusal(problem: str) -> Callable[..., Any]:
+    def refuse(*args: object, **kwargs: object) -> Any:
+        raise ImproperlyConfigured(problem)
+
+    return refuse
 
 
 class SiteView(APIView):
@@ -94,5 +127,15 @@ class SiteRows:
     filter_backends = classproperty(lambda cls: of_site("FILTER_BACKENDS"))
 
 
-def _imported(value: Any) -> Any:
-    return import_string(value) if isinstance(value, str) else value
+def _imported(name: str, value: Any) -> Any:
+    """What a dotted path of the setting names; None stays, as for no pages."""
+    found = value
+    if isinstance(value, str):
+        try:
+            found = import_string(value)
+        except ImportError as error:
+            problem = f"RECOMMENDER_API[{name!r}] names {value!r}, which cannot be loaded: {error}"
+            raise ImproperlyConfigured(problem) from error
+    if found is not None and not callable(found):
+        raise ImproperlyConfigured(f"RECOMMENDER_API[{name!r}] names {value!r}, which is no class or function.")
+    return found

@@ -49,7 +49,7 @@ class PromoteSerializer(RollBackSerializer):
 
 
 def name_at(path: str) -> serializers.CharField:
-    """A read-only field: the attribute of a row that may be missing."""
+    """A read-only field: the attribute, or the answer of the method, of a row that may be missing."""
     return serializers.CharField(source=path, allow_null=True, default=None, read_only=True)
 
 
@@ -57,8 +57,8 @@ class RunSerializer(serializers.ModelSerializer):
     phase = serializers.CharField(source="shown_phase", read_only=True, help_text="What is being done, in words.")
     error = serializers.CharField(source="shown_error", read_only=True)
     version = name_at("version.name")
-    started_by = name_at("started_by.username")
-    cancelled_by = name_at("cancelled_by.username")
+    started_by = name_at("started_by.get_username")
+    cancelled_by = name_at("cancelled_by.get_username")
 
     class Meta:
         model = TrainingRun

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentTypeError
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from recommender.errors import RecommendationError, TrainingError
+from recommender.serving import serving_problem
 
 
 class AnswerCommand(BaseCommand):
@@ -47,6 +48,15 @@ def command_errors() -> Iterator[None]:
         raise CommandError(f"{error.field}: {error.message}") from None
     except TrainingError as error:
         raise CommandError(str(error)) from None
+
+
+def why_not_personal(reason: str, sentences: Mapping[str, str]) -> str:
+    """The sentence for a reason; where a version was promoted that does not open in this process, what is wrong with
+    it."""
+    problem = serving_problem() if reason == "no_model" else ""
+    if not problem:
+        return str(sentences[reason])
+    return f"{problem} BUNDLE_ROOT must name the folder to which the process that trains writes."
 
 
 def add_customer_or_profile(parser: CommandParser, *, required: bool = True) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,9 @@ def recommend(**request: Any) -> RecommendationList:
     RecommendationError names the part of the request that makes no sense. An unknown customer, one who opted out, or
     no model yet is no error: the list is then of popular items and says why.
     """
+    if "kind" in request:
+        message = f"recommend() lists what is for somebody; write make_list({request['kind']!r}, ...)."
+        raise RecommendationError("kind", message)
     return make_list("for_you", **request)
 
 
@@ -59,13 +63,13 @@ def recommend_many(requests: Sequence[ListRequest]) -> list[RecommendationList |
 def make_list(
     kind: str, about: str | Sequence[str] | None = None, count: int = 10, *, stand_in: bool = True, **request: Any
 ) -> RecommendationList:
-    """A list of one of the KINDS.
+    """A list of one of the KINDS, whose names may be written with hyphens.
 
     about : the item, the session's items or the customer that it is about, as `ListKind.takes` says.   stand_in :
     whether another list takes its place where it would be empty.   request : the other fields of ListRequest.
     RecommendationError names the part of the request that makes no sense.
     """
-    listed = KINDS[kind]
+    listed = _kind_named(kind)
     if about is not None:
         request[listed.takes] = about
     request.setdefault("scenario", listed.scenario or listed.name)
@@ -73,6 +77,15 @@ def make_list(
     if isinstance(answer, RecommendationError):
         raise answer
     return answer
+
+
+def _kind_named(name: str) -> ListKind:
+    kind = KINDS.get(str(name).replace("-", "_"))
+    if kind is None:
+        near = get_close_matches(str(name), KINDS, n=2)
+        meant = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise RecommendationError("kind", f"There is no list kind {name!r}. {meant}There are: {', '.join(KINDS)}.")
+    return kind
 
 
 # --- from requests to answers -----------------------------------------------------------------------------------------

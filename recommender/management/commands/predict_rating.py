@@ -6,7 +6,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from recommender.management.arguments import AnswerCommand, add_customer_or_profile, add_scope, json_object
+from recommender.management.arguments import (
+    AnswerCommand,
+    add_customer_or_profile,
+    add_scope,
+    json_object,
+    why_not_personal,
+)
 from recommender.serving import FALLBACK_REASONS, UNRATED_REASONS, predict_rating
 
 
@@ -30,7 +36,7 @@ class Command(AnswerCommand):
             item_features=json_object("--item-features", options["item_features"]),
         )
         reasons = FALLBACK_REASONS | UNRATED_REASONS
-        reason = f" {reasons[prediction.fallback_reason]}" if prediction.fallback_reason else ""
+        reason = f" {why_not_personal(prediction.fallback_reason, reasons)}" if prediction.fallback_reason else ""
         if prediction.rating is None:
             return prediction.to_dict(), f"There is no rating to predict.{reason}"
         by = f"model {prediction.model_version}" if prediction.model_version else "the average of what people gave"

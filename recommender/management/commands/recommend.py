@@ -6,7 +6,13 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from recommender.management.arguments import AnswerCommand, add_customer_or_profile, add_scope, json_object
+from recommender.management.arguments import (
+    AnswerCommand,
+    add_customer_or_profile,
+    add_scope,
+    json_object,
+    why_not_personal,
+)
 from recommender.models import POPULAR
 from recommender.serving import FALLBACK_REASONS, KINDS, RecommendationList, make_list
 
@@ -63,7 +69,7 @@ def as_table(answer: RecommendationList, summary: str) -> str:
     """The list for people."""
     title = f"From model {answer.model_version}." if answer.model_version else f"{summary}."
     if answer.source == POPULAR and answer.fallback_reason:
-        title = f"What most people buy. {FALLBACK_REASONS[answer.fallback_reason]}"
+        title = f"What most people buy. {why_not_personal(answer.fallback_reason, FALLBACK_REASONS)}"
     lines = [title, "", f"{'item':<24} {'score':>9} {'rating':>7}  why"]
     for listed in answer.items:
         rating = "-" if listed.rating is None else f"{listed.rating:.2f}"

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from recommender import extras
 from recommender.engine.config import LOSSES
+from recommender.errors import TrainingError
 from recommender.management.arguments import AnswerCommand, whole_number
 from recommender.models import ModelVersion, TrainingRun
 from recommender.reports import NextBasketLines, ReportLines, report_lines
@@ -48,7 +49,7 @@ class Command(AnswerCommand):
         parameters = {name: options[name] for name in PARAMETERS if options[name] is not None}
         try:
             extras.require("train")
-            run = start_run(parameters=parameters)
+            run = start(parameters)
             with progress_bar() as show_progress:
                 run = execute_run(run=run, on_progress=show_progress)
         except KeyboardInterrupt:
@@ -63,6 +64,17 @@ class Command(AnswerCommand):
         effect = "is live" if answer["promoted"] else "was made but does not serve"
         end = f"Run {run.pk} took {answer['seconds']:.0f} seconds. Version {answer['version']} {effect}."
         return answer, f"{as_table(report_lines(run.version.report))}\n\n{answer['reason']}\n{end}"
+
+
+def start(parameters: dict[str, Any]) -> TrainingRun:
+    """The run to execute. TrainingError, with the command that helps, where another is active."""
+    try:
+        return start_run(parameters=parameters)
+    except TrainingError as error:
+        active = TrainingRun.objects.active().first()
+        if active is None:
+            raise
+        raise TrainingError(f"{error} `manage.py cancel_run {active.pk}` ends that one.") from None
 
 
 def answer_of(run: TrainingRun, version: ModelVersion | None) -> dict[str, Any]:

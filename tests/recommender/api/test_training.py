@@ -51,6 +51,15 @@ def test_a_run_is_started_with_its_parameters_and_who_started_it(
     assert admin.get(f"{RUNS}{body['id']}/").json()["state"] == "queued"
 
 
+def test_who_started_a_run_is_named_whatever_users_sign_in_by(admin, monkeypatch):
+    run = TrainingRun.objects.create(state=TrainingRun.State.CANCELLED)
+    grace = User.objects.get(username="grace")
+    TrainingRun.objects.filter(pk=run.pk).update(started_by=grace, cancelled_by=grace)
+    monkeypatch.setattr(User, "get_username", lambda user: f"{user.pk}@example.com")
+    body = admin.get(f"{RUNS}{run.pk}/").json()
+    assert (body["started_by"], body["cancelled_by"]) == (f"{grace.pk}@example.com",) * 2
+
+
 @pytest.mark.parametrize(
     ("body", "field", "said"),
     [

@@ -6,6 +6,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from customers.models import Customer
+from recommender.models import Promotion
+from recommender.serving import live as serving
+from tests.recommender import planted_runs
 from tests.shop import category_of
 
 
@@ -44,6 +47,16 @@ def test_bought_items_are_listed_when_asked_for(trained, run):
 def test_an_unknown_customer_is_no_error(stocked, run):
     answer = last_object(run("recommend", "--customer", "no-such-customer", "--json"))
     assert (answer["source"], answer["fallback_reason"]) == ("popular", "unknown_customer")
+
+
+def test_a_promoted_version_whose_files_are_elsewhere_is_not_said_to_be_none(stocked, run, settings, tmp_path):
+    Promotion.objects.create(version=planted_runs.version("v1"))
+    settings.BUNDLE_ROOT = tmp_path / "elsewhere"
+    serving.forget_live_state()
+    for told in (run("recommend", "--customer", "C2"), run("predict_rating", "--customer", "C2", "--item", "P0")):
+        assert f"Version v1 does not open: {tmp_path / 'elsewhere' / 'v1'} is not a bundle" in told
+        assert "it has no manifest.json" in told
+        assert "No model has been promoted yet" not in told
 
 
 def test_people_get_a_table(trained, run):

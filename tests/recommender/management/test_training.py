@@ -148,6 +148,20 @@ def test_a_second_run_at_once_is_refused(run):
 
 
 @pytest.mark.django_db
+def test_a_run_that_nobody_takes_up_is_ended_by_the_command_that_train_names(run):
+    waiting = TrainingRun.objects.create(state=State.QUEUED)
+    with pytest.raises(CommandError, match=f"`manage.py cancel_run {waiting.pk}` ends that one"):
+        run("train")
+    assert f"Run {waiting.pk} was cancelled." in run("cancel_run", str(waiting.pk))
+    waiting.refresh_from_db()
+    assert waiting.state == State.CANCELLED
+    with pytest.raises(CommandError, match="is cancelled; only a run that has not ended"):
+        run("cancel_run", str(waiting.pk))
+    with pytest.raises(CommandError, match="There is no run 999"):
+        run("cancel_run", "999")
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("epochs", ["0", "-1"])
 def test_a_setting_out_of_range_is_one_sentence(run, epochs):
     with pytest.raises(CommandError, match=f"epochs is {epochs}; it must be 1 or more"):

@@ -6,8 +6,9 @@ import pytest
 from django.template import engines
 from django.urls import resolve
 
+from recommender.errors import RecommendationError
 from recommender.models import ServedList
-from recommender.serving import FALLBACK_REASONS, KINDS, SOURCES, make_list
+from recommender.serving import FALLBACK_REASONS, KINDS, SOURCES, make_list, recommend
 from tests.recommender.lists import recently_viewed
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -42,6 +43,17 @@ def test_a_list_that_is_about_nothing_known_says_why(trained):
     assert recently_viewed(["no such item"]).fallback_reason == "never_viewed"
 
 
-def test_an_unknown_kind_is_refused():
-    with pytest.raises(KeyError):
-        make_list("nonesuch")
+def test_an_unknown_kind_is_refused_with_those_that_are_near():
+    with pytest.raises(
+        RecommendationError, match=r"no list kind 'simlar'\. Did you mean similar\? There are: for_you,"
+    ):
+        make_list("simlar")
+
+
+def test_a_kind_may_be_written_as_in_addresses_with_a_hyphen(stocked):
+    assert make_list("bought-together", "P0").source == make_list("bought_together", "P0").source
+
+
+def test_a_kind_asked_of_recommend_is_told_where_it_belongs():
+    with pytest.raises(RecommendationError, match=r"write make_list\('similar', \.\.\.\)"):
+        recommend(kind="similar", item="P0")
