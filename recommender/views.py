@@ -74,8 +74,10 @@ def why(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def dismissed(request: HttpRequest) -> HttpResponse:
     """The items that the reader dismissed, each with a button to take that back."""
-    page = Paginator(feedback.dismissals_of_request(request), DISMISSED_PER_PAGE).get_page(request.GET.get("page"))
-    items = items_by_key(get_source(), page.object_list, _scope_of(request))
+    scope = _scope_of(request)
+    theirs = feedback.dismissals_of_request(request, scope)
+    page = Paginator(theirs, DISMISSED_PER_PAGE).get_page(request.GET.get("page"))
+    items = items_by_key(get_source(), page.object_list, scope)
     rows = [(key, items.get(key)) for key in page.object_list]
     context = {"page": page, "rows": rows, "signed_in": feedback.is_signed_in(request), "here": request.get_full_path()}
     return render(request, "recommender/dismissed.html", context)
@@ -99,7 +101,11 @@ def dismiss(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def take_back(request: HttpRequest, key: str) -> HttpResponse:
     """Interested after all: lists may hold the item again. For htmx, the whole page is loaded again."""
-    if feedback.undo_dismissal_for_request(request, key):
+    try:
+        was_dismissed = feedback.undo_dismissal_for_request(request, key)
+    except RecommendationError as error:
+        raise Http404(error.message) from None
+    if was_dismissed:
         _say(request, _("%(item)s may be shown to you again."), _item_or_key(request, key))
     back = _back(request, request.POST.get("next"), otherwise=reverse("recommender:dismissed"))
     if request.headers.get("HX-Request"):
@@ -110,7 +116,10 @@ def take_back(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def forget_view(request: HttpRequest, key: str) -> HttpResponse:
     """Erase that the reader looked at an item, so that no list starts from it any more."""
-    feedback.forget_views(request, key)
+    try:
+        feedback.forget_views(request, key)
+    except RecommendationError as error:
+        raise Http404(error.message) from None
     _say(request, _("Forgotten that you looked at %(item)s."), _item_or_key(request, key))
     return redirect(_back(request, request.POST.get("next")))
 

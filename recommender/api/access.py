@@ -35,7 +35,9 @@ def may_ask_for_anyone(request: Request) -> bool:
     def may() -> bool:
         return has_permission(user, "recommender.recommend_for_anyone")
 
-    return bool(_permissions.get_or_set(cache_name(user.pk), may, PERMISSION_CACHE_SECONDS))
+    # Of each class its own: a device may have the primary key of a user who has the permission.
+    caller = f"{user.__class__.__module__}.{user.__class__.__qualname__}:{user.pk}"
+    return bool(_permissions.get_or_set(cache_name(caller), may, PERMISSION_CACHE_SECONDS))
 
 
 def has_permission(user: Any, permission: str) -> bool:

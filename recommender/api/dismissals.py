@@ -25,11 +25,11 @@ class DismissalsView(RecommenderView):
     def get(self, request: Request) -> Response:
         fields = DismissedQuery.read(request.query_params).validated_data
         scope = scope_of(request, fields)
-        customer = customer_of(request, fields, scope)
-        if customer is None:
-            items = feedback.dismissals_of_request(request)
+        named = customer_of(request, fields, scope) if fields.get("customer") is not None else None
+        if named is None:
+            items = feedback.dismissals_of_request(request, scope)
         else:
-            items = feedback.dismissals_of_customer(customer, scope)
+            items = feedback.dismissals_of_customer(named, scope)
         return Response([{"item": item} for item in items])
 
     @documented(
@@ -43,7 +43,7 @@ class DismissalsView(RecommenderView):
         scope = scope_of(request, fields)
         customer = customer_of(request, fields, scope)
         if customer is None:
-            feedback.dismiss_for_request(request, fields["item"])
+            feedback.dismiss_for_request(request, fields["item"], scope)
         else:
             feedback.dismiss(customer=customer, item=fields["item"], scope=scope)
         return Response({"item": fields["item"]}, status=status.HTTP_201_CREATED)
@@ -58,11 +58,11 @@ class DismissalView(RecommenderView):
     def delete(self, request: Request, key: str) -> Response:
         fields = DismissedQuery.read(request.query_params).validated_data
         scope = scope_of(request, fields)
-        customer = customer_of(request, fields, scope)
-        if customer is None:
-            was_dismissed = feedback.undo_dismissal_for_request(request, key)
+        named = customer_of(request, fields, scope) if fields.get("customer") is not None else None
+        if named is None:
+            was_dismissed = feedback.undo_dismissal_for_request(request, key, scope)
         else:
-            was_dismissed = feedback.undo_dismissal(customer=customer, item=key, scope=scope)
+            was_dismissed = feedback.undo_dismissal(customer=named, item=key, scope=scope)
         if not was_dismissed:
             raise NotFound(in_words(Words("{key!r} was not dismissed.", key=key)))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -154,7 +154,7 @@ class KindView(RecommenderView):
         options["scope"] = scope = scope_of(request, options)
         if "customer" in options:
             return options | {"customer": customer_of(request, options, scope)}
-        exclude = [*options.get("exclude", ()), *feedback.dismissals_of_request(request)]
+        exclude = [*options.get("exclude", ()), *feedback.dismissals_of_request(request, scope)]
         return options | {"exclude": exclude, "visitor": feedback.begin_visit(request)}
 
 
@@ -179,14 +179,14 @@ def view_of(kind: ListKind) -> type[KindView]:
 
 
 def for_sender(request: Request, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a request with its customer settled and, for a visitor, with their visit and what they dismissed.
+    """The fields of a request with its customer settled, the visit of a visitor, and what this session dismissed.
 
     What a customer dismissed is read with the customer.
     """
     scope = scope_of(request, fields)
     customer = customer_of(request, fields, scope)
-    is_visitor = customer is None and "profile" not in fields
-    dismissed = feedback.dismissals_in_session(request) if is_visitor else []
+    of_sender = "profile" not in fields and fields.get("customer") is None
+    dismissed = feedback.dismissals_in_session(request) if of_sender else []
     exclude = [*fields.get("exclude", ()), *dismissed]
     who = {"customer": customer, "scope": scope, "visitor": feedback.begin_visit(request)}
     return fields | who | {"exclude": exclude}

@@ -11,6 +11,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from recommender.api.access import cache_name, may_ask_for_anyone
 from recommender.api.limits import THROTTLE_RATES
 from recommender.client_address import client_network
+from recommender.source import caller_name
 
 
 class WindowThrottle(SimpleRateThrottle):
@@ -79,7 +80,7 @@ class UserThrottle(WindowThrottle):
     scope = "user"
 
     def caller(self, request: Request) -> object:
-        return None if not request.user.is_authenticated or may_ask_for_anyone(request) else request.user.pk
+        return None if not request.user.is_authenticated or may_ask_for_anyone(request) else caller_name(request.user)
 
 
 class KeyThrottle(WindowThrottle):
@@ -91,4 +92,4 @@ class KeyThrottle(WindowThrottle):
         if not may_ask_for_anyone(request):
             return None
         token = getattr(request.auth, "pk", None)  # a JWT is no row and has none
-        return f"user-{request.user.pk}" if token is None else token
+        return caller_name(request.user) if token is None else token

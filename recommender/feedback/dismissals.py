@@ -23,6 +23,7 @@ from recommender.source import (
     items_of_scope,
     listed_key,
     scope_of_request,
+    scope_text,
     settled_scope,
 )
 from recommender.words import Words
@@ -58,12 +59,13 @@ def dismissals_of_customer(customer: str, scope: Any = None) -> list[str]:
 # --- of the sender of a request: a customer or a visitor --------------------------------------------------------------
 
 
-def dismiss_for_request(request: HttpRequest, item: str) -> None:
+def dismiss_for_request(request: HttpRequest, item: str, scope: Any = None) -> None:
     """Leave an item out of the lists of the sender of this request: the customer, else this session.
 
-    RecommendationError for an unknown item, and for a program that names no customer.
+    scope : of the request, unless it is said here. RecommendationError for an unknown item, for a program that names no
+    customer, and where the source has scopes and nobody says one.
     """
-    scope = settled_scope(scope_of_request(request))
+    scope = settled_scope(scope_text(scope) or scope_of_request(request))
     customer = customer_key_of(getattr(request, "user", None), scope)
     if customer is not None:
         dismiss(customer=customer, item=item, scope=scope)
@@ -74,31 +76,39 @@ def dismiss_for_request(request: HttpRequest, item: str) -> None:
     request.session[SESSION_KEY] = [*others, item][-MAX_IN_SESSION:]
 
 
-def undo_dismissal_for_request(request: HttpRequest, item: str) -> bool:
+def undo_dismissal_for_request(request: HttpRequest, item: str, scope: Any = None) -> bool:
     """Let the lists of the sender of this request hold an item again. Returns whether it was dismissed."""
-    scope = settled_scope(scope_of_request(request))
+    scope = settled_scope(scope_text(scope) or scope_of_request(request))
     customer = customer_key_of(getattr(request, "user", None), scope)
-    if customer is not None:
-        return undo_dismissal(customer=customer, item=item, scope=scope)
-    _check_has_session(request)
+    if customer is None:
+        _check_has_session(request)
     before, item = dismissals_in_session(request), listed_key(item)
-    request.session[SESSION_KEY] = [key for key in before if key != item]
-    return item in before
+    if item in before:
+        request.session[SESSION_KEY] = [key for key in before if key != item]
+    was_theirs = customer is not None and undo_dismissal(customer=customer, item=item, scope=scope)
+    return was_theirs or item in before
 
 
-def dismissals_of_request(request: Any) -> list[str]:
-    """Keys of the items that the sender of this request dismissed, the latest first. Read once a request."""
+def dismissals_of_request(request: Any, scope: Any = None) -> list[str]:
+    """Keys of the items that the sender of this request dismissed, the latest first. Read once a request.
+
+    scope : of the request, unless it is said here; nothing where the source has scopes and nobody says one. Beside the
+    customer's there may be some in the session: of the time before they signed in, which they did in another scope.
+    """
     if request is None:
         return []
+    try:
+        scope = settled_scope(scope_text(scope) or scope_of_request(request))
+    except RecommendationError:
+        return []
     if not hasattr(request, "_recommender_dismissals"):
-        scope = scope_of_request(request)
+        request._recommender_dismissals = {}
+    read: dict[str | None, list[str]] = request._recommender_dismissals
+    if scope not in read:
         customer = customer_key_of(getattr(request, "user", None), scope)
-        request._recommender_dismissals = (
-            items_of_scope(dismissals_in_session(request)[::-1], scope)
-            if customer is None
-            else dismissals_of_customer(customer, scope)
-        )
-    return list(request._recommender_dismissals)
+        theirs = [] if customer is None else dismissals_of_customer(customer, scope)
+        read[scope] = list(dict.fromkeys([*theirs, *items_of_scope(dismissals_in_session(request)[::-1], scope)]))
+    return list(read[scope])
 
 
 def dismissals_in_session(request: Any) -> list[str]:
@@ -113,7 +123,9 @@ def dismissals_in_session(request: Any) -> list[str]:
 def carry_over_dismissals(
     sender: object, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object
 ) -> None:
-    """Receiver of `user_logged_in`: the visitor's dismissals become the customer's."""
+    """Receiver of `user_logged_in`: the visitor's dismissals become the customer's.
+
+    Those of other scopes stay in the session, of which the customer there may be another."""
     items = dismissals_in_session(request)
     if request is None or not items:
         return
@@ -121,9 +133,13 @@ def carry_over_dismissals(
     customer = customer_key_of(user, scope)
     if customer is None or not is_storable(customer):
         return
-    items = items_of_scope(items, scope)
-    Dismissal.objects.bulk_create([Dismissal(customer=customer, item=item) for item in items], ignore_conflicts=True)
-    del request.session[SESSION_KEY]
+    here = items_of_scope(items, scope)
+    Dismissal.objects.bulk_create([Dismissal(customer=customer, item=item) for item in here], ignore_conflicts=True)
+    elsewhere = [item for item in items if item not in here]
+    if elsewhere:
+        request.session[SESSION_KEY] = elsewhere
+    else:
+        del request.session[SESSION_KEY]
 
 
 def _listed(item: str, scope: str | None) -> str:

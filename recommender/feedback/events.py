@@ -147,8 +147,10 @@ def views_of_customer(customer: str) -> QuerySet[Any, Any]:
 
 
 def forget_views(request: HttpRequest, item: str) -> int:
-    """Erase the views of an item by the sender of this request; back comes their number."""
-    customer, item = customer_key_of(getattr(request, "user", None), scope_of_request(request)), listed_key(item)
+    """Erase the views of an item by the sender of this request; back comes their number. RecommendationError where the
+    source has scopes and the request is of none."""
+    scope = settled_scope(scope_of_request(request))
+    customer, item = customer_key_of(getattr(request, "user", None), scope), listed_key(item)
     session = visits.session_key_of(request)
     views = Event.objects.filter(item=item, kind__in=Event.VIEWED)
     if customer is not None:

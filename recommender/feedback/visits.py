@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from recommender.models import Event
-from recommender.source import MAX_CLOCK_AHEAD, CompiledQuery
+from recommender.source import MAX_CLOCK_AHEAD, CompiledQuery, caller_name, items_of_scope, scope_of_request
 
 MAX_VIEWS = 20  # items of one person
 VIEW_WINDOW_HOURS = 24  # of customers; a visitor's views last as long as their session
@@ -41,8 +41,8 @@ def remember_view(request: HttpRequest, item: str) -> None:
 
 
 def forget_view(request: HttpRequest, item: str) -> None:
-    """Remove an item from the views in the visitor's session."""
-    if VIEWS in request.session:
+    """Remove an item from the views in the visitor's session, where there is one."""
+    if VIEWS in (getattr(request, "session", None) or ()):
         request.session[VIEWS] = [key for key in request.session[VIEWS] if key != item]
 
 
@@ -54,11 +54,21 @@ def views_of_visitor(request: HttpRequest | None) -> list[str]:
 
 
 def leave_visit(request: HttpRequest | None) -> str:
-    """Forget the views of a visitor who signed in; back comes the key that the session had before, "" if none."""
+    """Forget the views of a visitor who signed in; back comes the key that the session had before, "" if none.
+
+    Views in other scopes than that of the request stay, and the key by which whoever signs in there gets them.
+    """
     if request is None or getattr(request, "session", None) is None:
         return ""
-    request.session.pop(VIEWS, None)
-    key = str(request.session.pop(OWN_KEY, ""))
+    views = request.session.get(VIEWS, [])
+    here = items_of_scope(views, scope_of_request(request)) if views else []
+    elsewhere = [item for item in views if item not in here]
+    key = str(request.session.get(OWN_KEY, ""))
+    if elsewhere:
+        request.session[VIEWS] = elsewhere
+    else:
+        request.session.pop(VIEWS, None)
+        request.session.pop(OWN_KEY, None)
     if key:
         request.session[EARLIER_ID] = _visitor_id(key)
     return key
@@ -100,7 +110,7 @@ def visitor_ids_of(request: Any) -> list[str]:
 def sender_of(request: Any) -> str:
     """The owner of this request's event ids: the user (of a session, a token or a key), or the visit."""
     if is_signed_in(request):
-        return f"user:{request.user.pk}"
+        return caller_name(request.user)
     return f"visitor:{begin_visit(request)}"
 
 

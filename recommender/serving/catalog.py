@@ -171,6 +171,9 @@ class LiveCatalog:
     def of_scope(self, scope: str | None) -> LiveCatalog:
         """The catalog as a request of a scope sees it: what is of no other is not there. Itself, where there are none.
 
+        What other scopes bought or rated counts in none of its numbers; of an item of several, all that did. Who rated
+        in which scope is not counted, so its mean rating is that of its ratings, each of which stands for a person.
+
         It holds for whatever a list is made from: candidates are taken from `shown`, and what a list is about is looked
         up with `knows`.
         """
@@ -178,7 +181,17 @@ class LiveCatalog:
             return self
         mask = np.zeros(len(self), dtype=bool)
         mask[self.scopes.get(scope, [])] = True
-        return replace(self, shown=self.shown & mask, scope=scope, in_scope=mask)
+        purchases, rated, rating_sum = self.purchases * mask, self.rated * mask, self.rating_sum * mask
+        return replace(
+            self,
+            shown=self.shown & mask,
+            purchases=purchases,
+            rated=rated,
+            rating_sum=rating_sum,
+            raters=(int(rated.sum()), float(rating_sum.sum())),
+            scope=scope,
+            in_scope=mask,
+        )
 
     def admits(self, key: str) -> bool:
         """Whether the item may be named here: it is of the scope, or none is asked for."""
@@ -226,7 +239,7 @@ class LiveCatalog:
         """What people gave the item (any item, for None) on average, drawn to the shop's mean where few did. Only where
         there are ratings (`has_ratings`).
 
-        The shop's mean is that of its people's means.
+        The shop's mean is that of its people's means; that of a scope, of its ratings.
         """
         people, means = self.raters
         shop = means / people

@@ -3,6 +3,7 @@
 from recommender.source.checks import check_source
 from recommender.source.compiled_query import CompiledQuery
 from recommender.source.customers import (
+    caller_name,
     check_customer,
     customer_key_of,
     is_customer_key,
@@ -40,6 +41,7 @@ from recommender.source.items import (
     values_of_many,
     vector_of,
 )
+from recommender.source.keys import stored_value
 from recommender.source.lengths import MAX_KEY_CHARACTERS, check_length, is_storable
 from recommender.source.names import leads_to_many, plain_field, target_of
 from recommender.source.newness import Mark, have_order, mark_of, newer_than

@@ -4,6 +4,7 @@ takes the database."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 from django.db import connections
@@ -17,11 +18,16 @@ class CompiledQuery:
 
     build : makes the queryset of `values_list` rows from a placeholder for each value; called once for each number of
         values.
-    field : the model field of the values, if all have the same.
+    field : the model field of the values, if all have the same.   last : that of the last one, if it has another.
     """
 
-    def __init__(self, build: Callable[[Sequence[Any]], QuerySet[Any, Any]], field: Field[Any, Any] | None = None):
-        self._build, self._field = build, field
+    def __init__(
+        self,
+        build: Callable[[Sequence[Any]], QuerySet[Any, Any]],
+        field: Field[Any, Any] | None = None,
+        last: Field[Any, Any] | None = None,
+    ):
+        self._build, self._field, self._last = build, field, last or field
         self._compiled: dict[int, _SQL] = {}  # by number of values
 
     def rows(self, values: Sequence[Any]) -> Rows:
@@ -29,10 +35,11 @@ class CompiledQuery:
         if sql is None:
             sql = self._compiled[len(values)] = _SQL(self._build, len(values))
         connection = connections[sql.database]
-        if self._field is None:
+        if self._field is None or self._last is None:
             values = [connection.ops.adapt_unknown_value(value) for value in values]
         else:
-            values = [self._field.get_db_prep_value(value, connection) for value in values]
+            fields = [*repeat(self._field, len(values) - 1), self._last]
+            values = [field.get_db_prep_value(value, connection) for field, value in zip(fields, values, strict=False)]
         with connection.cursor() as cursor:
             cursor.execute(sql.text, sql.parameters(values))
             return sql.converted(cursor.fetchall(), connection)

@@ -5,28 +5,47 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from recommender.errors import RecommendationError
 from recommender.source.declaration import RecommenderSource, get_source
+from recommender.source.keys import stored_value
 from recommender.source.scopes import scope_text, within
 from recommender.words import Words
 
 
 def customer_key_of(user: Any, scope: Any = None) -> str | None:
-    """The key of the customer who is signed in as this user; None for a visitor, or a user who is no customer.
+    """The key of the customer who is signed in as this user; None for a visitor, a user who is no customer, and a row
+    that is no auth user.
 
     scope : where customers have one, that in which the user is looked for; without it, a user who is a customer in
     several is none of them.
     """
     source = get_source()
-    if user is None or not user.is_authenticated or source.user_lookup is None:
+    if user is None or source.user_lookup is None or not may_be_user(user) or not user.is_authenticated:
         return None
     try:
         return _first_key(source, scope_text(scope), **{source.user_lookup: user.pk})
-    except (ValueError, TypeError, ValidationError):  # a user without a row, whose pk is none of the model's
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        ValidationError,
+    ):  # no row, and a pk that is none of the model's
         return None
+
+
+def may_be_user(caller: Any) -> bool:
+    """Whether the primary key of somebody who is signed in is that of an auth user: of a row of theirs, or of what a
+    token says of one, as simplejwt's TokenUser. A row of another model, such as a device, has a key of its own."""
+    return not isinstance(caller, Model) or isinstance(caller, get_user_model())
+
+
+def caller_name(caller: Any) -> str:
+    """What tells somebody who is signed in from everybody else, however they signed in."""
+    return f"{'user' if may_be_user(caller) else caller._meta.label}:{caller.pk}"
 
 
 def key_of_customer(customer: Any) -> str | None:
@@ -106,15 +125,5 @@ def _first_key(source: RecommenderSource, scope: str | None = None, **lookups: A
 
 
 def is_customer_key(key: str, source: RecommenderSource) -> bool:
-    """Whether the database takes the key in a query: NUL and halves of surrogate pairs are in no row, nor is a word
-    among numbers."""
-    field = source.customer_field
-    try:
-        value = field.to_python(key)
-        if isinstance(value, int):  # of which a column holds so many digits
-            field.run_validators(value)
-    except ValidationError:
-        return False
-    if str(value) != key:  # "007" and " 7" are other keys than "7", whatever number is read from them
-        return False
-    return "\x00" not in key and key == key.encode(errors="ignore").decode()
+    """Whether the database takes the key in a query."""
+    return stored_value(source.customer_field, key) is not None

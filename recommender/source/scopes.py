@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 
 from recommender.source.declaration import get_source
+from recommender.source.keys import stored_value
 from recommender.source.names import target_of
 
 
@@ -33,8 +33,5 @@ def within(rows: QuerySet[Any], path: str | None, scope: str | None) -> QuerySet
     of a relation to many, a row may be there twice."""
     if path is None or scope is None:
         return rows
-    try:
-        value = target_of(rows, path).field.to_python(scope)
-    except ValidationError:  # a word among numbers
-        return rows.none()
-    return rows.filter(**{path: value}) if str(value) == scope else rows.none()
+    value = stored_value(target_of(rows, path).field, scope)
+    return rows.none() if value is None else rows.filter(**{path: value})

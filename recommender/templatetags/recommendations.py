@@ -32,8 +32,7 @@ from typing import Any
 
 import structlog
 from django import template
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
+from django.db.models import Model
 from django.utils.http import urlencode
 from django.utils.translation import get_language, gettext
 
@@ -110,7 +109,7 @@ def list_tag(kind: serving.ListKind) -> Any:
         if (kind.is_cart and not about) or (kind.takes == "customer" and customer is None):
             return EMPTY_LIST
         above = [] if kind.repeats_above else listed_above(context)
-        exclude = [*above, *dismissed_by_reader(context), *([] if without is None else [str(without)])]
+        exclude = [*above, *dismissed_by_reader(context, scope), *([] if without is None else [str(without)])]
         try:
             answer = serving.make_list(
                 kind.name,
@@ -175,7 +174,7 @@ def list_for(context: template.Context, *, scope: Any = None, **arguments: objec
         reader = ["customer", customer, is_learnable(customer, scope)]
     of_scope = [scope] if scope is not None else []
     page = [live.version if live else None, get_language(), *of_scope]
-    return json.dumps([*page, reader, dismissed_by_reader(context)])
+    return json.dumps([*page, reader, dismissed_by_reader(context, scope)])
 
 
 def scope_argument(context: template.Context, scope: object) -> str | None:
@@ -202,7 +201,7 @@ def customer_argument(tag: str, arguments: dict[str, object], scope: str | None 
     customer, source = arguments.get("for"), get_source()
     if isinstance(customer, source.customers.model):
         return key_of_customer(customer)
-    if isinstance(customer, AbstractBaseUser | AnonymousUser):
+    if isinstance(customer, Model) or hasattr(customer, "is_authenticated"):
         return customer_key_of(customer, scope)
     # A template passes a number where keys are primary keys, and "" for a variable that does not exist.
     return None if customer in (None, "") else str(customer)
@@ -213,9 +212,9 @@ def listed_above(context: template.Context) -> list[str]:
     return list(context.render_context.get("recommended") or ())
 
 
-def dismissed_by_reader(context: template.Context) -> list[str]:
-    """Keys of the items that the reader of this page dismissed."""
-    return feedback.dismissals_of_request(context.get("request"))
+def dismissed_by_reader(context: template.Context, scope: str | None) -> list[str]:
+    """Keys of the items that the reader of this page dismissed; in this scope, where there are any."""
+    return feedback.dismissals_of_request(context.get("request"), scope)
 
 
 def visitor_of(context: template.Context) -> str:

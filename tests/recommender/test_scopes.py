@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
+from django.http import Http404
 from django.template import Context, Template
+from django.utils import timezone
 from rest_framework.test import APIClient
 from structlog.testing import capture_logs
 
 from catalog.models import Product
 from customers.models import Customer, Purchase
-from recommender import feedback
+from recommender import feedback, views
 from recommender.errors import RecommendationError
 from recommender.feedback.counts import count_recent_lists
 from recommender.feedback.results import list_results
@@ -25,7 +28,7 @@ from recommender.serving import KINDS, interested_customers, make_list, predict_
 from recommender.serving import live as serving
 from recommender.serving.kinds.kind import Attempt, Candidates, ListKind
 from recommender.serving.request import ListRequest
-from recommender.source import get_source, is_learnable
+from recommender.source import get_source, is_learnable, within
 from recommender.source.checks import problems_of
 from tests import shop
 from tests.recommender import tenants
@@ -419,6 +422,122 @@ def test_a_site_that_cannot_tell_the_tenant_of_a_login_still_lets_people_in(two,
     assert told["exc_info"]
 
 
+def test_who_signs_in_at_one_tenant_loses_nothing_that_they_turned_down_or_looked_at_at_another(live, client_of):
+    client, there = client_of(HARBOUR), {"headers": {"X-Tenant": OLDTOWN}}
+    theirs, seen = items_of(OLDTOWN)[1], items_of(OLDTOWN)[0]
+    client.post(f"{DOORS}dismissals/", {"item": items_of(HARBOUR)[1]})
+    client.post(f"{DOORS}dismissals/", {"item": theirs}, **there)
+    client.post(f"{DOORS}events/", {"kind": "view", "item": items_of(HARBOUR)[0]})
+    client.post(f"{DOORS}events/", {"kind": "view", "item": seen}, **there)
+    user = User.objects.create_user("eva", password="a long one")
+    mine = Customer.objects.get(key=customers_of(HARBOUR)[0])
+    Customer.objects.filter(pk=mine.pk).update(user=user)
+    sent = {"login": "eva", "password": "a long one"}
+    assert client.post("/accounts/login/", sent, format="multipart").status_code == 302
+    assert client.get(f"{DOORS}dismissals/").json() == [{"item": items_of(HARBOUR)[1]}]
+    for customer_there in (None, customers_of(OLDTOWN)[0]):
+        if customer_there:
+            Customer.objects.filter(pk=mine.pk).update(user=None)
+            Customer.objects.filter(key=customer_there).update(user=user)
+        assert client.get(f"{DOORS}dismissals/", **there).json() == [{"item": theirs}]
+        for address in ("recommendations/popular/", "recommendations/trending/"):
+            assert theirs not in listed(client.get(f"{DOORS}{address}?count={ALL}", **there))
+        assert theirs not in listed(client.post(f"{DOORS}recommendations/", {"count": ALL}, **there))
+    assert client.session["recommender_viewed"] == [seen]
+    client.post("/accounts/login/", sent, format="multipart", **there)
+    request = type("Request", (), {"session": client.session, "user": user, "headers": {"X-Tenant": OLDTOWN}})()
+    feedback.assign_visit(user, request)
+    assert Event.objects.get(item=seen).customer == customers_of(OLDTOWN)[0]
+    assert client.delete(f"{DOORS}dismissals/{theirs}/", **there).status_code == 204
+    assert client.get(f"{DOORS}dismissals/", **there).json() == []
+
+
+@pytest.mark.parametrize("scope", ["9" * 30, "-" + "9" * 30, "9" * 5000, "nul\x00", "\ud800", "007"])
+def test_a_scope_that_no_database_holds_is_one_that_there_is_not(two, scope):
+    """Of texts and of numbers, among customers and among what they bought."""
+    for path in ("segment", "pk", "user", "purchases__quantity"):
+        assert not within(Customer.objects.all(), path, scope).exists()
+    assert not within(Purchase.objects.all(), "product", scope).exists()
+    assert make_list("popular", scope=scope).items == ()
+
+
+# --- what others do ---------------------------------------------------------------------------------------------------
+
+
+def test_a_tenant_whose_customers_rated_nothing_has_no_ratings(two):
+    Purchase.objects.filter(customer__segment=HARBOUR).update(rating=None)
+    serving.forget_live_state()
+    answer = predict_rating(item=items_of(HARBOUR)[0], scope=HARBOUR)
+    assert (answer.rating, answer.fallback_reason) == (None, "nobody_rated")
+    assert predict_rating(item=items_of(OLDTOWN)[0], scope=OLDTOWN).rating is not None
+
+
+def test_how_another_tenants_customers_rate_moves_no_rating_here(two):
+    before = predict_rating(item=items_of(HARBOUR)[0], scope=HARBOUR)
+    Purchase.objects.filter(customer__segment=OLDTOWN).update(rating=1)
+    serving.forget_live_state()
+    assert predict_rating(item=items_of(HARBOUR)[0], scope=HARBOUR) == before
+
+
+def of_three_items() -> dict[str, list[str]]:
+    """Of each customer of Harbour some of three items. The first and the third are taken by the same people, the second
+    by few of them and by everybody else; of Oldtown, everybody takes everything."""
+    first, second, third = items_of(HARBOUR)[:3]
+    taken = {}
+    for number, customer in enumerate(customers_of(HARBOUR)):
+        together, few = [first, third], [second] if number < 5 else []
+        taken[customer] = [*together, *few] if number < len(customers_of(HARBOUR)) / 2 else [second]
+    return taken | dict.fromkeys(customers_of(OLDTOWN), items_of(OLDTOWN))
+
+
+def test_what_buyers_here_take_less_than_others_here_is_not_bought_together_whatever_other_tenants_sell(two):
+    Purchase.objects.all().delete()
+    item, customer = (dict(model.objects.values_list("key", "pk")) for model in (Product, Customer))
+    Purchase.objects.bulk_create(
+        Purchase(customer_id=customer[who], product_id=item[what], time=timezone.now())
+        for who, taken in of_three_items().items()
+        for what in taken
+    )
+    serving.forget_live_state()
+    first, _, third = items_of(HARBOUR)[:3]
+    answer = make_list("bought_together", first, scope=HARBOUR)
+    assert (answer.source, [item.item for item in answer.items]) == ("bought_together", [third])
+
+
+def test_what_viewers_here_look_at_less_than_others_here_is_not_viewed_together_whatever_other_tenants_show(two):
+    cache.clear()
+    Event.objects.bulk_create(
+        Event(kind="view", item=what, customer=who, time=timezone.now())
+        for who, taken in of_three_items().items()
+        for what in taken
+    )
+    first, _, third = items_of(HARBOUR)[:3]
+    answer = make_list("also_viewed", first, scope=HARBOUR)
+    assert (answer.source, [item.item for item in answer.items]) == ("also_viewed", [third])
+
+
+def test_a_list_costs_no_more_however_many_tenants_there_are(live, monkeypatch):
+    """The query that asks what is for sale is compiled once, not once for each tenant."""
+    from recommender.serving.rules import availability
+    from recommender.source import compiled_query
+
+    made, build = [], compiled_query._SQL
+
+    def counted(*args):
+        made.append(args)
+        return build(*args)
+
+    monkeypatch.setattr(compiled_query, "_SQL", counted)
+    availability._available_items.cache_clear()
+    catalog = serving.live_catalog()
+    rows = np.arange(5)
+    for number in range(200):
+        assert len(availability.withdrawn(rows, catalog.of_scope(f"tenant {number}"))) == 5
+    Product.objects.filter(pk__in=[catalog.pks[row] for row in rows[:2].tolist()]).update(brand="tenant 7")
+    assert availability.withdrawn(rows, catalog.of_scope("tenant 7")).tolist() == rows[2:].tolist()
+    assert len(made) == 1
+
+
 # --- tags and commands ------------------------------------------------------------------------------------------------
 
 
@@ -461,6 +580,67 @@ def test_a_tag_for_a_customer_of_another_tenant_shows_what_is_popular_here(live,
 def test_a_page_of_no_tenant_shows_no_list(live, show):
     assert show("{% popular_items count=4 %}", None).strip() == ""
     assert show("{% popular_items count=4 scope=branch %}", None, branch=HARBOUR).count("<article") == 4
+
+
+@pytest.mark.parametrize("customer_scope", ["segment", None], ids=["customers of a scope", "customers of all"])
+@pytest.mark.parametrize("whose", ["a visitor's", "a customer's", "a customer of no scope's"])
+def test_pages_with_tags_are_shown_where_nobody_says_the_scope(two, show, monkeypatch, customer_scope, whose):
+    monkeypatch.setattr(type(get_source()), "customer_scope", customer_scope)
+    user = None
+    if whose != "a visitor's":
+        user = User.objects.create_user("eva")
+        Customer.objects.filter(key=customers_of(HARBOUR)[0]).update(user=user)
+    if whose == "a customer of no scope's":
+        Customer.objects.filter(user=user).update(segment="")
+    assert show("{% popular_items %}", None, user, reader=user).strip() == ""
+    says_it = whose == "a customer's" and customer_scope is not None  # the customer does, where nobody else does
+    assert ("<article" in show("{% recommendations for=reader %}", None, user, reader=user)) is says_it
+    show("{% buy_again for=reader %}", None, user, reader=user)
+    assert show("{% list_for for=reader %}", None, user, reader=user).startswith("[")
+    assert show("{% predicted_rating for=reader item='P1' as r %}{{ r }}", None, user, reader=user)
+    assert show("{% remember_view item='P1' %}", None, user) == ""
+    assert show("{% popular_items count=4 scope='harbour' %}", None, user).count("<article") == 4
+
+
+def test_a_tag_leaves_out_what_the_reader_turned_down_in_the_scope_that_it_names(two, show):
+    customer = Customer.objects.get(key=customers_of(HARBOUR)[0])
+    user = User.objects.create_user("eva")
+    Customer.objects.filter(pk=customer.pk).update(user=user)
+    best = make_list("popular", None, 1, scope=HARBOUR).items[0].item
+    feedback.dismiss(customer=customer.key, item=best)
+    both = "{% popular_items count=30 scope='oldtown' %}|{% popular_items count=30 scope='harbour' %}"
+    _, page = show(both, OLDTOWN, user).split("|")
+    assert page.count("<article") == len(items_of(HARBOUR)) - 1
+    keys = [
+        show("{% list_for for=reader scope=s %}", None, user, reader=user, s=tenant) for tenant in (HARBOUR, OLDTOWN)
+    ]
+    assert [best in key for key in keys] == [True, False]
+
+
+@pytest.mark.parametrize("signed_in", [False, True], ids=["a visitor", "a customer"])
+@pytest.mark.parametrize("lacks", ["scope", "session"])
+@pytest.mark.parametrize("page", ["why", "dismissed", "dismiss", "take_back", "forget_view"])
+def test_each_page_answers_without_a_scope_and_without_sessions(two, rf, page, lacks, signed_in):
+    item = items_of(HARBOUR)[0]
+    ask = rf.get if page in ("why", "dismissed") else rf.post
+    request = ask("/", headers={} if lacks == "scope" else {"X-Tenant": HARBOUR})
+    request.user = AnonymousUser()
+    if signed_in:
+        request.user = User.objects.create_user("eva")
+        Customer.objects.filter(key=customers_of(HARBOUR)[0]).update(user=request.user)
+        Event.objects.create(kind="view", item=item, customer=customers_of(HARBOUR)[0], time=timezone.now())
+    if lacks == "scope":
+        request.session = SessionStore()
+    try:
+        status = getattr(views, page)(request, *([] if page == "dismissed" else [item])).status_code
+    except Http404:
+        status = 404
+    if lacks == "scope":
+        assert status == 404
+        assert Event.objects.count() == signed_in, "nothing was erased for a page that there is not"
+    else:
+        nowhere = page in ("dismiss", "take_back") and not signed_in
+        assert status == (404 if nowhere else 200 if page in ("why", "dismissed") else 302)
 
 
 def test_fragments_of_two_tenants_have_two_keys(live, show):

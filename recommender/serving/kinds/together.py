@@ -107,7 +107,7 @@ def bought_with(items: Sequence[Any], catalog: LiveCatalog) -> Together:
     )
     shared = dict(theirs.values_list(ITEM).annotate(_n=Count(CUSTOMER, distinct=True)))
     rows = {catalog.row_of_pk[pk]: n for pk, n in shared.items() if pk in catalog.row_of_pk}
-    return _strongest(rows, catalog.purchases)
+    return _strongest(_in_scope(rows, catalog), catalog.purchases)
 
 
 def viewed_with(item: str, catalog: LiveCatalog) -> Together:
@@ -122,9 +122,14 @@ def viewed_with(item: str, catalog: LiveCatalog) -> Together:
     rows = {catalog.row_of[key]: n for key, n in shared.items() if key in catalog.row_of}
     overall = np.zeros(len(catalog))
     for key, n in (cache.get_or_set("recommender:views", _latest_views, COUNT_VIEWS_EVERY) or {}).items():
-        if key in catalog.row_of:
+        if key in catalog.row_of and catalog.admits(key):
             overall[catalog.row_of[key]] = n
-    return _strongest(rows, overall)
+    return _strongest(_in_scope(rows, catalog), overall)
+
+
+def _in_scope(counts: Mapping[int, int], catalog: LiveCatalog) -> Mapping[int, int]:
+    """Counts of the rows that are of the catalog's scope: what is expected of these people is that of the same."""
+    return counts if catalog.in_scope is None else {row: n for row, n in counts.items() if catalog.in_scope[row]}
 
 
 def _latest_views() -> dict[str, int]:

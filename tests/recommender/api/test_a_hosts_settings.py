@@ -4,8 +4,9 @@ signs people in with, the person is `request.user`."""
 from types import SimpleNamespace
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.urls import resolve
+from django.utils.functional import SimpleLazyObject
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.pagination import CursorPagination, LimitOffsetPagination, PageNumberPagination
@@ -16,7 +17,8 @@ from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import exception_handler
 
 from customers.models import Customer
-from recommender.models import TrainingRun
+from recommender.models import Event, ServedList, TrainingRun
+from recommender.source import customer_key_of
 
 pytestmark = pytest.mark.django_db
 LIST, POPULAR, EVENTS, RUNS = (
@@ -49,6 +51,27 @@ class UserWithoutRow:
 class StatelessAuthentication(BaseAuthentication):
     def authenticate(self, request):
         return UserWithoutRow(), SimpleNamespace(payload={})
+
+
+def device_of(number):
+    """A row of another table that signs in, and has the primary key of a user."""
+    device = Group(pk=number)
+    device.is_authenticated, device.has_perm = True, lambda name: False
+    return device
+
+
+class DeviceAuthentication(BaseAuthentication):
+    def authenticate(self, request):
+        number = request.headers.get("X-Device")
+        return (device_of(int(number)), None) if number else None
+
+
+class NumberedAuthentication(BaseAuthentication):
+    """As simplejwt's stateless user: the number of a user who is one here."""
+
+    def authenticate(self, request):
+        number = request.headers.get("X-Number")
+        return (SimpleNamespace(is_authenticated=True, pk=int(number), id=int(number)), None) if number else None
 
 
 class OnceADay(SimpleRateThrottle):
@@ -108,6 +131,42 @@ def as_user(name):
 
 
 # --- who may ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_device_is_not_taken_for_the_user_of_the_same_number(host, ada):
+    host(DEFAULT_AUTHENTICATION_CLASSES=[f"{HERE}DeviceAuthentication", f"{HERE}BearerAuthentication"])
+    device = APIClient(headers={"X-Device": str(ada.pk)})
+    answer = device.post(LIST, {"count": 3}).json()
+    assert (answer["source"], answer["fallback_reason"]) == ("popular", "anonymous")
+    assert ServedList.objects.get().customer == ""
+    assert device.post(LIST, {"customer": "C2"}).status_code == 403
+    assert device.get("/api/v1/recommendations/buy-again/").json()["items"] == []
+    view = {"kind": "view", "item": "P1", "event_id": "1"}
+    assert device.post(EVENTS, view).status_code == 201
+    event = Event.objects.get()
+    assert event.customer == ""
+    assert event.sender != f"user:{ada.pk}", "an event id of hers is none of the device's"
+
+
+def test_a_device_has_no_permission_of_the_user_of_the_same_number(host, ada):
+    host(DEFAULT_AUTHENTICATION_CLASSES=[f"{HERE}DeviceAuthentication", f"{HERE}BearerAuthentication"])
+    ada.user_permissions.add(Permission.objects.get(codename="recommend_for_anyone"))
+    assert as_user("ada").post(LIST, {"customer": "C3"}).status_code == 200
+    assert APIClient(headers={"X-Device": str(ada.pk)}).post(LIST, {"customer": "C3"}).status_code == 403
+    assert as_user("ada").post(LIST, {"customer": "C3"}).status_code == 200
+
+
+def test_a_user_of_a_token_alone_is_the_customer_of_that_number(host, ada):
+    host(DEFAULT_AUTHENTICATION_CLASSES=[f"{HERE}NumberedAuthentication"])
+    assert APIClient(headers={"X-Number": str(ada.pk)}).post(LIST, {"count": 3}).json()["source"] == "two_tower"
+    stranger = APIClient(headers={"X-Number": "9" * 30}).post(LIST, {"count": 3}).json()
+    assert stranger["source"] == "popular"
+
+
+def test_users_in_any_wrapping_are_customers(ada):
+    for user in (ada, User.objects.only("pk").get(pk=ada.pk), SimpleLazyObject(lambda: ada)):
+        assert customer_key_of(user) == "C2"
+    assert customer_key_of(SimpleLazyObject(lambda: device_of(ada.pk))) is None
 
 
 def test_what_the_site_closed_to_strangers_is_closed_here_too(host, trained):
