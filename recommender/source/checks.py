@@ -316,10 +316,20 @@ def _several_customers_of_a_user(source: RecommenderSource) -> Iterator[CheckMes
 
 def _keys_without_order(source: RecommenderSource) -> Iterator[CheckMessage]:
     """New interactions are found by their time where primary keys have no order."""
-    if have_order(source) or source.interaction_stored:
+    if have_order(source):
         return
     stored = _moments_of_storing(source.interactions.model)
-    if stored:
+    if source.interaction_stored:
+        target = _target(source.interactions, source.interaction_stored)
+        if target and getattr(target.field, "auto_now", False):
+            problem = (
+                f"interaction_stored names {source.interaction_stored!r}, which every change of the row sets anew."
+            )
+            line = (
+                f'interaction_stored = "{stored[0]}"' if stored else "Name a field that is set once, when it is made."
+            )
+            yield warning(source, "W019", problem, line)
+    elif stored:
         kind = type(plain_field(source.interactions.model._meta.pk)).__name__
         problem = f"interactions have primary keys without an order, {kind}s: what is entered late is counted late."
         yield warning(source, "W018", problem, f'interaction_stored = "{stored[0]}"')

@@ -70,6 +70,7 @@ IN_THE_SOURCE = [
         "Make 'user' a OneToOneField",
     ),
     ({"interaction_stored": None}, "W018", 'interaction_stored = "order__stored"'),
+    ({"interaction_stored": "article__changed"}, "W019", 'interaction_stored = "order__stored"'),
     ({"all_customers": Reader.objects.all(), "customer_key": "username"}, "E005", "Reader of all_customers"),
     ({"item_available": Q(in_stock=True)}, "E005", "item_available cannot be asked of Article"),
     ({"item_group": "topics"}, "E012", "one value"),

@@ -14,13 +14,13 @@ from recommender.engine.data.tables import read_snapshot
 from recommender.models import Dismissal, Event, TrainingRun, TrainingSchedule
 from recommender.monitoring import watch_drift
 from recommender.serving import make_list, recommend
-from recommender.serving.live import live_catalog
+from recommender.serving.live import live_catalog, live_state
 from recommender.source import count_purchases, get_source
 from recommender.source.checks import check_source
 from recommender.training import start_due_runs
 from recommender.training.export import export_snapshot
 from tests.foreign import sources, world
-from tests.foreign.models import Article, Blurb, Book, Line, Stock, Tenant, Topic
+from tests.foreign.models import Article, Blurb, Book, Line, Order, Stock, Tenant, Topic
 
 SHAPES = [
     sources.Variants,
@@ -331,3 +331,46 @@ def test_a_flood_of_new_purchases_is_counted(source, stocked, monkeypatch):
         world.buy(article, user=get_user_model().objects.create_user(f"s{n}"))
     catalog = live_catalog()
     assert catalog.purchases[catalog.row_of[str(article.pk)]] == before + 5
+
+
+def counted(article) -> float:
+    catalog = live_catalog()
+    return catalog.purchases[catalog.row_of[str(article.pk)]]
+
+
+def test_an_old_purchase_whose_moment_is_changed_to_now_is_not_counted_twice(source, stocked):
+    source(sources.ByTime)
+    article = Article.objects.order_by("-pk").first()
+    world.buy(article, user=get_user_model().objects.create_user("new"))
+    then = timezone.now() - timedelta(days=3)
+    line = world.buy(article, user=get_user_model().objects.create_user("old"), placed=then)
+    before = counted(article)
+    line.order.placed = timezone.now()
+    line.order.save()
+    assert counted(article) == before
+
+
+def test_a_new_purchase_that_is_deleted_or_moved_to_another_item_is_counted_there_no_more(source, stocked):
+    source(sources.ByTime)
+    article, other = Article.objects.order_by("-pk")[:2]
+    before = counted(article), counted(other)
+    lines = [world.buy(article, user=get_user_model().objects.create_user(name)) for name in ("one", "two")]
+    assert counted(article) == before[0] + 2
+    lines[0].delete()
+    assert counted(article) == before[0] + 1
+    lines[1].article = other
+    lines[1].save()
+    assert (counted(article), counted(other)) == (before[0], before[1] + 1)
+
+
+def test_new_purchases_are_counted_where_all_before_were_stored_at_one_moment(source, stocked, monkeypatch):
+    """As where a migration adds the column with a default: no more rows are remembered than the bound says."""
+    monkeypatch.setattr("recommender.source.newness.MOST_SEEN", 5)
+    source(sources.UsersAsCustomers)
+    Order.objects.update(stored=timezone.now())
+    article = Article.objects.order_by("-pk").first()
+    before = counted(article)
+    for n in range(3):
+        world.buy(article, user=get_user_model().objects.create_user(f"s{n}"))
+        assert counted(article) == before + n + 1
+    assert len(live_state().tally.mark.seen) <= 5
