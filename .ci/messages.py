@@ -28,6 +28,7 @@ CATALOGS = [
 ]
 # Where no text is read by a user of a page or of the API.
 NO_TEXTS = ["tests", "benchmarks", "examples", "deploy", "docs", "clients", ".ci", "engine", "migrations"]
+BREAKABLE = re.compile(r" [;:!?](?=\s|$)")  # in French, such a sign never begins a line
 TOOLS = ("xgettext", "msgmerge", "msgattrib", "msguniq", "msgcat", "msgfmt")
 
 
@@ -67,12 +68,20 @@ def problems() -> list[str]:
                 listed = subprocess.run(["msgattrib", attribute, current], check=True, capture_output=True, text=True)
                 texts = re.findall(r'^msgid ((?:".*"\n?)+)', listed.stdout, re.MULTILINE)[1:]  # the first is the header
                 found += [f"{name}: {what}: {' '.join(text.split())}" for text in texts]
+            if "fr" in catalog.parts:
+                found += [
+                    f"{name}: no unbreakable space: {text}" for text in french_texts(catalog) if BREAKABLE.search(text)
+                ]
             if not catalog.with_suffix(".mo").exists() or texts_of(catalog) != texts_of(current):
                 found.append(f"{name.with_suffix('.mo')} is not what the texts of today make.")
     return found
 
 
-def texts_of(catalog: Path) -> object:
+def french_texts(catalog: Path) -> list[str]:
+    return [text for text in texts_of(catalog).values() if isinstance(text, str)]
+
+
+def texts_of(catalog: Path) -> dict[object, object]:
     with catalog.with_suffix(".mo").open("rb") as compiled:
         texts = GNUTranslations(compiled)._catalog  # type: ignore[attr-defined]
     return {text: translation for text, translation in texts.items() if text != ""}

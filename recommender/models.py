@@ -498,7 +498,7 @@ class ServedList(models.Model):
     )
     bucket = models.PositiveSmallIntegerField(
         default=0,
-        help_text=_("Which of the buckets of recommender/feedback/counts.py the person falls into."),
+        help_text=_("A number that stays with the person; ranges of results are counted by it."),
         verbose_name=_("bucket"),
     )
 
@@ -532,7 +532,7 @@ class Event(models.Model):
     sender = KeyColumn(
         max_length=MAX_KEY_CHARACTERS + 10,
         blank=True,
-        help_text=_("Whose `event_id` it is: a user, an API key's account or a visit."),
+        help_text=_("Who gave the event its id: a user, an API key's account or a visit."),
         verbose_name=_("sender"),
     )
     event_id = KeyColumn(max_length=100, null=True, blank=True, verbose_name=_("event id"))  # null is like no other row

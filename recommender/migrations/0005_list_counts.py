@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='servedlist',
             name='bucket',
-            field=models.PositiveSmallIntegerField(default=0, help_text='Which of the buckets of recommender/feedback/counts.py the person falls into.'),
+            field=models.PositiveSmallIntegerField(default=0, help_text='A number that stays with the person; ranges of results are counted by it.'),
         ),
         migrations.AddField(
             model_name='servedlist',

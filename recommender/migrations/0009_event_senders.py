@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 blank=True,
                 default="",
-                help_text="Whose `event_id` it is: a user, an API key's account or a visit.",
+                help_text="Who gave the event its id: a user, an API key's account or a visit.",
                 max_length=64,
             ),
             preserve_default=False,

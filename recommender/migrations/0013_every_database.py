@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='event',
             name='sender',
-            field=recommender.key_columns.KeyColumn(blank=True, help_text="Whose `event_id` it is: a user, an API key's account or a visit.", max_length=64),
+            field=recommender.key_columns.KeyColumn(blank=True, help_text="Who gave the event its id: a user, an API key's account or a visit.", max_length=64),
         ),
         migrations.AlterField(
             model_name='event',

@@ -216,7 +216,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='event',
             name='sender',
-            field=recommender.key_columns.KeyColumn(blank=True, help_text="Whose `event_id` it is: a user, an API key's account or a visit.", max_length=64, verbose_name='sender'),
+            field=recommender.key_columns.KeyColumn(blank=True, help_text="Who gave the event its id: a user, an API key's account or a visit.", max_length=64, verbose_name='sender'),
         ),
         migrations.AlterField(
             model_name='event',
@@ -486,7 +486,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='servedlist',
             name='bucket',
-            field=models.PositiveSmallIntegerField(default=0, help_text='Which of the buckets of recommender/feedback/counts.py the person falls into.', verbose_name='bucket'),
+            field=models.PositiveSmallIntegerField(default=0, help_text='A number that stays with the person; ranges of results are counted by it.', verbose_name='bucket'),
         ),
         migrations.AlterField(
             model_name='servedlist',

@@ -31,6 +31,7 @@ from recommender.source.items import (
     is_item_key,
     item_exists,
     items_of_scope,
+    key_of_item,
     listed_key,
     read_content,
     read_described,

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from recommender.engine.data.encoders import as_text, as_texts, as_vector, stored_number
 from recommender.engine.errors import ProfileError
@@ -53,6 +53,21 @@ def listed_key(key: str) -> str:
     found = _row_of_key(source, source.variants(), key, [f"{source.item_group}__pk"])
     parent = None if found is None else source.items.filter(pk=found[0]).values_list(source.item_key, flat=True).first()
     return key if parent is None else str(parent)
+
+
+def key_of_item(item: Any) -> str:
+    """The key of an item as a page names it: by an object of the items' model, perhaps a variant, or by the key."""
+    source = get_source()
+    listed: Any = source.items.model._meta.concrete_model
+    if not isinstance(item, Model) or not issubclass(type(item)._meta.concrete_model or type(item), listed):
+        return str(item)
+    if source.item_key in source.items.query.annotations or "__" in source.item_key:
+        named = (
+            rows.filter(pk=item.pk).values_list(source.item_key, flat=True)
+            for rows in (source.items, source.variants())
+        )
+        return next((str(key) for keys in named for key in keys[:1]), "")
+    return str(getattr(item, source.item_key))
 
 
 def read_variants(source: RecommenderSource) -> Iterator[tuple[str, Any]]:

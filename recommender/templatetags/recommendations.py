@@ -14,7 +14,8 @@
     {% remember_view item=product.key %}
     {% list_for for=customer as reader %}{% cache 60 for_you reader %}...{% endcache %}
 
-`for` is a customer of yours, a customer's key or a user; with nobody, the list is for this visitor. A list renders
+`for` is a customer of yours, a customer's key or a user; with nobody, the list is for this visitor; without `for`, for
+whoever is signed in. An item is named by its key, or is one of your objects. A list renders
 recommender/list.html, and each item of it recommender/card.html, which a site overrides with a card of its own: it gets
 the item itself as `item`, `rating` (predicted, or None), `reasons` (sentences), `recommendation_id`, and includes
 recommender/card_actions.html: why this, and not interested.
@@ -26,7 +27,7 @@ No list is cached: a site that caches fragments itself takes `list_for` as their
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,6 +47,7 @@ from recommender.source import (
     get_source,
     is_learnable,
     key_of_customer,
+    key_of_item,
     scope_of_request,
     scope_text,
 )
@@ -94,22 +96,24 @@ def list_tag(kind: serving.ListKind) -> Any:
         **arguments: object,
     ) -> dict[str, Any]:
         scope = scope_argument(context, scope)
-        customer = customer_argument(kind.tag, arguments, scope)
+        customer = customer_argument(context, kind.tag, arguments, scope)
         takes_item = kind.takes == "item"
         for name, value, is_taken in (("item", item, takes_item), ("items", items, kind.is_cart)):
             if (value is MISSING) is is_taken:
                 raise template.TemplateSyntaxError(f"{kind.tag} takes {'' if is_taken else 'no '}{name}=.")
         about: Any = None
         if takes_item:
-            about = str(item)
+            about = key_of_item(item)
         elif kind.is_cart:
-            about = [str(key) for key in items]
+            about = keys_argument(items)
+            if not items_by_key(get_source(), about, scope):
+                return EMPTY_LIST  # nothing goes with what is no item
         elif kind.takes == "session_items" and not (customer and kind.personal):
             about = feedback.views_of_visitor(context.get("request"))
-        if (kind.is_cart and not about) or (kind.takes == "customer" and customer is None):
+        if kind.takes == "customer" and customer is None:
             return EMPTY_LIST
         above = [] if kind.repeats_above else listed_above(context)
-        exclude = [*above, *dismissed_by_reader(context, scope), *([] if without is None else [str(without)])]
+        exclude = [*above, *dismissed_by_reader(context, scope), *([] if without is None else [key_of_item(without)])]
         try:
             answer = serving.make_list(
                 kind.name,
@@ -144,9 +148,9 @@ def predicted_rating(
 ) -> float | None:
     """The rating, 0 to 5, that the customer would give the item; None where none can be predicted."""
     scope = scope_argument(context, scope)
-    customer = customer_argument("predicted_rating", arguments, scope)
+    customer = customer_argument(context, "predicted_rating", arguments, scope)
     try:
-        return serving.predict_rating(customer=customer, item=str(item), scope=scope).rating
+        return serving.predict_rating(customer=customer, item=key_of_item(item), scope=scope).rating
     except RecommendationError:
         return None
 
@@ -156,7 +160,7 @@ def remember_view(context: template.Context, *, item: object) -> str:
     """Record that the reader of this page looks at an item, so that their next list starts from it. Shows nothing."""
     request = context.get("request")
     if request is not None:
-        record_request_event(request, Event.Kind.VIEW, str(item), list_id=request.GET.get("list"))
+        record_request_event(request, Event.Kind.VIEW, key_of_item(item), list_id=request.GET.get("list"))
     return ""
 
 
@@ -168,7 +172,7 @@ def list_for(context: template.Context, *, scope: Any = None, **arguments: objec
     the page dismissed; the live version; the language of the page; and the scope, where there are any.
     """
     scope = scope_argument(context, scope)
-    customer, live = customer_argument("list_for", arguments, scope), serving.live_model()
+    customer, live = customer_argument(context, "list_for", arguments, scope), serving.live_model()
     reader: object = ["visitor", *feedback.views_of_visitor(context.get("request"))]
     if customer is not None:
         reader = ["customer", customer, is_learnable(customer, scope)]
@@ -191,14 +195,27 @@ def filter_argument(given: Any) -> dict[str, list[str]] | None:
     return {name: [str(value) for value in values] for name, values in lists.items()}
 
 
-def customer_argument(tag: str, arguments: dict[str, object], scope: str | None = None) -> str | None:
-    """The key of the customer whom a tag's `for=` names; None for nobody. Python cannot name an argument `for`.
+def keys_argument(items: Any) -> list[str]:
+    """The keys of the items that `items=` names: several, or one alone."""
+    if items in (None, ""):
+        return []
+    one = isinstance(items, str | Model) or not isinstance(items, Iterable)
+    return [key_of_item(item) for item in ([items] if one else items)]
+
+
+def customer_argument(
+    context: template.Context, tag: str, arguments: dict[str, object], scope: str | None = None
+) -> str | None:
+    """The key of the customer whom a tag's `for=` names, without it that of whoever is signed in; None for nobody.
+    Python cannot name an argument `for`.
 
     scope : in which a user is looked for."""
     unknown = set(arguments) - {"for"}
     if unknown:
         raise template.TemplateSyntaxError(f"{tag} takes for=, and no {' or '.join(sorted(unknown))}=.")
-    customer, source = arguments.get("for"), get_source()
+    if "for" not in arguments:
+        return customer_key_of(getattr(context.get("request"), "user", None), scope)
+    customer, source = arguments["for"], get_source()
     if isinstance(customer, source.customers.model):
         return key_of_customer(customer)
     if isinstance(customer, Model) or hasattr(customer, "is_authenticated"):
@@ -232,7 +249,7 @@ def list_context(
     """
     source = get_source()
     is_popular = answer.source == POPULAR
-    title = title or gettext((kind.title_when_popular if is_popular else "") or kind.title)
+    title = title or kind.title_of(answer.source, answer.fallback_reason)
     reasons = [reason for listed in answer.items for reason in listed.reasons]
     items = items_by_key(source, [*(listed.item for listed in answer.items), *(r.item for r in reasons if r.item)])
     if "{}" in title:  # the title names the reason of every item, so the cards do not

@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Warning
 
 from recommender import extras
 from recommender.training.queueing import TASK_NAME
-from recommender.words import Words, in_words
+from recommender.words import Words
 
 ANSWER_SECONDS = 1.0  # that workers have to say what they listen to
 REMEMBERED_SECONDS = 10.0  # a run's page asks every two seconds
@@ -27,7 +27,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     """Registered with Django's check framework: what of Celery's set-up is missing, where the extra is installed."""
     if not extras.is_installed("tasks"):
         return []
-    return [Warning(in_words(problem), hint=hint, id=number) for number, problem, hint in _missing_setup()]
+    return [Warning(str(problem), hint=hint, id=number) for number, problem, hint in _missing_setup()]
 
 
 def missing_for_training() -> list[Words]:
@@ -51,14 +51,22 @@ def _missing_setup() -> Iterator[tuple[str, Words, str]]:
         return
     if not current_app.conf.task_always_eager and queue_name() == current_app.conf.task_default_queue:
         problem = Words("Trainings have no queue of their own: one holds up every other task while it lasts.")
-        hint = "CELERY_TASK_ROUTES = task_routes, with `from recommender.celery import task_routes`."
+        hint = f"{_setting('task_routes')} = task_routes, with `from recommender.celery import task_routes`."
         yield "recommender.W041", problem, hint
     planned = {entry.get("task") for entry in (current_app.conf.beat_schedule or {}).values()}
     in_the_database = "Database" in str(current_app.conf.beat_scheduler)  # where staff may have planned the tasks
     if not in_the_database and not planned.issuperset(CLOCK_TASKS):
         problem = Words("No clock is set: schedules start nothing, and a run whose worker died is not taken up again.")
-        hint = "CELERY_BEAT_SCHEDULE = beat_schedule, with `from recommender.celery import beat_schedule`."
+        hint = f"{_setting('beat_schedule')} = beat_schedule, with `from recommender.celery import beat_schedule`."
         yield "recommender.W042", problem, hint
+
+
+def _setting(name: str) -> str:
+    """Where a project writes a setting of Celery: in its namespace, where its app reads Django's settings by one."""
+    from celery import current_app
+
+    namespace = getattr(current_app, "namespace", None)
+    return f"{namespace}_{name}".upper() if namespace else f"{name} of your Celery app"
 
 
 def queue_name() -> str:

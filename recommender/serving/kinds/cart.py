@@ -23,7 +23,7 @@ class GoesWithCart(ForYou):
     path = "cart/recommendations/"
     tag = "goes_with_cart"
     title = gettext_noop("Goes with your cart")
-    title_when_popular = about = empty = ""
+    empty = ""
     page_count = 4
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from recommender.engine.bundle.explain import EncodedCustomer
 from recommender.errors import RecommendationError
+from recommender.models import POPULAR
 from recommender.serving.answer import Reason
 from recommender.serving.catalog import LiveCatalog
 from recommender.serving.context import ListContext
@@ -105,6 +106,10 @@ class ListKind:
     def about_customer(self) -> bool:
         """Whether the list is nothing without a customer or a profile."""
         return self.takes == "customer" or (self.personal and not self.is_cart)
+
+    def title_of(self, source: str, fallback: str | None) -> str:
+        """The words above a list of this kind that was made so."""
+        return gettext((self.title_when_popular if source == POPULAR else "") or self.title)
 
     def about_popular(self, fallback: str | None) -> str:
         """What a list of popular items says of itself, so that nobody takes it for their own."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from typing import ClassVar
 
 import numpy as np
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, gettext_noop
 
 from recommender.models import POPULAR, TWO_TOWER
 from recommender.serving.answer import Reason
@@ -38,6 +39,8 @@ class Similar(ListKind):
     tag = "similar_items"
     title = gettext_noop("Similar")
     page_count = 6
+    about = gettext_noop("Items of the same kind, then what most people buy.")
+    only_alike: ClassVar[bool] = False  # whether items that have nothing in common with it are left out
     why = gettext_noop("The same people like it who like {}.")
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
@@ -48,7 +51,7 @@ class Similar(ListKind):
         created = new_item(item, catalog)
         if created is not None:
             shared = _shared_with_new(created, catalog)
-            yield _alike(context, shared, catalog.popular, "new_item" if shared.any() else "nothing_alike")
+            yield self._alike(context, shared, catalog.popular, "new_item" if shared.any() else "nothing_alike")
             return
         row, placed = row_of(item, catalog), catalog.placed
         fallback = "no_model"
@@ -68,7 +71,17 @@ class Similar(ListKind):
         others = catalog.popular[catalog.popular != row]
         if fallback == "no_model" and not shared[others].any():
             fallback = "nothing_alike"
-        yield _alike(context, shared, others, fallback)
+        yield self._alike(context, shared, others, fallback)
+
+    def title_of(self, source: str, fallback: str | None) -> str:
+        return gettext("Popular now") if fallback == "nothing_alike" else super().title_of(source, fallback)
+
+    def about_popular(self, fallback: str | None) -> str:
+        return gettext("What most people buy.") if fallback == "nothing_alike" else gettext(self.about)
+
+    def _alike(self, context: ListContext, shared: np.ndarray, rows: np.ndarray, fallback: str) -> Attempt:
+        attempt = _alike(context, shared, rows[shared[rows] > 0] if self.only_alike else rows, fallback)
+        return replace(attempt, last_resort=not self.only_alike)
 
 
 class BecauseYouBought(Similar):
@@ -83,7 +96,9 @@ class BecauseYouBought(Similar):
     may_be_described = False
     path = "recommendations/because-you-bought/"
     tag = "because_you_bought"
+    only_alike = True
     title = gettext_noop("Because you bought {}")
+    about = gettext_noop("Items of the same kind.")
 
     def attempts(self, context: ListContext) -> Iterator[Attempt]:
         history = context.customer.person.history if context.customer else ()

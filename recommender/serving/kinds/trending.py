@@ -20,6 +20,7 @@ class Trending(ListKind):
     path = "recommendations/trending/"
     tag = "trending_items"
     title = gettext_noop("Trending")
+    title_when_popular = gettext_noop("Popular now")
     about = gettext_noop("What most people buy.")
     why = gettext_noop("It sells more this week than in the weeks before. This list is the same for everybody.")
 

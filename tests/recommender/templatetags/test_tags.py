@@ -11,6 +11,7 @@ from django.template import Context, Template, TemplateSyntaxError
 from catalog.models import Product
 from customers.models import Customer, Purchase
 from recommender.models import Event, ServedList
+from recommender.serving import KINDS
 from recommender.serving import live as serving
 from recommender.templatetags.recommendations import register
 
@@ -165,6 +166,72 @@ def test_a_list_is_for_a_customer_of_the_site_a_key_a_user_or_nobody(trained, sh
         assert "Because you bought Kitchen thing" in show("{% recommendations for=whom count=5 %}", whom=whom)
     for nobody in (None, "", AnonymousUser(), User.objects.create_user("staff")):
         assert ">Popular now</h2>" in show("{% recommendations for=whom count=5 %}", whom=nobody)
+
+
+def test_without_for_a_list_is_for_whoever_is_signed_in(trained, show, request_):
+    request_.user = User.objects.create_user("ada")
+    Customer.objects.filter(key="C2").update(user=request_.user)
+    bought = {key[1:] for key in Purchase.objects.filter(customer__key="C2").values_list("product__key", flat=True)}
+    assert "Because you bought Kitchen thing" in show("{% recommendations count=5 %}")
+    assert not set(products(show("{% popular_items count=40 %}"))) & bought
+    assert "Because you bought" in show("{% because_you_bought %}")
+    assert show("{% list_for as whose %}{{ whose }}") == show('{% list_for for="C2" as whose %}{{ whose }}')
+    assert ">Popular now</h2>" in show("{% recommendations for=None count=5 %}")
+    assert set(products(show("{% popular_items for=None count=40 %}"))) & bought
+    request_.user = AnonymousUser()
+    assert ">Popular now</h2>" in show("{% recommendations count=5 %}")
+
+
+def test_an_item_may_be_named_by_the_object_itself(trained, show):
+    product = Product.objects.get(key="P3")
+    assert len(products(show("{% similar_items item=product count=4 %}", product=product))) == 4
+    assert len(products(show("{% goes_with_cart items=cart count=4 %}", cart=Product.objects.filter(key="P3")))) == 4
+    assert show("{% predicted_rating for=None item=product as r %}{{ r }}", product=product) != "None"
+    show("{% remember_view item=product %}", product=product)
+    assert products(show("{% recently_viewed %}")) == ["3"]
+    assert show("{% recently_viewed without=product %}", product=product).strip() == ""
+
+
+def test_one_key_alone_is_a_cart_of_one_and_what_is_no_item_goes_with_nothing(trained, show):
+    alone = show('{% goes_with_cart items="P3" count=4 %}')
+    assert products(alone) == products(show("{% goes_with_cart items=keys count=4 %}", keys=["P3"]))
+    assert ">Goes with your cart</h2>" in alone
+    for nothing in (["nope"], "nope", "", None, []):
+        assert show("{% goes_with_cart items=cart count=4 for='C2' %}", cart=nothing).strip() == ""
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_before_any_training_no_heading_says_more_than_the_list_holds(stocked, show, kind):
+    """What is popular is headed so, or the list says of itself what it is; what is like an item has a value of it."""
+    lone = Product.objects.create(key="lamp", name="Lamp thing 999", category="Lamps")
+    Product.objects.create(key="vase", name="Vase thing 998", category="")
+    about = {"item": ["P1", lone.key, "vase"], "session_items": ["P1", lone.key]}.get(kind.takes, [None])
+    for item in about:
+        named = f'item="{item}"' if kind.takes == "item" else f'items="{item}"' if kind.is_cart else ""
+        html = show(f'{{% {kind.tag} {named} for="C2" count=60 %}}')
+        if not html.strip():
+            continue
+        popular = ">Popular" in html or "most people buy" in html
+        listed = set(Product.objects.filter(key__in=[f"P{number}" for number in products(html)]))
+        latest = Purchase.objects.filter(customer__key="C2").first().product
+        like = {"because_you_bought": {latest.category}}.get(kind.name)
+        assert listed
+        if like is not None:
+            assert {product.category for product in listed} == like
+            assert "Items of the same kind." in html
+        elif kind.name not in ("cart", "recently_viewed", "bought_together", "also_viewed", "trending"):
+            assert popular, html
+            assert kind.name != "similar" or (">Similar</h2>" in html) == (item == "P1")
+        elif "most people buy" in html:
+            assert ">Popular now</h2>" in html
+
+
+def test_a_cart_of_which_nothing_is_known_is_headed_by_what_is_listed_instead(trained, show):
+    Customer.objects.filter(key="C0").update(personalisation=False)
+    for whom in ("C0", "unknown"):
+        html = show("{% goes_with_cart items='P1' for=whom count=4 %}", whom=whom)
+        assert ">Popular now</h2>" in html
+        assert "What most people buy" in html
 
 
 def test_a_misspelt_option_is_told(trained, show):

@@ -8,6 +8,7 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from django.contrib.auth.models import Permission, User
+from django.utils.translation import override
 
 import recommender.celery
 from recommender import extras
@@ -55,6 +56,20 @@ def test_a_project_without_route_and_clock_is_told_the_line_for_each(project):
     assert [message.id for message in messages] == ["recommender.W041", "recommender.W042"]
     assert "from recommender.celery import task_routes" in messages[0].hint
     assert "from recommender.celery import beat_schedule" in messages[1].hint
+
+
+def test_a_check_names_the_settings_as_the_project_writes_them_and_speaks_english(project):
+    app = project()
+    hints = [message.hint for message in workers.check_celery(None)]
+    assert [hint.partition(" =")[0] for hint in hints] == [
+        "task_routes of your Celery app",
+        "beat_schedule of your Celery app",
+    ]
+    app.config_from_object(SimpleNamespace(), namespace="QUEUES")
+    with override("fr"):
+        messages = workers.check_celery(None)
+    assert [message.hint.partition(" =")[0] for message in messages] == ["QUEUES_TASK_ROUTES", "QUEUES_BEAT_SCHEDULE"]
+    assert messages[0].msg.startswith("Trainings have no queue of their own")
 
 
 def test_what_recommender_celery_offers_is_enough(project):
