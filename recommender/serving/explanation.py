@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from recommender.serving.ratings import why_unrated
 from recommender.serving.request import ListRequest
 
 LEAST_SHARING, MOST_OF_LIFT = 3, 0.5  # purchases that share a value, and their part of what purchases lift an item by
+LEAST_MORE = 1.5  # times as often as everybody: a value that nearly all items have is no reason
+MOST_BOUGHT = 200  # items, whose purchases stand for those of everybody
 
 
 def why(item: str, **request: Any) -> Explanation:
@@ -62,26 +65,42 @@ def explained(context: ListContext, person: EncodedCustomer, rows: np.ndarray, s
 def _often_bought(
     context: ListContext, person: EncodedCustomer, rows: np.ndarray, drops: np.ndarray
 ) -> list[tuple[Reason, ...]]:
-    """Of each item the value that most of the purchases that lift it share with it, if there is one. drops : as
-    `EncodedCustomer.drops`."""
+    """Of each item the value that most of the purchases that lift it share with it, and that this person buys far more
+    than all do, if there is one. drops : as `EncodedCustomer.drops`."""
     catalog, owned = context.catalog, context.customer.bought if context.customer else frozenset()
     known = ((n, one.item) for n, one in enumerate(person.evidence) if one.item in owned)
     bought = {n: catalog.row_of[item] for n, item in known if item in catalog.row_of}
     if len(bought) < LEAST_SHARING:
         return [()] * len(rows)
-    values = catalog.values_in_words([*rows.tolist(), *bought.values()])
+    everybodys = catalog.popular if catalog.in_scope is None else catalog.popular[catalog.in_scope[catalog.popular]]
+    everybodys = everybodys[:MOST_BOUGHT]
+    values = catalog.values_in_words([*rows.tolist(), *bought.values(), *everybodys.tolist()])
+    usual = _shares(values, dict(zip(everybodys.tolist(), (1 + catalog.purchases[everybodys]).tolist(), strict=True)))
+    theirs = _shares(values, dict.fromkeys(bought.values(), 1.0))
+    more = {value: share / usual.get(value, 1 / MOST_BOUGHT) for value, share in theirs.items()}
+    telling = {value for value, times in more.items() if times >= LEAST_MORE}
     reasons: list[tuple[Reason, ...]] = []
     for row, of_item in zip(rows.tolist(), drops.T, strict=True):
         lifts = {values_of: max(float(of_item[n]), 0.0) for n, values_of in bought.items()}
         shared: dict[tuple[str, str], list[float]] = {}
         for bought_row, lift in lifts.items():
-            for value in values[row] & values[bought_row]:
+            for value in values[row] & values[bought_row] & telling:
                 shared.setdefault(value, []).append(lift)
-        enough = {value: sum(found) for value, found in shared.items() if len(found) >= LEAST_SHARING}
-        best = max(sorted(enough), key=lambda value: enough[value], default=None)
-        most = best is not None and enough[best] > MOST_OF_LIFT * sum(lifts.values())
-        reasons.append((Reason("because_you_often_buy", field=best[0], value=best[1]),) if best and most else ())
+        most = MOST_OF_LIFT * sum(lifts.values())
+        enough = [value for value, found in shared.items() if len(found) >= LEAST_SHARING and sum(found) > most]
+        best = max(sorted(enough), key=lambda value: more[value], default=None)
+        reasons.append((Reason("because_you_often_buy", field=best[0], value=best[1]),) if best else ())
     return reasons
+
+
+def _shares(values: Mapping[int, set[tuple[str, str]]], rows: Mapping[int, float]) -> dict[tuple[str, str], float]:
+    """Of each value the share of these rows, by their weights, that have it."""
+    shares: dict[tuple[str, str], float] = defaultdict(float)
+    whole = sum(rows.values())
+    for row, weight in rows.items():
+        for value in values[row]:
+            shares[value] += weight / whole
+    return dict(shares)
 
 
 def _reasons(evidence: Iterable[explain.Evidence], context: ListContext) -> tuple[Reason, ...]:

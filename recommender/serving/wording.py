@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils.translation import gettext, gettext_noop
 
 from recommender.serving.answer import Reason
-from recommender.source import RecommenderSource, listed_key, within
+from recommender.source import RecommenderSource, listed_key, target_of, within
 
 WORDS = {
     "because_you_bought": gettext_noop("Because you bought {}"),
@@ -35,8 +35,16 @@ def items_by_key(source: RecommenderSource, keys: Iterable[str], scope: str | No
 
 def sentence(source: RecommenderSource, reason: Reason, named: dict[str, Any]) -> str:
     """A reason in the reader's language; "" where the item it speaks of is gone."""
-    about = named.get(reason.item) if reason.item else reason.value or field_name(source, reason.field or "")
+    about = named.get(reason.item) if reason.item else _label(source, reason) or field_name(source, reason.field or "")
     return gettext(WORDS[reason.kind]).format(about) if about else ""
+
+
+def _label(source: RecommenderSource, reason: Reason) -> str | None:
+    """A value of an item as its field's `choices` call it."""
+    if reason.value is None or reason.field is None:
+        return None
+    choices = target_of(source.items, reason.field).field.flatchoices
+    return next((str(label) for key, label in choices if str(key) == reason.value), reason.value)
 
 
 def field_name(source: RecommenderSource, name: str) -> str:

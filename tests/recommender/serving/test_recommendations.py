@@ -1,6 +1,7 @@
 """The one door: what a list holds, for whom, and what it never holds."""
 
 from datetime import date
+from functools import partial
 
 import pytest
 from django.core import signing
@@ -16,6 +17,8 @@ from recommender.errors import RecommendationError
 from recommender.models import ServedList
 from recommender.serving import ListRequest, predict_rating, ranking, recommend, recommend_many
 from recommender.serving import live as serving
+from recommender.serving.answer import Reason
+from recommender.serving.catalog import LiveCatalog
 from recommender.serving.wording import sentence
 from recommender.source.declaration import get_source
 from tests.recommender.lists import because_you_bought, bought_together, popular, similar
@@ -169,6 +172,39 @@ def test_a_category_that_most_of_the_purchases_behind_an_item_share_is_a_reason_
     assert often[0].to_dict() == {"kind": "because_you_often_buy", "field": "category", "value": often[0].value}
     assert sentence(get_source(), often[0], {}) == f"You often buy {often[0].value}"
     assert all(len(item.reasons) <= 1 for item in recommend(customer="C2", reasons=False).items)
+
+
+def often_buys():
+    items = recommend(customer="C2", count=10).items
+    return {(r.field, r.value) for item in items for r in item.reasons if r.kind == "because_you_often_buy"}
+
+
+def test_what_every_item_has_or_everybody_buys_is_nothing_that_one_person_often_buys(trained):
+    assert often_buys() == {("category", "Kitchen")}
+    Product.objects.update(category="Things")  # one value in the whole catalog
+    serving.forget_live_state()
+    assert often_buys() == set()
+
+
+def test_of_two_values_the_one_that_others_buy_less_is_the_reason(trained, monkeypatch):
+    """All items of the kitchen are of iron, and so are those of the garden."""
+    words, iron = LiveCatalog.values_in_words, {("category", "Kitchen"), ("category", "Garden")}
+
+    def with_material(self, rows):
+        found = words(self, rows)
+        return {row: of | ({("a", "iron")} if of & iron else set()) for row, of in found.items()}
+
+    monkeypatch.setattr(LiveCatalog, "values_in_words", with_material)
+    items = [item for item in recommend(customer="C2", count=10).items if category_of(item.item) == "Kitchen"]
+    assert {r.value for item in items for r in item.reasons if r.kind == "because_you_often_buy"} == {"Kitchen"}
+
+
+def test_a_value_is_said_as_the_choices_of_its_field_call_it(db, monkeypatch):
+    field = Product._meta.get_field("category")
+    monkeypatch.setattr(field, "choices", [("k", "Kitchen ware"), ("g", "Garden")])
+    says = partial(Reason, "because_you_often_buy", field="category")
+    assert sentence(get_source(), says(value="k"), {}) == "You often buy Kitchen ware"
+    assert sentence(get_source(), says(value="x"), {}) == "You often buy x"
 
 
 def test_one_purchase_of_a_category_is_not_often(trained):
