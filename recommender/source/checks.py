@@ -13,7 +13,21 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldError, ImproperlyConfigured
-from django.db.models import BooleanField, CharField, DecimalField, FloatField, IntegerField, QuerySet, TextField
+from django.db.models import (
+    BinaryField,
+    BooleanField,
+    CharField,
+    DateField,
+    DecimalField,
+    DurationField,
+    FloatField,
+    GenericIPAddressField,
+    IntegerField,
+    QuerySet,
+    TextField,
+    TimeField,
+    UUIDField,
+)
 from django.db.models.query import ValuesIterable, ValuesListIterable
 
 from recommender.engine.errors import EngineError
@@ -51,6 +65,20 @@ OPTIONAL_QUERYSETS = {
     "interactions_withheld": "nothing is withheld",
 }
 NUMBER_FIELDS = (DecimalField, FloatField, IntegerField, BooleanField)
+# What certainly holds no numbers, no moments or no vectors. Nothing is said of fields of other packages.
+NO_NUMBERS = (CharField, TextField, UUIDField, DateField, TimeField, BinaryField, GenericIPAddressField)
+NO_MOMENTS = (BooleanField, CharField, TextField, UUIDField, TimeField, DurationField, BinaryField)
+NO_VECTORS = (*NUMBER_FIELDS, CharField, TextField, UUIDField, DateField, TimeField, DurationField)
+# Of attributes that hold a name: the fields that cannot be meant, and what is meant.
+WRONG_TYPES: dict[str, tuple[str, tuple[type, ...], str]] = {
+    "interaction_time": ("interactions", NO_MOMENTS, "a DateTimeField, a DateField or Unix seconds"),
+    "interaction_rating": ("interactions", NO_NUMBERS, "a field of numbers"),
+    "interaction_quantity": ("interactions", NO_NUMBERS, "a field of numbers"),
+    "interaction_amount": ("interactions", NO_NUMBERS, "a field of numbers"),
+    "customer_numerical": ("customers", NO_NUMBERS, "a field of numbers"),
+    "item_numerical": ("items", NO_NUMBERS, "a field of numbers"),
+    "item_vector": ("items", NO_VECTORS, "a field that holds a list of numbers, such as a JSONField"),
+}
 
 
 def check_source(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -90,6 +118,9 @@ def problems_of(source: RecommenderSource) -> Iterator[CheckMessage]:
         yield from _doubtful_keys(source)
         yield from _several_customers_of_a_user(source)
         yield from _keys_without_order(source)
+        yield from _wrong_types(source)
+        yield from _users_unnamed(source)
+        yield from _customers_without_lists(source)
     yield from _wrong_aliases(source)
     wrong_features = list(_wrong_features(source))
     yield from wrong_features
@@ -221,6 +252,7 @@ def _wrong_relations(source: RecommenderSource) -> Iterator[CheckMessage]:
                 keys = sorted(f.name for f in rows.model._meta.fields if f.related_model is of.model)
                 yield _error(source, "E006", problem, _near(name, keys))
                 break
+    yield from _withheld_of_another_model(source)
     group = _target(source.items, source.item_group) if source.item_group else None
     if (
         group is not None
@@ -239,6 +271,18 @@ def _wrong_relations(source: RecommenderSource) -> Iterator[CheckMessage]:
             keys = sorted(f.name for f in source.customers.model._meta.get_fields() if f.related_model is user)
             problem = f"customer_user names {source.customer_user!r}, which is no relation to {user.__name__}."
             yield _error(source, "E006", problem, _near(source.customer_user or "", keys))
+
+
+def _withheld_of_another_model(source: RecommenderSource) -> Iterator[CheckMessage]:
+    withheld = source.interactions_withheld
+    if withheld is None:
+        return
+    for name in (source.interaction_customer, source.interaction_item):
+        if _target(source.interactions, name) is not None and _target(withheld, name) is None:
+            problem = f"interactions_withheld holds {withheld.model.__name__}, which has no {name!r}: lists would fail."
+            line = f"interactions_withheld = {source.interactions.model.__name__}.objects.filter(...)"
+            yield _error(source, "E036", problem, line)
+            return
 
 
 def _same_rows(one: Any, other: Any) -> bool:
@@ -335,6 +379,69 @@ def _keys_without_order(source: RecommenderSource) -> Iterator[CheckMessage]:
         yield warning(source, "W018", problem, f'interaction_stored = "{stored[0]}"')
 
 
+def _wrong_types(source: RecommenderSource) -> Iterator[CheckMessage]:
+    """Fields of a class that cannot be meant: a training would fail, learn nothing of them, or a page would break."""
+    for attribute, (queryset, refused, wanted) in WRONG_TYPES.items():
+        value = getattr(source, attribute)
+        rows = getattr(source, queryset)
+        for name in [value] if isinstance(value, str) else value or ():
+            target = None if name in source.customer_from_interactions else _target(rows, name)
+            if target is not None and isinstance(target.field, refused):
+                kind = type(target.field).__name__
+                problem = f"{attribute} names {name!r}, a {kind}: it must be {wanted}."
+                hint = _fields_instead(attribute, rows, refused, name)
+                # Without a time nothing can be read at all.
+                is_time = attribute == "interaction_time"
+                yield _error(source, "E033", problem, hint) if is_time else warning(source, "W050", problem, hint)
+    time = _target(source.interactions, source.interaction_time)
+    if time is not None and isinstance(time.field, NUMBER_FIELDS) and not isinstance(time.field, BooleanField):
+        problem = f"interaction_time names {source.interaction_time!r}, numbers that are read as Unix seconds."
+        yield warning(source, "W052", problem, "Name a DateTimeField; or silence recommender.W052 where they are.")
+    name = source.interaction_stored
+    target = _target(source.interactions, name) if name else None
+    if target is not None and not _has_order(target.field):
+        problem = f"interaction_stored names {name!r}, a {type(target.field).__name__}: every list would fail."
+        stored = _moments_of_storing(source.interactions.model)
+        line = f'interaction_stored = "{stored[0]}"' if stored else "interaction_stored = None"
+        yield _error(source, "E034", problem, f"{line}: a DateTimeField, or a number that grows.")
+
+
+def _has_order(field: Any) -> bool:
+    numbers = isinstance(field, DecimalField | FloatField | IntegerField)
+    return isinstance(field, DateField) or numbers or not isinstance(field, (*NO_NUMBERS, BooleanField))
+
+
+def _fields_instead(attribute: str, rows: QuerySet[Any], refused: tuple[type, ...], name: str) -> str:
+    """The line to write: with a column that could be meant, else without the name."""
+    columns = [
+        column.name
+        for column in rows.model._meta.concrete_fields
+        if not column.is_relation and not column.primary_key and not isinstance(column, (*refused, BooleanField))
+    ]
+    if attribute.endswith("numerical"):
+        return f"Move {name!r} to {attribute.replace('numerical', 'categorical')}, or name a field of numbers."
+    return f"There are: {', '.join(columns)}." if columns else f"Leave out {attribute}, or name an annotation."
+
+
+def _users_unnamed(source: RecommenderSource) -> Iterator[CheckMessage]:
+    """Customers who could be known by their user, and are not: whoever signs in would stay a stranger."""
+    user, model = get_user_model(), source.customers.model
+    if source.customer_user is not None or issubclass(model, user):
+        return
+    names = [f.name for f in model._meta.concrete_fields if f.one_to_one and f.related_model is user]
+    if names:
+        problem = f"{model.__name__} has a user, and customer_user is None: who signs in gets the lists of a visitor."
+        yield warning(source, "W051", problem, f'customer_user = "{names[0]}"')
+
+
+def _customers_without_lists(source: RecommenderSource) -> Iterator[CheckMessage]:
+    """all_customers holds those of `customers`, and more: of another model it holds none of them."""
+    everybody, model = source.all_customers, source.customers.model
+    if everybody is not None and not _same_rows(everybody.model, model):
+        problem = f"all_customers holds {everybody.model.__name__}, not {model.__name__}: no customer would get a list."
+        yield _error(source, "E035", problem, f"all_customers = {model.__name__}.objects.all()")
+
+
 def _moments_of_storing(model: Any) -> list[str]:
     """The names of columns that hold when a row was stored, of the model or of what it belongs to."""
     own = [f.name for f in model._meta.concrete_fields if getattr(f, "auto_now_add", False)]
@@ -379,6 +486,12 @@ def _wrong_scopes(source: RecommenderSource) -> Iterator[CheckMessage]:
     if source.item_scope and type(source).scope_of is RecommenderSource.scope_of:
         problem = f"item_scope names {source.item_scope!r}, and nothing says of which scope a request is."
         yield _error(source, "E021", problem, "Write scope_of(self, request): it gives a value of item_scope.")
+    elif source.item_scope:
+        try:
+            inspect.signature(source.scope_of).bind(None)
+        except TypeError:
+            problem = f"scope_of{inspect.signature(type(source).scope_of)} cannot be asked about a request."
+            yield _error(source, "E037", problem, "def scope_of(self, request): ...")
 
 
 def _wrong_features(source: RecommenderSource) -> Iterator[CheckMessage]:

@@ -21,6 +21,7 @@ from recommender import extras
 VENDORS = ("postgresql", "sqlite", "mysql")
 # What nobody asked for is not missing: the others say something where the settings name them.
 ASKED_FOR = ("train", "api", "tasks")
+UNMAKEABLE = (Path("/proc"), Path("/sys"))  # of the kernel: nobody makes a folder there, whatever os.access says
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 REQUEST_PROCESSOR = "django.template.context_processors.request"
@@ -56,6 +57,9 @@ def _bundles() -> Iterator[CheckMessage]:
     if not existing.is_dir():
         hint = f"In the settings: let BUNDLE_ROOT name a folder; {str(existing)!r} is a file."
         yield Error(f"BUNDLE_ROOT, {str(root)!r}, is no folder.", hint=hint, id="recommender.E016")
+    elif not folder.exists() and existing in UNMAKEABLE:
+        hint = 'In the settings: BUNDLE_ROOT = BASE_DIR / "bundles", a folder that all processes share.'
+        yield Error(f"BUNDLE_ROOT, {str(root)!r}, cannot be made in {existing}.", hint=hint, id="recommender.E017")
     elif not os.access(existing, os.W_OK | os.X_OK):
         problem = f"BUNDLE_ROOT, {str(root)!r}, cannot be written by this process: it can serve, and train nothing."
         hint = f"Let the user of the workers own {str(existing)!r}, or set BUNDLE_ROOT to another folder."

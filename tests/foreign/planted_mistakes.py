@@ -75,6 +75,24 @@ IN_THE_SOURCE = [
     ({"item_available": Q(in_stock=True)}, "E005", "item_available cannot be asked of Article"),
     ({"item_group": "topics"}, "E012", "one value"),
     ({"item_group": "tenant"}, "E006", "There are: parent."),
+    ({"interactions_withheld": Order.objects.all()}, "E036", "interactions_withheld = Line.objects.filter(...)"),
+    ({"interaction_stored": "article__tenant__slug"}, "E034", 'interaction_stored = "order__stored"'),
+    ({"interaction_stored": "order__card__agrees"}, "E034", "a BooleanField: every list would fail"),
+    ({"item_scope": "tenant", "scope_of": lambda self: "north"}, "E037", "def scope_of(self, request)"),
+    ({"interaction_rating": "article__shelf"}, "W050", "a field of numbers"),
+    ({"interaction_quantity": "article__code"}, "W050", "'article__code', a UUIDField"),
+    ({"interaction_amount": "article__sku"}, "W050", "a field of numbers"),
+    ({"item_numerical": ["code"]}, "W050", "Move 'code' to item_categorical"),
+    ({"customer_numerical": ["username"]}, "W050", "Move 'username' to customer_categorical"),
+    ({"item_vector": "sku"}, "W050", "such as a JSONField"),
+    ({"interaction_time": "number"}, "W052", "read as Unix seconds"),
+    ({"interaction_time": "article__shelf"}, "E033", "'article__shelf', a CharField"),
+    (
+        {"customers": Reader.objects.all(), "customer_user": None, "interaction_customer": "order__user__reader"},
+        "W051",
+        'customer_user = "user"',
+    ),
+    ({"all_customers": Card.objects.all()}, "E035", "all_customers = "),
 ]
 
 # What is written in the settings.
@@ -87,7 +105,8 @@ IN_THE_SETTINGS = [
     ({"BUNDLE_ROOT": __file__}, "E016", "is a file"),
     ({"TEMPLATES": templates()}, "W021", '"APP_DIRS": True'),
     ({"TEMPLATES": templates(APP_DIRS=True, OPTIONS={"context_processors": PROCESSORS})}, "W022", "processors.request"),
-    ({"BUNDLE_ROOT": "/sys/recommender/bundles"}, "W020", "Let the user of the workers own '/sys'"),
+    ({"BUNDLE_ROOT": "/usr/recommender/bundles"}, "W020", "Let the user of the workers own '/usr'"),
+    ({"BUNDLE_ROOT": "/proc/recommender/bundles"}, "E017", 'BUNDLE_ROOT = BASE_DIR / "bundles"'),
     (without("Session"), "W023", "SessionMiddleware"),
     (without("Authentication"), "W024", "AuthenticationMiddleware"),
     ({"INSTALLED_APPS": [*FEWEST_APPS, "recommender"]}, "W025", '"rest_framework", "recommender"'),
@@ -172,7 +191,7 @@ def test_a_mistake_in_the_source_is_said_with_the_line_to_write(written, setting
 
 @pytest.mark.parametrize(("changed", "number", "line"), IN_THE_SETTINGS)
 def test_a_mistake_in_the_settings_is_said_with_the_line_to_write(settings, monkeypatch, changed, number, line):
-    monkeypatch.setattr("os.access", lambda place, mode: not str(place).startswith("/sys"))  # root may all
+    monkeypatch.setattr("os.access", lambda place, mode: not str(place).startswith("/usr"))  # root may all
     for name, value in changed.items():
         setattr(settings, name, value)
     conftest.forget()

@@ -27,6 +27,7 @@ SEED_FIELDS = [
 
 class SmallSource(RecommenderSource):
     customers = Customer.objects.learnable()
+    customer_user = "user"
     items = Product.objects.all()
     interactions = Purchase.objects.all()
     interaction_item = "product"
