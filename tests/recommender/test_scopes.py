@@ -592,7 +592,7 @@ def test_pages_with_tags_are_shown_where_nobody_says_the_scope(two, show, monkey
         Customer.objects.filter(key=customers_of(HARBOUR)[0]).update(user=user)
     if whose == "a customer of no scope's":
         Customer.objects.filter(user=user).update(segment="")
-    assert show("{% popular_items %}", None, user, reader=user).strip() == ""
+    assert show("{% popular_items for=None %}", None, user, reader=user).strip() == ""
     says_it = whose == "a customer's" and customer_scope is not None  # the customer does, where nobody else does
     assert ("<article" in show("{% recommendations for=reader %}", None, user, reader=user)) is says_it
     show("{% buy_again for=reader %}", None, user, reader=user)
@@ -608,7 +608,7 @@ def test_a_tag_leaves_out_what_the_reader_turned_down_in_the_scope_that_it_names
     Customer.objects.filter(pk=customer.pk).update(user=user)
     best = make_list("popular", None, 1, scope=HARBOUR).items[0].item
     feedback.dismiss(customer=customer.key, item=best)
-    both = "{% popular_items count=30 scope='oldtown' %}|{% popular_items count=30 scope='harbour' %}"
+    both = "{% popular_items for=None count=30 scope='oldtown' %}|{% popular_items for=None count=30 scope='harbour' %}"
     _, page = show(both, OLDTOWN, user).split("|")
     assert page.count("<article") == len(items_of(HARBOUR)) - 1
     keys = [
