@@ -30,9 +30,10 @@ shop: export VAR_DIR ?= $(CURDIR)/var/shop
 shop: .venv/site.stamp ## an empty shop of your own, beside the demo's; ARGS=--no-serve makes database and admin account only
 	@$(BIN)/python manage.py shop $(ARGS)
 
-# Each of the two processes computes in one thread: several would wait for each other.
+# Each of the processes computes in one thread: several would wait for each other. They are three where the cores are
+# two, as many tests wait for a browser or a server.
 test: .venv/dev.stamp ## the whole suite; reads DATABASE_URL and REDIS_URL; ARGS goes to pytest
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 test-mariadb: .venv/dev.stamp ## the app's own tests on the MariaDB of MARIADB_URL; ARGS goes to pytest
 	$(BIN)/python -m tests.mariadb $(ARGS)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import structlog
+from django.utils.translation import gettext as _
 
 from recommender.engine.errors import EngineError
 from recommender.errors import RecommendationError
@@ -82,9 +83,11 @@ def make_list(
 def _kind_named(name: str) -> ListKind:
     kind = KINDS.get(str(name).replace("-", "_"))
     if kind is None:
-        near = get_close_matches(str(name), KINDS, n=2)
-        meant = f"Did you mean {' or '.join(near)}? " if near else ""
-        raise RecommendationError("kind", f"There is no list kind {name!r}. {meant}There are: {', '.join(KINDS)}.")
+        near = ", ".join(get_close_matches(str(name), KINDS, n=2))
+        message = _("There is no list kind {name!r}. Did you mean {near}? There are: {names}.")
+        if not near:
+            message = _("There is no list kind {name!r}. There are: {names}.")
+        raise RecommendationError("kind", message.format(name=name, near=near, names=", ".join(KINDS)))
     return kind
 
 
