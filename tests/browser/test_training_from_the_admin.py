@@ -35,7 +35,7 @@ def worker(settings, tmp_path, stocked):
         broker_transport_options={},
         task_routes={"recommender.tasks.run_training": {"queue": queue}},
     )
-    app.amqp.__dict__.pop("router", None)
+    forget_broker()
     app.set_default()
     environment = {
         **os.environ,
@@ -53,7 +53,13 @@ def worker(settings, tmp_path, stocked):
     process.terminate()
     process.wait(30)
     app.conf.update(before)
+    forget_broker()
+
+
+def forget_broker() -> None:
+    """Without this the app sends to the broker that an earlier test of this process had it connect to."""
     app.amqp.__dict__.pop("router", None)
+    app.amqp._producer_pool = app._pool = None
 
 
 def choose(page, action):
