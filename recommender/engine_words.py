@@ -7,7 +7,7 @@ The engine knows no Django: it speaks English. Those of its sentences that a pag
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_noop
 
 from recommender.engine.data.left_out import LeftOut
 from recommender.engine.errors import EngineError
-from recommender.words import Words, counted, message_of
+from recommender.words import Words, counted, message_of, ngettext_noop
 
 TEMPLATES = (
     # How far a training is.
@@ -108,42 +108,30 @@ TABLES = {
 }
 COLUMNS = (gettext_noop("the key"), gettext_noop("the line"), gettext_noop("user, item and time"))
 # table, count, effect, column and reason; then the names of the first rows.
-LEFT_OUT: dict[str, Callable[..., Words]] = {
-    "row left out": lambda count, **values: counted(
+LEFT_OUT = {
+    "row left out": ngettext_noop(
         "{table}: {count:n} row is left out, because {column} {reason}{names}.",
         "{table}: {count:n} rows are left out, because {column} {reason}{names}.",
-        count,
-        **values,
     ),
-    "value left out": lambda count, **values: counted(
+    "value left out": ngettext_noop(
         "{table}: {count:n} value is left out, its row is kept, because {column} {reason}{names}.",
         "{table}: {count:n} values are left out, their rows are kept, because {column} {reason}{names}.",
-        count,
-        **values,
     ),
-    "counted once": lambda count, **values: counted(
+    "counted once": ngettext_noop(
         "{table}: {count:n} repeated row is counted once, because {column} {reason}{names}.",
         "{table}: {count:n} repeated rows are counted once, because {column} {reason}{names}.",
-        count,
-        **values,
     ),
-    "never listed": lambda count, **values: counted(
+    "never listed": ngettext_noop(
         "{table}: {count:n} row teaches, but its item is never listed, because {column} {reason}{names}.",
         "{table}: {count:n} rows teach, but their items are never listed, because {column} {reason}{names}.",
-        count,
-        **values,
     ),
-    "nobody's": lambda count, **values: counted(
+    "nobody's": ngettext_noop(
         "{table}: {count:n} row is nobody's and left out, because {column} {reason}{names}.",
         "{table}: {count:n} rows are nobody's and left out, because {column} {reason}{names}.",
-        count,
-        **values,
     ),
-    "without a profile": lambda count, **values: counted(
+    "without a profile": ngettext_noop(
         "{table}: {count:n} row is of a user without a profile, because {column} {reason}{names}.",
         "{table}: {count:n} rows are of users without a profile, because {column} {reason}{names}.",
-        count,
-        **values,
     ),
 }
 
@@ -164,7 +152,8 @@ def left_out_words(part: LeftOut) -> Words | str:
     if part.effect not in LEFT_OUT:
         return part.sentence()
     more = ", ..." if part.count > len(part.examples) else ""
-    return LEFT_OUT[part.effect](
+    return counted(
+        *LEFT_OUT[part.effect],
         part.count,
         table=Words(TABLES[part.table]) if part.table in TABLES else part.table,
         column=Words(part.column) if part.column in COLUMNS else part.column,

@@ -83,6 +83,17 @@ def parts_field() -> models.JSONField:
     return models.JSONField(null=True, blank=True, editable=False)
 
 
+def scope_field() -> KeyColumn:
+    return KeyColumn(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",  # a process of the code before names no scope
+        help_text=_("The site, tenant or market, where the source has several."),
+        verbose_name=_("scope"),
+    )
+
+
 class RunQuerySet(models.QuerySet["TrainingRun"]):
     def active(self) -> RunQuerySet:
         """The run that is queued or being executed. The database allows one."""
@@ -465,14 +476,7 @@ class ServedList(models.Model):
         verbose_name=_("customer"),
     )
     scenario = KeyColumn(max_length=50, blank=True, verbose_name=_("scenario"))
-    scope = KeyColumn(
-        max_length=255,
-        blank=True,
-        default="",
-        db_default="",  # a process of the code before names no scope
-        help_text=_("The site, tenant or market, where the source has several."),
-        verbose_name=_("scope"),
-    )
+    scope = scope_field()
     source = models.CharField(max_length=20, verbose_name=_("source"))
     version = models.ForeignKey(
         ModelVersion, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("version")
@@ -577,14 +581,7 @@ class ListCount(models.Model):
 
     day = models.DateField(db_index=True, help_text=_("Of the lists, in the site's time zone."), verbose_name=_("day"))
     scenario = KeyColumn(max_length=50, blank=True, verbose_name=_("scenario"))
-    scope = KeyColumn(
-        max_length=255,
-        blank=True,
-        default="",
-        db_default="",  # a process of the code before names no scope
-        help_text=_("The site, tenant or market, where the source has several."),
-        verbose_name=_("scope"),
-    )
+    scope = scope_field()
     source = models.CharField(max_length=20, verbose_name=_("source"))
     version = KeyColumn(
         max_length=64, blank=True, help_text=_("The model version's name; empty: no model."), verbose_name=_("version")

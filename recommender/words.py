@@ -58,7 +58,6 @@ class Words(str):
 
     def to_json(self) -> dict[str, Any]:
         """The sentence as a column of JSON holds it; `from_json` reads it again."""
-
         values = {name: _to_json(value) for name, value in self.values.items()}
         saved: dict[str, Any] = {"message": self.message, "values": values}
         return saved if self.number is None else saved | {"plural": self.plural, "count": self.number}
@@ -84,6 +83,11 @@ class Words(str):
 def counted(one: str, several: str, count: int, /, **values: Any) -> Words:
     """Words with a plural. `{count:n}` stands for the number."""
     return Words._of(one, several, count, {"count": count, **values})
+
+
+def ngettext_noop(one: str, several: str) -> tuple[str, str]:
+    """Both forms of a message for `counted`, where the message is chosen later: `make messages` collects them."""
+    return one, several
 
 
 def joined(parts: Sequence[Words | str], separator: str = " ") -> Words:
