@@ -21,7 +21,7 @@ from recommender.errors import RecommendationError
 from recommender.models import TWO_TOWER
 from recommender.serving import CART, KINDS, SOURCES, Explanation, items_by_key, sentence
 from recommender.serving import why as explain
-from recommender.source import customer_key_of, get_source, item_exists, scope_of_request, settled_scope
+from recommender.source import customer_of_request, get_source, item_exists, scope_of_request, settled_scope
 
 DISMISSED_PER_PAGE = 20
 MAX_REASONS = 5
@@ -140,7 +140,7 @@ def _scope_of(request: HttpRequest) -> str | None:
 
 def _explain(request: HttpRequest, key: str, cart: list[str], scope: str | None) -> Explanation:
     """Why an item is in a list of the reader's: that of a cart, or the one made from all that is known of them."""
-    who = {"customer": customer_key_of(getattr(request, "user", None), scope), "scope": scope}
+    who = {"customer": customer_of_request(request, scope), "scope": scope}
     if cart:
         return explain(key, session_items=cart, scenario=CART, **who)
     return explain(key, session_items=feedback.views_of_visitor(request), **who)

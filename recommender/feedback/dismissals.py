@@ -19,11 +19,11 @@ from recommender.source import (
     check_item_exists,
     check_length,
     customer_key_of,
+    customer_of_request,
     is_storable,
     items_of_scope,
     listed_key,
     scope_of_request,
-    scope_text,
     settled_scope,
 )
 from recommender.words import Words
@@ -65,8 +65,8 @@ def dismiss_for_request(request: HttpRequest, item: str, scope: Any = None) -> N
     scope : of the request, unless it is said here. RecommendationError for an unknown item, for a program that names no
     customer, and where the source has scopes and nobody says one.
     """
-    scope = settled_scope(scope_text(scope) or scope_of_request(request))
-    customer = customer_key_of(getattr(request, "user", None), scope)
+    scope = settled_scope(scope_of_request(request, scope))
+    customer = customer_of_request(request, scope)
     if customer is not None:
         dismiss(customer=customer, item=item, scope=scope)
         return
@@ -78,8 +78,8 @@ def dismiss_for_request(request: HttpRequest, item: str, scope: Any = None) -> N
 
 def undo_dismissal_for_request(request: HttpRequest, item: str, scope: Any = None) -> bool:
     """Let the lists of the sender of this request hold an item again. Returns whether it was dismissed."""
-    scope = settled_scope(scope_text(scope) or scope_of_request(request))
-    customer = customer_key_of(getattr(request, "user", None), scope)
+    scope = settled_scope(scope_of_request(request, scope))
+    customer = customer_of_request(request, scope)
     if customer is None:
         _check_has_session(request)
     before, item = dismissals_in_session(request), listed_key(item)
@@ -98,14 +98,14 @@ def dismissals_of_request(request: Any, scope: Any = None) -> list[str]:
     if request is None:
         return []
     try:
-        scope = settled_scope(scope_text(scope) or scope_of_request(request))
+        scope = settled_scope(scope_of_request(request, scope))
     except RecommendationError:
         return []
     if not hasattr(request, "_recommender_dismissals"):
         request._recommender_dismissals = {}
     read: dict[str | None, list[str]] = request._recommender_dismissals
     if scope not in read:
-        customer = customer_key_of(getattr(request, "user", None), scope)
+        customer = customer_of_request(request, scope)
         theirs = [] if customer is None else dismissals_of_customer(customer, scope)
         read[scope] = list(dict.fromkeys([*theirs, *items_of_scope(dismissals_in_session(request)[::-1], scope)]))
     return list(read[scope])

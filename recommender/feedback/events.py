@@ -22,6 +22,7 @@ from recommender.source import (
     check_item_exists,
     check_length,
     customer_key_of,
+    customer_of_request,
     get_source,
     is_learnable,
     is_storable,
@@ -99,7 +100,7 @@ def record_request_event(request: HttpRequest, kind: Event.Kind, item: str, list
     anyway.
     """
     scope = scope_of_request(request)
-    customer, item = customer_key_of(getattr(request, "user", None), scope), listed_key(item)
+    customer, item = customer_of_request(request, scope), listed_key(item)
     session, visitors = visits.session_key_of(request), visits.visitor_ids_of(request)
     served_list = _list_shown_to(customer, visitors, _uuid(list_id), item, scope)
     if served_list is not None and kind == Event.Kind.VIEW:
@@ -150,7 +151,7 @@ def forget_views(request: HttpRequest, item: str) -> int:
     """Erase the views of an item by the sender of this request; back comes their number. RecommendationError where the
     source has scopes and the request is of none."""
     scope = settled_scope(scope_of_request(request))
-    customer, item = customer_key_of(getattr(request, "user", None), scope), listed_key(item)
+    customer, item = customer_of_request(request, scope), listed_key(item)
     session = visits.session_key_of(request)
     views = Event.objects.filter(item=item, kind__in=Event.VIEWED)
     if customer is not None:

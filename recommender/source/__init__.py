@@ -6,6 +6,7 @@ from recommender.source.customers import (
     caller_name,
     check_customer,
     customer_key_of,
+    customer_of_request,
     is_customer_key,
     is_learnable,
     key_of_customer,

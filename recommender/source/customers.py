@@ -28,13 +28,13 @@ def customer_key_of(user: Any, scope: Any = None) -> str | None:
         return None
     try:
         return _first_key(source, scope_text(scope), **{source.user_lookup: user.pk})
-    except (
-        ValueError,
-        TypeError,
-        OverflowError,
-        ValidationError,
-    ):  # no row, and a pk that is none of the model's
+    except (ValueError, TypeError, OverflowError, ValidationError):  # no row, and a pk that is none of the model's
         return None
+
+
+def customer_of_request(request: Any, scope: Any = None) -> str | None:
+    """`customer_key_of` whoever sends a request; None where there is no request, or a site without authentication."""
+    return customer_key_of(getattr(request, "user", None), scope)
 
 
 def may_be_user(caller: Any) -> bool:

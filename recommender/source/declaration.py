@@ -139,6 +139,11 @@ class RecommenderSource:
         return target_of(self.customers, self.customer_key).field
 
     @property
+    def item_field(self) -> Field[Any, Any]:
+        """The field of the keys of items."""
+        return target_of(self.items, self.item_key).field
+
+    @property
     def user_lookup(self) -> str | None:
         """The lookup in customers of the primary key of their auth user; None where they have none."""
         user = get_user_model()

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from recommender.engine.data.encoders import as_text, as_texts, as_vector, stored_number
 from recommender.engine.errors import ProfileError
 from recommender.errors import RecommendationError
 from recommender.source.declaration import RecommenderSource, get_source
+from recommender.source.keys import stored_value
 from recommender.source.names import crosses_many, leads_to_many
 from recommender.source.scopes import within
 from recommender.source.values import plain_value
@@ -182,12 +182,9 @@ def _row_of_key(
     source: RecommenderSource, rows: QuerySet, key: object, columns: Sequence[str]
 ) -> tuple[Any, ...] | None:
     """The columns of the first of these rows with this key."""
-    if not isinstance(key, str) or not is_item_key(key) or "\x00" in key or key != key.encode(errors="ignore").decode():
-        return None  # NUL and halves of surrogate pairs are in no row
-    try:
-        spelled_alike = rows.filter(**{source.item_key: key}).order_by()
-        found = list(spelled_alike.values_list(source.item_key, *columns)[:SPELLINGS])
-    except (ValueError, ValidationError):  # a word where keys are numbers
+    if not isinstance(key, str) or not is_item_key(key) or stored_value(source.item_field, key) is None:
         return None
+    spelled_alike = rows.filter(**{source.item_key: key}).order_by()
+    found = list(spelled_alike.values_list(source.item_key, *columns)[:SPELLINGS])
     # "p1" finds "P1", too, where a database compares without case.
     return next((tuple(values) for spelled, *values in found if str(spelled) == key), None)

@@ -22,10 +22,13 @@ def scope_text(value: Any) -> str | None:
     return None if value in (None, "") else str(value)
 
 
-def scope_of_request(request: Any) -> str | None:
-    """The scope that a request is of, as the source says it; None where the source names no scope, or cannot tell."""
-    source = get_source()
-    return scope_text(source.scope_of(request)) if source.item_scope and request is not None else None
+def scope_of_request(request: Any, named: Any = None) -> str | None:
+    """The scope that is named, else that of a request, as the source says it; None where the source names no scope, or
+    cannot tell."""
+    scope, source = scope_text(named), get_source()
+    if scope is None and source.item_scope and request is not None:
+        return scope_text(source.scope_of(request))
+    return scope
 
 
 def within(rows: QuerySet[Any], path: str | None, scope: str | None) -> QuerySet[Any]:

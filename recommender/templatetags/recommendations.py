@@ -44,12 +44,12 @@ from recommender.models import POPULAR, Event
 from recommender.serving import RecommendationList, items_by_key, sentence
 from recommender.source import (
     customer_key_of,
+    customer_of_request,
     get_source,
     is_learnable,
     key_of_customer,
     key_of_item,
     scope_of_request,
-    scope_text,
 )
 
 log = structlog.get_logger("recommender.templatetags")
@@ -95,7 +95,7 @@ def list_tag(kind: serving.ListKind) -> Any:
         scope: Any = None,
         **arguments: object,
     ) -> dict[str, Any]:
-        scope = scope_argument(context, scope)
+        scope = scope_of_request(context.get("request"), scope)
         customer = customer_argument(context, kind.tag, arguments, scope)
         takes_item = kind.takes == "item"
         for name, value, is_taken in (("item", item, takes_item), ("items", items, kind.is_cart)):
@@ -147,7 +147,7 @@ def predicted_rating(
     context: template.Context, *, item: object, scope: Any = None, **arguments: object
 ) -> float | None:
     """The rating, 0 to 5, that the customer would give the item; None where none can be predicted."""
-    scope = scope_argument(context, scope)
+    scope = scope_of_request(context.get("request"), scope)
     customer = customer_argument(context, "predicted_rating", arguments, scope)
     try:
         return serving.predict_rating(customer=customer, item=key_of_item(item), scope=scope).rating
@@ -171,7 +171,7 @@ def list_for(context: template.Context, *, scope: Any = None, **arguments: objec
     It holds the customer, and whether they agree to personalisation, or what a visitor looked at; what the reader of
     the page dismissed; the live version; the language of the page; and the scope, where there are any.
     """
-    scope = scope_argument(context, scope)
+    scope = scope_of_request(context.get("request"), scope)
     customer, live = customer_argument(context, "list_for", arguments, scope), serving.live_model()
     reader: object = ["visitor", *feedback.views_of_visitor(context.get("request"))]
     if customer is not None:
@@ -179,12 +179,6 @@ def list_for(context: template.Context, *, scope: Any = None, **arguments: objec
     of_scope = [scope] if scope is not None else []
     page = [live.version if live else None, get_language(), *of_scope]
     return json.dumps([*page, reader, dismissed_by_reader(context, scope)])
-
-
-def scope_argument(context: template.Context, scope: object) -> str | None:
-    """The scope that a tag names, else that of the page's request; None where the source has none."""
-    named = scope_text(scope)
-    return scope_of_request(context.get("request")) if named is None else named
 
 
 def filter_argument(given: Any) -> dict[str, list[str]] | None:
@@ -214,7 +208,7 @@ def customer_argument(
     if unknown:
         raise template.TemplateSyntaxError(f"{tag} takes for=, and no {' or '.join(sorted(unknown))}=.")
     if "for" not in arguments:
-        return customer_key_of(getattr(context.get("request"), "user", None), scope)
+        return customer_of_request(context.get("request"), scope)
     customer, source = arguments["for"], get_source()
     if isinstance(customer, source.customers.model):
         return key_of_customer(customer)
