@@ -155,8 +155,17 @@ def _last_seen(run: TrainingRun) -> str:
 def is_stale() -> Q:
     """Runs whose process died, and runs that no worker took up."""
     now = timezone.now()
-    dead = now - timedelta(seconds=getattr(settings, "RECOMMENDER_STALE_AFTER", STALE_AFTER_SECONDS))
-    return Q(state__in=EXECUTING, heartbeat__lt=dead) | Q(state=State.QUEUED, heartbeat__lt=now - MAX_WAIT)
+    died = Q(state__in=EXECUTING, heartbeat__lt=now - _stale_after())
+    return died | Q(state=State.QUEUED, heartbeat__lt=now - MAX_WAIT)
+
+
+def dead_at(run: TrainingRun) -> datetime:
+    """When an executing run counts as dead, unless its process gives a sign of life before."""
+    return run.heartbeat + _stale_after()
+
+
+def _stale_after() -> timedelta:
+    return timedelta(seconds=getattr(settings, "RECOMMENDER_STALE_AFTER", STALE_AFTER_SECONDS))
 
 
 def is_own(run: TrainingRun) -> Q:

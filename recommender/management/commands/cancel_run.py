@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
 
 from recommender.management.arguments import AnswerCommand
 from recommender.management.commands.runs import row_of
 from recommender.models import TrainingRun
-from recommender.training import cancel_run
+from recommender.training import cancel_run, dead_at
 
 
 class Command(AnswerCommand):
@@ -23,5 +24,7 @@ class Command(AnswerCommand):
         if run is None:
             raise CommandError(f"There is no run {options['run']}. `manage.py runs` lists them.")
         run = cancel_run(run=run)
-        ended = "was cancelled" if run.state == TrainingRun.State.CANCELLED else "ends within seconds"
-        return row_of(run), f"Run {run.pk} {ended}."
+        if run.state == TrainingRun.State.CANCELLED:
+            return row_of(run), f"Run {run.pk} was cancelled."
+        dead = f"{timezone.localtime(dead_at(run)):%H:%M:%S}"
+        return row_of(run), f"Run {run.pk} ends within seconds; if its process died, a new run may start at {dead}."

@@ -4,10 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from recommender.engine.errors import SnapshotError
 from recommender.engine.evaluation.report import Report
@@ -159,6 +161,16 @@ def test_a_run_that_nobody_takes_up_is_ended_by_the_command_that_train_names(run
         run("cancel_run", str(waiting.pk))
     with pytest.raises(CommandError, match="There is no run 999"):
         run("cancel_run", "999")
+
+
+@pytest.mark.django_db
+def test_who_cancels_a_run_whose_process_was_killed_is_told_when_the_next_may_start(run, settings):
+    settings.RECOMMENDER_STALE_AFTER = 120.0
+    seen = timezone.now()
+    killed = TrainingRun.objects.create(state=State.TRAINING, attempt=1, heartbeat=seen)
+    then = timezone.localtime(seen + timedelta(minutes=2))
+    said = run("cancel_run", str(killed.pk))
+    assert f"ends within seconds; if its process died, a new run may start at {then:%H:%M:%S}." in said
 
 
 @pytest.mark.django_db
