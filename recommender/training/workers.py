@@ -16,7 +16,8 @@ from recommender import extras
 from recommender.training.queueing import TASK_NAME
 from recommender.words import Words
 
-ANSWER_SECONDS = 1.0  # that workers have to say what they listen to
+# That workers have to say what they listen to: a broker in files is polled each second, on the way there and back.
+ANSWER_SECONDS = 2.5
 REMEMBERED_SECONDS = 10.0  # a run's page asks every two seconds
 CLOCK_TASKS = ("recommender.tasks.keep_runs_going", "recommender.tasks.start_due_runs")
 
