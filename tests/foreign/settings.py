@@ -16,6 +16,8 @@ ROOT_URLCONF = "tests.foreign.urls"
 STATIC_URL = "static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": environ.Env().db("DATABASE_URL", default="sqlite://:memory:")}
+if not DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {"NAME": f"test_foreign_{os.getpid()}"}  # its suites run side by side
 if DATABASES["default"]["ENGINE"].endswith("mysql"):
     import pymysql
 

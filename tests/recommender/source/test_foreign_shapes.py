@@ -13,12 +13,12 @@ import pytest
 FOREIGN = Path(__file__).resolve().parents[2] / "foreign"
 
 
-@pytest.mark.parametrize("users", ["integer", "uuid", "custom"])
+@pytest.mark.parametrize("users", ["integer", "uuid", "custom"], ids="{}_users".format)
 def test_whoever_is_signed_in_is_the_customer_at_every_door(users):
     run("signed_in.py", users)
 
 
-@pytest.mark.parametrize("users", ["integer", "uuid"])
+@pytest.mark.parametrize("users", ["integer", "uuid"], ids="{}_users".format)
 def test_variants_guests_annotations_and_relations_of_other_projects_are_learned_and_listed(users):
     run("relations.py", users)
 
