@@ -17,7 +17,17 @@ from django.utils.translation import gettext_lazy as _
 
 from recommender import experiments
 from recommender.admin.look import PRIMARY, DecimalInput, IntegerInput, Select, TextInput, action, display
-from recommender.admin.pages import MAX_REASON_CHARACTERS, ReadOnlyAdmin, ReasonForm, money, page_address, staff
+from recommender.admin.pages import (
+    MAX_REASON_CHARACTERS,
+    ReadOnlyAdmin,
+    ReasonForm,
+    interval,
+    money,
+    page_address,
+    percent,
+    points,
+    staff,
+)
 from recommender.experiments import (
     ExperimentResults,
     MeasureResult,
@@ -37,7 +47,7 @@ SETTING_LABELS = {"diversity": gettext_noop("Arm {arm}: diversity"), "rotation":
 MEASURE_FORMATS: dict[str, Callable[..., str]] = {  # a value, and the sign of one above zero, as text
     "revenue": money,
     "orders": lambda value, sign="": written(value, f"{sign}.3f"),
-    "click_rate": lambda value, sign="": _share(value, sign),
+    "click_rate": lambda value, sign="": points(value, f"{sign}.2f") if sign else percent(value, ".2f"),
 }
 
 
@@ -272,11 +282,4 @@ def _interval(measured: MeasureResult) -> str:
     difference, format_value = measured.difference, MEASURE_FORMATS[measured.name]
     if difference.low is None or difference.high is None:
         return gettext("no interval yet")
-    return gettext("{low} to {high}").format(
-        low=format_value(difference.low, "+"), high=format_value(difference.high, "+")
-    )
-
-
-def _share(value: float, sign: str) -> str:
-    number = written(100 * value, f"{sign}.2f")
-    return (gettext("{number} points") if sign else gettext("{number} %")).format(number=number)
+    return interval(format_value(difference.low, "+"), format_value(difference.high, "+"))

@@ -171,6 +171,21 @@ def duration(time: timedelta) -> str:
     return gettext("{seconds} s").format(seconds=seconds)
 
 
+def percent(share: float, spec: str) -> str:
+    """12.3 %. spec : of the number, as `written` takes it."""
+    return fill(gettext("{number} %"), number=written(100 * share, spec))
+
+
+def points(share: float, spec: str) -> str:
+    """The difference of two shares: +1.2 points."""
+    return fill(gettext("{number} points"), number=written(100 * share, spec))
+
+
+def interval(low: str, high: str) -> str:
+    """1.2 % to 1.4 %, of values as they are written."""
+    return fill(gettext("{low} to {high}"), low=low, high=high)
+
+
 def money(amount: float, sign: str = "") -> str:
     """$1,234.50; with a sign, +$0.12. The currency is the site's setting CURRENCY; without one, none is written."""
     # Translators: an amount of money. German and French put the currency behind it, after a space.

@@ -17,12 +17,12 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from recommender.admin.look import day_classes
-from recommender.admin.pages import ReadOnlyAdmin, money
+from recommender.admin.pages import ReadOnlyAdmin, interval, money, percent, points
 from recommender.feedback import Estimate, ListResult, attribution_window, last_counted, list_results
 from recommender.models import TWO_TOWER, ListCount
 from recommender.reports import NO_VALUE, Bar, interval_bar, verdict
 from recommender.source import get_source
-from recommender.words import fill, written
+from recommender.words import fill
 
 PERIODS_DAYS = (7, 28, 90, 365)  # of the links
 DEFAULT_PERIOD_DAYS = 28
@@ -128,7 +128,7 @@ def result_lines(results: Sequence[ListResult]) -> list[ResultLine]:
             lists=row.lists,
             views=row.views,
             clicks=row.clicks,
-            click_rate=_text(row.click_rate, lambda value: _percent(value, ".1f")),
+            click_rate=_text(row.click_rate, lambda value: percent(value, ".1f")),
             bar=interval_bar(row.click_rate.low, row.click_rate.value, row.click_rate.high, longest),
             orders=row.orders,
             revenue=money(row.revenue),
@@ -148,15 +148,6 @@ def _maker(row: ListResult) -> str:
     return gettext(SOURCES[row.source]) if row.source in SOURCES else row.source.replace("_", " ").capitalize()
 
 
-def _percent(share: float, spec: str) -> str:
-    return fill(gettext("{number} %"), number=written(100 * share, spec))
-
-
-def points(share: float, spec: str) -> str:
-    """The difference of two shares: +1.2 points."""
-    return fill(gettext("{number} points"), number=written(100 * share, spec))
-
-
 def _totals(results: Sequence[ListResult]) -> dict[str, Any]:
     sums: dict[str, Any] = {
         name: sum(getattr(row, name) for row in results) for name in ("lists", "views", "clicks", "orders")
@@ -169,10 +160,8 @@ def _text(estimate: Estimate | None, format_value: Callable[[float], str]) -> Es
         return EstimateText(NO_VALUE)
     if estimate.low is None or estimate.high is None:
         return EstimateText(format_value(estimate.value), gettext("too few for an interval"))
-    return EstimateText(
-        format_value(estimate.value),
-        gettext("{low} to {high}").format(low=format_value(estimate.low), high=format_value(estimate.high)),
-    )
+    bounds = interval(format_value(estimate.low), format_value(estimate.high))
+    return EstimateText(format_value(estimate.value), bounds)
 
 
 def _difference(estimate: Estimate | None, format_value: Callable[[float], str]) -> EstimateText:

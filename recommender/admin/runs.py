@@ -21,7 +21,7 @@ from recommender.engine.config import LOSSES, TrainConfig
 from recommender.models import MAY_SEE_RUNS, MAY_TRAIN, TrainingRun
 from recommender.reports import NO_VALUE, epoch_charts, format_score, report_lines
 from recommender.training import MAX_TRIALS, gate_rules, queue_again, queue_run
-from recommender.words import Words, counted, in_words, written
+from recommender.words import counted, in_words, ngettext_noop, written
 
 STATE_COLOURS = {
     TrainingRun.State.PROMOTED: "success",
@@ -31,10 +31,10 @@ STATE_COLOURS = {
     **dict.fromkeys(TrainingRun.ACTIVE, "info"),
 }
 # The engine's names of what it counted, in the order of the page (PostgreSQL keeps none), with the app's words.
-COUNTED: dict[str, Callable[[int], Words]] = {
-    "users": lambda count: counted("{count:n} customer", "{count:n} customers", count),
-    "items": lambda count: counted("{count:n} item", "{count:n} items", count),
-    "interactions": lambda count: counted("{count:n} interaction", "{count:n} interactions", count),
+COUNTED = {
+    "users": ngettext_noop("{count:n} customer", "{count:n} customers"),
+    "items": ngettext_noop("{count:n} item", "{count:n} items"),
+    "interactions": ngettext_noop("{count:n} interaction", "{count:n} interactions"),
 }
 ENDED_WITHOUT_VERSION = (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED)
 
@@ -148,7 +148,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             "percent": round(100 * row.progress),
             "settings": [f"{name} {value}" for name, value in row.parameters.items()],
             "learned_from": [
-                in_words(words(row.counts[name])) for name, words in COUNTED.items() if name in row.counts
+                in_words(counted(*forms, row.counts[name])) for name, forms in COUNTED.items() if name in row.counts
             ],
             "lines": report_lines(version.report) if version else None,
             "curves": epoch_charts(row.curve),
